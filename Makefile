@@ -1,0 +1,42 @@
+# `make demo` runs the main job, `make test` passes the tests; both make .venv when it is not there, and reuse it.
+# Another Python or another place: make test PYTHON=python3.12 VENV=.venv312
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+# TensorFlow's start-up notes are of no use to who runs these.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: demo test test-all lint tables help
+
+help:
+	@echo "make demo      train, explain, export and check LeNet-5 on real digits; opens as runs/lenet5_mnist/report.html"
+	@echo "make test      lint and the tests (what CI runs)"
+	@echo "make test-all  the same, and the slow tests"
+	@echo "make tables    write the README's tables anew from the registry"
+
+$(VENV)/.installed: setup.cfg pyproject.toml
+	@test -n "$(PYTHON)" || { echo "no Python found: install Python 3.11, or say make PYTHON=/path/to/python"; exit 1; }
+	@echo "== making $(VENV) with $$($(PYTHON) --version), once; about two minutes and 3 GB"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.installed
+	@echo "== using $(VENV)"
+	$(BIN)/zoo train lenet5_mnist --out runs/lenet5_mnist
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+test: $(VENV)/.installed lint
+	@echo "== using $(VENV)"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+test-all: $(VENV)/.installed lint
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+tables: $(VENV)/.installed
+	$(BIN)/python -m recipes.tables

@@ -1,0 +1,60 @@
+"""Arguments, as Python, R and people write them."""
+
+import math
+
+import numpy as np
+import pytest
+
+import zoo
+from zoo.arguments import Count, Fraction, Positive, Rate, Shape, checked, convert
+
+
+@pytest.mark.parametrize("sent", [3, 3.0, [3], (3.0,), np.int64(3), np.float32(3), np.array([3.0]), np.array(3)])
+def test_every_way_to_write_three(sent):
+    assert convert(sent, Count, "units") == 3
+    assert type(convert(sent, Count, "units")) is int
+
+
+@pytest.mark.parametrize("sent", [2.5, 0, -1, True, "3", None, [1, 2], math.nan, -(2**31), math.inf])
+def test_what_is_no_count_is_named(sent):
+    with pytest.raises(ValueError, match="^units must be a whole number of at least 1, got"):
+        convert(sent, Count, "units")
+
+
+def test_a_scalar_is_a_tuple_of_one():
+    assert convert(512.0, tuple[Count, ...], "units") == (512,)
+    assert convert(np.array([2.0, 3.0]), tuple[Count, ...], "units") == (2, 3)
+    assert convert([], tuple[Count, ...], "units") == ()
+    with pytest.raises(ValueError, match=r"units\[1\] must be a whole number of at least 1, got 2.5"):
+        convert([1, 2.5], tuple[Count, ...], "units")
+
+
+def test_na_is_any_size_in_a_shape():
+    assert convert([None, True, -(2**31), math.nan, 3.0], Shape, "shape") == (None, None, None, None, 3)
+
+
+@pytest.mark.parametrize(("kind", "wrong"), [(Fraction, 1.1), (Rate, 1.0), (Positive, 0), (Positive, "a")])
+def test_numbers_have_limits(kind, wrong):
+    with pytest.raises(ValueError, match="x must be a number"):
+        convert(wrong, kind, "x")
+
+
+def test_unknown_arguments_offer_the_nearest():
+    with pytest.raises(ValueError, match=r"unknown argument `clases`. Did you mean `classes`\?"):
+        zoo.lenet5((28, 28, 1), clases=10)
+    with pytest.raises(ValueError, match=r"Did you mean `lenet5`\?"):
+        zoo.build("lenet_5")
+    with pytest.raises(ValueError, match="missing a required argument: 'classes'"):
+        zoo.lenet5((28, 28, 1))
+
+
+def test_checked_keeps_the_signature():
+    @checked
+    def area(side: Positive, times: Count = 1) -> float:
+        """Area."""
+        return side * side * times
+
+    assert area.__doc__ == "Area."
+    assert area(2, times=3.0) == 12
+    with pytest.raises(ValueError, match="area: `side` must be a number above 0, got -1"):
+        area(-1)

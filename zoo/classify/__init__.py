@@ -1,0 +1,1 @@
+"""Image classifiers: (H, W, C) -> (classes,)."""

@@ -1,0 +1,63 @@
+"""Maxout (Goodfellow et al. 2013)."""
+
+import keras
+from keras import layers, ops
+
+
+@keras.saving.register_keras_serializable("zoo")
+class Maxout(layers.Layer):
+    """The largest of `pieces` affine functions, unit by unit: a piecewise linear activation that is learnt.
+
+    (..., F) float  ->  (..., units) float.
+
+    Args:
+        units: width of the answer.
+        pieces: affine functions a unit chooses from.
+        kernel_initializer, kernel_regularizer, kernel_constraint: as `keras.layers.Dense` has them; the constraint
+            acts on each column of the (F, units * pieces) kernel.
+        **kwargs: as `keras.layers.Layer` has them.
+
+    Source: Goodfellow et al. 2013, https://arxiv.org/abs/1302.4389, section 3.
+    """
+
+    def __init__(
+        self,
+        units,
+        pieces=2,
+        kernel_initializer="glorot_uniform",
+        kernel_regularizer=None,
+        kernel_constraint=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.units, self.pieces = units, pieces
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.kernel_constraint = keras.constraints.get(kernel_constraint)
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(
+            shape=(input_shape[-1], self.units * self.pieces),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+            name="kernel",
+        )
+        self.bias = self.add_weight(shape=(self.units * self.pieces,), initializer="zeros", name="bias")
+
+    def call(self, x):
+        z = ops.matmul(x, self.kernel) + self.bias
+        return ops.max(ops.reshape(z, (*ops.shape(z)[:-1], self.units, self.pieces)), axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.units)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "pieces": self.pieces,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
+        }

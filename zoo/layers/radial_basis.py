@@ -1,0 +1,40 @@
+"""The Euclidean radial basis output of LeNet-5."""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+
+@keras.saving.register_keras_serializable("zoo")
+class RadialBasis(layers.Layer):
+    """Minus the squared distance from the input to each class's fixed code: the nearest code has the largest logit.
+
+    (B, F) float  ->  (B, len(codes)) float.
+
+    Args:
+        codes: for each class, F numbers; fixed, not trained.
+        **kwargs: as `keras.layers.Layer` has them.
+
+    Source: LeCun et al. 1998, eq. 7 (there y, the distance itself).
+    """
+
+    def __init__(self, codes, **kwargs):
+        super().__init__(**kwargs)
+        self.codes = tuple(tuple(row) for row in codes)
+
+    def build(self, input_shape):
+        codes = np.array(self.codes, "float32")
+        if codes.shape[1] != input_shape[-1]:
+            raise ValueError(f"RadialBasis: `codes` must have {input_shape[-1]} numbers a class, got {codes.shape[1]}.")
+        self.weight = self.add_weight(
+            shape=codes.shape, initializer=keras.initializers.Constant(codes), trainable=False, name="codes"
+        )
+
+    def call(self, x):
+        return -ops.sum(ops.square(x[:, None, :] - self.weight), axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], len(self.codes))
+
+    def get_config(self):
+        return {**super().get_config(), "codes": self.codes}

@@ -1,0 +1,1 @@
+"""Architectures for rows of a table: (F,) -> (outputs,)."""
