@@ -31,7 +31,7 @@ def lenet5(
     (B, H, W, C) float  ->  (B, classes) probabilities.
 
     Args:
-        input_shape: (H, W, C) of one image [pixels]; 28 x 28 with same padding, 32 x 32 with valid give the paper's maps.
+        input_shape: (H, W, C) of one image [pixels]; 28 x 28 with same padding, 32 x 32 with valid are usual.
         classes: how many classes it tells apart.
         padding: same or valid, of the first convolution.
         pooling: max or average.
@@ -113,7 +113,7 @@ def lenet5_1998(
     without its constant for rubbish.
 
     Args:
-        input_shape: (H, W, C) of one image [pixels]; H and W at least 16 and divisible by 4. The paper's is (32, 32, 1).
+        input_shape: (H, W, C) of one image [pixels]; H and W from 16, divisible by 4; the paper has 32.
         classes: how many of the ten digits it tells apart, from 0.
         activation: softmax, sigmoid, or None for minus the distances.
         name: the model's name.
