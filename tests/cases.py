@@ -14,6 +14,27 @@ class Case(typing.NamedTuple):
     free: int = 32
 
 
+VIT = Case(
+    {"input_shape": (8, 12, 4), "classes": 3, "patch": 4, "depth": 2, "width": 8, "units": 12, "heads": 2},
+    (2, 3),
+    small=(8, 10, 4),
+)
+COATNET = {"input_shape": (32, 64, 2), "classes": 3, "filters": (4, 4, 6, 8, 12), "head_size": 4}
+COATNET = Case({**COATNET, "depths": (2, 1, 1, 1, 1)}, (2, 3), small=(32, 48, 2))
+COATNET_MIXED = {"layout": "C-C-CT-T", "depths": (2, 1, 1, 1, 1, 1), "filters": (4, 4, 6, 6, 8, 12)}
+COATNET_MIXED = COATNET._replace(arguments={**COATNET.arguments, **COATNET_MIXED})
+
+RESNET = Case({"input_shape": (None, None, 2), "classes": 3, "depths": (1, 1)}, (2, 3), small=(7, 8, 2), free=12)
+RESNET_CIFAR = Case({"input_shape": (None, 6, 2), "classes": 3, "depths": (1, 2)}, (2, 3), small=(1, 6, 2), free=5)
+DENSENET = Case({"input_shape": (8, 12, 2), "classes": 3, "depths": (2, 1), "growth": 4}, (2, 3), small=(7, 8, 2))
+VGG = Case({"input_shape": (4, 6, 2), "classes": 3, "depths": (1, 2), "units": (6,)}, (2, 3), small=(3, 6, 2))
+ALEXNET = {"classes": 3, "filters": (4, 6, 4, 4, 4), "units": (6,)}
+LITE = Case(
+    {"input_shape": (32, None, 2), "classes": 3, "width": 0.1, "depth": 0.5, "drop_path": 0.5},
+    (2, 3),
+    small=(31, 32, 2),
+)
+
 CASES = {
     # tabular
     "dnn": Case({"input_shape": (4,), "outputs": 2, "units": (5, 3), "hidden_activation": "tanh"}, (2, 2)),
@@ -21,4 +42,61 @@ CASES = {
     "cnn": Case({"input_shape": (8, 8, 3), "classes": 3, "filters": (4, 4), "units": (6,)}, (2, 3), small=(3, 3, 3)),
     "lenet5": Case({"input_shape": (14, 14, 2), "classes": 3}, (2, 3), small=(8, 8, 1)),
     "lenet5_1998": Case({"input_shape": (16, 16, 1), "classes": 3}, (2, 3), small=(14, 14, 1)),
+    "alexnet": Case({"input_shape": (67, 75, 2), **ALEXNET}, (2, 3), small=(66, 75, 2)),
+    "alexnet_owt": Case({"input_shape": (63, 71, 2), **ALEXNET}, (2, 3), small=(62, 71, 2)),
+    "vgg": VGG,
+    "vgg16": VGG,
+    "vgg19": VGG._replace(arguments={**VGG.arguments, "batch_norm": True}),
+    "resnet": RESNET._replace(arguments={**RESNET.arguments, "version": 1}),
+    "resnet18": RESNET,
+    "resnet34": RESNET,
+    "resnet50": RESNET,
+    "resnet101": RESNET,
+    "resnet152": RESNET,
+    "resnet_v2": RESNET._replace(arguments={**RESNET.arguments, "depths": (2, 1)}),
+    "resnet50v2": RESNET,
+    "resnet101v2": RESNET,
+    "resnet152v2": RESNET,
+    "resnet_cifar": RESNET_CIFAR,
+    "resnet20": RESNET_CIFAR,
+    "resnet32": RESNET_CIFAR,
+    "resnet44": RESNET_CIFAR,
+    "resnet56": RESNET_CIFAR,
+    "resnet110": RESNET_CIFAR,
+    "densenet": DENSENET,
+    "densenet121": DENSENET,
+    "densenet161": DENSENET,
+    "densenet169": DENSENET,
+    "densenet201": DENSENET,
+    "mobilenet_v2": Case(
+        {"input_shape": (32, None, 2), "classes": 3, "alpha": 0.1, "depths": (1, 2, 1, 1, 1, 1, 1)},
+        (2, 3),
+        small=(31, 32, 2),
+    ),
+    "efficientnet_lite": LITE,
+    "efficientnet_lite0": LITE,
+    "efficientnet_lite1": LITE,
+    "efficientnet_lite2": LITE,
+    "efficientnet_lite3": LITE,
+    "efficientnet_lite4": LITE,
+    "vit": VIT,
+    "vit_tiny_16": VIT,
+    "vit_small_16": VIT,
+    "vit_small_32": VIT,
+    "vit_base_16": VIT,
+    "vit_base_32": VIT,
+    "vit_large_16": VIT,
+    "vit_large_32": VIT,
+    "vit_huge_14": VIT,
+    "vit_g_14": VIT,
+    "vit_giant_14": VIT,
+    "coatnet": COATNET,
+    "coatnet_0": COATNET,
+    "coatnet_1": COATNET,
+    "coatnet_2": COATNET,
+    "coatnet_3": COATNET,
+    "coatnet_4": COATNET,
+    "coatnet_5": COATNET,
+    "coatnet_6": COATNET_MIXED,
+    "coatnet_7": COATNET_MIXED,
 }

@@ -1,7 +1,5 @@
 """Exact parameter counts, each with where it comes from; nothing is allocated to count them."""
 
-import keras
-import numpy as np
 import pytest
 
 import zoo
@@ -9,16 +7,13 @@ import zoo
 
 def count(name, arguments):
     """(trainable, all) parameters."""
-    with keras.StatelessScope(initialize_variables=False):
-        model = zoo.build(name, **arguments)
-
-    def total(weights):
-        return sum(int(np.prod(w.shape)) for w in weights)
-
-    return total(model.trainable_weights), total(model.weights)
+    every, trainable = zoo.parameters(zoo.outline(name, **arguments))
+    return trainable, every
 
 
 PHOTO = {"input_shape": (224, 224, 3), "classes": 1000}
+PHOTO_384 = {**PHOTO, "input_shape": (384, 384, 3)}
+COATNET_6_TABLE_12 = (192, 192, 384, 768, 1536, 2048)
 CIFAR = {"input_shape": (32, 32, 3), "classes": 10}
 DIGIT = {"input_shape": (28, 28, 1), "classes": 10}
 SINGLE = {"filters": (32, 64, 128, 256), "convolutions": 1, "units": (512,), "max_norm": None, "dropout": 0.5}
@@ -40,6 +35,80 @@ COUNTS = [
     ("lenet5", {"input_shape": (32, 32, 1), "classes": 10, "padding": "valid"}, 61706, 61706, "dense C3"),
     ("lenet5", {**CIFAR, "padding": "valid"}, 62006, 62006, "dense C3, three bands"),
     ("lenet5_1998", {"input_shape": (32, 32, 1), "classes": 10}, 60000, 60840, "60,000 trainable, 840 fixed"),
+    # convolutional classifiers: torchvision (trainable), keras.applications (all), where nothing else is said
+    ("alexnet", {**PHOTO, "input_shape": (227, 227, 3)}, 60965224, 60965224, "two towers, Krizhevsky et al. 2012"),
+    ("alexnet", {**PHOTO, "input_shape": (227, 227, 3), "groups": 1}, 62378344, 62378344, "one tower"),
+    ("alexnet_owt", PHOTO, 61100840, 61100840, "torchvision"),
+    ("vgg", PHOTO, 138357544, 138357544, "column D"),
+    ("vgg16", PHOTO, 138357544, 138357544, "torchvision and keras.applications"),
+    ("vgg16", {**PHOTO, "batch_norm": True}, 138365992, 138374440, "torchvision's vgg16_bn"),
+    ("vgg19", PHOTO, 143667240, 143667240, "torchvision and keras.applications"),
+    ("vgg19", {**PHOTO, "batch_norm": True}, 143678248, 143689256, "torchvision's vgg19_bn"),
+    ("resnet", PHOTO, 25557032, 25610152, "50 layers"),
+    ("resnet18", PHOTO, 11689512, 11699112, "torchvision"),
+    ("resnet34", PHOTO, 21797672, 21814696, "torchvision"),
+    ("resnet50", PHOTO, 25557032, 25610152, "torchvision"),
+    ("resnet101", PHOTO, 44549160, 44654504, "torchvision"),
+    ("resnet152", PHOTO, 60192808, 60344232, "torchvision"),
+    ("resnet18", {**PHOTO, "classes": 10}, 11181642, 11191242, "torchvision, ten classes"),
+    ("resnet34", {**PHOTO, "classes": 10}, 21289802, 21306826, "torchvision, ten classes"),
+    ("resnet50", {**PHOTO, "classes": 10}, 23528522, 23581642, "torchvision, ten classes"),
+    ("resnet101", {**PHOTO, "classes": 10}, 42520650, 42625994, "torchvision, ten classes"),
+    ("resnet152", {**PHOTO, "classes": 10}, 58164298, 58315722, "torchvision, ten classes"),
+    ("resnet50", {**PHOTO, "version": 1}, 25557032, 25610152, "version 1 has as many"),
+    ("resnet_v2", PHOTO, 25568360, 25613800, "50 layers, keras.applications"),
+    ("resnet50v2", PHOTO, 25568360, 25613800, "keras.applications"),
+    ("resnet101v2", PHOTO, 44577896, 44675560, "keras.applications"),
+    ("resnet152v2", PHOTO, 60236904, 60380648, "keras.applications"),
+    ("resnet_cifar", CIFAR, 269722, 271098, "20 layers, He et al. 2015, section 4.2"),
+    ("resnet20", CIFAR, 269722, 271098, "option A"),
+    ("resnet32", CIFAR, 464154, 466426, "option A"),
+    ("resnet44", CIFAR, 658586, 661754, "option A"),
+    ("resnet56", CIFAR, 853018, 857082, "option A"),
+    ("resnet110", CIFAR, 1727962, 1736058, "option A"),
+    ("densenet", PHOTO, 7978856, 8062504, "121 layers"),
+    ("densenet121", PHOTO, 7978856, 8062504, "torchvision and keras.applications"),
+    ("densenet161", PHOTO, 28681000, 28900936, "torchvision, k = 48"),
+    ("densenet169", PHOTO, 14149480, 14307880, "torchvision and keras.applications"),
+    ("densenet201", PHOTO, 20013928, 20242984, "torchvision and keras.applications"),
+    ("mobilenet_v2", PHOTO, 3504872, 3538984, "torchvision and keras.applications"),
+    ("mobilenet_v2", {**PHOTO, "alpha": 0.35}, 1677128, 1691208, "keras.applications, alpha 0.35"),
+    ("mobilenet_v2", {**PHOTO, "alpha": 0.5}, 1968680, 1987224, "keras.applications, alpha 0.5"),
+    ("mobilenet_v2", {**PHOTO, "alpha": 0.75}, 2636424, 2663064, "keras.applications, alpha 0.75"),
+    ("mobilenet_v2", {**PHOTO, "alpha": 1.3}, 5386792, 5431048, "keras.applications, alpha 1.3"),
+    ("mobilenet_v2", {**PHOTO, "alpha": 1.4}, 6108776, 6156712, "keras.applications, alpha 1.4"),
+    ("efficientnet_lite", PHOTO, 4652008, 4694024, "Lite0"),
+    ("efficientnet_lite0", PHOTO, 4652008, 4694024, "the published checkpoint's tensors"),
+    ("efficientnet_lite1", PHOTO, 5416680, 5470344, "the authors' README: 5.4 M"),
+    ("efficientnet_lite2", PHOTO, 6092072, 6150168, "the authors' README: 6.1 M"),
+    ("efficientnet_lite3", PHOTO, 8197096, 8273768, "the authors' README: 8.2 M"),
+    ("efficientnet_lite4", PHOTO, 13006568, 13118936, "the authors' README: 13.0 M"),
+    # ViT: Dosovitskiy et al. 2020, DeiT and Zhai et al. 2021, as timm, torchvision and Hugging Face have them
+    ("vit_tiny_16", PHOTO, 5717416, 5717416, "timm"),
+    ("vit_small_16", PHOTO, 22050664, 22050664, "timm"),
+    ("vit_small_32", PHOTO, 22878952, 22878952, "timm"),
+    ("vit", PHOTO, 86567656, 86567656, "B/16, timm"),
+    ("vit_base_16", PHOTO, 86567656, 86567656, "timm"),
+    ("vit_base_16", PHOTO_384, 86859496, 86859496, "timm at 384"),
+    ("vit_base_32", PHOTO, 88224232, 88224232, "timm"),
+    ("vit_large_16", PHOTO, 304326632, 304326632, "timm; the paper's 307 M is of no known network"),
+    ("vit_large_16", PHOTO_384, 304715752, 304715752, "timm at 384"),
+    ("vit_large_32", PHOTO, 306535400, 306535400, "timm"),
+    ("vit_huge_14", PHOTO, 632045800, 632045800, "timm"),
+    ("vit_g_14", PHOTO, 1012611432, 1012611432, "g/14, timm"),
+    ("vit_giant_14", PHOTO, 1844440680, 1844440680, "G/14, timm"),
+    # CoAtNet: timm with its hidden layer before the head; 5 has the paper's heads of 64, where timm has 32
+    ("coatnet", PHOTO, 25036820, 25050516, "CoAtNet-0, timm; the paper 25 M"),
+    ("coatnet_0", PHOTO, 25036820, 25050516, "timm; the paper 25 M"),
+    ("coatnet_1", PHOTO, 42225776, 42249840, "timm; the paper 42 M"),
+    ("coatnet_2", PHOTO, 74684744, 74717000, "timm; the paper 75 M"),
+    ("coatnet_3", PHOTO, 166966264, 167014648, "timm; the paper 168 M"),
+    ("coatnet_4", PHOTO, 275425288, 275515144, "timm; the paper 275 M"),
+    ("coatnet_5", {**PHOTO, "head_size": 32}, 687472008, 687591560, "timm, heads of 32"),
+    ("coatnet_5", PHOTO, 687052952, 687172504, "ours; the paper 688 M"),
+    ("coatnet_6", PHOTO, 1471125232, 1471269616, "ours; the paper 1.47 B"),
+    ("coatnet_6", {**PHOTO, "filters": COATNET_6_TABLE_12}, 1348435040, 1348579424, "by table 12 as it is printed"),
+    ("coatnet_7", PHOTO, 2441972728, 2442164984, "ours; the paper 2.44 B"),
 ]
 
 

@@ -7,9 +7,51 @@
 """
 
 # What there is
+from zoo.anatomy import describe, last_spatial, macs, outline, parameters, receptive_field
+
 # (H, W, C) -> (classes,)
+from zoo.classify.alexnet import alexnet, alexnet_owt
 from zoo.classify.cnn import cnn
+from zoo.classify.coatnet import (
+    coatnet,
+    coatnet_0,
+    coatnet_1,
+    coatnet_2,
+    coatnet_3,
+    coatnet_4,
+    coatnet_5,
+    coatnet_6,
+    coatnet_7,
+)
+from zoo.classify.densenet import densenet, densenet121, densenet161, densenet169, densenet201
+from zoo.classify.efficientnet_lite import (
+    efficientnet_lite,
+    efficientnet_lite0,
+    efficientnet_lite1,
+    efficientnet_lite2,
+    efficientnet_lite3,
+    efficientnet_lite4,
+)
 from zoo.classify.lenet import lenet5, lenet5_1998
+from zoo.classify.mobilenet_v2 import mobilenet_v2
+from zoo.classify.resnet import resnet, resnet18, resnet34, resnet50, resnet101, resnet152
+from zoo.classify.resnet_cifar import resnet20, resnet32, resnet44, resnet56, resnet110, resnet_cifar
+from zoo.classify.resnet_v2 import resnet50v2, resnet101v2, resnet152v2, resnet_v2
+from zoo.classify.vgg import vgg, vgg16, vgg19
+from zoo.classify.vit import (
+    attention_maps,
+    vit,
+    vit_base_16,
+    vit_base_32,
+    vit_g_14,
+    vit_giant_14,
+    vit_huge_14,
+    vit_large_16,
+    vit_large_32,
+    vit_small_16,
+    vit_small_32,
+    vit_tiny_16,
+)
 from zoo.registry import build, names, register, variant
 
 # (F,) -> (outputs,)

@@ -1,5 +1,7 @@
 """Maxout (Goodfellow et al. 2013)."""
 
+import math
+
 import keras
 from keras import layers, ops
 
@@ -51,6 +53,10 @@ class Maxout(layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)
+
+    def macs(self, input_shape):
+        """Multiply-accumulates of one input."""
+        return math.prod(input_shape[1:]) * self.units * self.pieces
 
     def get_config(self):
         return {

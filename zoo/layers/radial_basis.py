@@ -36,5 +36,9 @@ class RadialBasis(layers.Layer):
     def compute_output_shape(self, input_shape):
         return (input_shape[0], len(self.codes))
 
+    def macs(self, input_shape):
+        """Multiply-accumulates of one input: each difference times itself."""
+        return input_shape[-1] * len(self.codes)
+
     def get_config(self):
         return {**super().get_config(), "codes": self.codes}

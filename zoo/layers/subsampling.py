@@ -1,5 +1,7 @@
 """The trainable subsampling of LeNet-5 (S2 and S4)."""
 
+import math
+
 import keras
 from keras import layers, ops
 
@@ -29,3 +31,7 @@ class Subsampling(layers.Layer):
     def compute_output_shape(self, input_shape):
         b, h, w, c = input_shape
         return (b, h and h // 2, w and w // 2, c)
+
+    def macs(self, input_shape):
+        """Multiply-accumulates of one input: each sum times its coefficient."""
+        return math.prod(self.compute_output_shape(input_shape)[1:])

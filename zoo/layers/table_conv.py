@@ -46,6 +46,11 @@ class TableConv2D(layers.Layer):
         cut = self.kernel_size - 1
         return (b, h and h - cut, w and w - cut, len(self.table))
 
+    def macs(self, input_shape):
+        """Multiply-accumulates of one input: those of the connections that there are."""
+        _, h, w, _ = self.compute_output_shape(input_shape)
+        return h * w * self.kernel_size**2 * sum(len(row) for row in self.table)
+
     def get_config(self):
         return {**super().get_config(), "table": self.table, "kernel_size": self.kernel_size}
 
