@@ -30,10 +30,18 @@ DENSENET = Case({"input_shape": (8, 12, 2), "classes": 3, "depths": (2, 1), "gro
 VGG = Case({"input_shape": (4, 6, 2), "classes": 3, "depths": (1, 2), "units": (6,)}, (2, 3), small=(3, 6, 2))
 ALEXNET = {"classes": 3, "filters": (4, 6, 4, 4, 4), "units": (6,)}
 LITE = Case(
-    {"input_shape": (32, None, 2), "classes": 3, "width": 0.1, "depth": 0.5, "drop_path": 0.5},
+    {"input_shape": (32, None, 2), "classes": 3, "width": 0.1, "depth": 0.3, "drop_path": 0.5},
     (2, 3),
     small=(31, 32, 2),
 )
+DNCNN = Case({"input_shape": (None, 6, 2), "depth": 4, "filters": 4}, (2, 5, 6, 2), free=5)
+SRCNN = Case(
+    {"input_shape": (None, 15, 2), "kernel_sizes": (5, 1, 3), "filters": (4, 3)},
+    (2, 6, 9, 2),
+    small=(6, 15, 2),
+    free=12,
+)
+EDSR = Case({"input_shape": (None, 6, 2), "scale": 4, "depth": 2, "filters": 4}, (2, 20, 24, 2), free=5)
 
 CASES = {
     # tabular
@@ -99,4 +107,27 @@ CASES = {
     "coatnet_5": COATNET,
     "coatnet_6": COATNET_MIXED,
     "coatnet_7": COATNET_MIXED,
+    # segment
+    "unet": Case(
+        {"input_shape": (None, None, 2), "classes": 3, "filters": (4, 6, 8), "batch_norm": True},
+        (2, 8, 8, 3),
+        small=(8, 10, 2),
+        free=8,
+    ),
+    # restore
+    "dncnn": DNCNN,
+    "dncnn_blind": DNCNN._replace(arguments={**DNCNN.arguments, "batch_norm": False}),
+    "srcnn": SRCNN,
+    "srcnn_935": SRCNN,
+    "srcnn_955": SRCNN,
+    "edsr": EDSR,
+    "edsr_baseline": EDSR._replace(arguments={**EDSR.arguments, "scale": 3}, answer=(2, 15, 18, 2)),
+    # motion
+    "flownet_s": Case(
+        {"input_shape": (None, 64, 2), "width": 0.01, "all_flows": True}, (2, 64, 64, 2), small=(60, 64, 2), free=64
+    ),
+    "pwcnet": Case({"input_shape": (64, None, 2), "width": 0.05, "reach": 1}, (2, 64, 64, 2), small=(64, 96, 2), free=64),
+    "raft_small": Case(
+        {"input_shape": (None, 64, 2), "updates": 2, "reach": 1}, (2, 64, 64, 2), small=(56, 64, 2), free=64
+    ),
 }

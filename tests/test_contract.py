@@ -162,4 +162,4 @@ def test_a_variants_help_shows_its_own_defaults(name):
     parents = inspect.signature(entries[entries[name].parent].build).parameters
     assert list(own) == list(parents)
     assert own["name"].default == name
-    assert entries[name].build.__doc__.startswith(f"{name}: `{entries[name].parent}` with")
+    assert entries[name].build.__doc__.startswith(f"{name}: `{entries[name].parent}` ")

@@ -18,6 +18,10 @@ CIFAR = {"input_shape": (32, 32, 3), "classes": 10}
 DIGIT = {"input_shape": (28, 28, 1), "classes": 10}
 SINGLE = {"filters": (32, 64, 128, 256), "convolutions": 1, "units": (512,), "max_norm": None, "dropout": 0.5}
 
+GREY = {"input_shape": (64, 64, 1)}
+COLOUR = {"input_shape": (64, 64, 3)}
+VALID = {"input_shape": (572, 572, 1), "classes": 2, "padding": "valid"}
+
 # name, arguments, trainable, all, source
 COUNTS = [
     # tabular: by hand, from the lectures' slides
@@ -109,6 +113,34 @@ COUNTS = [
     ("coatnet_6", PHOTO, 1471125232, 1471269616, "ours; the paper 1.47 B"),
     ("coatnet_6", {**PHOTO, "filters": COATNET_6_TABLE_12}, 1348435040, 1348579424, "by table 12 as it is printed"),
     ("coatnet_7", PHOTO, 2441972728, 2442164984, "ours; the paper 2.44 B"),
+    # U-Net: Ronneberger et al. 2015, figure 1; padded, the usual public implementations
+    ("unet", VALID, 31030658, 31030658, "figure 1: 23 convolutions"),
+    ("unet", {**COLOUR, "classes": 1}, 31031745, 31031745, "padded, three bands to one"),
+    ("unet", {**COLOUR, "classes": 3}, 31031875, 31031875, "padded, three bands to three"),
+    ("unet", {**GREY, "classes": 1}, 31030593, 31030593, "padded, one band to one"),
+    ("unet", {**COLOUR, "classes": 2, "batch_norm": True}, 31037698, 31049474, "milesial/Pytorch-UNet"),
+    # DnCNN: Zhang et al. 2016, as the authors' MatConvNet code has it; without normalisation, as they publish it
+    ("dncnn", GREY, 556097, 558017, "17 layers"),
+    ("dncnn", {**GREY, "batch_norm": False}, 555137, 555137, "17 layers, folded"),
+    ("dncnn_blind", GREY, 667073, 669377, "20 layers"),
+    ("dncnn_blind", {**GREY, "batch_norm": False}, 665921, 665921, "20 layers, folded"),
+    ("dncnn_blind", COLOUR, 669379, 671683, "20 layers, colour"),
+    ("dncnn_blind", {**COLOUR, "batch_norm": False}, 668227, 668227, "20 layers, colour, folded"),
+    # SRCNN: Dong et al. 2015 counts 8,032, 24,416 and 57,184 weights, without the 97 biases
+    ("srcnn", GREY, 8032 + 97, 8032 + 97, "9-1-5"),
+    ("srcnn_935", GREY, 24416 + 97, 24416 + 97, "9-3-5"),
+    ("srcnn_955", GREY, 57184 + 97, 57184 + 97, "9-5-5"),
+    # EDSR: Lim et al. 2017, as the authors' code has it, without its fixed shift of colours
+    ("edsr", COLOUR, 40729603, 40729603, "x2; the paper 43 M for x4"),
+    ("edsr", {**COLOUR, "scale": 3}, 43680003, 43680003, "x3"),
+    ("edsr", {**COLOUR, "scale": 4}, 43089923, 43089923, "x4"),
+    ("edsr_baseline", COLOUR, 1369859, 1369859, "x2; the authors 1.37 M"),
+    ("edsr_baseline", {**COLOUR, "scale": 3}, 1554499, 1554499, "x3; the authors 1.55 M"),
+    ("edsr_baseline", {**COLOUR, "scale": 4}, 1517571, 1517571, "x4; the authors 1.52 M"),
+    # optical flow
+    ("flownet_s", {"input_shape": (64, 64, 3)}, 38675536, 38675536, "ClementPinard/FlowNetPytorch"),
+    ("pwcnet", {"input_shape": (64, 64, 3)}, 8749214, 8749214, "Sun et al. 2017, table 7: 8.75 M"),
+    ("raft_small", {"input_shape": (64, 64, 3)}, 990162, 990162, "princeton-vl/RAFT and torchvision"),
 ]
 
 

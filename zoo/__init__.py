@@ -7,6 +7,7 @@
 """
 
 # What there is
+from zoo import explain
 from zoo.anatomy import describe, last_spatial, macs, outline, parameters, receptive_field
 
 # (H, W, C) -> (classes,)
@@ -52,7 +53,25 @@ from zoo.classify.vit import (
     vit_small_32,
     vit_tiny_16,
 )
+
+# What can be done with it
+from zoo.export import Export, ExportError, export
+# two frames (H, W, C) -> (H, W, 2)
+from zoo.motion.flownet_s import flownet_s
+from zoo.motion.pwcnet import pwcnet
+from zoo.motion.raft_small import raft_small
 from zoo.registry import build, names, register, variant
+
+# (H, W, C) -> (rH, rW, C)
+from zoo.restore.dncnn import dncnn, dncnn_blind
+from zoo.restore.edsr import edsr, edsr_baseline
+from zoo.restore.srcnn import srcnn, srcnn_935, srcnn_955
+
+# (H, W, C) -> (H, W, classes)
+from zoo.segment.unet import unet
 
 # (F,) -> (outputs,)
 from zoo.tabular.dnn import dnn
+
+# Weights that others trained
+from zoo.weights import BUNDLED, load, load_weights

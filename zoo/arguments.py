@@ -57,7 +57,10 @@ def nearest(word, words):
 def checked(function):
     """Wraps `function` so that its arguments are converted and checked against its signature's types."""
     signature = inspect.signature(function)
-    hints = typing.get_type_hints(function, include_extras=True)
+    given = {n: a for n, a in function.__annotations__.items() if n != "return"}
+    hints = typing.get_type_hints(
+        types.SimpleNamespace(__annotations__=given), inspect.unwrap(function).__globals__, include_extras=True
+    )
     open_ended = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     named = [n for n, p in signature.parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
     label = "" if function.__name__ == "__init__" else function.__name__
@@ -225,4 +228,22 @@ def image_shape(name, input_shape, *, at_least=1, multiple=1, fixed=False):
         if side is not None and (side < at_least or side % multiple):
             rule = f"at least {at_least}" + (f" and divisible by {multiple}" if multiple > 1 else "")
             raise ValueError(f"{name}: H and W of `input_shape` must be {rule} [pixels], got {shape}.")
+    return shape
+
+
+def series_shape(name, input_shape, *, sizes="(T, F)", fixed=False):
+    """Checks the shape of a series and returns it.
+
+    Args:
+        name: what the error calls the model.
+        input_shape: steps T first, which may be None unless `fixed`; the other sizes are never None.
+        sizes: how the error writes the shape; as many sizes are needed as it has letters.
+        fixed: whether T must be given.
+    Raises:
+        ValueError: if it is not such a shape.
+    """
+    shape = tuple(input_shape)
+    if len(shape) != sum(map(str.isalpha, sizes)) or None in shape[1 - fixed :]:
+        needed = f"{sizes} with every size given" if fixed else f"{sizes}, of which only T may be None"
+        raise ValueError(f"{name}: `input_shape` must be {needed}, got {shape}.")
     return shape

@@ -62,3 +62,26 @@ def conv_norm(
         x = layers.Conv2D(filters, kernel_size, kernel_initializer=kernel_initializer, name=name, **options)(x)
     x = layers.BatchNormalization(epsilon=epsilon, momentum=momentum, name=f"{name}_norm")(x)
     return x if activation is None else layers.Activation(activation, name=f"{name}_{activation}")(x)
+
+
+def map_head(x, filters, activation=None, *, kernel_size=1, padding="same", kernel_initializer="he_normal"):
+    """The answer for every pixel: a convolution called `head`, then its activation, in float32 whatever the policy.
+
+    The activation is a layer of its own, as in `head`.
+
+    Args:
+        x: (B, H, W, C).
+        filters: how many numbers each pixel's answer has.
+        activation: softmax, sigmoid; None or linear leaves the logits or numbers as they are.
+        kernel_size: side of the square kernel.
+        padding: same or valid.
+        kernel_initializer: of the convolution.
+    Returns:
+        (B, H, W, filters) float32.
+    """
+    x = layers.Conv2D(
+        filters, kernel_size, padding=padding, kernel_initializer=kernel_initializer, dtype="float32", name="head"
+    )(x)
+    if activation in (None, "linear"):
+        return x
+    return layers.Activation(activation, dtype="float32", name="activation")(x)

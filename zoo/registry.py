@@ -76,7 +76,7 @@ def variant(parent, name, *, source=None, example=None, **defaults):
     build.__signature__ = new
     del build.__wrapped__  # inspect follows it to the parent's defaults
     told = ", ".join(f"{k}={v!r}" for k, v in defaults.items() if k != "name")
-    build.__doc__ = f"{name}: `{parent.__name__}` with {told}.\n\n{inspect.getdoc(parent)}"
+    build.__doc__ = f"{name}: `{parent.__name__}` {f'with {told}' if told else 'as it is'}.\n\n{inspect.getdoc(parent)}"
     return _enter(
         name, checked(build), origin.task, source or origin.source, example or origin.example, parent.__name__
     )

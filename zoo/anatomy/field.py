@@ -83,11 +83,14 @@ def _axes(step, tensors, states):
     operation, axes, shape, answer = step.operation, states[0], tensors[0].shape, step.outputs[0].shape
     kinds = {c.__name__ for c in type(operation).__mro__}
     count = len(axes)
-    if getattr(operation, "data_format", None) == "channels_first":
-        return None
     if _by_cell(operation, kinds, shape, step):
         return _joined(tensors, states, answer)
     if len(states) > 1:
+        return None
+    places = _places(operation, kinds, step, shape, count)
+    if places:
+        return tuple(a.slide(1, stride, before=-start) for a, (start, stride) in zip(axes, places, strict=True))
+    if getattr(operation, "data_format", None) == "channels_first":
         return None
     if kinds & SLIDING:
         return _slide(operation, step, axes, shape[1 : 1 + count])
@@ -99,8 +102,7 @@ def _axes(step, tensors, states):
         return tuple(a.repeat(operation.block_size) for a in axes)
     if "SpaceToDepth" in kinds:
         return tuple(a.slide(operation.block_size, operation.block_size) for a in axes)
-    places = _places(operation, kinds, step, shape, count)
-    return places and tuple(a.slide(1, stride, before=-start) for a, (start, stride) in zip(axes, places, strict=True))
+    return None
 
 
 def _by_cell(operation, kinds, shape, step):
@@ -187,13 +189,16 @@ def _places(operation, kinds, step, shape, count):
     """(first cell, stride) along each axis of what pads, crops or slices; None for anything else."""
     for kind, name, sign in (("ZeroPadding", "padding", -1), ("Cropping", "cropping", 1)):
         if any(k.startswith(kind) for k in kinds):
-            cut = getattr(operation, name)
-            return [(sign * start, 1) for start, _ in (cut if count > 1 else (cut,))]
+            cuts = getattr(operation, name)
+            cuts = [(sign * start, 1) for start, _ in (cuts if len(shape) > 3 else (cuts,))]
+            first = getattr(operation, "data_format", None) == "channels_first"
+            return [*([(0, 1)] * first), *cuts][:count]
     if "Pad" in kinds and operation.mode == "constant" and len(operation.pad_width) == len(shape):
         return [(-start, 1) for start, _ in operation.pad_width[1 : 1 + count]]
     if "GetItem" in kinds:
         key = step.args[1] if isinstance(step.args[1], tuple) else (step.args[1],)
-        key = (*key, *[slice(None)] * (len(shape) - len(key)))
+        dots = next((n for n, cut in enumerate(key) if cut is Ellipsis), len(key))
+        key = (*key[:dots], *[slice(None)] * (len(shape) - len(key) + (dots < len(key))), *key[dots + 1 :])
         pairs = zip(key[1:], shape[1 : 1 + count], strict=False)
         places = [cut.indices(side) for cut, side in pairs if isinstance(cut, slice) and side]
         if key[0] == slice(None) and len(places) == count and all(stride > 0 for _, _, stride in places):

@@ -68,13 +68,14 @@ def steps(model) -> list[Step]:
     if not isinstance(model, keras.Model | keras.Function):
         raise ValueError(f"a Keras model is needed, got {type(model).__name__}.")
     graph = _graph(model)
-    if graph is None and not (model.built and getattr(model, "_build_shapes_dict", None)):
-        raise ValueError(f"the model `{model.name}` is not built: call it on a batch, or give it an Input, first.")
     # A batch of one, not of None: then no reshape can hide other sizes in the batch's place.
-    if graph is None:
-        one = keras.tree.map_shape_structure(_one, tuple(model._build_shapes_dict.values()))
-        return _look(model, one, {})[1] or []
-    return _walk(graph, [_one(t.shape, t.dtype) for t in graph.inputs])[0]
+    if graph is not None:
+        return _walk(graph, [_one(t.shape, t.dtype) for t in graph.inputs])[0]
+    if not (model.built and getattr(model, "_build_shapes_dict", None)):
+        raise ValueError(f"the model `{model.name}` is not built: call it on a batch, or give it an Input, first.")
+    inputs = keras.tree.map_shape_structure(_one, tuple(model._build_shapes_dict.values()))
+    inside = _look(model, inputs, {})[1]
+    return [Step(model, inputs, {}, [], [], None)] if inside is None else inside
 
 
 def native(operation):
@@ -186,6 +187,11 @@ def _look(layer, args, kwargs):
     try:
         with keras.StatelessScope():
             outputs = layer.call(*symbols[0], **symbols[1])
+            # What is handed through must have been made by some operation too.
+            given_through = {id(t) for t in _symbols(symbols)}
+            outputs = keras.tree.map_structure(
+                lambda t: ops.convert_to_tensor(t) if id(t) in given_through else t, outputs
+            )
             graph = keras.Function(_symbols(symbols), outputs)
     except Exception:  # whatever someone else's code makes of symbols: then it stays closed, and counts as unknown
         return None, None

@@ -48,6 +48,8 @@ def last_spatial(model: keras.Model) -> Spatial:
 
 def last_map(found) -> Last | None:
     """The last map among these steps of a model."""
+    if not found:
+        return None
     rank = 3 if any(len(t.shape) == 3 for t in found[0].tensors) else 4
     ordered = list(_flat(found))
     pools = [n for n, step in enumerate(ordered) if step.operation.name == "pool"]

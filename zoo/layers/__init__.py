@@ -2,6 +2,7 @@
 
 from zoo.layers.class_token import ClassToken
 from zoo.layers.drop_path import DropPath
+from zoo.layers.impute import Impute
 from zoo.layers.local_response import LocalResponse
 from zoo.layers.maxout import Maxout
 from zoo.layers.position_embedding import PositionEmbedding
@@ -13,6 +14,7 @@ from zoo.layers.table_conv import TableConv2D
 __all__ = [
     "ClassToken",
     "DropPath",
+    "Impute",
     "LocalResponse",
     "Maxout",
     "PositionEmbedding",

@@ -1,0 +1,41 @@
+"""fieldzoo's recipes: data, compile settings, training and reports for the models of `zoo`.
+
+>>> import recipes
+>>> run = recipes.Classification(epochs=50).fit("lenet5", "bundled:mnist-5k")
+>>> run.evaluate()["accuracy"]
+
+Names are imported when they are first asked for, so that the command line answers `--help` without TensorFlow.
+"""
+
+import importlib
+
+WHERE = {
+    # Data
+    "Data": "recipes.data",
+    "Examples": "recipes.data",
+    "load": "recipes.data",
+    "sources": "recipes.data",
+    # One task a recipe
+    "Classification": "recipes.classification",
+    "Regression": "recipes.regression",
+    # Runs
+    "Run": "recipes.run",
+    "load_run": "recipes.run",
+    # Worked recipes
+    "WORKED": "recipes.worked",
+    "train": "recipes.worked",
+    "worked": "recipes.worked",
+}
+__all__ = list(WHERE)  # noqa: PLE0605
+
+
+def __getattr__(name):
+    if name not in WHERE:
+        from zoo.arguments import nearest
+
+        raise AttributeError(f"recipes has no {name!r}.{nearest(name, WHERE)}")
+    return getattr(importlib.import_module(WHERE[name]), name)
+
+
+def __dir__():
+    return __all__

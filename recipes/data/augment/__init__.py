@@ -1,0 +1,7 @@
+"""Random changes to batches of images, by name, inside a tf.data pipeline."""
+
+from recipes.data.augment.moves import move, move_whole
+from recipes.data.augment.pipeline import Augmentation, augmentation
+from recipes.data.augment.steps import steps
+
+__all__ = ["Augmentation", "augmentation", "move", "move_whole", "steps"]

@@ -1,0 +1,132 @@
+"""What can be done with a run's folder and files that it has never seen."""
+
+from pathlib import Path
+
+import numpy as np
+
+from recipes.data import load
+from recipes.data.photos import Files
+from recipes.data.table import column_values, plain_names, read_file
+from recipes.run import load_run, probabilities, revive
+from zoo.arguments import nearest
+
+
+def read_inputs(saved, files):
+    """Raw inputs of a run from files: a list of (name, batch of one), in order.
+
+    Args:
+        saved: the run, as `load_run` reads it.
+        files: photos, or one CSV or Parquet table for a run on a table.
+    Raises:
+        ValueError: if a file is not there, cannot be read, or lacks a column.
+    """
+    files = [Path(f) for f in files]
+    gone = [str(f) for f in files if not f.is_file()]
+    if gone:
+        raise ValueError(f"`files` must exist, got {', '.join(gone)}.")
+    told = saved.told["data"]
+    if told["kind"] == "table":
+        frame, _ = read_file(files[0])
+        frame = frame.rename(columns=plain_names([str(c) for c in frame.columns]))
+        lacking = [c for c in told["columns"] if c not in frame]
+        if lacking or len(files) > 1:
+            problem = f"without {', '.join(lacking)}" if lacking else f"{len(files)} files"
+            raise ValueError(f"`files` must be one table with {', '.join(told['columns'])}, got {problem}.")
+        columns = {c: column_values(frame[c], kind == "category", c, []) for c, kind in told["columns"].items()}
+        for c, (kind, values) in columns.items():
+            if kind != told["columns"][c]:
+                raise ValueError(f"`files` must have numbers in the column {c!r}, got text such as {values[0]!r}.")
+        columns = {c: values for c, (_, values) in columns.items()}
+        return [(f"row {i + 1}", {c: v[i : i + 1] for c, v in columns.items()}) for i in range(len(frame))]
+    if told["kind"] != "image":
+        raise ValueError(f"`run` must be on photos or on a table to read files, got one on {told['kind']} data.")
+    photos = Files(np.array([str(f) for f in files]), np.zeros(len(files), bool), (None, None, told["shape"][-1]))
+    return [(str(f), readable(photos, i)[None]) for i, f in enumerate(files)]
+
+
+def readable(photos, index):
+    """The photo at `index`, or a ValueError that names it."""
+    try:
+        return photos.read(index)
+    except Exception as error:
+        raise ValueError(f"`files` must be photos, got {photos.paths[index]}, which cannot be read: {error}") from None
+
+
+def answer(saved, batch):
+    """(1, classes) probabilities or (1, outputs) numbers for a raw batch."""
+    prepared = saved.preprocessing(batch, training=False)
+    return probabilities(saved.model, np.asarray(saved.model(prepared, training=False)), saved.classes)
+
+
+def predict_files(run, files):
+    """One row a file (or a row of the table): its name, then the class and every class's probability, or the numbers."""
+    saved = load_run(run)
+    rows = []
+    for name, batch in read_inputs(saved, files):
+        found = answer(saved, batch)[0]
+        if saved.classes:
+            several = saved.told["data"]["task"] == "multilabel"
+            chosen = [c for c, p in zip(saved.classes, found, strict=True) if p >= 0.5] if several else None
+            best = " ".join(chosen) if several else saved.classes[int(found.argmax())]
+            rows.append({"input": name, "class": best, **dict(zip(saved.classes, map(float, found), strict=True))})
+        else:
+            rows.append({"input": name, **dict(zip(saved.told["data"]["outputs"], map(float, found), strict=True))})
+    return rows
+
+
+def explain_files(run, files, out, method="integrated_gradients", target=None):
+    """Writes a picture of what the answers to `files` rest on, and returns its path."""
+    from zoo import explain
+
+    saved = load_run(run)
+    applicable = explain.methods(saved.model)
+    known = [m for m, reason in applicable.items() if not reason]
+    if method not in known:
+        why = applicable.get(method)
+        reason = f" ({why})" if why else ""
+        raise ValueError(f"`method` must be one of {', '.join(known)}, got {method!r}{reason}.{nearest(method, known)}")
+    if target is not None and target not in saved.classes:
+        raise ValueError(
+            f"`target` must be one of {', '.join(saved.classes)}, got {target!r}.{nearest(target, saved.classes)}"
+        )
+    inputs = read_inputs(saved, files)
+    prepared = np.concatenate([np.asarray(saved.preprocessing(batch, training=False)) for _, batch in inputs])
+    answers = np.concatenate([answer(saved, batch) for _, batch in inputs])
+    chosen = answers.argmax(-1) if target is None else np.full(len(inputs), saved.classes.index(target))
+    maps = getattr(explain, method)(saved.model, prepared, target=chosen)
+    titles = [
+        f"{Path(name).name}\n{saved.classes[c]} {p[c]:.0%}" if saved.classes else Path(name).name
+        for (name, _), c, p in zip(inputs, chosen, answers, strict=True)
+    ]
+    explain.show(prepared, maps, path=str(out), titles=titles)
+    return out
+
+
+def on_data(run, source):
+    """The run revived on its own data, or, all in one part, on other data with the same classes."""
+    saved = load_run(run)
+    told = saved.told["data"]
+    own = saved.told["record"]["data"]
+    if source is None and own is None:
+        raise ValueError(f"`data` must be given: {run} was trained on arrays, which it does not keep.")
+    shares = {} if source is None else {"validation": 0.0, "test": 0.0}
+    data = load(source or own, seed=saved.told["numbers"]["seed"], **shares)
+    if tuple(data.classes) != saved.classes or list(data.outputs) != list(told["outputs"]):
+        raise ValueError(
+            f"`data` must have the classes or targets {', '.join(saved.classes or told['outputs'])}, "
+            f"got {', '.join(data.classes or data.outputs)}."
+        )
+    return revive(run, data)
+
+
+def evaluate_run(run, source=None):
+    """Metrics of a saved run: on its own test part, or on all of other data with the same classes."""
+    revived = on_data(run, source)
+    if source is None:
+        return revived.evaluate("test" if len(revived.data.test) else "validation")
+    return revived.evaluate("train")
+
+
+def export_run(run, out, source=None):
+    """Exports a saved run, proved on raw inputs of its own data or of `source`."""
+    return on_data(run, source).export(out)

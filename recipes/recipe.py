@@ -1,0 +1,262 @@
+"""What every recipe shares: numbers in, plain Keras and tf.data objects out, and a run that leaves everything behind."""
+
+import dataclasses
+import time
+import typing
+from pathlib import Path
+from typing import Literal
+
+import keras
+import numpy as np
+
+from recipes import accelerate as speed
+from recipes.callbacks import callbacks, verify_finite
+from recipes.data import Data, Examples, load
+from recipes.data.augment import augmentation
+from recipes.data.preprocessing import preprocessing
+from recipes.energy import energy
+from recipes.run import Run
+from recipes.schedules import Schedule, schedule
+from zoo.arguments import Count, NonNegative, Positive, Rate, Whole, checked
+from zoo.registry import entry
+
+Optimizer = Literal["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamw"]
+CACHE_LIMIT = 2 * 2**30  # bytes of prepared examples that a pipeline keeps in memory
+
+
+def recipe(cls):
+    """A frozen dataclass whose constructor checks its arguments as every public call does."""
+    cls = dataclasses.dataclass(frozen=True)(cls)
+    cls.__init__ = checked(cls.__init__)
+    return cls
+
+
+@recipe
+class Recipe:
+    """What all tasks have in common; a task adds its loss, its metrics and its baselines.
+
+    Args:
+        epochs: passes over the training part.
+        batch: examples per step.
+        rate: peak learning rate.
+        optimizer: sgd, momentum (0.9), nesterov (0.9), adagrad, adadelta, rmsprop, adam or adamw.
+        schedule: constant, inverse_time, exponential, step, cosine, ...: how the rate falls over the run.
+        warmup: share of the steps over which the rate first rises from 0.
+        weight_decay: decoupled weight decay; adamw's is 0.004 where this is 0.
+        clip: largest global norm of a gradient, or None.
+        augment: names of augmentation steps with amounts, as `recipes.data.augment.steps()` lists them.
+        patience: epochs without a better validation loss after which training stops at the best weights, or None.
+        seed: of the weights, the order and the augmentation.
+        country: where the electricity comes from, ISO 3166 in three letters; decides on the CO2 of the record.
+        accelerate: auto (as measured for this kind of model and machine), off, xla, or mixed.
+        deterministic: whether operations must be bit-exact between runs; costs speed.
+    Raises:
+        ValueError: if a number is out of range or an argument is unknown; the nearest is offered.
+    """
+
+    epochs: Count = 20
+    batch: Count = 32
+    rate: Positive = 1e-3
+    optimizer: Optimizer = "adam"
+    schedule: Schedule = "cosine"
+    warmup: Rate = 0.0
+    weight_decay: NonNegative = 0.0
+    clip: Positive | None = None
+    augment: tuple = ()
+    patience: Count | None = None
+    seed: Whole = 0
+    country: str = "FRA"
+    accelerate: Literal["auto", "off", "xla", "mixed"] = "auto"
+    deterministic: bool = False
+
+    tasks: typing.ClassVar[tuple] = ()  # what Data.task may be
+
+    def but(self, **changes):
+        """This recipe with some numbers changed, checked like the first ones."""
+        return type(self)(**{**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, **changes})
+
+    def build(self, model, data, **arguments):
+        """The model by its registered name with the data's shape and answers, or `model` itself if it is one.
+
+        Args:
+            model: one of `zoo.names()`, or a `keras.Model`.
+            data: a `Data`, or what `recipes.load` takes.
+            **arguments: of the builder.
+        """
+        if isinstance(model, keras.Model):
+            if arguments:
+                raise ValueError(f"build: arguments {sorted(arguments)} are for a model's name, got a built model.")
+            return model
+        builder = entry(model).build
+        data = self.open(data)
+        keras.utils.set_random_seed(self.seed)
+        arguments = {**self.answers(model, data), **arguments}
+        if "input_shape" not in arguments:
+            arguments["input_shape"] = input_shape(model, data)
+        with speed.policy(self.accelerate):
+            return builder(**arguments)
+
+    def rates(self, steps):
+        """The learning rate over `steps` training steps: a number or a Keras schedule."""
+        return schedule(self.schedule, self.rate, steps, warmup=self.warmup, epochs=self.epochs)
+
+    def optimize(self, steps):
+        """The Keras optimizer over `steps` training steps."""
+        momentum = {"momentum": {"momentum": 0.9}, "nesterov": {"momentum": 0.9, "nesterov": True}}
+        options = momentum.get(self.optimizer, {})
+        name = "sgd" if self.optimizer in momentum else self.optimizer
+        if self.weight_decay:
+            options["weight_decay"] = self.weight_decay
+        return keras.optimizers.get(
+            {
+                "class_name": name,
+                "config": {"learning_rate": self.rates(steps), "global_clipnorm": self.clip, **options},
+            }
+        )
+
+    def pipeline(self, examples, training, preprocessing=None, classes=None):
+        """Batches for `model.fit`: prepared once and kept in memory where they fit, then shuffled and augmented.
+
+        Args:
+            examples: `Examples`, or a tf.data.Dataset of single (input, target).
+            training: whether to shuffle and augment.
+            preprocessing: model from raw inputs to the model's, or None where they are ready.
+            classes: how many classes there are; needed where targets are mixed or smoothed.
+        Returns:
+            tf.data.Dataset of (inputs, targets) batches.
+        """
+        import tensorflow as tf
+
+        parallel = tf.data.AUTOTUNE
+        data = examples.dataset() if isinstance(examples, Examples) else examples
+        count = len(examples) if isinstance(examples, Examples) else int(data.cardinality())
+        if preprocessing is not None:
+            shapes = [s.shape.is_fully_defined() for s in tf.nest.flatten(data.element_spec[0])]
+            if all(shapes):
+                data = data.batch(256).map(lambda x, y: (preprocessing(x, training=False), y), parallel).unbatch()
+            else:
+                data = data.map(lambda x, y: (preprocessing(x[None], training=False)[0], y), parallel)
+        data = data.map(lambda x, y: (x, self.target(y, classes)), parallel)
+        prepared = sum(
+            np.prod(s.shape.as_list()) * s.dtype.size if s.shape.is_fully_defined() else np.inf
+            for s in tf.nest.flatten(data.element_spec)
+        )
+        if 0 < count and count * prepared <= CACHE_LIMIT:
+            data = data.cache()
+        if training:
+            data = data.shuffle(max(1, min(count if count > 0 else 10_000, 10_000)), seed=self.seed)
+        whole = training and count >= self.batch
+        data = data.batch(self.batch, drop_remainder=whole)
+        if training and self.augment:
+            scaled = preprocessing is not None and any(x.name == "rescaling" for x in preprocessing.layers)
+            bounds = (0.0, 1.0) if scaled else None  # 8-bit images lie between; what is standardised has no bounds
+            changes = augmentation(self.augment, seed=self.seed, classes=classes or None, value_range=bounds)
+            data = changes.over(data)
+        if count > 0:  # Keras counts the steps by it
+            batches = count // self.batch if whole else -(-count // self.batch)
+            data = data.apply(tf.data.experimental.assert_cardinality(batches))
+        return data.prefetch(parallel)
+
+    def fit(self, model, data, *, out=None, verbose=True, **arguments):
+        """Trains `model` on `data` and returns the run: history, metrics, evaluate, predict, report, export.
+
+        Args:
+            model: one of `zoo.names()`, or a `keras.Model`.
+            data: what `recipes.load` takes: "bundled:mnist-5k", "folder:photos", (x, y), ...
+            out: folder for what the run leaves behind; a run that was killed goes on from there. None leaves nothing.
+            verbose: whether to show progress (on stderr).
+            **arguments: of the builder, where `model` is a name.
+        Returns:
+            `Run`.
+        Raises:
+            ValueError: if model and data do not go together.
+            ArithmeticError: if the loss became NaN or infinite.
+        """
+        data = self.open(data)
+        self.verify_task(data)
+        began = time.perf_counter()
+        if self.deterministic:
+            import tensorflow as tf
+
+            tf.config.experimental.enable_op_determinism()
+        name = model if isinstance(model, str) else model.name
+        model = self.build(model, data, **arguments)
+        self.verify_answer(model, data)
+        prepare = preprocessing(data, model.input_shape[1:])
+        model = self.finish(model, data)
+        training = self.pipeline(data.train, True, prepare, len(data.classes))
+        validation = self.pipeline(data.validation, False, prepare, len(data.classes)) if len(data.validation) else None
+        steps = max(1, len(data.train) // self.batch)
+        chosen = speed.choose(model, steps, self.accelerate)
+        self.compile(model, steps * self.epochs, **chosen.settings)
+        watchers = callbacks(self, out and Path(out), validation is not None, verbose)
+        keras.utils.set_random_seed(self.seed)
+        with energy(self.country) as used:
+            history = model.fit(
+                training,
+                validation_data=validation,
+                epochs=self.epochs,
+                callbacks=watchers,
+                verbose=0,
+                shuffle=False,  # the pipeline does; Keras warns otherwise
+                class_weight=self.weights(data),
+            ).history
+        verify_finite(history, self)
+        run = Run(
+            recipe=self,
+            model=model,
+            data=data,
+            preprocessing=prepare,
+            history={k: [float(v) for v in values] for k, values in history.items()},
+            record={
+                "model": name,
+                "arguments": arguments,
+                "data": data.origin,
+                "seed": self.seed,
+                "acceleration": chosen.record,
+                "energy": dict(used),
+                "seconds": time.perf_counter() - began,
+                "machine": speed.machine(),
+            },
+        )
+        if out:
+            run.save(out)
+        return run
+
+    def open(self, data):
+        """`Data` from what `recipes.load` takes, split with this recipe's seed; bare arrays have this recipe's task."""
+        told = {} if isinstance(data, str) or len(self.tasks) != 1 else {"task": self.tasks[0]}
+        return load(data, seed=self.seed, **told)
+
+    def verify_task(self, data):
+        """A ValueError where the data's task is not this recipe's."""
+        if data.task not in self.tasks:
+            fitting = "regression" if data.task == "regression" else "classification"
+            raise ValueError(
+                f"{type(self).__name__}: `data` must be for {' or '.join(self.tasks)}, got {data.name} for "
+                f"{data.task}; the recipe for that is `{fitting}`."
+            )
+
+    def weights(self, data):
+        """Class weights for `model.fit`, or None."""
+        return None
+
+    def finish(self, model, data):
+        """What the task adds to the model once the data are known; here nothing."""
+        return model
+
+
+def input_shape(name, data):
+    """The shape of one prepared input of the architecture `name`.
+
+    Arrays are taken as they are and a table as its preprocessing makes it; photos are brought to the size of the
+    architecture's paper, with the bands that they have.
+    """
+    if data.shape is None:
+        return preprocessing(data).output_shape[1:]
+    if isinstance(data.train.inputs, np.ndarray) or data.kind != "image":
+        return data.shape
+    own = entry(name).example.get("input_shape", ())
+    if len(own) != 3:
+        raise ValueError(f"{name}: `input_shape` must be given for the photos of {data.name}, as in (64, 64, 3).")
+    return (*own[:2], data.shape[-1])

@@ -1,0 +1,148 @@
+"""A run on one self-contained HTML page: what it reached, how it got there, what it looked at, what it cost."""
+
+import base64
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+
+SHOWN = 5  # examples whose pixels are explained, and mistakes that are shown
+
+
+def write(run, path):
+    """Writes the page and returns its path.
+
+    Args:
+        run: a `Run`.
+        path: the HTML file.
+    """
+    from jinja2 import Environment, FileSystemLoader, select_autoescape
+
+    pages = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape())
+    part = "test" if len(run.data.test) else "validation"
+    figures = {"curves": curves(run.history)}
+    if run.data.task == "classification":
+        figures["confusion"] = confusion(run.evaluate(part)["confusion"], run.data.classes)
+    elif run.data.task == "regression":
+        figures["scatter"] = scatter(getattr(run.data, part).targets, run.answers(part), run.data.outputs)
+    if run.data.kind == "image" and run.data.classes:
+        figures |= pixels(run, part)
+    page = pages.get_template("report.html").render(
+        run=run,
+        part=part,
+        metrics=flat(run.evaluate(part)),
+        baseline=flat(run.evaluate(part)["baseline"]),
+        figures={k: picture(v) for k, v in figures.items() if v is not None},
+        numbers=numbers(run),
+    )
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".part")
+    beside.write_text(page)
+    os.replace(beside, path)
+    return path
+
+
+def flat(metrics):
+    """The plain numbers among `metrics`, rounded for reading."""
+    return {k: f"{v:.4g}" for k, v in metrics.items() if isinstance(v, int | float)}
+
+
+def numbers(run):
+    """The recipe's numbers and the run's record as rows of a table."""
+    rows = {f: getattr(run.recipe, f) for f in run.recipe.__dataclass_fields__}
+    return {**rows, **{k: v for k, v in run.record.items() if not isinstance(v, dict)}, **run.record["machine"]}
+
+
+def picture(figure):
+    """A matplotlib figure as a data URI."""
+    kept = io.BytesIO()
+    figure.savefig(kept, format="png", dpi=110, bbox_inches="tight")
+    return "data:image/png;base64," + base64.b64encode(kept.getvalue()).decode()
+
+
+def new_figure(width, height):
+    """A matplotlib figure that belongs to nobody's pyplot."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def curves(history):
+    """Learning curves: every metric with its validation twin, one panel a metric."""
+    kept = [k for k in history if not k.startswith("val_") and k != "learning_rate"]
+    figure = new_figure(4.5 * len(kept), 3.2)
+    for ax, key in zip(np.ravel(figure.subplots(1, len(kept), squeeze=False)), kept, strict=True):
+        epochs = range(1, len(history[key]) + 1)
+        ax.plot(epochs, history[key], label="training")
+        if f"val_{key}" in history:
+            ax.plot(epochs, history[f"val_{key}"], label="validation")
+        if key == "loss" and min(history[key]) > 0:
+            ax.set_yscale("log")
+        ax.set(xlabel="epoch", title=key)
+        ax.grid(alpha=0.3)
+        ax.legend()
+    return figure
+
+
+def confusion(matrix, classes):
+    """The confusion matrix, rows being the truth."""
+    from sklearn.metrics import ConfusionMatrixDisplay
+
+    side = min(12, 2.5 + 0.45 * len(classes))
+    figure = new_figure(side, side)
+    ax = figure.subplots()
+    few = len(classes) <= 25
+    ConfusionMatrixDisplay(np.array(matrix), display_labels=classes if few else None).plot(
+        ax=ax, cmap="Blues", colorbar=False, include_values=few, xticks_rotation=45 if few else "horizontal"
+    )
+    return figure
+
+
+def scatter(targets, answers, names):
+    """Predicted against observed, one panel a target."""
+    figure = new_figure(4 * len(names), 4)
+    for i, ax in enumerate(np.ravel(figure.subplots(1, len(names), squeeze=False))):
+        both = np.concatenate([targets[:, i], answers[:, i]])
+        ax.plot([both.min(), both.max()], [both.min(), both.max()], color="grey", lw=1)
+        ax.scatter(targets[:, i], answers[:, i], s=10, alpha=0.6)
+        ax.set(xlabel=f"observed {names[i]}", ylabel="predicted")
+        ax.grid(alpha=0.3)
+    return figure
+
+
+def pixels(run, part):
+    """Pictures of the pixels that mattered: for some right answers, and for the most confident mistakes."""
+    from zoo import explain
+
+    examples = getattr(run.data, part)
+    answers = run.answers(part)
+    chosen, truth = answers.argmax(-1), examples.targets if examples.targets.ndim == 1 else examples.targets.argmax(-1)
+    right = [i for c in range(len(run.data.classes)) for i in np.flatnonzero((truth == c) & (chosen == c))[:1]][:SHOWN]
+    wrong = np.flatnonzero(truth != chosen)
+    wrong = wrong[np.argsort(-answers[wrong, chosen[wrong]])][:SHOWN]
+    drawn = {}
+    for name, kept in (("pixels", right), ("mistakes", wrong)):
+        if len(kept) == 0:
+            continue
+        inputs = prepared(run, examples.take(kept))
+        maps = explain.integrated_gradients(run.model, inputs, target=chosen[kept])
+        titles = [
+            f"{run.data.classes[chosen[i]]} {answers[i, chosen[i]]:.0%}"
+            + (f"\nis {run.data.classes[truth[i]]}" if name == "mistakes" else "")
+            for i in kept
+        ]
+        drawn[name] = explain.show(inputs, maps, titles=titles)
+    return drawn
+
+
+def prepared(run, examples):
+    """The model's inputs for a few examples."""
+    raw = examples.head(len(examples))
+    if isinstance(raw, list):
+        return np.concatenate([np.asarray(run.preprocessing(image[None], training=False)) for image in raw])
+    return np.asarray(run.preprocessing(raw, training=False))

@@ -1,0 +1,225 @@
+"""What a training leaves behind: the model, how its inputs are prepared, what it reached, and what it cost."""
+
+import dataclasses
+import json
+import os
+import typing
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from recipes.diagnosis import diagnose
+from zoo.answer import activation
+from zoo.arguments import checked, nearest
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclasses.dataclass
+class Run:
+    """A trained model with its data and its record; `recipe.fit` makes it.
+
+    Attributes:
+        recipe: the recipe that made it.
+        model: the trained `keras.Model`.
+        data: the `Data` it was trained on.
+        preprocessing: `keras.Model` from raw inputs to the model's.
+        history: metric name -> one number per epoch.
+        record: model's name, seed, acceleration, energy, seconds, machine.
+    """
+
+    recipe: typing.Any
+    model: keras.Model
+    data: typing.Any
+    preprocessing: keras.Model
+    history: dict
+    record: dict
+    measured: dict = dataclasses.field(default_factory=dict)
+
+    def predict(self, inputs):
+        """The model's answers to raw inputs.
+
+        Args:
+            inputs: a batch as the user has it: array, dict of columns, or a list of images that differ in size.
+        Returns:
+            (N, classes) probabilities, or (N, outputs) numbers; float32.
+        """
+        if isinstance(inputs, list):
+            prepared = np.concatenate([np.asarray(self.preprocessing(image[None], training=False)) for image in inputs])
+        else:
+            prepared = self.preprocessing.predict(inputs, batch_size=256, verbose=0)
+        return probabilities(self.model, self.model.predict(prepared, batch_size=256, verbose=0), self.data.classes)
+
+    @checked
+    def evaluate(self, part: typing.Literal["train", "validation", "test"] = "test"):
+        """Metrics on one part of the data, beside those of the trivial answer; computed once.
+
+        Args:
+            part: train, validation or test.
+        Returns:
+            Dict of metrics; `baseline` holds those of the trivial answer.
+        Raises:
+            ValueError: if that part is empty.
+        """
+        if part not in self.measured:
+            examples = getattr(self.data, part)
+            if not len(examples):
+                raise ValueError(f"evaluate: the {part} part of {self.data.name} is empty.")
+            self.measured[part] = self.recipe.measure(self.data, examples.targets, self.answers(part))
+        return self.measured[part]
+
+    def answers(self, part="test"):
+        """The model's answers to one part, in its order: (N, classes) probabilities or (N, outputs) numbers."""
+        batches = self.recipe.pipeline(getattr(self.data, part), False, self.preprocessing, len(self.data.classes))
+        return probabilities(self.model, self.model.predict(batches, verbose=0), self.data.classes)
+
+    @property
+    def metrics(self):
+        """Everything measured, as `metrics.json` has it."""
+        found = {part: self.evaluate(part) for part in ("validation", "test") if len(getattr(self.data, part))}
+        best = {k: v[-1] for k, v in self.history.items()}
+        return {**found, "last_epoch": best, "diagnosis": self.diagnosis(), **self.record}
+
+    def diagnosis(self):
+        """What the learning curves say, in plain words."""
+        return diagnose(self.history, better=self.recipe.trivial_loss(self.data))
+
+    def export(self, path, *, inputs=None, tolerance=1e-5):
+        """Writes a SavedModel that takes raw inputs, and proves in a process of its own that it answers as `predict`.
+
+        Args:
+            path: folder; the model lands in PATH/1, PATH/2, ...
+            inputs: raw inputs to prove it with; 16 of the test part where None.
+            tolerance: largest difference allowed.
+        Returns:
+            `zoo.export.Export`.
+        """
+        import zoo
+
+        if inputs is None:
+            inputs = (self.data.test if len(self.data.test) else self.data.train).head(16)
+        done = zoo.export(
+            self.model,
+            path,
+            inputs=inputs,
+            preprocessing=self.preprocessing,
+            classes=self.data.classes or None,
+            tolerance=tolerance,
+        )
+        self.record["export"] = {
+            "largest_difference": done.difference,
+            "tolerance": tolerance,
+            "path": Path(done.path).name,
+        }
+        return done
+
+    def report(self, path):
+        """Writes one self-contained HTML page on this run and returns its path."""
+        from recipes.report import write
+
+        return write(self, path)
+
+    def save(self, out):
+        """Writes model.keras, preprocessing.keras, run.json, history.json and metrics.json into the folder `out`."""
+        out = Path(out)
+        out.mkdir(parents=True, exist_ok=True)
+        self.model.save(out / "model.keras")
+        self.preprocessing.save(out / "preprocessing.keras")
+        told = {
+            "recipe": type(self.recipe).__name__,
+            "numbers": {f.name: getattr(self.recipe, f.name) for f in dataclasses.fields(self.recipe)},
+            "data": {k: getattr(self.data, k) for k in DESCRIBED},
+            "record": self.record,
+        }
+        write_json(out / "run.json", told)
+        write_json(out / "history.json", self.history)
+        write_json(out / "metrics.json", self.metrics)
+        return out
+
+
+def probabilities(model, answers, classes):
+    """A head's answers as one column a class; numbers, which have no classes, stay as they are."""
+    if not classes:
+        return answers
+    ending = activation(model)
+    if answers.shape[-1] == 1 and len(classes) == 2:
+        yes = 1 / (1 + np.exp(-answers)) if ending == "linear" else answers
+        return np.concatenate([1 - yes, yes], axis=-1)
+    return np.asarray(keras.ops.softmax(answers)) if ending == "linear" else answers
+
+
+DESCRIBED = (
+    "name",
+    "task",
+    "kind",
+    "shape",
+    "dtype",
+    "classes",
+    "outputs",
+    "columns",
+    "source",
+    "licence",
+    "split",
+    "notes",
+)
+
+
+def write_json(path, value):
+    """Writes JSON beside, then renames, so that a reader never sees half a file."""
+    beside = path.with_suffix(".part")
+    beside.write_text(json.dumps(value, indent=1, default=str) + "\n")
+    os.replace(beside, path)
+
+
+class Saved(typing.NamedTuple):
+    """A run read back from its folder: what is needed to predict and to explain, without the data."""
+
+    model: keras.Model
+    preprocessing: keras.Model
+    told: dict
+
+    @property
+    def classes(self):
+        return tuple(self.told["data"]["classes"])
+
+
+def load_run(path):
+    """Reads back what `Run.save` wrote.
+
+    Args:
+        path: the run's folder.
+    Returns:
+        `Saved`: model, preprocessing, and what run.json tells.
+    Raises:
+        ValueError: if there is no run in that folder.
+    """
+    path = Path(path)
+    missing = [n for n in ("model.keras", "preprocessing.keras", "run.json") if not (path / n).is_file()]
+    if missing:
+        near = nearest(path.name, [p.name for p in path.parent.glob("*") if (p / "run.json").is_file()])
+        raise ValueError(f"`run` must be the folder of a run, got {path}: {', '.join(missing)} not there.{near}")
+    told = json.loads((path / "run.json").read_text())
+    return Saved(
+        keras.models.load_model(path / "model.keras", compile=False),
+        keras.models.load_model(path / "preprocessing.keras", compile=False),
+        told,
+    )
+
+
+def revive(path, data):
+    """A saved run on data: its own, or others with the same classes.
+
+    Args:
+        path: the run's folder.
+        data: a `Data`.
+    Returns:
+        `Run`.
+    """
+    import recipes
+
+    saved = load_run(path)
+    numbers = {k: tuple(v) if isinstance(v, list) else v for k, v in saved.told["numbers"].items()}
+    recipe = getattr(recipes, saved.told["recipe"])(**numbers)
+    history = json.loads((Path(path) / "history.json").read_text())
+    return Run(recipe, saved.model, data, saved.preprocessing, history, saved.told["record"])

@@ -1,0 +1,68 @@
+"""AlexNet."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo
+from zoo.layers.local_response import LocalResponse
+
+
+@pytest.mark.parametrize("alpha", [1e-4, 0.5])
+def test_local_response_is_tensorflows_with_half_the_reach(alpha):
+    x = np.random.default_rng(0).normal(0, 5, (2, 3, 4, 9)).astype("float32")
+    expected = tf.nn.local_response_normalization(x, depth_radius=2, bias=2.0, alpha=alpha, beta=0.75)
+    np.testing.assert_allclose(np.asarray(LocalResponse(alpha=alpha)(x)), expected.numpy(), rtol=1e-5)
+
+
+def test_local_response_by_hand():
+    x = np.array([[1.0, 2.0, 3.0, 4.0]], "float32")
+    expected = x / (2 + 0.1 * np.array([5.0, 14.0, 29.0, 25.0])) ** 0.75
+    np.testing.assert_allclose(np.asarray(LocalResponse(size=3, alpha=0.1)(x)), expected, rtol=1e-6)
+
+
+def test_local_response_refuses_an_even_size():
+    with pytest.raises(ValueError, match="`size` must be odd, got 4"):
+        LocalResponse(size=4)
+
+
+def tiny(**options):
+    return zoo.alexnet((67, 67, 3), 2, filters=(4, 4, 6, 4, 4), units=(5,), **options)
+
+
+def test_towers_meet_only_in_the_third_convolution():
+    model = tiny()
+    assert [model.get_layer(n).groups for n in ("stem", "conv1", "conv2", "conv3", "conv4")] == [1, 2, 1, 2, 2]
+    assert [model.get_layer(f"conv{i}").kernel.shape[2] for i in range(1, 5)] == [2, 4, 3, 2]
+    x = np.random.default_rng(0).random((1, 9, 9, 4), "float32")
+    alone = x * np.array([1, 1, 0, 0], "float32")
+    both, first = (np.asarray(model.get_layer("conv1")(v)) for v in (x, alone))
+    np.testing.assert_allclose(both[..., :2], first[..., :2], rtol=1e-5)  # the first tower sees only its own maps
+    assert not np.allclose(both[..., 2:], first[..., 2:])
+
+
+def test_weights_start_as_section_5_says():
+    model = zoo.alexnet((67, 67, 3), 10, units=(64, 64))
+    starts = {layer.name: layer.bias.numpy() for layer in model.layers if hasattr(layer, "bias") and layer.weights}
+    ones = {name for name, bias in starts.items() if (bias == 1).all()}
+    assert ones == {"conv1", "conv3", "conv4", "hidden0", "hidden1"}
+    assert all((starts[name] == 0).all() for name in starts.keys() - ones)
+    spreads = [layer.kernel.numpy().std() for layer in model.layers if hasattr(layer, "kernel")]
+    np.testing.assert_allclose(spreads, 0.01, rtol=0.1)
+
+
+def test_only_2012_normalises_and_only_2014_pads():
+    names = {year: {layer.name for layer in tiny(version=year).layers} for year in (2012, 2014)}
+    assert names[2012] - names[2014] == {"stem_response", "conv1_response"}
+    assert names[2014] - names[2012] == {"stem_pad"}
+
+
+def test_pooling_overlaps():
+    pools = [layer for layer in tiny().layers if isinstance(layer, keras.layers.MaxPooling2D)]
+    assert [(p.pool_size, p.strides) for p in pools] == [((3, 3), (2, 2))] * 3
+
+
+def test_groups_must_divide():
+    with pytest.raises(ValueError, match="`groups` must divide each of `filters`, .* got 3"):
+        tiny(groups=3)

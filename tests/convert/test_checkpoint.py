@@ -1,0 +1,262 @@
+"""Others' files of weights: what is read and what is refused. The pickles are written by hand, opcode by opcode."""
+
+import hashlib
+import json
+import pickle
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from zoo.convert.checkpoint import read_checkpoint
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+KINDS = {"Float": "f4", "Half": "f2", "Double": "f8", "Long": "i8", "Bool": "b1", "BFloat16": "u2"}
+
+
+def text(word):
+    word = word.encode()
+    return b"X" + struct.pack("<i", len(word)) + word
+
+
+def whole(*numbers):
+    return b"(" + b"".join(b"\x8a\x08" + struct.pack("<q", n) for n in numbers) + b"t"
+
+
+def tensor(key, kind, length, offset, shape, strides, view=b""):
+    """The opcodes of one tensor: a call of _rebuild_tensor_v2 on a persistent storage."""
+    storage = text("storage") + b"ctorch\n" + kind.encode() + b"Storage\n" + text(key) + text("cpu")
+    storage = b"(" + storage + whole(length)[1:-1] + view + b"tQ"
+    rest = whole(offset)[1:-1] + whole(*shape) + whole(*strides) + b"\x89ccollections\nOrderedDict\n)R"
+    return b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + rest + b"tR"
+
+
+def named(**items):
+    """The opcodes of an OrderedDict with PyTorch's `_metadata` hung on it."""
+    body = b"".join(text(k.replace("__", ".")) + v for k, v in items.items())
+    return b"ccollections\nOrderedDict\n)R(" + body + b"u}" + text("_metadata") + b"}sb"
+
+
+def program(body):
+    return b"\x80\x02" + body + b"."
+
+
+def zipped(path, body, storages, order=None):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x/data.pkl", program(body))
+        if order:
+            archive.writestr("x/byteorder", order)
+        for key, array in storages.items():
+            archive.writestr(f"x/data/{key}", array.tobytes())
+    return path
+
+
+def streamed(path, body, storages, little=True):
+    head = [0x1950A86A20F9469CFC6C, 1001, {"protocol_version": 1001, "little_endian": little}]
+    data = b"".join(pickle.dumps(h, 2) for h in head) + program(body) + pickle.dumps(list(storages), 2)
+    data += b"".join(struct.pack("<q" if little else ">q", a.size) + a.tobytes() for a in storages.values())
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("write", [zipped, streamed])
+def test_strides_offsets_shared_storages_and_order_are_honoured(tmp_path, write):
+    held = np.arange(12, dtype="<f4")
+    body = named(
+        b__weight=tensor("0", "Float", 12, 0, (4, 3), (3, 1)),
+        a__turned=tensor("0", "Float", 12, 0, (3, 4), (1, 3)),
+        a__part=tensor("0", "Float", 12, 5, (2, 2), (3, 1)),
+        a__one=tensor("0", "Float", 12, 7, (), ()),
+        a__none=tensor("1", "Long", 0, 0, (0, 2), (2, 1)),
+    )
+    found = read_checkpoint(write(tmp_path / "m.pt", body, {"0": held, "1": np.zeros(0, "<i8")}))
+    assert list(found) == ["b.weight", "a.turned", "a.part", "a.one", "a.none"]
+    np.testing.assert_array_equal(found["b.weight"], held.reshape(4, 3))
+    np.testing.assert_array_equal(found["a.turned"], held.reshape(4, 3).T)
+    np.testing.assert_array_equal(found["a.part"], [[5, 6], [8, 9]])
+    assert found["a.one"].shape == () and found["a.one"] == 7
+    assert found["a.none"].shape == (0, 2) and found["a.none"].dtype == np.int64
+
+
+@pytest.mark.parametrize("write", [zipped, streamed])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_element_type_is_read(tmp_path, write, kind):
+    wanted = np.array([1.0, 0.0, 1.5, -2.0]).astype("f4" if kind == "BFloat16" else KINDS[kind])
+    stored = (wanted.view("u4") >> 16).astype("u2") if kind == "BFloat16" else wanted
+    found = read_checkpoint(write(tmp_path / "m.pt", named(w=tensor("0", kind, 4, 0, (4,), (1,))), {"0": stored}))["w"]
+    assert found.dtype == wanted.dtype
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_big_endian_numbers_are_read(tmp_path):
+    body, stored = named(w=tensor("0", "Float", 3, 0, (3,), (1,))), {"0": np.array([1, 2, 3], ">f4")}
+    for path in (zipped(tmp_path / "a.pt", body, stored, "big"), streamed(tmp_path / "b.pt", body, stored, False)):
+        np.testing.assert_array_equal(read_checkpoint(path)["w"], [1, 2, 3])
+
+
+def test_a_view_into_a_storage_of_the_older_layout_is_read(tmp_path):
+    view = text("v") + whole(2, 3)[1:]  # (key, start, length)
+    body = named(w=tensor("0", "Float", 6, 1, (2,), (1,), b"(" + view))
+    found = read_checkpoint(streamed(tmp_path / "m.pt", body, {"0": np.arange(6, dtype="<f4")}))
+    np.testing.assert_array_equal(found["w"], [3, 4])
+
+
+def test_parameters_and_subclasses_are_tensors(tmp_path):
+    plain = tensor("0", "Float", 2, 0, (2,), (1,))
+    call = plain.index(b"R", plain.rindex(b"R") - 1)  # the last R, which makes the tensor
+    arguments = plain[len(b"ctorch._utils\n_rebuild_tensor_v2\n") : call]
+    body = named(
+        p=b"ctorch._utils\n_rebuild_parameter\n(" + plain + b"\x88ccollections\nOrderedDict\n)RtR",
+        q=b"ctorch._tensor\n_rebuild_from_type_v2\n(ctorch._utils\n_rebuild_tensor_v2\nctorch\nTensor\n"
+        + arguments
+        + b"}tR",
+    )
+    found = read_checkpoint(zipped(tmp_path / "m.pt", body, {"0": np.array([4, 5], "<f4")}))
+    np.testing.assert_array_equal(found["p"], [4, 5])
+    np.testing.assert_array_equal(found["q"], [4, 5])
+
+
+@pytest.mark.parametrize("nest", ["state_dict", "model", "anything"])
+def test_weights_are_found_among_a_training_scripts_records(tmp_path, nest):
+    inner = named(w=tensor("0", "Float", 2, 0, (2,), (1,)))
+    body = b"}(" + text("epoch") + b"K\x03" + text(nest) + inner + text("optimizer") + b"}u"
+    assert list(read_checkpoint(zipped(tmp_path / "m.pt", body, {"0": np.ones(2, "<f4")}))) == ["w"]
+
+
+@pytest.mark.parametrize("write", [zipped, streamed])
+@pytest.mark.parametrize(
+    ("asked", "opcodes"),
+    [
+        ("posix.system", b"cposix\nsystem\n" + text("true") + b"\x85R"),
+        ("__builtin__.eval", b"c__builtin__\neval\n" + text("1") + b"\x85R"),
+        ("builtins.getattr", b"cbuiltins\ngetattr\n"),
+        ("argparse.Namespace", b"cargparse\nNamespace\n)\x81"),
+        ("torchvision.models.vgg.VGG", b"ctorchvision.models.vgg\nVGG\n)\x81"),
+        ("numpy.core.multiarray._reconstruct", b"cnumpy.core.multiarray\n_reconstruct\n"),
+    ],
+)
+def test_a_pickle_that_asks_for_more_than_tensors_is_refused_by_name(tmp_path, write, asked, opcodes):
+    path = write(tmp_path / "m.pt", named(w=opcodes), {})
+    with pytest.raises(ValueError, match=f"m.pt cannot be read: it asks for `{asked}`.*refused"):
+        read_checkpoint(path)
+
+
+def test_a_pickle_cannot_change_what_it_calls(tmp_path):
+    """BUILD with (None, {...}) sets attributes on whatever lies on the stack."""
+    for target in (b"ctorch._utils\n_rebuild_tensor_v2\n", b"ccollections\nOrderedDict\n", b"ctorch\nFloatStorage\n"):
+        change = target + b"N}" + text("code") + text("x") + b"s\x86b"
+        path = zipped(tmp_path / "m.pt", named(w=change), {})
+        with pytest.raises(ValueError, match="changes what it calls|truncated or no file of weights"):
+            read_checkpoint(path)
+    body = named(w=tensor("0", "Float", 2, 0, (2,), (1,)))
+    assert list(read_checkpoint(zipped(tmp_path / "n.pt", body, {"0": np.ones(2, "<f4")}))) == ["w"]
+
+
+@pytest.mark.parametrize(
+    ("opcodes", "message"),
+    [
+        (tensor("0", "Float", 4, 0, (4, 2), (2, 1)), "ends beyond its storage of 4"),
+        (tensor("0", "Float", 4, 3, (2,), (1,)), "ends beyond its storage of 4"),
+        (tensor("0", "Float", 4, -1, (2,), (1,)), "offset -1"),
+        (tensor("0", "Float", 4, 0, (2,), (-1,)), r"strides \(-1,\)"),
+        (tensor("0", "Float", 8, 0, (8,), (1,)), "truncated: storage 0 has 4 of 8"),
+    ],
+)
+def test_a_tensor_outside_its_storage_is_refused(tmp_path, opcodes, message):
+    path = zipped(tmp_path / "m.pt", named(w=opcodes), {"0": np.zeros(4, "<f4")})
+    with pytest.raises(ValueError, match=message):
+        read_checkpoint(path)
+
+
+def test_files_that_end_early_are_refused(tmp_path):
+    body, stored = named(w=tensor("0", "Float", 64, 0, (64,), (1,))), {"0": np.zeros(64, "<f4")}
+    whole_files = [
+        zipped(tmp_path / "a.pt", body, stored).read_bytes(),
+        streamed(tmp_path / "b.pt", body, stored).read_bytes(),
+        safe(tmp_path / "c.safetensors", {"w": np.zeros(64, "<f4")}).read_bytes(),
+    ]
+    for data in whole_files:
+        for share in np.linspace(0, 1, 41)[:-1]:
+            cut = tmp_path / "cut.pt"
+            cut.write_bytes(data[: int(share * len(data))])
+            with pytest.raises(ValueError, match="cut.pt"):
+                read_checkpoint(cut)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "neither safetensors nor a PyTorch file"),
+        (b"not weights at all", "neither safetensors nor a PyTorch file"),
+        (pickle.dumps({"w": [1, 2]}), "a pickle, but not of PyTorch"),
+        (pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(3, 2), "a pickle, but not of PyTorch"),
+        (b"\x80\x02garbage", "truncated or no file of weights"),
+        (b"PK\x03\x04garbage", "truncated or no file of weights"),
+        (b"\x05\0\0\0\0\0\0\0{oops", "cannot be read"),
+    ],
+)
+def test_garbage_is_refused(tmp_path, data, message):
+    (tmp_path / "g.pth").write_bytes(data)
+    with pytest.raises(ValueError, match=message):
+        read_checkpoint(tmp_path / "g.pth")
+
+
+def test_files_without_named_tensors_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"no named tensors.* it has 'epoch'"):
+        read_checkpoint(zipped(tmp_path / "a.pt", b"}" + text("epoch") + b"K\x03s", {}))
+    with pytest.raises(ValueError, match="it holds a list, not named tensors"):
+        read_checkpoint(zipped(tmp_path / "b.pt", b"]", {}))
+    with pytest.raises(ValueError, match="a zip without PyTorch's data.pkl"):
+        with zipfile.ZipFile(tmp_path / "c.pt", "w") as archive:
+            archive.writestr("readme", "hello")
+        read_checkpoint(tmp_path / "c.pt")
+    with pytest.raises(ValueError, match="nowhere.pt is not a file"):
+        read_checkpoint(tmp_path / "nowhere.pt")
+
+
+def safe(path, arrays, kinds=None):
+    """A safetensors file, written by hand."""
+    index, data = {"__metadata__": {"format": "pt"}}, b""
+    for name, array in arrays.items():
+        kind = (kinds or {}).get(name, {"f4": "F32", "i8": "I64", "u2": "BF16"}[array.dtype.str[1:]])
+        index[name] = {"dtype": kind, "shape": array.shape, "data_offsets": [len(data), len(data) + array.nbytes]}
+        data += array.tobytes()
+    head = json.dumps(index).encode()
+    path.write_bytes(struct.pack("<Q", len(head)) + head + data)
+    return path
+
+
+def test_safetensors_are_read_with_bfloat16(tmp_path):
+    arrays = {"a": np.arange(6, dtype="f4").reshape(2, 3), "n": np.array(5), "b": np.array([0x3FC0, 0xC000], "u2")}
+    found = read_checkpoint(safe(tmp_path / "m.safetensors", arrays))
+    assert list(found) == ["a", "n", "b"]
+    np.testing.assert_array_equal(found["a"], arrays["a"])
+    assert found["n"].shape == () and found["n"] == 5
+    np.testing.assert_array_equal(found["b"], [1.5, -2.0])
+
+
+def test_wrong_safetensors_are_refused(tmp_path):
+    one = {"w": np.zeros(4, "f4")}
+    with pytest.raises(ValueError, match="w is of F8_E4M3"):
+        read_checkpoint(safe(tmp_path / "a.safetensors", one, {"w": "F8_E4M3"}))
+    with pytest.raises(ValueError, match=r"w has 2 numbers for the shape \(4,\)"):
+        read_checkpoint(safe(tmp_path / "b.safetensors", one, {"w": "I64"}))
+
+
+@pytest.mark.parametrize(
+    ("file", "digest", "count", "name", "shape"),
+    [
+        ("presto/default_model.pt", "559c9d76f525bdf2", 102, "encoder.pos_embed", (1, 24, 64)),
+        ("dncnn/dncnn_25.pth", None, 34, "model.0.weight", (64, 1, 3, 3)),
+    ],
+)
+def test_published_checkpoints_are_read(file, digest, count, name, shape):
+    if not (DATA / file).is_file():
+        pytest.skip(f"{file} is not beside the repository")
+    if digest:
+        assert hashlib.sha256((DATA / file).read_bytes()).hexdigest().startswith(digest)
+    found = read_checkpoint(DATA / file)
+    assert len(found) == count and found[name].shape == shape
+    assert all(np.isfinite(array).all() for array in found.values())

@@ -1,0 +1,183 @@
+"""Bundled data: real, counted, checked before use."""
+
+import concurrent.futures
+import os
+import pickle
+import sys
+import time
+import zipfile
+
+import numpy as np
+import pytest
+
+from recipes.data import bundled, load, sources
+
+SHAPES = {
+    "mnist-5k": ((28, 28, 1), 5000, tuple("0123456789")),
+    "animal-silhouettes": (
+        (28, 28, 1),
+        9716,
+        ("bear", "bird", "cat", "cow", "dog", "elephant", "giraffe", "horse", "sheep", "zebra"),
+    ),
+    "digits": ((8, 8, 1), 1797, tuple("0123456789")),
+    "satimage": (
+        (3, 3, 4),
+        6435,
+        ("red soil", "cotton crop", "grey soil", "damp grey soil", "vegetation stubble", "very damp grey soil"),
+    ),
+}
+
+
+def whole(data):
+    """Targets of all parts together."""
+    return np.concatenate([p.targets for p in (data.train, data.validation, data.test)])
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_images_are_as_counted(name):
+    shape, count, classes = SHAPES[name]
+    data = load(f"bundled:{name}")
+    assert (data.name, data.task, data.kind, data.shape, data.dtype) == (
+        name,
+        "classification",
+        "image",
+        shape,
+        "uint8",
+    )
+    assert data.classes == classes
+    assert data.train.inputs.dtype == np.uint8 and data.train.targets.dtype == np.int32
+    assert data.train.inputs.shape == (len(data.train), *shape)
+    assert len(whole(data)) == count
+    assert data.train.inputs.max() > 150 and data.licence and data.source.startswith("http")
+
+
+def test_mnist_has_500_of_every_digit():
+    data = load("bundled:mnist-5k")
+    assert np.bincount(whole(data)).tolist() == [500] * 10
+    assert [len(p) for p in (data.train, data.validation, data.test)] == [3500, 750, 750]
+    seven = data.train.inputs[data.train.targets == 7].mean(0)[..., 0]
+    assert seven[6:10].mean() > 2 * seven[16:20, :12].mean()  # a seven has its bar on top
+
+
+def test_satimage_keeps_the_official_test_part():
+    data = load("bundled:satimage")
+    assert len(data.test) == 2000 and len(data.train) + len(data.validation) == 4435
+    counts = dict(zip(data.classes, np.bincount(whole(data)).tolist(), strict=True))
+    assert counts == {
+        "red soil": 1533, "cotton crop": 703, "grey soil": 1358, "damp grey soil": 626, "vegetation stubble": 707,
+        "very damp grey soil": 1508,
+    }  # fmt: skip
+    assert "the test part as given" in data.split
+    cotton = data.train.inputs[data.train.targets == 1, 1, 1].mean(0)  # bands green, red, two infra-red
+    assert cotton[2] > 1.5 * cotton[1]  # plants are bright in the near infra-red
+
+
+def test_no_animal_is_there_twice():
+    data = load("bundled:animal-silhouettes")
+    inputs = np.concatenate([p.inputs for p in (data.train, data.validation, data.test)])
+    assert len(np.unique(inputs.reshape(len(inputs), -1), axis=0)) == len(inputs) == 9716
+    assert data.notes == ("left out 284 of 10,000 pictures that repeat another",)
+
+
+def test_digits_use_the_whole_grey_scale():
+    inputs = load("bundled:digits").train.inputs
+    assert inputs.max() == 255 and len(np.unique(inputs)) == 17
+
+
+def test_penguins_state_what_becomes_of_their_gaps():
+    data = load("bundled:penguins")
+    assert data.columns == {
+        "island": "category", "bill_length_mm": "number", "bill_depth_mm": "number", "flipper_length_mm": "number",
+        "body_mass_g": "number", "sex": "category",
+    }  # fmt: skip
+    assert data.classes == ("Adelie", "Chinstrap", "Gentoo") and len(whole(data)) == 333
+    assert data.notes == ("left out 11 of 344 rows with gaps",)
+    assert data.shape is None and data.kind == "table"
+    imputed = load("bundled:penguins", missing="impute")
+    assert np.bincount(whole(imputed)).tolist() == [152, 68, 124] and imputed.missing == "impute"
+    with pytest.raises(ValueError, match="the table has gaps in `bill_length_mm` \\(2\\).*`sex` \\(11\\)"):
+        load("bundled:penguins?missing=error")
+
+
+def test_the_tables_of_scikit_learn():
+    cancer = load("bundled:breast-cancer")
+    assert cancer.classes == ("benign", "malignant") and np.bincount(whole(cancer)).tolist() == [357, 212]
+    assert len(cancer.columns) == 30 and set(cancer.columns.values()) == {"number"} and not cancer.notes
+    diabetes = load("bundled:diabetes")
+    assert (diabetes.task, diabetes.outputs, diabetes.classes) == ("regression", ("progression",), ())
+    targets = whole(diabetes)
+    assert targets.shape == (442, 1) and targets.dtype == np.float32 and (targets.min(), targets.max()) == (25, 346)
+    assert 18 < diabetes.train.inputs["age"].min() < 90  # raw, in years
+
+
+def test_the_list_of_sources_is_true():
+    for row in sources():
+        data = load(f"bundled:{row['name']}")
+        assert (data.task, len(whole(data)), len(data.classes), data.licence, data.source) == (
+            row["task"], row["examples"], row["classes"], row["licence"], row["source"],
+        )  # fmt: skip
+
+
+def test_mnist_loads_in_under_two_seconds_once_it_is_there():
+    load("bundled:mnist-5k")
+    began = time.process_time()
+    load("bundled:mnist-5k")
+    assert time.process_time() - began < 2
+
+
+def test_an_unknown_name_offers_the_nearest():
+    with pytest.raises(ValueError, match=r"no bundled set 'mnist'. Did you mean `mnist-5k`\? There are mnist-5k, "):
+        load("bundled:mnist")
+
+
+def test_options_for_tables_are_refused_for_images():
+    with pytest.raises(ValueError, match="`missing` is for tables, got it for bundled:digits"):
+        load("bundled:digits", missing="drop")
+    with pytest.raises(ValueError, match="`strict` is not for bundled"):
+        load("bundled:digits", strict=True)
+
+
+def test_a_wheel_that_was_changed_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("FIELDZOO_CACHE", str(tmp_path))
+    (tmp_path / "wheels").mkdir()
+    path = tmp_path / "wheels" / bundled.PENGUINS.file
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr("palmerpenguins/data/penguins.csv", "species\nDodo\n")
+    with pytest.raises(
+        ValueError, match=f"{path} must have the sha256 5c3be9af.*, got .*: it is not the file that was"
+    ):
+        load("bundled:penguins")
+    assert path.is_file()  # it is the user's to remove
+
+
+def test_a_download_that_differs_never_reaches_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("FIELDZOO_CACHE", str(tmp_path))
+    monkeypatch.setattr(bundled, "PENGUINS", bundled.PENGUINS._replace(sha256="0" * 64))
+    with pytest.raises(ValueError, match="must have the sha256 0000"):
+        load("bundled:penguins")
+    assert list((tmp_path / "wheels").iterdir()) == []
+
+
+def test_without_a_network_the_line_to_run_is_given(tmp_path, monkeypatch):
+    monkeypatch.setenv("FIELDZOO_CACHE", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    (tmp_path / "python").write_text("#!/bin/sh\necho 'no route to host' >&2\nexit 1\n")
+    (tmp_path / "python").chmod(0o755)
+    line = f"python -m pip download --no-deps --dest {tmp_path / 'wheels'} palmerpenguins==0.1.6"
+    with pytest.raises(ValueError, match=rf"could not be fetched .*\(no route to host\).*run: {line}"):
+        load("bundled:penguins")
+
+
+def test_two_may_fetch_at_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("FIELDZOO_CACHE", str(tmp_path))
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(bundled.PENGUINS.read, ["palmerpenguins/data/penguins.csv"] * 2))
+    assert [len(text) for text in both] == [15241, 15241]
+    assert [p.name for p in (tmp_path / "wheels").iterdir()] == [bundled.PENGUINS.file]
+
+
+def test_the_unpickler_knows_arrays_and_nothing_else():
+    x = np.arange(6, dtype="uint8").reshape(2, 3)
+    np.testing.assert_array_equal(bundled.unpickle_array(pickle.dumps(x, protocol=4)), x)
+    with pytest.raises(pickle.UnpicklingError, match="an array was expected, got a pickle that asks for .*system"):
+        bundled.unpickle_array(pickle.dumps(os.system))

@@ -1,0 +1,235 @@
+"""Preprocessing: layers whose statistics are the training part's, the same in the pipeline, saved and served."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from recipes.data import load
+from recipes.data.preprocessing import feature_names, preprocessing
+
+RNG = np.random.default_rng(0)
+N = 60
+
+
+def table(missing="impute"):
+    frame = pd.DataFrame(
+        {
+            "height (m)": RNG.normal(20, 5, N),
+            "soil": RNG.choice(["clay", "loam", "sand"], N),
+            "easting": RNG.normal(5.5e6, 30, N),
+            "area": RNG.gamma(2, 10, N),
+            "species": np.arange(N) % 2,
+        }
+    )
+    if missing == "impute":
+        frame.loc[:19, "area"] = np.nan
+        frame.loc[20:25, "soil"] = None
+    return load(frame, target="species", missing=missing)
+
+
+def images(dtype="uint8"):
+    x = RNG.integers(0, 256, (N, 6, 5, 2)).astype(dtype)
+    return load((x, np.arange(N) % 2))
+
+
+def vectors():
+    x = RNG.normal(3, 2, (N, 4)).astype("float32")
+    x[:20, 1] = np.nan
+    return load((x, np.arange(N) % 2), missing="impute")
+
+
+def series():
+    return load((RNG.normal(3, 2, (N, 7, 2)), np.arange(N) % 2))
+
+
+def photos(folder):
+    for name in ("a", "b"):
+        (folder / name).mkdir()
+        for i in range(5):
+            Image.fromarray(RNG.integers(0, 256, (9 + i, 12, 3)).astype("uint8")).save(folder / name / f"{i}.png")
+    return load(f"folder:{folder}")
+
+
+def test_eight_bit_images_are_divided_by_255():
+    data = images()
+    model = preprocessing(data)
+    assert model.name == "preprocessing" and model.input_shape == (None, 6, 5, 2) and not model.trainable_weights
+    x = data.train.head(5)
+    np.testing.assert_allclose(model(x), x / 255, rtol=1e-6)
+
+
+def test_resizing_is_that_of_antialiased_bilinear_images():
+    data = images()
+    model = preprocessing(data, (4, 10, 2))
+    assert model.output_shape == (None, 4, 10, 2)
+    x = data.train.head(5)
+    np.testing.assert_allclose(model(x), tf.image.resize(x / 255, (4, 10), antialias=True), atol=1e-6)
+    assert not any(isinstance(layer, keras.layers.Resizing) for layer in preprocessing(data, (6, 5, 2)).layers)
+    assert preprocessing(data, (None, None, 2)).output_shape == (None, 6, 5, 2)
+
+
+def test_other_images_are_normalised_band_by_band_by_the_training_part():
+    for dtype in ("float32", "uint16", "int32"):
+        data = images(dtype)
+        y = np.asarray(preprocessing(data)(data.train.inputs))
+        np.testing.assert_allclose(y.mean((0, 1, 2)), 0, atol=1e-5)
+        np.testing.assert_allclose(y.std((0, 1, 2)), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [vectors, series])
+def test_features_are_normalised_by_the_training_part_alone(make):
+    data = make()
+    model = preprocessing(data)
+    shifted = dataclasses.replace(data, test=dataclasses.replace(data.test, inputs=data.test.inputs + 100))
+    np.testing.assert_array_equal(preprocessing(shifted)(data.train.inputs), model(data.train.inputs))
+    y = np.asarray(model(data.train.inputs))[..., : data.shape[-1]]
+    axes = tuple(range(y.ndim - 1))
+    np.testing.assert_allclose(y.mean(axes), 0, atol=1e-5)
+    np.testing.assert_allclose(y.std(axes), 1, atol=1e-5)
+
+
+def test_the_gaps_of_a_vector_get_the_median_and_an_indicator():
+    data = vectors()
+    model = preprocessing(data)
+    assert model.output_shape == (None, 5)
+    x = data.train.inputs
+    y = np.asarray(model(x))
+    gap = np.isnan(x[:, 1])
+    np.testing.assert_array_equal(y[:, 4], gap)
+    filled = np.where(gap, np.nanmedian(x[:, 1]), x[:, 1])
+    np.testing.assert_allclose(y[:, 1], (filled - filled.mean()) / filled.std(), atol=1e-5)
+    assert np.isfinite(np.asarray(model(np.full((1, 4), np.nan, "float32")))).all()
+
+
+def test_a_feature_that_does_not_vary_is_centred():
+    x = np.stack([np.full(N, 0.1), np.arange(N)], 1)
+    model = preprocessing(load((x, np.arange(N) % 2)))
+    np.testing.assert_allclose(model(np.array([[0.1, 30], [1.1, 30]], "float32"))[:, 0], [0, 1], atol=1e-6)
+
+
+def test_a_tables_row_is_numbers_indicators_and_categories():
+    data = table()
+    model = preprocessing(data)
+    assert feature_names(data) == [
+        "height_m", "easting", "area", "area missing", "soil=other", "soil=", "soil=clay", "soil=loam", "soil=sand",
+    ]  # fmt: skip
+    assert {k: v.shape for k, v in model.input.items()} == dict.fromkeys(data.columns, (None, 1))
+    x = data.train.inputs
+    y = np.asarray(model(data.train.head(N)))
+    assert y.shape == (len(data.train), 9) and np.isfinite(y).all()
+    np.testing.assert_allclose(y[:, :3].mean(0), 0, atol=0.01)  # float32 has 5,500,000 to the half
+    np.testing.assert_allclose(y[:, :3].std(0), 1, atol=1e-3)
+    np.testing.assert_array_equal(y[:, 3], np.isnan(x["area"]))
+    np.testing.assert_array_equal(y[:, 4:].sum(1), 1)
+    np.testing.assert_array_equal(y[:, 7], x["soil"] == "loam")
+    new = model({**data.test.head(1), "soil": np.array(["peat"], dtype=object)})
+    assert np.asarray(new)[0, 4:].tolist() == [1, 0, 0, 0, 0]
+
+
+def test_without_the_policy_a_gap_is_not_hidden():
+    data = table("error")
+    assert "area missing" not in feature_names(data)
+    row = {**data.test.head(1), "area": np.array([np.nan], "float32")}
+    assert np.isnan(np.asarray(preprocessing(data)(row))).any()
+
+
+def test_a_table_of_one_column_and_of_names_like_our_layers():
+    levels = RNG.choice(list("abcdefgh"), N)
+    frame = pd.DataFrame({"numbers": RNG.normal(size=N), "levels_of_a": levels, "y": np.arange(N) % 2})
+    data = load(frame, target="y")
+    assert preprocessing(data).output_shape == (None, 2 + len(set(data.train.inputs["levels_of_a"])))
+    assert preprocessing(load(frame, target="y", keep="numbers")).output_shape == (None, 1)
+    data = load(frame, target="y", keep="levels_of_a")
+    assert preprocessing(data).output_shape == (None, 1 + len(set(data.train.inputs["levels_of_a"])))
+
+
+MAKERS = {
+    "table": table,
+    "complete table": lambda: table("error"),
+    "images": images,
+    "vectors": vectors,
+    "series": series,
+}
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_pipeline_prediction_saved_and_served_are_exactly_the_same(kind, tmp_path):
+    data = MAKERS[kind]()
+    resized = (9, 4, 2) if kind == "images" else None
+    model = preprocessing(data, resized)
+    raw = data.test.head(8)
+    wanted = np.asarray(model(raw))
+    np.testing.assert_array_equal(model.predict(raw, verbose=0), wanted)
+    for batch in (1, 4):
+        mapped = data.test.dataset().take(8).batch(batch).map(lambda x, y: model(x, training=False))
+        np.testing.assert_array_equal(np.concatenate(list(mapped.as_numpy_iterator())), wanted)
+    model.save(tmp_path / "m.keras")
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "m.keras")(raw), wanted)
+    model.export(tmp_path / "served", verbose=False)
+    served = tf.saved_model.load(tmp_path / "served")
+    inputs = {k: tf.constant(v)[:, None] for k, v in raw.items()} if isinstance(raw, dict) else tf.constant(raw)
+    np.testing.assert_array_equal(served.serve(inputs), wanted)
+
+
+def test_photos_of_different_sizes_are_resized_one_by_one(tmp_path):
+    data = photos(tmp_path)
+    model = preprocessing(data, (8, 8, 3))
+    one_by_one = data.train.dataset().map(lambda x, y: model(x[None], training=False)[0])
+    assert one_by_one.element_spec.shape.as_list() == [8, 8, 3]
+    for x, y in zip(data.train.head(9), one_by_one.as_numpy_iterator(), strict=True):
+        np.testing.assert_array_equal(model(x[None])[0], y)
+    model.export(tmp_path / "served", verbose=False)
+    served = tf.saved_model.load(tmp_path / "served")
+    x = data.train.head(1)
+    np.testing.assert_array_equal(served.serve(tf.constant(x)), model(x))
+    with pytest.raises(ValueError, match="`input_shape` must be given, as the photos of .* differ in size"):
+        preprocessing(data)
+
+
+def test_a_stream_is_normalised_like_its_array(monkeypatch):
+    from recipes.data import streams
+
+    x, y = RNG.normal(3, 2, (N, 4, 4, 2)).astype("float32"), np.arange(N) % 2
+    held = preprocessing(load(tf.data.Dataset.from_tensor_slices((x, y))))
+    monkeypatch.setattr(streams, "HOLD", 1)
+    streamed = preprocessing(load(tf.data.Dataset.from_tensor_slices((x, y))))
+    np.testing.assert_allclose(streamed(x), held(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [table, images, vectors])
+def test_it_is_float32_whatever_the_policy(make):
+    data = make()
+    wanted = np.asarray(preprocessing(data)(data.test.head(4)))
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    found = preprocessing(data)(data.test.head(4))
+    assert found.dtype == tf.float32
+    np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize(
+    ("make", "shape", "message"),
+    [
+        (images, (6, 5, 3), r"must have the 2 bands of arrays, got \(6, 5, 3\); build the model for as many"),
+        (images, (60,), r"must be \(H, W, 2\) for images, got \(60,\)"),
+        (vectors, (4,), r"`input_shape` must be \(5,\) for arrays, got \(4,\)"),
+        (series, (8, 2), r"`input_shape` must be \(7, 2\) for arrays, got \(8, 2\)"),
+        (table, (7,), r"`input_shape` must be \(9,\) for table, got \(7,\)"),
+        (images, (2.5, 5, 2), r"`input_shape`\[0\] must be a whole number of at least 1, got 2.5"),
+    ],
+)
+def test_shapes_that_do_not_go_together_are_refused(make, shape, message):
+    with pytest.raises(ValueError, match=message):
+        preprocessing(make(), shape)
+
+
+def test_a_column_that_training_never_saw_is_refused():
+    data = table()
+    empty = {**data.train.inputs, "area": np.full(len(data.train), np.nan, "float32")}
+    broken = dataclasses.replace(data, train=dataclasses.replace(data.train, inputs=empty))
+    with pytest.raises(ValueError, match="must have a value of `area`, got only gaps"):
+        preprocessing(broken)

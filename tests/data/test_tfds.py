@@ -1,0 +1,136 @@
+"""TensorFlow Datasets: its splits and names, and a quick answer without a network."""
+
+import socket
+import time
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from recipes.data import load
+from recipes.data import tfds as door
+
+
+@pytest.fixture
+def online(monkeypatch):
+    """The mocked TensorFlow Datasets prepares nothing, so whether there is a network does not matter."""
+    monkeypatch.setattr(door, "reachable", lambda: True)
+
+
+def test_an_image_set_has_its_classes(online):
+    with tfds.testing.mock_data(num_examples=80):
+        data = load("tfds:mnist")
+    assert (data.name, data.kind, data.shape, data.dtype) == ("tfds:mnist", "image", (28, 28, 1), "uint8")
+    assert data.classes == tuple("0123456789") and data.task == "classification"
+    assert len(data.train) + len(data.validation) + len(data.test) == 80
+    assert isinstance(data.train.inputs, np.ndarray) and data.source.startswith("http")
+
+
+def test_photos_stay_a_stream(online):
+    with tfds.testing.mock_data(num_examples=60):
+        data = load("tfds:imagenette")
+        assert data.shape == (None, None, 3) and len(data.classes) == 10
+        sizes = {x.shape for x, _ in data.train.dataset().take(4).as_numpy_iterator()}
+    assert len(sizes) > 1
+
+
+def test_a_table_has_its_columns(online):
+    text = ("boat", "cabin", "home.dest", "ticket")
+    with tfds.testing.mock_data(num_examples=30), pytest.warns(UserWarning, match="left out `name`: it is text"):
+        data = load("tfds:titanic", drop=text)
+    assert data.kind == "table" and data.task == "classification" and len(data.classes) == 2
+    assert data.columns["age"] == "number" and data.columns["sex"] == "category"
+    assert set(data.train.inputs["sex"]) <= {"male", "female", "unknown"}
+    assert not {"name", "home_dest", *text} & set(data.columns)
+
+
+class Leaves(tfds.core.GeneratorBasedBuilder):
+    """Vectors of two classes, with a test split whose labels are kept back in one configuration."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    BUILDER_CONFIGS = tuple(tfds.core.BuilderConfig(name=name) for name in ("open", "blind"))
+
+    def _info(self):
+        features = {
+            "x": tfds.features.Tensor(shape=(2,), dtype=np.float32),
+            "y": tfds.features.ClassLabel(names=["oak", "elm"]),
+        }
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description="Leaves. By hand.",
+            features=tfds.features.FeaturesDict(features),
+            supervised_keys=("x", "y"),
+        )
+
+    def _split_generators(self, manager):
+        return {"train": self._generate_examples(0, 40), "test": self._generate_examples(100, 10)}
+
+    def _generate_examples(self, first, n):
+        for i in range(first, first + n):
+            blind = self.builder_config.name == "blind" and first == 100
+            yield i, {"x": np.array([i, -i], "float32"), "y": -1 if blind else i % 2}
+
+
+@pytest.fixture
+def prepared(tmp_path, monkeypatch):
+    for config in ("open", "blind"):
+        Leaves(config=config, data_dir=tmp_path).download_and_prepare()
+    build = tfds.builder
+    monkeypatch.setattr(tfds, "builder", lambda name: build(name, data_dir=tmp_path))
+
+
+def test_what_is_prepared_needs_no_network_and_keeps_its_own_splits(prepared, monkeypatch):
+    monkeypatch.setattr(door, "reachable", lambda: pytest.fail("it asked for the network"))
+    data = load("tfds:leaves/open", validation=0.25)
+    assert [len(p) for p in (data.train, data.validation, data.test)] == [30, 10, 10]
+    assert data.classes == ("oak", "elm") and data.kind == "vector" and data.description == "Leaves"
+    np.testing.assert_array_equal(data.test.inputs[:, 0] % 2, data.test.targets)
+    assert data.test.inputs.min() == -109 and data.train.inputs[:, 0].max() < 40
+
+
+def test_a_split_without_labels_is_left_out(prepared):
+    data = load("tfds:leaves/blind", validation=0.25, test=0.25)
+    assert [len(p) for p in (data.train, data.validation, data.test)] == [20, 10, 10]
+    assert "the test split has no labels: left out" in data.notes
+
+
+def test_without_a_network_it_says_so_in_seconds(tmp_path, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "")
+    build = tfds.builder
+    monkeypatch.setattr(tfds, "builder", lambda name: build(name, data_dir=tmp_path))
+    monkeypatch.setattr(door, "PATIENCE", 1)
+    monkeypatch.setattr(door, "reachable", lambda reachable=door.reachable: reachable("https://host.invalid", 1))
+    began = time.monotonic()
+    with pytest.raises(ValueError, match="tfds:mnist is not in .* did not answer .*`bundled:mnist-5k` travels in a"):
+        load("tfds:mnist")
+    with pytest.raises(ValueError, match="`bundled:penguins` travels in a package and would do"):
+        load("tfds:titanic")
+    assert time.monotonic() - began < 10
+
+
+def test_a_host_that_never_answers_is_given_up():
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        began = time.monotonic()
+        assert not door.reachable(f"http://127.0.0.1:{silent.getsockname()[1]}", 0.5)
+        assert time.monotonic() - began < 3
+
+
+def test_a_failed_download_is_told(tmp_path, monkeypatch, online):
+    build = tfds.builder
+    monkeypatch.setattr(tfds, "builder", lambda name: build(name, data_dir=tmp_path))
+
+    def fail(self):
+        raise ConnectionError("the mirror is gone")
+
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
+    with pytest.raises(ValueError, match="tfds:mnist could not be prepared: the mirror is gone; `bundled:mnist-5k`"):
+        load("tfds:mnist")
+
+
+def test_names_and_kinds_that_cannot_be_are_named(online):
+    with pytest.raises(ValueError, match=r"TensorFlow Datasets has no 'mnst'. Did you mean `mnist`\?"):
+        load("tfds:mnst")
+    with pytest.raises(ValueError, match="must have an input and a target, got idx, label, sentence"):
+        load("tfds:glue/sst2")

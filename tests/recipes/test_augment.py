@@ -1,0 +1,299 @@
+"""Augmentation: what moves where, what is random, what repeats, and what is refused."""
+
+import gc
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from recipes.data.augment import augmentation, move, move_whole, steps
+from recipes.data.augment.rand_augment import autocontrast, equalize
+
+NAMES = [row["name"] for row in steps()]
+GEOMETRIC = ("flip", "flip_vertical", "crop", "rotate", "shift", "zoom", "shear")
+MIXING = ("mixup", "cutmix", "mosaic")
+IMAGES = np.random.default_rng(3).random((24, 16, 12, 3), "float32")
+LABELS = np.arange(24, dtype="int64") % 4
+
+every = pytest.mark.parametrize("name", NAMES)
+
+
+def dataset(images=IMAGES, labels=LABELS, batch=8):
+    return tf.data.Dataset.from_tensor_slices((images, labels)).batch(batch)
+
+
+def augment(*names, seed=5, **arguments):
+    return augmentation(names, seed=seed, **{"classes": 4, "value_range": (0, 1), **arguments})
+
+
+def epoch(data):
+    batches = list(data)
+    return np.concatenate([b[0] for b in batches]), np.concatenate([b[1] for b in batches])
+
+
+def test_every_step_is_described():
+    assert len(set(NAMES)) == 19
+    for row in steps():
+        assert list(row) == ["name", "amount", "default", "low", "high", "library"]
+        assert row["default"] is None or row["low"] <= row["default"] <= row["high"]
+
+
+# What moves where
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place"),
+    [
+        ({"turn": math.pi / 2}, (2, 3)),  # counter-clockwise: from right of the centre to above it
+        ({"turn": -math.pi / 2}, (6, 5)),
+        ({"turn": math.pi}, (5, 2)),
+        ({"shift": (1, 2)}, (5, 7)),
+        ({"flip": (-1, 1)}, (3, 2)),
+        ({"flip": (1, -1)}, (5, 6)),
+        ({"zoom": 2.0}, (2, 8)),
+        ({"shear": (1.0, 0.0)}, (3, 7)),
+        ({"turn": math.pi / 2, "shift": (0, 1)}, (3, 3)),  # first turned, then shifted
+        ({"turn": math.pi / 2, "flip": (-1, 1)}, (6, 3)),  # first mirrored, then turned
+    ],
+)
+def test_a_known_pixel_goes_where_the_geometry_puts_it(arguments, place):
+    image = np.zeros((1, 9, 9, 1), "float32")
+    image[0, 3, 6] = 1  # 2 right of the centre and 1 above it
+    moved = move(image, fill="constant", **arguments).numpy()[0, :, :, 0]
+    assert np.unravel_index(moved.argmax(), moved.shape) == place
+    assert moved[place] == pytest.approx(1, abs=1e-5)
+    if "turn" not in arguments and not {"zoom", "shear"} & set(arguments):
+        np.testing.assert_array_equal(move_whole(image, fill="constant", **arguments)[0, :, :, 0], moved)
+
+
+def test_a_blob_turns_by_any_angle_and_each_image_by_its_own():
+    y, x = np.mgrid[:33, :33] - 16.0
+    blob = np.exp(-((x - 8) ** 2 + y**2) / 8).astype("float32")[None, :, :, None]
+    angles = np.radians([0, 30, 100, -45]).astype("float32")
+    moved = move(np.repeat(blob, 4, 0), turn=angles, fill="constant").numpy()[..., 0]
+    centre = [((m * x).sum() / m.sum(), -(m * y).sum() / m.sum()) for m in moved]
+    np.testing.assert_allclose(centre, 8 * np.stack([np.cos(angles), np.sin(angles)], 1), atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("fill", "row"), [("reflect", [1, 0, 0, 1]), ("nearest", [0, 0, 0, 1]), ("constant", [7, 7, 0, 1])]
+)
+def test_what_lies_outside_is_filled(fill, row):
+    image = np.arange(4, dtype="float32").reshape(1, 1, 4, 1)
+    for act in (move, move_whole):
+        assert act(image, shift=(2, 0), fill=fill, value=7.0).numpy().ravel().tolist() == row
+
+
+@pytest.mark.parametrize(
+    "names", [GEOMETRIC[2:], ("crop",), ("contrast", "brightness", "noise", "cutout", "grid_mask")]
+)
+def test_amount_0_changes_nothing(names):
+    images, targets = augment(*[f"{n}:0" for n in names])(IMAGES, LABELS)
+    np.testing.assert_allclose(images, IMAGES, atol=1e-6)
+    np.testing.assert_array_equal(targets, LABELS)
+
+
+def test_flips_and_crops_are_exact():
+    images = augment("flip", "flip_vertical").over(dataset(IMAGES)).unbatch()
+    kinds = set()
+    for (moved, _), image in zip(images, IMAGES, strict=True):
+        options = [image, image[:, ::-1], image[::-1], image[::-1, ::-1]]
+        kinds |= {i for i, option in enumerate(options) if np.array_equal(moved, option)}
+    assert kinds == {0, 1, 2, 3}
+    padded = np.pad(IMAGES, [(0, 0), (2, 2), (2, 2), (0, 0)])
+    places = set()
+    for i, (moved, _) in enumerate(augment("crop:2", fill="constant").over(dataset()).unbatch()):
+        windows = {(r, c): padded[i, r : r + 16, c : c + 12] for r in range(5) for c in range(5)}
+        places |= {place for place, window in windows.items() if np.array_equal(moved, window)}
+    assert len(places) > 8
+    assert {r for r, _ in places} == {c for _, c in places} == {0, 1, 2, 3, 4}
+
+
+# What is random, and what repeats
+
+
+@every
+def test_a_seed_repeats_and_epochs_batches_and_images_differ(name):
+    same = np.repeat(IMAGES[:1], 24, 0) if name not in MIXING else IMAGES
+    runs = []
+    for seed, elsewhere in ((0, 1), (0, 2), (1, 1)):
+        tf.random.set_seed(elsewhere)  # of no consequence
+        run = augment(name, seed=seed).over(dataset(same)).prefetch(1)
+        gc.collect()
+        runs.append((epoch(run), epoch(run)))
+    first, again, other = runs
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a[0], b[0])
+        np.testing.assert_array_equal(a[1], b[1])
+    (images, targets), (later, _) = first
+    assert images.shape == IMAGES.shape
+    assert np.isfinite(images).all()
+    assert len({image.tobytes() for image in images[:8]}) > 1
+    for different in (same, later, other[0][0], np.roll(images, 8, axis=0)):
+        assert not np.array_equal(images, different)
+    expected = (1, targets.sum(-1)) if name in MIXING else (LABELS, targets)
+    np.testing.assert_allclose(*expected, atol=1e-5)
+
+
+def test_a_serial_map_repeats_too():
+    runs = [dataset().map(augment("rotate", "noise", seed=4)) for _ in range(2)]
+    first, again = ([epoch(run)[0] for _ in range(2)] for run in runs)
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(*first)
+
+
+def test_fit_sees_other_images_in_each_epoch():
+    seen = []
+
+    class Watch(keras.layers.Layer):
+        def call(self, x):
+            tf.py_function(lambda x: seen.append(x.numpy().tobytes()), [x], [])
+            return x
+
+    model = keras.Sequential([Watch(), keras.layers.Flatten(), keras.layers.Dense(4)])
+    model.compile("sgd", "mse", run_eagerly=True)
+    data = augment("shift").over(dataset().map(lambda x, y: (x, tf.one_hot(y, 4))))
+    model.fit(data, epochs=2, verbose=0, shuffle=False)
+    assert len(set(seen)) == len(seen) >= 6
+
+
+@every
+def test_five_bands_move_and_what_makes_no_sense_is_refused(name):
+    images = np.repeat(IMAGES[:8, :, :, :1], 5, -1)
+    act = augment(name)
+    if name in ("rand_augment", "jpeg_quality"):
+        with pytest.raises(ValueError, match=f"`{name}` needs images of 1 band or 3, got 5"):
+            act(images, LABELS[:8])
+        return
+    changed = act(images, LABELS[:8])[0].numpy()
+    assert changed.shape == images.shape
+    if name != "noise":
+        np.testing.assert_allclose(changed, np.repeat(changed[..., :1], 5, -1), atol=1e-6)
+    if name == "channel_shuffle":
+        with pytest.raises(ValueError, match="needs images of 2 bands or more, got 1"):
+            act(images[..., :1])
+
+
+# What the values are
+
+
+def test_values_keep_to_the_range_or_pass():
+    for name in ("contrast:1", "brightness:1", "noise:1", "rand_augment:1"):
+        images = augment(name)(IMAGES).numpy()
+        assert 0 <= images.min() < images.max() <= 1
+    images = augment("contrast:1", "brightness:1", value_range=None)(IMAGES * 4 - 2).numpy()
+    assert images.min() < -2 < 2 < images.max()
+
+
+def test_contrast_and_brightness_do_what_they_say():
+    images = augment("contrast:0.5", value_range=None)(IMAGES).numpy()
+    np.testing.assert_allclose(images.mean((1, 2)), IMAGES.mean((1, 2)), atol=1e-5)
+    factor = images.std((1, 2)) / IMAGES.std((1, 2))
+    assert factor.min() >= 0.5 - 1e-4
+    assert 1.5 + 1e-4 >= factor.max() > 1
+    added = augment("brightness:0.5", value_range=(0, 100))(IMAGES).numpy() - IMAGES
+    assert 10 < added.max() <= 50
+
+
+def test_cutout_and_grid_mask_erase_what_they_should():
+    ones = np.ones((64, 32, 32, 1), "float32")
+    erased = augment("cutout:0.5", fill_value=-3.0)(ones).numpy()
+    assert set(np.unique(erased)) == {-3.0, 1.0}
+    share = (erased < 0).mean((1, 2, 3))
+    assert share.max() == pytest.approx(0.25, abs=0.03)
+    assert share.min() >= 0.0625 - 0.03  # a corner leaves a quarter of it
+    erased = augment("grid_mask:0.5")(ones).numpy() == 0
+    assert erased.mean() == pytest.approx(0.25, abs=0.04)
+
+
+def test_rand_augments_tables_are_right():
+    x = np.array([0, 51, 51, 255], "float32").reshape(1, 2, 2, 1) / 255
+    np.testing.assert_allclose(equalize(tf.constant(x)).numpy().ravel(), [0, 1 / 3, 1 / 3, 1], atol=1e-6)
+    np.testing.assert_allclose(autocontrast(tf.constant(0.2 + x / 2)).numpy(), x, atol=1e-6)
+    for table in (equalize, autocontrast):
+        np.testing.assert_array_equal(table(tf.fill([1, 2, 2, 1], 0.4)), np.full((1, 2, 2, 1), 0.4, "float32"))
+
+
+@pytest.mark.parametrize("name", ["mixup:1", "cutmix", "mosaic:0.1"])
+def test_targets_are_mixed_as_the_images_are(name):
+    flat = np.broadcast_to(np.eye(4, dtype="float32")[LABELS][:, None, None], (24, 32, 32, 4))  # band k is class k
+    for labels in (LABELS, LABELS[:, None], np.eye(4, dtype="float32")[LABELS]):
+        images, targets = augment(name)(flat, labels)
+        tolerance = 0.04 if name.startswith("mosaic") else 1e-4
+        np.testing.assert_allclose(tf.reduce_mean(images, [1, 2]), targets, atol=tolerance)
+        assert ((targets.numpy() > 0.01) & (targets.numpy() < 0.99)).any()
+
+
+@pytest.mark.parametrize("name", ["mixup:1", "cutmix"])
+def test_weights_are_mixed_so_that_the_loss_is_the_sum_of_both(name):
+    flat = np.broadcast_to(np.eye(4, dtype="float32")[LABELS][:, None, None], (24, 8, 8, 4))
+    weights = np.array([1.0, 2.0, 5.0, 0.0], "float32")  # of the classes
+    images, targets, mixed = augment(name)(flat, LABELS, weights[LABELS])
+    share = tf.reduce_mean(images, [1, 2]).numpy()
+    np.testing.assert_allclose(targets * mixed[:, None], share * weights, atol=1e-5)
+
+
+def test_keras_layers_are_steps_too():
+    images = epoch(augment(keras.layers.RandomFlip("horizontal", seed=3)).over(dataset()))[0]
+    assert {np.array_equal(a, b) for a, b in zip(images, IMAGES, strict=True)} == {True, False}
+
+
+def test_batches_keep_their_form():
+    act = augment("flip")
+    assert act(IMAGES).shape == IMAGES.shape
+    assert [a.shape for a in act(IMAGES, LABELS, LABELS)] == [IMAGES.shape, LABELS.shape, LABELS.shape]
+    for spec in (act.over(dataset()), dataset().map(act)):
+        assert spec.element_spec[0].shape.as_list() == [None, 16, 12, 3]
+        assert int(spec.cardinality()) == 3
+    assert augment().over(dataset().map(lambda x, y: x)).element_spec.shape.as_list() == [None, 16, 12, 3]
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        ("rotat", r"`steps` must be of flip, .* got 'rotat'. Did you mean `rotate`\?"),
+        ("rotate:0.6", r"the amount of `rotate` \(largest angle .*\) must be from 0 to 0.5, got '0.6'"),
+        ("rotate:much", "the amount of `rotate` .* got 'much'"),
+        ("crop:1.5", "must be a whole number from 0 to 4096, got '1.5'"),
+        ("mixup:0", "the amount of `mixup` .* got '0'"),
+        ("flip:0.5", "`flip` takes no amount, got 'flip:0.5'"),
+        ("drop_block", "the layer keras_cv.layers.DropBlock2D"),
+        (keras.layers.MixUp(), "takes MixUp by name, as 'mixup'"),
+        (3, "`steps` must be names or Keras layers, got 3"),
+    ],
+)
+def test_steps_that_cannot_be_meant_are_refused(step, message):
+    with pytest.raises(ValueError, match=message):
+        augment(step)
+
+
+def test_arguments_and_batches_that_do_not_fit_are_refused():
+    for arguments, message in (
+        ({"seed": 1.5}, "`seed` must be a whole number"),
+        ({"fill": "mirror"}, "`fill` must be one of 'reflect'"),
+        ({"value_range": (1, 0)}, "`value_range` must rise"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            augment("flip", **arguments)
+    with pytest.raises(ValueError, match="`value_range` must be given for rand_augment"):
+        augment("rand_augment", value_range=None)
+    with pytest.raises(ValueError, match="must name shift once, got it 2 times"):
+        augment("shift:0.1", "shift:0.2")
+    for images, message in (
+        (IMAGES[0], r"must be a batch \(B, H, W, C\) with C known, got \(16, 12, 3\)"),
+        (np.zeros((2, 8, 8, 1), "uint8"), "must be float32, scaled already, got uint8"),
+        ({"images": IMAGES}, r"batches must be \(images, targets\), got a dict of images"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            augment("flip")(images)
+    with pytest.raises(ValueError, match="`classes` must be given where class indices are mixed"):
+        augment("mixup", classes=None)(IMAGES, LABELS)
+    with pytest.raises(ValueError, match="got images alone"):
+        augment("cutmix")(IMAGES)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not below `classes`"):
+        augment("mixup", classes=3)(IMAGES, LABELS)

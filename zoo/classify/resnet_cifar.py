@@ -1,0 +1,77 @@
+"""The small ResNets for 32 x 32 images, whose shortcuts own no parameters."""
+
+import keras
+from keras import layers
+
+from zoo.arguments import Answer, Count, Shape, image_shape
+from zoo.blocks import conv_norm, head
+from zoo.registry import register, variant
+
+
+@register(
+    task="classify",
+    source="https://arxiv.org/abs/1512.03385",
+    example={"input_shape": (32, 32, 3), "classes": 10},
+)
+def resnet_cifar(
+    input_shape: Shape,
+    classes: Count,
+    *,
+    depths: tuple[Count, ...] = (3, 3, 3),
+    activation: Answer = "softmax",
+    name: str = "resnet_cifar",
+) -> keras.Model:
+    """ResNet for CIFAR: 6n + 1 convolutions of 3 x 3, 16, 32 and 64 wide, and one dense layer.
+
+    (B, H, W, C) float  ->  (B, classes) probabilities.
+
+    Args:
+        input_shape: (H, W, C) of one image [pixels]; H and W at least 2 ** (len(depths) - 1), or None; 32 in the paper.
+        classes: how many classes it tells apart.
+        depths: blocks in each stage, the paper's n in all three.
+        activation: softmax, sigmoid, or None for logits.
+        name: the model's name.
+    Returns:
+        Uncompiled functional model; 269,722 trainable parameters with n = 3 and 10 classes, and 1,376 statistics.
+    Raises:
+        ValueError: if the image is too small for the stages.
+
+    Source: He, Zhang, Ren, Sun 2015, section 4.2, option A.
+    Differs: none
+    """
+    image_shape(name, input_shape, at_least=2 ** (len(depths) - 1))
+    inputs = layers.Input(input_shape, name="image")
+    x = features(inputs, depths=depths)[-1]
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(inputs, head(x, classes, activation), name=name)
+
+
+def features(x, *, depths=(3, 3, 3)):
+    """Each stage's answer, finest first: strides 1, 2, 4 with 16, 32, 64 maps."""
+    x = conv_norm(x, 16, 3, name="stem")
+    stages = []
+    for i, depth in enumerate(depths):
+        for j in range(depth):
+            x = residual(x, 16 * 2**i, 2 if i and not j else 1, f"stage{i}_block{j}")
+        stages.append(x)
+    return stages
+
+
+def residual(x, filters, strides, name):
+    """ReLU of the input plus two convolutions; where the shape differs, every second pixel and zeros (option A)."""
+    y = conv_norm(x, filters, 3, strides=strides, name=f"{name}_conv0")
+    y = conv_norm(y, filters, 3, activation=None, name=f"{name}_conv1")
+    if strides > 1:
+        more = filters - x.shape[-1]
+        x = layers.MaxPooling2D(1, strides, name=f"{name}_subsample")(x)
+        # To a layer that takes the channels to come first, the last two axes are space: W grows by 0, C by `more`.
+        pad = ((0, 0), (more // 2, more - more // 2))
+        x = layers.ZeroPadding2D(pad, data_format="channels_first", name=f"{name}_widen")(x)
+    return layers.Activation("relu", name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, y]))
+
+
+resnet20 = variant(resnet_cifar, "resnet20", depths=(3, 3, 3))
+resnet32 = variant(resnet_cifar, "resnet32", depths=(5, 5, 5))
+resnet44 = variant(resnet_cifar, "resnet44", depths=(7, 7, 7))
+resnet56 = variant(resnet_cifar, "resnet56", depths=(9, 9, 9))
+resnet110 = variant(resnet_cifar, "resnet110", depths=(18, 18, 18))

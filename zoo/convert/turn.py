@@ -1,0 +1,78 @@
+"""One array of theirs -> one weight of ours: axes, heads, flattened maps, and position embeddings on another grid."""
+
+import numpy as np
+from keras import layers, ops
+
+
+def turned(array, weight, layer, layout):
+    """`array` as our `weight` of `layer` has its axes; what it cannot be is left as it is, with another shape.
+
+    Args:
+        array: theirs.
+        weight: ours, a Keras variable.
+        layer: our layer that owns it.
+        layout: torch or keras.
+    """
+    kernel = weight.path.endswith("kernel")
+    if layout == "torch" and kernel:
+        array = _from_torch(array, layer)
+    elif kernel and isinstance(layer, layers.Dense) and array.ndim == 4:
+        array = array.reshape(-1, array.shape[-1])  # a convolution over the whole map
+    if layout == "torch" and isinstance(layer, layers.MultiHeadAttention) and array.ndim == (2 if kernel else 1):
+        shape = tuple(weight.shape)  # (D, heads, size), (heads, size, D), or (heads, size); heads are the slower axis
+        fits = array.shape[0] == shape[0] or array.shape[-1] == shape[-1] or not kernel
+        return array.reshape(shape) if fits and array.size == np.prod(shape) else array
+    while array.ndim > len(weight.shape) and array.shape[0] == 1:
+        array = array[0]  # tokens and positions have a batch of one
+    return array
+
+
+def _from_torch(array, layer):
+    """A kernel: outputs come last here, and the inputs before them."""
+    if isinstance(layer, layers.DepthwiseConv2D):
+        return array.transpose(2, 3, 0, 1) if array.ndim == 4 else array  # (C, 1, H, W) -> (H, W, C, 1)
+    if isinstance(layer, layers.Conv2D):
+        return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array  # (O, I, H, W) -> (H, W, I, O)
+    if isinstance(layer, layers.Dense) and array.ndim in (2, 4) and array.size:
+        array = array.reshape(len(array), -1)  # of 4 axes: a convolution over the whole map
+        maps = _flattened(layer)
+        if maps and int(np.prod(maps)) == array.shape[1]:
+            h, w, c = maps  # a flattened map is in the order C, H, W there, and H, W, C here
+            array = array.reshape(-1, c, h, w).transpose(0, 2, 3, 1).reshape(len(array), -1)
+    return array.T
+
+
+def _flattened(layer):
+    """(H, W, C) of the map whose flattening the layer reads, or None."""
+    before = layer.input._keras_history.operation
+    shape = before.input.shape[1:] if isinstance(before, layers.Flatten) else ()
+    return tuple(shape) if len(shape) == 3 else None
+
+
+def patches(model):
+    """(rows, columns) of the patches that a vision transformer of ours makes of an image; None for other models."""
+    stem = next((layer for layer in model.layers if layer.name == "stem"), None)
+    has_token = any(layer.name == "class_token" for layer in model.layers)
+    return tuple(stem.output.shape[1:3]) if stem is not None and has_token else None
+
+
+def resized_positions(table, tokens, grid):
+    """Position embeddings for another grid of patches, by bicubic interpolation with antialiasing, as timm has it.
+
+    Args:
+        table: (tokens + n * n, D), those of an image of n x n patches behind those of the tokens that have no place.
+        tokens: how many have no place in the image.
+        grid: (rows, columns) of patches in our image.
+    Returns:
+        (tokens + rows * columns, D).
+    Raises:
+        ValueError: if theirs is no square.
+    """
+    side = round((len(table) - tokens) ** 0.5)
+    if side * side != len(table) - tokens:
+        raise ValueError(
+            f"load_weights: {len(table)} positions, {tokens} of them for tokens, form no square, and cannot be resized."
+        )
+    image = table[tokens:].reshape(1, side, side, -1).astype("float32")
+    image = ops.image.resize(image, grid, interpolation="bicubic", antialias=True, data_format="channels_last")
+    return np.concatenate([table[:tokens], ops.convert_to_numpy(image).reshape(grid[0] * grid[1], -1)])

@@ -1,0 +1,26 @@
+"""VGG's weights by torchvision, timm, keras.applications and KerasHub."""
+
+from zoo.convert.scheme import Scheme
+
+# In PyTorch's sequence a convolution is followed by its ReLU, and each stage by its pooling.
+_PLAIN = {"stem": "features.0", "stage{s}_conv{b}": lambda at: f"features.{2 * (at.n + 1) + at.s}"}
+_NORMED = {
+    "stem": "features.0",
+    "stem_norm": "features.1",
+    "stage{s}_conv{b}": lambda at: f"features.{3 * (at.n + 1) + at.s}",
+    "stage{s}_conv{b}_norm": lambda at: f"features.{3 * (at.n + 1) + at.s + 1}",
+}
+_TORCHVISION = {"hidden{i}": lambda at: f"classifier.{3 * at.i}", "head": "classifier.6"}
+_TIMM = {"hidden{i}": lambda at: f"pre_logits.fc{at.i + 1}", "head": "head.fc"}
+_BLOCKS = {"stem": "block1_conv1", "stage{s}_conv{b}": lambda at: f"block{at.s + 1}_conv{at.b + 1}"}
+_APPLICATIONS = {"hidden{i}": lambda at: f"fc{at.i + 1}", "head": "predictions"}
+_HUB = {"hidden{i}": lambda at: f"head/fc{at.i + 1}", "head": "head/predictions"}
+
+SCHEMES = (
+    Scheme("torchvision", "torch", _PLAIN | _TORCHVISION),
+    Scheme("torchvision", "torch", _NORMED | _TORCHVISION),
+    Scheme("timm", "torch", _PLAIN | _TIMM),
+    Scheme("timm", "torch", _NORMED | _TIMM),
+    Scheme("keras.applications", "keras", _BLOCKS | _APPLICATIONS),
+    Scheme("KerasHub", "keras", _BLOCKS | _HUB),
+)

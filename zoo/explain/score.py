@@ -1,0 +1,221 @@
+"""The number that an explanation explains: the logit of a class, before softmax or sigmoid."""
+
+import contextlib
+
+import keras
+import numpy as np
+from keras import layers
+
+_PASSING = (
+    layers.Dropout,
+    layers.Flatten,
+    layers.Reshape,
+    layers.Identity,
+)  # after them the answer is still the answer
+
+
+def squash(model):
+    """The operation that makes probabilities of logits at the end of `model`, or None where its answer is not squashed.
+
+    It is a layer with the activation softmax or sigmoid, a Softmax layer, or a bare `keras.ops` call; looked for from
+    the end, through nested models and layers that change nothing.
+    """
+    for operation in reversed(_operations(model)):
+        if isinstance(operation, keras.Model):
+            return squash(operation)
+        if kind(operation) in ("softmax", "sigmoid"):
+            return operation
+        unchanged = isinstance(operation, layers.Activation) and kind(operation) == "linear"
+        if not unchanged and not isinstance(operation, _PASSING):
+            return None
+    return None
+
+
+def _operations(model):
+    """The operations of a functional or Sequential model, inputs first; none of a subclass, whose `call` is its own."""
+    return model.layers if isinstance(model, keras.Sequential) else getattr(model, "operations", [])
+
+
+def kind(operation):
+    """What an operation does last: the name of its activation, else its own, in small letters."""
+    activation = getattr(operation, "activation", operation)
+    return getattr(activation, "__name__", type(activation).__name__).lower()
+
+
+@contextlib.contextmanager
+def replaced(thing, attribute, value):
+    """While it lasts, `attribute` of the layer `thing` is `value`, past Keras' own bookkeeping of attributes."""
+    own = vars(thing)
+    before = {attribute: own[attribute]} if attribute in own else {}
+    own[attribute] = value
+    try:
+        yield
+    finally:
+        del own[attribute]
+        own.update(before)
+
+
+@contextlib.contextmanager
+def unsquashed(model):
+    """While it lasts, `model` answers logits."""
+    end = squash(model)
+    if end is None:
+        yield
+    elif hasattr(end, "activation"):
+        with replaced(end, "activation", keras.activations.linear):
+            yield
+    else:
+        with replaced(end, "call", lambda x, *args, **kwargs: x):
+            yield
+
+
+def _last(model):
+    """The operation that answers, or the subclassed model around it."""
+    while isinstance(model, keras.Model) and _operations(model):
+        model = _operations(model)[-1]
+    return model
+
+
+def refusal(model):
+    """Why the logits of `model` cannot be explained, as the end of a sentence; empty where they can."""
+    if keras.backend.backend() != "tensorflow":
+        return f"explanations run on Keras' TensorFlow backend, this is {keras.backend.backend()}"
+    if not isinstance(model, keras.Model):
+        return f"`model` must be a keras.Model, got {type(model).__name__}"
+    if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
+        return "`model` must be functional or Sequential: the end of a subclassed model cannot be read"
+    if not model.built:
+        return "`model` must be built: give it an Input or call it once"
+    if isinstance(_last(model), keras.Model):
+        return f"`model` must not end in a subclassed model, whose end cannot be read, as {_last(model).name} is"
+    if len(model.inputs) != 1:
+        return f"`model` must have one input, got {len(model.inputs)}"
+    if len(model.outputs) != 1 or len(model.outputs[0].shape) != 2:
+        return f"`model` must answer (B, classes), got {[tuple(o.shape) for o in model.outputs]}"
+    return ""
+
+
+class Score:
+    """A model, a batch and the classes to explain; logits and their gradients come from compiled functions.
+
+    A single sigmoid answers two classes: the logit of class 1 is its own, that of class 0 minus it.
+
+    Args:
+        caller: what errors call the explanation.
+        model: a classifier or regressor with one input.
+        inputs: (N, ...), what the model takes.
+        target: one class for all, or one for each example; None for the class with the largest logit.
+        batch: how many rows a call of the model has at most.
+    Raises:
+        ValueError: if the model, the inputs or the targets do not suit.
+    """
+
+    def __init__(self, caller, model, inputs, target, batch):
+        reason = refusal(model)
+        if reason:
+            raise ValueError(f"{caller}: {reason}.")
+        self.caller, self.model, self.batch = caller, model, batch
+        end = squash(model)
+        self.yes_or_no = model.outputs[0].shape[-1] == 1 and end is not None and kind(end) == "sigmoid"
+        self.inputs = self._fitting(inputs)
+        self.targets = self._classes(target)
+        self._values = self._gradients = None
+
+    def _fitting(self, inputs):
+        wanted = tuple(self.model.inputs[0].shape)
+        found = np.asarray(inputs)
+        fits = found.ndim == len(wanted) and all(w in (None, f) for w, f in zip(wanted, found.shape, strict=True))
+        if found.dtype.kind not in "fiub" or not fits or not len(found):
+            told = f"{found.dtype} {found.shape}"
+            hint = " One example needs a batch axis: inputs[None]." if found.ndim == len(wanted) - 1 else ""
+            raise ValueError(f"{self.caller}: `inputs` must be numbers of shape {wanted}, got {told}.{hint}")
+        if found.dtype.kind == "f" and not np.isfinite(found).all():
+            raise ValueError(f"{self.caller}: `inputs` must be finite, got NaN or infinity.")
+        return found.astype(self.model.inputs[0].dtype)
+
+    def _classes(self, target):
+        if target is None:
+            return np.full(len(self.inputs), -1, "int32")
+        classes = 2 if self.yes_or_no else self.model.outputs[0].shape[-1]
+        if len(target) not in (1, len(self.inputs)):
+            many = f"got {len(target)} for {len(self.inputs)} examples"
+            raise ValueError(f"{self.caller}: `target` must be one class, or one for each example, {many}.")
+        if max(target) >= classes:
+            raise ValueError(f"{self.caller}: `target` must be a class from 0 to {classes - 1}, got {max(target)}.")
+        return np.broadcast_to(np.array(target, "int32"), len(self.inputs))
+
+    def batches(self, rows):
+        """Slices of at most `batch` rows."""
+        return [slice(i, i + self.batch) for i in range(0, rows, self.batch)]
+
+    def logits(self, x):
+        """(B, classes) float32, while `unsquashed` lasts."""
+        import tensorflow as tf
+
+        logits = tf.cast(self.model(x, training=False), "float32")
+        return tf.concat([-logits, logits], axis=-1) if self.yes_or_no else logits
+
+    def values(self, x):
+        """(rows, classes) float32 logits of x (rows, ...)."""
+        import tensorflow as tf
+
+        if self._values is None:
+            with unsquashed(self.model):
+                self._values = tf.function(self.logits, input_signature=[self.spec()]).get_concrete_function()
+        return np.concatenate([self._values(tf.constant(x[s])).numpy() for s in self.batches(len(x))])
+
+    def gradients(self, x, targets):
+        """The logits (rows, classes) of x (rows, ...) and the gradient of each row's target, of x's shape.
+
+        A target of -1 is the class with the largest logit.
+        """
+        import tensorflow as tf
+
+        if not self.model.inputs[0].dtype.startswith(("float", "bfloat")):
+            kind = self.model.inputs[0].dtype
+            raise ValueError(f"{self.caller}: gradients need inputs of real numbers, the model's are {kind}.")
+        if self._gradients is None:
+            with unsquashed(self.model):
+                self._gradients = tf.function(
+                    self._differentiate, input_signature=[self.spec(), tf.TensorSpec((None,), "int32")]
+                ).get_concrete_function()
+        found = [self._gradients(tf.constant(x[s]), tf.constant(targets[s])) for s in self.batches(len(x))]
+        return tuple(np.concatenate([np.asarray(f[i]) for f in found]) for i in range(2))
+
+    def _differentiate(self, x, target):
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            logits = self.logits(x)
+            score = chosen(logits, target)
+        gradient = tape.gradient(score, x)
+        if gradient is None:
+            raise ValueError(
+                f"{self.caller}: the answer of {self.model.name} has no gradient with respect to its input."
+            )
+        return logits, tf.cast(gradient, "float32")
+
+    def spec(self):
+        """The type of any number of rows."""
+        import tensorflow as tf
+
+        return tf.TensorSpec((None, *self.inputs.shape[1:]), self.inputs.dtype)
+
+
+def chosen(logits, target):
+    """(B,): the logit of each row's target, -1 being the largest."""
+    import tensorflow as tf
+
+    target = tf.where(target < 0, tf.argmax(logits, axis=-1, output_type="int32"), target)
+    return tf.gather(logits, target, batch_dims=1)
+
+
+def resolved(targets, logits):
+    """`targets` with -1 replaced by the class with the largest logit."""
+    return np.where(targets < 0, logits.argmax(axis=-1), targets).astype("int32")
+
+
+def over_bands(attribution, reduce):
+    """(N, ..., C) -> (N, ...) with `reduce` over the last axis; tables (N, F) keep their features."""
+    return np.asarray(attribution if attribution.ndim == 2 else reduce(attribution, axis=-1), "float32")

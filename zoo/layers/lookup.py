@@ -1,0 +1,59 @@
+"""RAFT's look into the cost volume, around where the flow points."""
+
+import keras
+from keras import layers, ops
+
+from zoo.arguments import Whole, convert
+from zoo.layers.warp import places, sample
+
+
+@keras.saving.register_keras_serializable("zoo")
+class Lookup(layers.Layer):
+    """The costs of the places around where a flow points, at every level of `AllPairs`' pyramid.
+
+    L maps (B, H * W, h, w) and (B, H, W, 2) float  ->  (B, H, W, L * (2 * reach + 1) ** 2) float32; the call is
+    `Lookup(3)([*pyramid, flow])`.
+
+    The flow is (u, v) [places]. At level i the centre is where the flow points, divided by 2 ** i, and the window is
+    `reach` places of that level to every side, read bilinearly; outside the map costs are zero. Answer n of a level
+    belongs to the offset (n // side - reach, n % side - reach) in (x, y), with side = 2 * reach + 1.
+
+    Args:
+        reach: how far the window extends [places].
+        **kwargs: as `keras.layers.Layer` has them.
+    Raises:
+        ValueError: if `reach` is no whole number of at least 0.
+
+    Source: Teed and Deng 2020, https://arxiv.org/abs/2003.12039, section 3.2, "Correlation Lookup"; the order of the
+        offsets is that of the authors' code.
+    """
+
+    def __init__(self, reach=4, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.reach = convert(reach, Whole, "Lookup: `reach`")
+
+    def call(self, inputs):
+        *pyramid, flow = inputs
+        _, height, width, _ = ops.shape(flow)
+        x, y = places(flow)
+        offset = ops.arange(-self.reach, self.reach + 1, dtype="float32")
+        side = 2 * self.reach + 1
+        found = []
+        for i, level in enumerate(pyramid):
+            # every place of the first map has an image of costs of its own
+            image = ops.reshape(level, (-1, *ops.shape(level)[2:], 1))
+            column = ops.reshape((x + flow[..., 0]) / 2**i, (-1, 1, 1)) + offset[:, None]
+            row = ops.reshape((y + flow[..., 1]) / 2**i, (-1, 1, 1)) + offset[None, :]
+            costs = sample(image, *(ops.broadcast_to(p, (ops.shape(image)[0], side, side)) for p in (column, row)))
+            found.append(ops.reshape(costs, (-1, height, width, side**2)))
+        return ops.concatenate(found, axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[-1][:-1], (len(input_shape) - 1) * (2 * self.reach + 1) ** 2)
+
+    def macs(self, shapes):
+        """Interpolation counts nothing."""
+        return 0
+
+    def get_config(self):
+        return {**super().get_config(), "reach": self.reach}
