@@ -1,4 +1,4 @@
-"""How fast the demo trains, as ratios in one run: against plain `model.fit`, and against itself without its input pipeline.
+"""How fast the demo trains, as ratios in one run: against plain `model.fit`, and against itself without its input.
 
     python benchmarks/demo_speed.py          writes benchmarks/demo_speed.csv
 
@@ -6,7 +6,7 @@ Subjects take turns, each in its own model; the first epoch (tracing) is left ou
 - recipe: `lenet5_mnist` as `zoo train` runs it, with augmentation.
 - plain: the same architecture and data with Keras' defaults: arrays, Adam, batches of 32, no augmentation.
 - plain, same batch: likewise with the recipe's batch size.
-- no input: the recipe's compiled model fed one batch of tensors again and again; what it is faster is the input's share.
+- no input: the recipe's compiled model fed one batch again and again; what it is faster by is the input's share.
 """
 
 import csv

@@ -26,7 +26,7 @@ WHERE = {
     "train": "recipes.worked",
     "worked": "recipes.worked",
 }
-__all__ = list(WHERE)  # noqa: PLE0605
+__all__ = list(WHERE)
 
 
 def __getattr__(name):

@@ -1,6 +1,5 @@
 """The command line `zoo`: progress on stderr, results on stdout; exit code 0, 1 (failed) or 2 (wrong use)."""
 
-import contextlib
 import json
 import math
 import os
@@ -125,11 +124,13 @@ def train(
     data: Annotated[
         str | None, typer.Option(help="bundled:NAME, folder:PATH, table:FILE?target=COLUMN, or tfds:NAME.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for model, metrics, SavedModel and report.html.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for model, metrics, SavedModel, report.html.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over the training part.")] = None,
     batch: Annotated[float | None, typer.Option(help="Examples per step.")] = None,
     rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
-    seed: Annotated[float | None, typer.Option(help="Of the split, the weights, the order and the augmentation.")] = None,
+    seed: Annotated[
+        float | None, typer.Option(help="Of the split, the weights, the order and the augmentation.")
+    ] = None,
     size: Annotated[str | None, typer.Option(help="Height x width to bring photos to, as in 64x64.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Any other number of the recipe, as in --set optimizer=sgd.")
@@ -151,18 +152,16 @@ def train(
     changes |= dict(numbers(item) for item in set_ or [])
     if what in TASKS:
         if not model or not data:
-            raise ValueError(
-                f"train {what}: --model and --data must be given, got {model and '--model' or data or 'neither'}."
-            )
+            raise ValueError(f"train {what}: --model and --data must be given, got {model or data or 'neither'}.")
         row = Worked(TASKS[what](), model, data)
     else:
         row = worked_recipe(what)
-        arguments = row.arguments if model in (None, row.model) else {}
+        arguments = row.arguments if model in (None, row.model) else None
         row = Worked(row.recipe, model or row.model, data or row.data, arguments)
     entry(row.model)
     recipe = row.recipe.but(**changes)
     loaded = recipes.load(row.data, seed=recipe.seed, strict=strict)
-    arguments = dict(row.arguments)
+    arguments = dict(row.arguments or {})
     if size:
         arguments["input_shape"] = (*sides(size), loaded.shape[-1])
     out = out or Path("runs") / what
@@ -209,9 +208,7 @@ def sides(size):
 @app.command()
 def evaluate(
     run: RunFolder,
-    data: Annotated[
-        str | None, typer.Option(help="Other data with the same classes; the run's own test part else.")
-    ] = None,
+    data: Annotated[str | None, typer.Option(help="Other data with the same classes; its own test part else.")] = None,
     as_json: Json = False,
 ):
     """Measure a trained model on held-out or other data, beside the trivial answer."""
@@ -281,6 +278,9 @@ def main(arguments=None):
         except (KeyboardInterrupt, typer.Abort):
             say("zoo: stopped; the same command goes on from the last epoch")
             code = 1
+        except BrokenPipeError:  # `zoo list | head`: whoever read has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            code = 0
         except Exception as error:
             usage = getattr(error, "format_message", None)  # what the parser refused
             say(f"zoo: {usage() if usage else one_line(error)}")
@@ -297,5 +297,4 @@ def one_line(error):
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError):
-        main()
+    main()

@@ -8,7 +8,7 @@ import keras
 
 
 class Progress(keras.callbacks.Callback):
-    """One bar for the whole training on stderr, with the losses of the last epoch; a line each tenth without a terminal."""
+    """One bar for the training on stderr, with the last epoch's losses; without a terminal a line each tenth."""
 
     def on_train_begin(self, logs=None):
         from rich.console import Console

@@ -62,7 +62,7 @@ class Classification(Recipe):
         return self.label_smoothing > 0 or any(name in MIXING for name in names)
 
     def target(self, y, classes):
-        """Targets as the loss takes them: class index, one-hot where they are mixed or smoothed, floats where multi-hot."""
+        """Targets as the loss takes them: class index; one-hot where mixed or smoothed; floats where multi-hot."""
         if y.shape.rank:
             return keras.ops.cast(y, "float32")
         if not self.mixes():

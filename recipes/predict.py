@@ -59,7 +59,7 @@ def answer(saved, batch):
 
 
 def predict_files(run, files):
-    """One row a file (or a row of the table): its name, then the class and every class's probability, or the numbers."""
+    """One row a file (or row of a table): its name, then the class and every class's probability, or the numbers."""
     saved = load_run(run)
     rows = []
     for name, batch in read_inputs(saved, files):

@@ -1,4 +1,4 @@
-"""What every recipe shares: numbers in, plain Keras and tf.data objects out, and a run that leaves everything behind."""
+"""What every recipe shares: numbers in, plain Keras and tf.data objects out, and a run that leaves all behind."""
 
 import dataclasses
 import time
@@ -11,7 +11,7 @@ import numpy as np
 
 from recipes import accelerate as speed
 from recipes.callbacks import callbacks, verify_finite
-from recipes.data import Data, Examples, load
+from recipes.data import Examples, load
 from recipes.data.augment import augmentation
 from recipes.data.preprocessing import preprocessing
 from recipes.energy import energy
@@ -141,7 +141,7 @@ class Recipe:
             np.prod(s.shape.as_list()) * s.dtype.size if s.shape.is_fully_defined() else np.inf
             for s in tf.nest.flatten(data.element_spec)
         )
-        if 0 < count and count * prepared <= CACHE_LIMIT:
+        if count > 0 and count * prepared <= CACHE_LIMIT:
             data = data.cache()
         if training:
             data = data.shuffle(max(1, min(count if count > 0 else 10_000, 10_000)), seed=self.seed)

@@ -10,7 +10,6 @@ from recipes.recipe import Recipe
 from recipes.regression import Regression
 from zoo.arguments import nearest
 
-
 TASKS = {"classification": Classification, "regression": Regression}
 
 
@@ -20,7 +19,7 @@ class Worked(typing.NamedTuple):
     recipe: Recipe
     model: str
     data: str
-    arguments: dict = {}  # of the builder
+    arguments: dict | None = None  # of the builder
 
 
 WORKED = {

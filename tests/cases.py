@@ -42,6 +42,8 @@ SRCNN = Case(
     free=12,
 )
 EDSR = Case({"input_shape": (None, 6, 2), "scale": 4, "depth": 2, "filters": 4}, (2, 20, 24, 2), free=5)
+TRANSFORMER = Case({"vocabulary": 6, "depth": 1, "width": 8, "units": 12, "heads": 2}, (2, 5, 6), free=5)
+PRESTO = {"input_shape": (3, 17), "width": 16, "depth": 1, "units": 12, "heads": 2}
 
 CASES = {
     # tabular
@@ -122,11 +124,42 @@ CASES = {
     "srcnn_955": SRCNN,
     "edsr": EDSR,
     "edsr_baseline": EDSR._replace(arguments={**EDSR.arguments, "scale": 3}, answer=(2, 15, 18, 2)),
+    # series
+    "rnn": Case({"input_shape": (None, 3), "outputs": 2, "units": (4, 3), "mask_value": -1.0}, (2, 2), small=(3,)),
+    "lstm": Case(
+        {"input_shape": (5, 3), "outputs": 2, "units": (4, 3), "every_step": True}, (2, 5, 2), small=(5, None)
+    ),
+    "gru": Case({"input_shape": (None,), "outputs": 2, "units": (4,), "vocabulary": 6}, (2, 2), small=(5, 3), free=5),
+    "tempcnn": Case({"input_shape": (5, 2), "outputs": 3, "filters": (4, 4), "units": (6,)}, (2, 3), small=(None, 2)),
+    "cnn_lstm": Case({"input_shape": (3, 8, 10, 2), "outputs": 3, "units": (4,)}, (2, 3), small=(3, 8, 6, 2)),
+    "convlstm": Case(
+        {"input_shape": (2, 4, 6, 2), "outputs": 3, "filters": (3, 2), "kernel_size": 3, "patch": 2},
+        (2, 3, 4, 6, 2),
+        small=(2, 4, 5, 2),
+    ),
+    "convlstm_keras": Case(
+        {"input_shape": (None, 4, 6, 2), "filters": (3, 2), "kernel_sizes": (3, 1)},
+        (2, 5, 4, 6, 2),
+        small=(5, None, 6, 2),
+        free=5,
+    ),
+    "transformer": TRANSFORMER,
+    "transformer_big": TRANSFORMER,
+    "transformer_encoder": Case(
+        {"input_shape": (None, 3), "outputs": 2, "depth": 1, "width": 8, "units": 12, "heads": 2, "mask_value": -1.0},
+        (2, 2),
+        small=(5, None),
+        free=5,
+    ),
+    "presto": Case(PRESTO, (2, 16), small=(25, 17)),
+    "presto_autoencoder": Case({**PRESTO, "decoder_depth": 1}, (2, 3, 9), small=(3, 18)),
     # motion
     "flownet_s": Case(
         {"input_shape": (None, 64, 2), "width": 0.01, "all_flows": True}, (2, 64, 64, 2), small=(60, 64, 2), free=64
     ),
-    "pwcnet": Case({"input_shape": (64, None, 2), "width": 0.05, "reach": 1}, (2, 64, 64, 2), small=(64, 96, 2), free=64),
+    "pwcnet": Case(
+        {"input_shape": (64, None, 2), "width": 0.01, "reach": 1}, (2, 64, 64, 2), small=(64, 96, 2), free=64
+    ),
     "raft_small": Case(
         {"input_shape": (None, 64, 2), "updates": 2, "reach": 1}, (2, 64, 64, 2), small=(56, 64, 2), free=64
     ),

@@ -20,6 +20,12 @@ SINGLE = {"filters": (32, 64, 128, 256), "convolutions": 1, "units": (512,), "ma
 
 GREY = {"input_shape": (64, 64, 1)}
 COLOUR = {"input_shape": (64, 64, 3)}
+SERIES = {"input_shape": (None, 32), "outputs": 1}
+FRAMES = {"input_shape": (10, 64, 64, 1), "outputs": 10}
+BIG_KERNELS = {**FRAMES, "kernel_size": 9, "recurrent_kernel_size": 1}
+PTB_SMALL = {"input_shape": (None,), "outputs": 10000, "vocabulary": 10000, "units": (200, 200), "every_step": True}
+ENCODER = {"input_shape": (None, 512), "outputs": 1}
+PIXEL = {"input_shape": (12, 17)}
 VALID = {"input_shape": (572, 572, 1), "classes": 2, "padding": "valid"}
 
 # name, arguments, trainable, all, source
@@ -137,9 +143,38 @@ COUNTS = [
     ("edsr_baseline", COLOUR, 1369859, 1369859, "x2; the authors 1.37 M"),
     ("edsr_baseline", {**COLOUR, "scale": 3}, 1554499, 1554499, "x3; the authors 1.55 M"),
     ("edsr_baseline", {**COLOUR, "scale": 4}, 1517571, 1517571, "x4; the authors 1.52 M"),
+    # recurrent: u(i + u + 1), 4u(i + u + 1), 3u(i + u + 2), 3u(i + u + 1), and the head's 65 or 129
+    ("rnn", SERIES, 6208 + 65, 6208 + 65, "32 to 64"),
+    ("lstm", SERIES, 24832 + 65, 24832 + 65, "32 to 64"),
+    ("lstm", {**SERIES, "bidirectional": True}, 49664 + 129, 49664 + 129, "32 to 64 both ways"),
+    ("lstm", {**SERIES, "units": (64, 64)}, 24832 + 33024 + 65, 24832 + 33024 + 65, "32 to 64 to 64"),
+    ("lstm", PTB_SMALL, 4651600, 4651600, "Zaremba et al. 2014, 200 units: tables of 2,000,000 and 2,010,000"),
+    ("gru", SERIES, 18816 + 65, 18816 + 65, "32 to 64, reset after"),
+    ("gru", {**SERIES, "reset_after": False}, 18624 + 65, 18624 + 65, "32 to 64, reset before"),
+    # by hand: 1,024 + 2 x 20,544 + 384; 753,920 + 512; 3,341
+    ("tempcnn", {"input_shape": (46, 3), "outputs": 13}, 800269, 801165, "Pelletier et al. 2019, figure 3"),
+    # the trunk is cnn's convolutions, 287,008, the LSTM 4 x 256 x (128 + 256 + 1), the head 771
+    ("cnn_lstm", {"input_shape": (4, 32, 32, 3), "outputs": 3}, 682019, 682019, "by hand"),
+    # ConvLSTM: Shi et al. 2015, table 1
+    ("convlstm", FRAMES, 10042896, 10042896, "(5x5)-5x5-128-128"),
+    ("convlstm", {**FRAMES, "filters": (256,)}, 13524496, 13524496, "(5x5)-5x5-256"),
+    ("convlstm", {**FRAMES, "filters": (128, 64, 64)}, 7585296, 7585296, "(5x5)-5x5-128-64-64"),
+    ("convlstm", BIG_KERNELS, 11550224, 11550224, "(9x9)-1x1-128-128"),
+    ("convlstm", {**BIG_KERNELS, "filters": (128, 64, 64)}, 8830480, 8830480, "(9x9)-1x1-128-64-64"),
+    ("convlstm_keras", {"input_shape": (None, 64, 64, 1)}, 746433, 746689, "keras.io's example"),
+    # Transformer: Vaswani et al. 2017; torch.nn.Transformer without its two last norms; 37,000 tokens shared
+    ("transformer", {"vocabulary": 37000}, 63082496, 63082496, "base: 44,138,496 and the tokens' table"),
+    ("transformer_big", {"vocabulary": 37000}, 214245376, 214245376, "big: 176,357,376 and the tokens' table"),
+    ("transformer", {"vocabulary": 1, "depth": 1}, 3152384 + 4204032 + 512, 7356928, "a layer of each, base"),
+    ("transformer_big", {"vocabulary": 1, "depth": 1}, 12596224 + 16796672 + 1024, 29393920, "a layer of each, big"),
+    ("transformer_encoder", {**ENCODER, "depth": 1}, 3152384 + 262656 + 513, 3415553, "a layer, base"),
+    # Presto: nasaharvest/presto
+    ("presto", PIXEL, 402240, 404160, "the released encoder; the paper 402 K"),
+    ("presto", {**PIXEL, "outputs": 1}, 402369, 404289, "fine-tuned to one number"),
+    ("presto_autoencoder", PIXEL, 819034, 822682, "the released model"),
     # optical flow
     ("flownet_s", {"input_shape": (64, 64, 3)}, 38675536, 38675536, "ClementPinard/FlowNetPytorch"),
-    ("pwcnet", {"input_shape": (64, 64, 3)}, 8749214, 8749214, "Sun et al. 2017, table 7: 8.75 M"),
+    ("pwcnet", {"input_shape": (64, 64, 3)}, 8749214, 8749214, "Sun et al. 2017: 8.75 M"),
     ("raft_small", {"input_shape": (64, 64, 3)}, 990162, 990162, "princeton-vl/RAFT and torchvision"),
 ]
 

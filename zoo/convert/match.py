@@ -85,7 +85,8 @@ def _values(model, arrays, scheme, wants, head):
     biases = _folded(arrays, scheme, wants, owners)
     needed = {w.name for w in wants}
     missing = [f"{w.name} (our {w.weight.path})" for w in wants if w.name not in arrays]
-    extra = [k for k in arrays if k not in needed and k not in biases.values()]
+    used = {*needed, *biases.values()}
+    extra = [k for k in arrays if k not in used and not k.startswith(scheme.unused)]
     if not head:
         where = places([w.path for w in model.weights])
         answers = {theirs(scheme, f"head/{ending}", where)[0] for ending in ("kernel", "bias")}

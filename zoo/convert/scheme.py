@@ -28,6 +28,7 @@ class Scheme(typing.NamedTuple):
     epsilon: float | None = None  # of their batch normalisation, or a function of our model
     trunk: str = ""  # what all their names but the head's begin with, at times
     heads: tuple[str, ...] = ()  # how names of theirs begin that belong to a head and have no weight of ours
+    unused: tuple[str, ...] = ()  # how names of theirs begin that ours does without
     refuses: typing.Callable | None = None  # our model -> why their weights would compute something else in it, or None
 
 

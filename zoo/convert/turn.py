@@ -3,6 +3,10 @@
 import numpy as np
 from keras import layers, ops
 
+from zoo.layers.class_token import ClassToken
+from zoo.layers.position_embedding import PositionEmbedding
+from zoo.layers.season_position import SeasonPosition
+
 
 def turned(array, weight, layer, layout):
     """`array` as our `weight` of `layer` has its axes; what it cannot be is left as it is, with another shape.
@@ -22,8 +26,9 @@ def turned(array, weight, layer, layout):
         shape = tuple(weight.shape)  # (D, heads, size), (heads, size, D), or (heads, size); heads are the slower axis
         fits = array.shape[0] == shape[0] or array.shape[-1] == shape[-1] or not kernel
         return array.reshape(shape) if fits and array.size == np.prod(shape) else array
-    while array.ndim > len(weight.shape) and array.shape[0] == 1:
-        array = array[0]  # tokens and positions have a batch of one
+    if isinstance(layer, ClassToken | PositionEmbedding | SeasonPosition):
+        while array.ndim > len(weight.shape) and array.shape[0] == 1:
+            array = array[0]  # theirs have a batch of one
     return array
 
 

@@ -6,12 +6,8 @@ import keras
 import numpy as np
 from keras import layers
 
-_PASSING = (
-    layers.Dropout,
-    layers.Flatten,
-    layers.Reshape,
-    layers.Identity,
-)  # after them the answer is still the answer
+# Layers after which the answer is still the answer.
+_PASSING = (layers.Dropout, layers.Flatten, layers.Reshape, layers.Identity)
 
 
 def squash(model):

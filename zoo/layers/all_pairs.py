@@ -8,7 +8,7 @@ from zoo.arguments import Count, convert
 
 @keras.saving.register_keras_serializable("zoo")
 class AllPairs(layers.Layer):
-    """How well every place of a map fits every place of another, and the same for places of twice, four times, ... the size.
+    """How well every place of a map fits every place of another, and every square of 2, 4, ... places of it.
 
     Two (B, H, W, C) float  ->  `levels` maps: (B, H * W, H // 2 ** i, W // 2 ** i) float32; the call is
     `AllPairs(4)([first, second])`.

@@ -1,6 +1,7 @@
 """Sinusoidal positions: sines and cosines of wavelengths that rise geometrically."""
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from zoo.arguments import Positive, convert
@@ -52,6 +53,6 @@ def sinusoids(length, width, base):
         width: number of columns, even.
         base: longest wavelength over 2 pi, if there were one more column.
     """
-    rates = base ** (ops.arange(0, width, 2, dtype="float32") / -width)
+    rates = (base ** (np.arange(0, width, 2) / -width)).astype("float32")
     angles = ops.arange(length, dtype="float32")[:, None] * rates
     return ops.reshape(ops.stack([ops.sin(angles), ops.cos(angles)], axis=-1), (-1, width))

@@ -1,0 +1,92 @@
+"""FlowNetS and PWC-Net: their scales, and that what they answer is in pixels."""
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from zoo.anatomy import outline
+
+TINY = {"flownet_s": {"width": 0.02}, "pwcnet": {"width": 0.05, "reach": 1}}
+both = pytest.mark.parametrize("name", sorted(TINY))
+
+
+def frames(height=64, width=128):
+    rng = np.random.default_rng(0)
+    return {n: rng.random((1, height, width, 3), "float32") for n in ("first", "second")}
+
+
+@both
+def test_all_flows_go_from_the_answer_to_a_64th(name):
+    model = outline(name, input_shape=(128, 192, 3), all_flows=True)
+    sizes = [(128, 192), (32, 48), (16, 24), (8, 12), (4, 6), (2, 3)]
+    assert [o.shape for o in model.output] == [(None, *size, 2) for size in sizes]
+
+
+@both
+def test_the_answer_is_the_quarter_enlarged_and_the_weights_are_the_same(name):
+    single, several = (zoo.build(name, (None, None, 3), all_flows=a, **TINY[name]) for a in (False, True))
+    single.set_weights(several.get_weights())
+    x = frames()
+    answer, quarter, *_ = several(x)
+    np.testing.assert_array_equal(single(x), answer)
+    expected = keras.layers.UpSampling2D(4, interpolation="bilinear")(quarter)
+    np.testing.assert_allclose(answer, expected, atol=1e-6 * np.abs(expected).max())
+
+
+@both
+def test_one_unit_of_the_network_is_twenty_pixels(name):
+    """With silent kernels, a bias of (0.1, -0.2) in what PWC-Net adds last is a flow of (2, -4) pixels everywhere."""
+    model = zoo.build(name, (64, 64, 3), **TINY[name])
+    for weight in model.weights:
+        weight.assign(keras.ops.zeros_like(weight))
+    if name == "flownet_s":  # it has no bias there: one map of ones and a kernel do the same
+        model.get_layer("conv2").bias.assign(keras.ops.ones_like(model.get_layer("conv2").bias))
+        kernel = np.zeros(model.get_layer("head").kernel.shape, "float32")
+        kernel[1, 1, 0] = (0.1, -0.2)
+        model.get_layer("head").kernel.assign(kernel)
+    else:
+        model.get_layer("head").bias.assign([0.1, -0.2])
+    np.testing.assert_allclose(model(frames(64, 64)), np.broadcast_to([2.0, -4.0], (1, 64, 64, 2)), rtol=1e-6)
+
+
+def test_pwcnet_warps_by_the_flow_so_far_in_places_of_each_scale():
+    """A flow of 64 pixels at the coarsest scale moves the second frame's maps by 2, 4, 8 and 16 places."""
+    model = zoo.pwcnet((64, 64, 3), **TINY["pwcnet"])
+    for weight in model.weights:
+        weight.assign(keras.ops.zeros_like(weight))
+    for level in range(2, 6):  # given at every scale, as silent kernels carry nothing up
+        model.get_layer(f"flow{level}_up").bias.assign([64 / 20, -64 / 20])
+    moved = keras.Model(model.input, [model.get_layer(f"level{level}_flow").output for level in (5, 4, 3, 2)])
+    for flow, places in zip(moved(frames(64, 64)), (2, 4, 8, 16), strict=True):
+        np.testing.assert_allclose(flow, np.broadcast_to([places, -places], flow.shape), rtol=1e-6)
+
+
+def test_pwcnet_shows_both_frames_the_same_kernels():
+    model = zoo.pwcnet((64, 64, 3), **TINY["pwcnet"])
+    maps = keras.Model(model.input, model.get_layer("pyramid6_conv1").output)
+    x = frames(64, 64)
+    first, second = np.asarray(maps(x))
+    swapped = np.asarray(maps({"first": x["second"], "second": x["first"]}))
+    np.testing.assert_array_equal(swapped, np.stack([second, first]))
+    assert np.abs(first - second).max() > 0
+
+
+@both
+def test_frames_that_do_not_divide_are_refused(name):
+    with pytest.raises(ValueError, match=f"{name}: H and W of `input_shape` must be at least 1 and divisible by 64"):
+        zoo.build(name, (64, 100, 3))
+
+
+def test_training_finds_a_known_shift():
+    """The second frame is the first, two pixels further right: some steps halve the endpoint error."""
+    x = frames(64, 64)
+    x["second"] = np.roll(x["first"], 2, axis=2)
+    flow = np.broadcast_to(np.array([2, 0], "float32"), (1, 64, 64, 2))
+    model = zoo.flownet_s((64, 64, 3), width=0.1)
+    model.compile(
+        keras.optimizers.Adam(1e-3), lambda true, found: keras.ops.norm(true - found, axis=-1), jit_compile=False
+    )
+    before = model.evaluate(x, flow, verbose=0)
+    model.fit(x, flow, epochs=25, verbose=0)
+    assert model.evaluate(x, flow, verbose=0) < before / 2

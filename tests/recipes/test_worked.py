@@ -1,0 +1,47 @@
+"""The worked recipes reach what their committed records say, on real data; those that take long are marked slow."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import recipes
+from recipes.worked import RESULTS
+
+LEAST = {  # of the test part: accuracy, or R2 for numbers; all far above the trivial answer
+    "lenet5_mnist": 0.98,
+    "cnn_silhouettes": 0.80,
+    "cnn_satimage": 0.85,
+    "dnn_penguins": 0.95,
+    "dnn_breast_cancer": 0.93,
+    "dnn_diabetes": 0.35,
+}
+QUICK = ("dnn_penguins", "dnn_breast_cancer", "dnn_diabetes", "lenet5_mnist")
+EVERY = [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in recipes.WORKED]
+
+
+def score(found):
+    return found["accuracy"] if "accuracy" in found else found["r2"]
+
+
+def test_every_row_has_a_limit_and_a_committed_record():
+    assert set(LEAST) == set(recipes.WORKED)
+    for name, least in LEAST.items():
+        metrics = json.loads((RESULTS / name / "metrics.json").read_text())
+        assert score(metrics["test"]) >= least, name
+        assert score(metrics["test"]) > score(metrics["test"]["baseline"]) + 0.2
+        assert metrics["seed"] == recipes.WORKED[name].recipe.seed
+        assert metrics["export"]["largest_difference"] <= metrics["export"]["tolerance"]
+        told = json.loads((RESULTS / name / "run.json").read_text())
+        assert told["numbers"]["epochs"] == recipes.WORKED[name].recipe.epochs
+        assert told["record"]["data"] == recipes.WORKED[name].data
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_worked_recipe_reaches_its_limit(name):
+    run = recipes.train(name, verbose=False)
+    assert score(run.evaluate("test")) >= LEAST[name]
+
+
+def test_records_are_of_worked_recipes_only():
+    assert {p.name for p in Path(RESULTS).iterdir() if p.is_dir()} <= set(recipes.WORKED)

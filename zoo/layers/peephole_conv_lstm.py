@@ -1,0 +1,110 @@
+"""The convolutional LSTM with peepholes."""
+
+import keras
+from keras import layers, ops
+
+from zoo.arguments import Count, convert
+
+
+@keras.saving.register_keras_serializable("zoo")
+class PeepholeConvLSTM2D(layers.Layer):
+    """A convolutional LSTM whose gates also see the cell, each channel by a coefficient of its own.
+
+    x (B, T, H, W, C) float  ->  [sequence (B, T, H, W, filters), h (B, H, W, filters), c (B, H, W, filters)]: the
+    states of all steps, and the last state and cell.
+
+    It is called on x; on [x, h, c] to go on from a state and a cell; or, with `steps`, on [h, c] alone: then it unfolds
+    them for so many steps without an input, and owns no kernel for one.
+
+    Args:
+        filters: channels of the state.
+        kernel_size: side of the square kernel on the input [pixels].
+        recurrent_kernel_size: side of the square kernel on the state [pixels].
+        steps: how many steps it goes without an input, or None where it has one.
+        **kwargs: as `keras.layers.Layer` has them.
+    Raises:
+        ValueError: if an argument is no count, or the number of steps of x is not given.
+
+    Source: Shi et al. 2015, https://arxiv.org/abs/1506.04214, eq. 3.
+    Differs: a peephole has one coefficient a channel, which the paper's counts need, where eq. 3 has one a pixel.
+    """
+
+    def __init__(self, filters, kernel_size, recurrent_kernel_size, steps=None, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = convert(filters, Count, "PeepholeConvLSTM2D: `filters`")
+        self.kernel_size = convert(kernel_size, Count, "PeepholeConvLSTM2D: `kernel_size`")
+        self.recurrent_kernel_size = convert(
+            recurrent_kernel_size, Count, "PeepholeConvLSTM2D: `recurrent_kernel_size`"
+        )
+        self.steps = convert(steps, Count | None, "PeepholeConvLSTM2D: `steps`")
+
+    def build(self, input_shape):
+        k, r, f = self.kernel_size, self.recurrent_kernel_size, self.filters
+        if not self.steps:
+            x = _first(input_shape)
+            if x[1] is None:
+                raise ValueError(f"PeepholeConvLSTM2D: the number of steps must be given, got {tuple(x)}.")
+            self.kernel = self.add_weight(shape=(k, k, x[-1], 4 * f), name="kernel")
+        self.recurrent_kernel = self.add_weight(
+            shape=(r, r, f, 4 * f), initializer="orthogonal", name="recurrent_kernel"
+        )
+        self.peephole = self.add_weight(shape=(3, f), initializer="zeros", name="peephole")
+        self.bias = self.add_weight(shape=(4 * f,), initializer=_forget_one, name="bias")
+
+    def call(self, inputs):
+        x = None
+        if self.steps:
+            h, c = inputs
+        elif isinstance(inputs, list | tuple):
+            x, h, c = inputs
+        else:
+            x = inputs
+            h = c = ops.zeros((ops.shape(x)[0], *x.shape[2:4], self.filters), x.dtype)
+        if x is not None:  # all steps at once, as they do not depend on the state
+            _, t, rows, columns, channels = x.shape
+            driven = ops.conv(ops.reshape(x, (-1, rows, columns, channels)), self.kernel, padding="same")
+            driven = ops.reshape(driven, (-1, t, rows, columns, 4 * self.filters))
+        states = []
+        for step in range(self.steps or x.shape[1]):
+            z = ops.conv(h, self.recurrent_kernel, padding="same") + self.bias
+            i, f, g, o = ops.split(z if x is None else z + driven[:, step], 4, axis=-1)
+            i = ops.sigmoid(i + self.peephole[0] * c)
+            f = ops.sigmoid(f + self.peephole[1] * c)
+            c = f * c + i * ops.tanh(g)
+            h = ops.sigmoid(o + self.peephole[2] * c) * ops.tanh(c)
+            states.append(h)
+        return [ops.stack(states, axis=1), h, c]
+
+    def compute_output_shape(self, input_shape):
+        first = _first(input_shape)
+        steps, sides = (self.steps, first[1:3]) if self.steps else (first[1], first[2:4])
+        state = (first[0], *sides, self.filters)
+        return [(first[0], steps, *sides, self.filters), state, state]
+
+    def macs(self, input_shape):
+        """Multiply-accumulates of one call."""
+        _, steps, rows, columns, _ = self.compute_output_shape(input_shape)[0]
+        kernels = [self.recurrent_kernel] if self.steps else [self.kernel, self.recurrent_kernel]
+        sizes = [k * k * c * f for k, _, c, f in (kernel.shape for kernel in kernels)]
+        return steps * rows * columns * sum(sizes)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "recurrent_kernel_size": self.recurrent_kernel_size,
+            "steps": self.steps,
+        }
+
+
+def _first(shapes):
+    """The shape of the first input, where there are several."""
+    return shapes[0] if isinstance(shapes[0], list | tuple) else shapes
+
+
+def _forget_one(shape, dtype=None):
+    """Zeros, and ones for the forget gate: Jozefowicz et al. 2015, https://proceedings.mlr.press/v37/jozefowicz15.html."""
+    quarter = (shape[0] // 4,)
+    zeros = ops.zeros(quarter, dtype)
+    return ops.concatenate([zeros, ops.ones(quarter, dtype), zeros, zeros])

@@ -1,0 +1,1 @@
+"""Two frames (H, W, C) -> (H, W, 2)."""

@@ -1,0 +1,1 @@
+"""Series, tokens and images through time: (T, F) -> (outputs,) or (T, outputs)."""
