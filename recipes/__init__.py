@@ -22,9 +22,9 @@ WHERE = {
     "Run": "recipes.run",
     "load_run": "recipes.run",
     # Worked recipes
-    "WORKED": "recipes.worked",
-    "train": "recipes.worked",
-    "worked": "recipes.worked",
+    "WORKED": "recipes.rows",
+    "train": "recipes.rows",
+    "worked": "recipes.rows",
 }
 __all__ = list(WHERE)
 

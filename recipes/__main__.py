@@ -145,7 +145,7 @@ def train(
     zoo train classification --model lenet5 --data folder:photos --out runs/photos
     """
     import recipes
-    from recipes.worked import TASKS, Worked, complete, worked_recipe
+    from recipes.rows import TASKS, Worked, complete, worked_recipe
     from zoo.registry import entry
 
     changes = {k: v for k, v in {"epochs": epochs, "batch": batch, "rate": rate, "seed": seed}.items() if v is not None}

@@ -213,3 +213,14 @@ def test_model_and_data_must_go_together():
         quick().fit("dnm", clouds(), verbose=False)
     with pytest.raises(ValueError, match="`patience` needs a validation part"):
         quick(patience=3).fit("dnn", recipes.load(clouds(), validation=0), verbose=False)
+
+
+def test_every_name_of_the_index_is_there_and_none_is_hidden_by_a_module():
+    import importlib
+    import types
+
+    for module in set(recipes.WHERE.values()):
+        importlib.import_module(module)
+    assert [n for n in recipes.__all__ if isinstance(getattr(recipes, n), types.ModuleType)] == []
+    with pytest.raises(AttributeError, match=r"recipes has no 'Clasification'. Did you mean `Classification`\?"):
+        recipes.Clasification  # noqa: B018

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import recipes
-from recipes.worked import RESULTS
+from recipes.rows import RESULTS
 
 LEAST = {  # of the test part: accuracy, or R2 for numbers; all far above the trivial answer
     "lenet5_mnist": 0.98,
