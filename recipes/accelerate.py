@@ -10,11 +10,13 @@ from pathlib import Path
 import keras
 from keras import layers
 
+from zoo.layers.peephole_conv_lstm import PeepholeConvLSTM2D
+
 SMALL = 5_000_000  # parameters below which a step on a CPU is mostly Keras' own overhead
 MANY_STEPS = 32  # steps that one call of the training function takes where a model is small
 
 CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.DepthwiseConv2D, layers.SeparableConv2D)
-RECURRENT = (layers.RNN, layers.Bidirectional, layers.ConvLSTM2D)
+RECURRENT = (layers.RNN, layers.Bidirectional, PeepholeConvLSTM2D)  # ConvLSTM2D is an RNN too
 
 
 class Choice(typing.NamedTuple):

@@ -85,18 +85,21 @@ class Run:
         """What the learning curves say, in plain words."""
         return diagnose(self.history, better=self.recipe.trivial_loss(self.data))
 
-    def export(self, path, *, inputs=None, tolerance=1e-5):
+    def export(self, path, *, inputs=None, tolerance=None):
         """Writes a SavedModel that takes raw inputs, and proves in a process of its own that it answers as `predict`.
 
         Args:
             path: folder; the model lands in PATH/1, PATH/2, ...
             inputs: raw inputs to prove it with; 16 of the test part where None.
-            tolerance: largest difference allowed.
+            tolerance: largest difference allowed; None is 1e-5 for probabilities, and for numbers 1e-5 of the targets'
+                standard deviation, as they have units.
         Returns:
             `zoo.export.Export`.
         """
         import zoo
 
+        if tolerance is None:
+            tolerance = 1e-5 * (1.0 if self.data.classes else float(max(self.data.train.targets.std(0).max(), 1e-12)))
         if inputs is None:
             inputs = (self.data.test if len(self.data.test) else self.data.train).head(16)
         done = zoo.export(

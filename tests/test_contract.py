@@ -34,6 +34,11 @@ def answers(model, x, **kwargs):
 
 
 every = pytest.mark.parametrize("name", sorted(CASES))
+# A variant is its family's code with other defaults, and its tiny case is its family's too: what takes seconds for each
+# runs for the families here, and for the variants under `make test-all`.
+thorough = pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if entries[n].parent else n for n in sorted(CASES)]
+)
 
 
 def test_no_registered_name_is_missing_from_the_cases():
@@ -54,7 +59,7 @@ def test_answers_are_finite_float32_of_the_right_shape(name):
     assert not getattr(model, "compiled", False)
 
 
-@every
+@thorough
 def test_every_trainable_weight_receives_a_gradient(name):
     model = build(name)
     x = batch(model, name, size=4)
@@ -69,7 +74,7 @@ def test_every_trainable_weight_receives_a_gradient(name):
     assert all(np.isfinite(tf.convert_to_tensor(g).numpy()).all() for g in gradients)
 
 
-@every
+@thorough
 def test_keras_file_round_trip_is_exact(name, tmp_path):
     model = build(name)
     x = batch(model, name)
@@ -79,7 +84,7 @@ def test_keras_file_round_trip_is_exact(name, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-@every
+@thorough
 def test_saved_model_answers_as_predict(name, tmp_path):
     model = build(name)
     x = batch(model, name)
@@ -97,14 +102,14 @@ def test_saved_model_answers_as_predict(name, tmp_path):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-@every
+@thorough
 def test_two_builds_have_the_same_weight_names(name):
     first, second = ([w.path for w in build(name).weights] for _ in range(2))
     assert first == second
     assert len(set(first)) == len(first)
 
 
-@every
+@thorough
 def test_mixed_bfloat16_still_answers_in_float32(name):
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = build(name)

@@ -63,11 +63,11 @@ class PeepholeConvLSTM2D(layers.Layer):
         if x is not None:  # all steps at once, as they do not depend on the state
             _, t, rows, columns, channels = x.shape
             driven = ops.conv(ops.reshape(x, (-1, rows, columns, channels)), self.kernel, padding="same")
-            driven = ops.reshape(driven, (-1, t, rows, columns, 4 * self.filters))
+            driven = ops.unstack(ops.reshape(driven, (-1, t, rows, columns, 4 * self.filters)), t, axis=1)
         states = []
         for step in range(self.steps or x.shape[1]):
             z = ops.conv(h, self.recurrent_kernel, padding="same") + self.bias
-            i, f, g, o = ops.split(z if x is None else z + driven[:, step], 4, axis=-1)
+            i, f, g, o = ops.split(z if x is None else z + driven[step], 4, axis=-1)
             i = ops.sigmoid(i + self.peephole[0] * c)
             f = ops.sigmoid(f + self.peephole[1] * c)
             c = f * c + i * ops.tanh(g)
