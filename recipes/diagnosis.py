@@ -19,7 +19,8 @@ def diagnose(history, better=None):
     if len(loss) < 4:
         return ["Too few epochs to judge: train at least four."]
     said = []
-    rises = np.mean(np.diff(loss) > 0.05 * np.abs(loss[:-1]))
+    # of a loss that is almost 0, a twentieth is noise
+    rises = np.mean((np.diff(loss) > 0.05 * np.abs(loss[:-1])) & (np.diff(loss) > 0.01 * abs(loss[0])))
     if loss[-1] > loss[0] or rises > 0.25:
         said.append(
             "The learning rate looks too high: the training loss rises again and again. Divide `rate` by three."
@@ -44,7 +45,7 @@ def diagnose(history, better=None):
                 f"Overfitting: the validation loss was best in epoch {best + 1} and rose by {risen:.0%} since. Set "
                 "`patience`, augment more, or take dropout, weight decay or more data."
             )
-        elif validation[-1] > 2 * loss[-1] and validation[-1] - loss[-1] > 0.1 * abs(validation[0]):
+        elif validation[-1] > 2 * loss[-1] and validation[-1] - loss[-1] > 0.1 * abs(loss[0]):
             said.append(
                 "Some overfitting: the validation loss has stopped at more than twice the training loss. More data or "
                 "augmentation would help."

@@ -12,7 +12,7 @@ import numpy as np
 from recipes import accelerate as speed
 from recipes.callbacks import callbacks, verify_finite
 from recipes.data import Examples, load
-from recipes.data.augment import augmentation
+from recipes.data.augment import augmentation, renewed
 from recipes.data.preprocessing import preprocessing
 from recipes.energy import energy
 from recipes.run import Run
@@ -45,6 +45,7 @@ class Recipe:
         weight_decay: decoupled weight decay; adamw's is 0.004 where this is 0.
         clip: largest global norm of a gradient, or None.
         augment: names of augmentation steps with amounts, as `recipes.data.augment.steps()` lists them.
+        renew: epochs that share one draw of the augmentation; above 1 where drawing costs more than the step does.
         patience: epochs without a better validation loss after which training stops at the best weights, or None.
         seed: of the weights, the order and the augmentation.
         country: where the electricity comes from, ISO 3166 in three letters; decides on the CO2 of the record.
@@ -63,6 +64,7 @@ class Recipe:
     weight_decay: NonNegative = 0.0
     clip: Positive | None = None
     augment: tuple = ()
+    renew: Count = 1
     patience: Count | None = None
     seed: Whole = 0
     country: str = "FRA"
@@ -143,19 +145,25 @@ class Recipe:
         )
         if count > 0 and count * prepared <= CACHE_LIMIT:
             data = data.cache()
-        if training:
-            data = data.shuffle(max(1, min(count if count > 0 else 10_000, 10_000)), seed=self.seed)
         whole = training and count >= self.batch
-        data = data.batch(self.batch, drop_remainder=whole)
-        if training and self.augment:
-            scaled = preprocessing is not None and any(x.name == "rescaling" for x in preprocessing.layers)
-            bounds = (0.0, 1.0) if scaled else None  # 8-bit images lie between; what is standardised has no bounds
-            changes = augmentation(self.augment, seed=self.seed, classes=classes or None, value_range=bounds)
-            data = changes.over(data)
+        changes = self.changes(preprocessing, classes) if training and self.augment else None
+        if changes and self.renew > 1 and whole and 3 * count * prepared <= CACHE_LIMIT:
+            data = renewed(changes, data, count, self.batch, self.renew, self.seed)
+        else:
+            if training:
+                data = data.shuffle(max(1, min(count if count > 0 else 10_000, 10_000)), seed=self.seed)
+            data = data.batch(self.batch, drop_remainder=whole)
+            data = changes.over(data) if changes else data
         if count > 0:  # Keras counts the steps by it
             batches = count // self.batch if whole else -(-count // self.batch)
             data = data.apply(tf.data.experimental.assert_cardinality(batches))
         return data.prefetch(parallel)
+
+    def changes(self, preprocessing, classes):
+        """The augmentation of prepared images."""
+        scaled = preprocessing is not None and any(x.name == "rescaling" for x in preprocessing.layers)
+        bounds = (0.0, 1.0) if scaled else None  # 8-bit images lie between; what is standardised has no bounds
+        return augmentation(self.augment, seed=self.seed, classes=classes or None, value_range=bounds)
 
     def fit(self, model, data, *, out=None, verbose=True, **arguments):
         """Trains `model` on `data` and returns the run: history, metrics, evaluate, predict, report, export.

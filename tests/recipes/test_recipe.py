@@ -224,3 +224,23 @@ def test_every_name_of_the_index_is_there_and_none_is_hidden_by_a_module():
     assert [n for n in recipes.__all__ if isinstance(getattr(recipes, n), types.ModuleType)] == []
     with pytest.raises(AttributeError, match=r"recipes has no 'Clasification'. Did you mean `Classification`\?"):
         recipes.Clasification  # noqa: B018
+
+
+def test_a_renewed_augmentation_is_kept_for_some_epochs_and_then_drawn_anew():
+    rng = np.random.default_rng(0)
+    data = recipes.load((rng.integers(0, 255, (20, 8, 8, 1)).astype("uint8"), np.arange(20) % 2), validation=0, test=0)
+    from recipes.data.preprocessing import preprocessing
+
+    recipe = recipes.Classification(batch=10, augment=("rotate:0.1",), renew=2)
+    batches = recipe.pipeline(data.train, True, preprocessing(data))
+
+    def epoch():
+        images = np.concatenate([np.asarray(x) for x, _ in batches])
+        return images, images[np.lexsort(images.reshape(20, -1).T)]
+
+    passes = [epoch() for _ in range(4)]
+    np.testing.assert_array_equal(passes[0][1], passes[1][1])
+    np.testing.assert_array_equal(passes[2][1], passes[3][1])
+    assert np.abs(passes[1][1] - passes[2][1]).max() > 0.05
+    assert np.abs(passes[0][0] - passes[1][0]).max() > 0.05  # the order is new in every epoch
+    assert len(batches) == 2

@@ -2,6 +2,7 @@
 
 from recipes.data.augment.moves import move, move_whole
 from recipes.data.augment.pipeline import Augmentation, augmentation
+from recipes.data.augment.renewed import renewed
 from recipes.data.augment.steps import steps
 
-__all__ = ["Augmentation", "augmentation", "move", "move_whole", "steps"]
+__all__ = ["Augmentation", "augmentation", "move", "move_whole", "renewed", "steps"]
