@@ -45,8 +45,6 @@ def start():
 def show(rows, as_json, columns=None):
     """Rows on stdout: JSON, a table for a person at a terminal, or tab-separated text for a pipe."""
     rows = [{k: r[k] for k in columns or r} for r in rows]
-    if not as_json:
-        rows = [{k: readable(v) for k, v in r.items()} for r in rows]
     if as_json:
         print(json.dumps(rows, indent=1, default=str))
     elif sys.stdout.isatty() and rows:
@@ -55,7 +53,7 @@ def show(rows, as_json, columns=None):
 
         table = Table(*map(str, rows[0]))
         for row in rows:
-            table.add_row(*(str(v) for v in row.values()))
+            table.add_row(*(str(readable(v)) for v in row.values()))
         Console().print(table)
     else:
         for row in ([{k: k for k in rows[0]}] if rows else []) + rows:

@@ -184,3 +184,10 @@ def test_a_table_is_trained_on_and_predicted(tmp_path, capsys):
     code, _, err = run(capsys, "train", "classification", "--model", "dnn", "--data", f"table:{table}?target=specie")
     assert code == 2
     assert "Did you mean `species`?" in err
+
+
+def test_a_pipe_gets_plain_numbers_between_tabs(capsys):
+    code, out, _ = run(capsys, "list", "data")
+    head, *rows = [line.split("\t") for line in out.splitlines()]
+    assert code == 0
+    assert {row[0]: row[head.index("examples")] for row in rows}["mnist-5k"] == "5000"
