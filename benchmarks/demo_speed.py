@@ -6,8 +6,9 @@ Subjects take turns, each in its own model; the first epoch (tracing) is left ou
 - recipe: `lenet5_mnist` as `zoo train` runs it, with augmentation.
 - plain: the same architecture and data with Keras' defaults: arrays, Adam, batches of 32, no augmentation.
 - plain, same batch: likewise with the recipe's batch size.
-- waiting: share of the time that a step-by-step loop over the recipe's batches is blocked on the next one; this is the
-  input's share of a training step. What the pipeline takes from the cores meanwhile is in `no input`.
+- waiting: share of the time that the compiled loop of training steps is blocked on the recipe's next batch, an epoch's
+  opening included; this is the input's share of a training step. What the pipeline takes from the cores meanwhile is in
+  `no input`.
 - no input: the recipe's compiled model fed one batch again and again; what it is faster by is all that the input costs.
 """
 
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 import zoo
 from recipes import WORKED, accelerate, load
@@ -41,20 +43,30 @@ class Clock(keras.callbacks.Callback):
 
 
 def blocked(batches, model):
-    """Share of one epoch's time that is spent waiting for batches, with one compiled call a step."""
-    model.compile(model.optimizer, model.loss)
-    list(map(model.train_on_batch, *zip(*batches.take(3), strict=True)))
-    waited = worked = 0.0
+    """Share of one epoch's time that the compiled loop of training steps is blocked on the next batch."""
+
+    @tf.function
+    def epoch(iterator):
+        waited, before = tf.zeros((), "float64"), tf.zeros((), "float64")
+        for _ in tf.range(batches.cardinality()):
+            with tf.control_dependencies([before]):
+                asked = tf.timestamp()
+            with tf.control_dependencies([asked]):
+                batch = iterator.get_next()
+            with tf.control_dependencies(tf.nest.flatten(batch)):
+                waited += tf.timestamp() - asked
+            with tf.control_dependencies([waited]):
+                logs = model.train_step(batch)
+            with tf.control_dependencies([*tf.nest.flatten(logs), *(v.value for v in model.trainable_variables)]):
+                before = tf.timestamp()  # the next question comes after the step
+        return waited
+
+    epoch(iter(batches))
+    began = time.perf_counter()
     iterator = iter(batches)
-    while True:
-        began = time.perf_counter()
-        batch = next(iterator, None)
-        waited += time.perf_counter() - began
-        if batch is None:
-            return waited / (waited + worked)
-        began = time.perf_counter()
-        model.train_on_batch(*batch)
-        worked += time.perf_counter() - began
+    opened = time.perf_counter() - began
+    waited = float(epoch(iterator))
+    return (opened + waited) / (time.perf_counter() - began)
 
 
 def main():

@@ -147,7 +147,7 @@ class Recipe:
             data = data.cache()
         whole = training and count >= self.batch
         changes = self.changes(preprocessing, classes) if training and self.augment else None
-        if changes and self.renew > 1 and whole and 3 * count * prepared <= CACHE_LIMIT:
+        if changes and self.renew > 1 and whole and 4 * count * prepared <= CACHE_LIMIT:
             data = renewed(changes, data, count, self.batch, self.renew, self.seed)
         else:
             if training:

@@ -1,5 +1,8 @@
 """Augmentation that is drawn anew only every few epochs, where drawing it costs more than the training step."""
 
+import queue
+from concurrent.futures import ThreadPoolExecutor
+
 import tensorflow as tf
 
 
@@ -8,10 +11,12 @@ def renewed(changes, data, count, batch, every, seed):
 
     Each epoch is one pass over the dataset. A small model's step takes less time than changing its images does; with
     `every` of 6 the cost falls to a sixth, and an image is still seen in as many forms as there are sixths of the run.
+    A pass is prepared while the one before it is trained on, outside of the dataset's own graph: tf.data sets its
+    functions up again for each pass, which for these took longer than a draw.
 
     Args:
         changes: an `Augmentation`.
-        data: tf.data.Dataset of single prepared (image, target), small enough to be kept in memory three times.
+        data: tf.data.Dataset of single prepared (image, target), small enough to be kept in memory four times.
         count: how many examples there are.
         batch: examples per step; a smaller last batch is left out.
         every: epochs that share one draw.
@@ -21,25 +26,50 @@ def renewed(changes, data, count, batch, every, seed):
 
     Source: Choi et al. 2019, Faster neural network training with data echoing, https://arxiv.org/abs/1907.05550.
     """
-    images, targets = next(iter(data.batch(count)))
     with tf.device("CPU"):
-        drawn = [tf.Variable(v, trainable=False) for v in changes.change(tf.constant([seed, 0]), images, targets)]
-        passes = tf.Variable(-1, dtype=tf.int32, trainable=False)
+        images, targets = next(iter(data.batch(count)))
+        passes = _passes(changes, images, targets, batch, every, seed)
+        spec = tf.nest.map_structure(tf.TensorSpec.from_tensor, next(passes))
+    worker = ThreadPoolExecutor(1, thread_name_prefix="augmentation")
+    ahead = queue.Queue()
+    ahead.put(worker.submit(next, passes))
 
-    def refresh(_):
-        now = passes.assign_add(1)
+    def advance():
+        ready = ahead.get()
+        ahead.put(worker.submit(next, passes))
+        return ready.result()
 
-        def draw():
-            for kept, new in zip(drawn, changes.change(tf.stack([seed, now]), images, targets), strict=True):
-                kept.assign(new)
-            return now
+    def one_pass(_):
+        batches = tf.py_function(advance, [], [s.dtype for s in spec])
+        return tuple(tf.ensure_shape(b, s.shape) for b, s in zip(batches, spec, strict=True))
 
-        return tf.cond(now % every == 0, draw, lambda: now)
+    return tf.data.Dataset.from_tensors(0).map(one_pass).unbatch()
 
-    def one_pass(now):
-        order = tf.random.experimental.stateless_shuffle(tf.range(count), seed=tf.stack([seed + 1, now]))
-        order = tf.reshape(order[: count // batch * batch], [-1, batch])
-        # One gather a pass: each reads its whole variable
-        return tf.data.Dataset.from_tensor_slices(tuple(tf.gather(kept, order) for kept in drawn))
 
-    return tf.data.Dataset.from_tensors(0).map(refresh).flat_map(one_pass)
+def _passes(changes, images, targets, batch, every, seed):
+    """Endless passes over the examples, each (images, targets) of (steps, batch, ...); the first one twice.
+
+    The first is there for its shape; it costs no draw more, as it is the one that the first epochs share.
+    """
+    count = len(images) // batch * batch
+
+    @tf.function(autograph=False)
+    def draw(now):
+        return changes.change(tf.stack([seed, now]), images, targets)
+
+    @tf.function(autograph=False)
+    def shuffled(drawn, now):
+        order = tf.random.experimental.stateless_shuffle(tf.range(len(images)), seed=tf.stack([seed + 1, now]))
+        order = tf.reshape(order[:count], [-1, batch])
+        return [tf.gather(kept, order) for kept in drawn]
+
+    drawn = draw(tf.constant(0))
+    yield shuffled(drawn, tf.constant(0))
+    now = 0
+    while True:
+        with tf.device("CPU"):
+            if now % every == 0 and now:
+                drawn = draw(tf.constant(now))
+            ready = shuffled(drawn, tf.constant(now))
+        yield ready
+        now += 1
