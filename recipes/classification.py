@@ -29,6 +29,7 @@ class Classification(Recipe):
     label_smoothing: Rate = 0.0
 
     tasks: ClassVar[tuple] = ("classification", "multilabel")
+    headline: ClassVar[str] = "accuracy"
 
     def answers(self, name, data):
         """What a builder is told about the answer: how many classes, and the head's activation."""
@@ -142,6 +143,7 @@ class Classification(Recipe):
                 "f1_micro": float(metrics.f1_score(targets, chosen, average="micro", zero_division=0)),
                 "f1_macro": float(metrics.f1_score(targets, chosen, average="macro", zero_division=0)),
                 "hamming_loss": float(metrics.hamming_loss(targets, chosen)),
+                "examples": len(targets),
                 "baseline": {"hamming_loss": float(np.minimum(targets.mean(0), 1 - targets.mean(0)).mean())},
             }
         chosen = answers.argmax(-1)
@@ -166,3 +168,25 @@ class Classification(Recipe):
             if len(data.classes) > k:
                 found[f"top_{k}_accuracy"] = float(metrics.top_k_accuracy_score(targets, answers, k=k, labels=labels))
         return found
+
+    def verdict(self, found, part):
+        """The share of right answers with its interval, beside the commonest class's."""
+        if "accuracy" not in found:
+            return [f"F1 {found['f1_micro']:.3f} on {found['examples']} {part} examples"]
+        low, high = found["accuracy_interval"]
+        return [
+            f"{found['accuracy']:.1%} of {found['examples']} {part} examples right".replace("%", " %"),
+            f"The 95 % interval of that share is {100 * low:.1f} to {100 * high:.1f} %. Always answering the commonest "
+            f"class would get {100 * found['baseline']['accuracy']:.1f} %.",
+        ]
+
+    def figures(self, run, part):
+        """The confusion matrix, and for images the pixels that mattered to right answers and to mistakes."""
+        from recipes.report import confusion, pixels
+
+        shown = []
+        if run.data.task == "classification":
+            told = "Rows are the truth, columns the answers; a perfect model fills only the diagonal."
+            matrix = confusion(run.evaluate(part)["confusion"], run.data.classes)
+            shown.append(("What it confuses", told, matrix))
+        return shown + (pixels(run, part) if run.data.kind == "image" else [])

@@ -72,6 +72,7 @@ class Recipe:
     deterministic: bool = False
 
     tasks: typing.ClassVar[tuple] = ()  # what Data.task may be
+    headline: typing.ClassVar[str] = ""  # the metric, in `measure` and in its baseline, that a run is judged by
 
     def but(self, **changes):
         """This recipe with some numbers changed, checked like the first ones."""
@@ -239,7 +240,9 @@ class Recipe:
     def verify_task(self, data):
         """A ValueError where the data's task is not this recipe's."""
         if data.task not in self.tasks:
-            fitting = "regression" if data.task == "regression" else "classification"
+            from recipes.rows import TASKS
+
+            fitting = next(name for name, kind in TASKS.items() if data.task in kind.tasks)
             raise ValueError(
                 f"{type(self).__name__}: `data` must be for {' or '.join(self.tasks)}, got {data.name} for "
                 f"{data.task}; the recipe for that is `{fitting}`."
@@ -252,6 +255,19 @@ class Recipe:
     def finish(self, model, data):
         """What the task adds to the model once the data are known; here nothing."""
         return model
+
+    def tolerance(self, data):
+        """Largest difference allowed between an export's answers and `predict`, in the answers' own unit."""
+        return 1e-5
+
+    def verdict(self, found, part):
+        """What `measure` found, in sentences; the first is the headline of the report."""
+        key = self.headline
+        return [f"{key} {found[key]:.3f} on the {part} part; the trivial answer gets {found['baseline'][key]:.3f}."]
+
+    def figures(self, run, part):
+        """What the report shows of a run beside its curves: (title, what to see in it, matplotlib figure), in order."""
+        return []
 
 
 def input_shape(name, data):

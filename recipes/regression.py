@@ -28,6 +28,7 @@ class Regression(Recipe):
     standardise: bool = True
 
     tasks: ClassVar[tuple] = ("regression",)
+    headline: ClassVar[str] = "r2"
 
     def answers(self, name, data):
         """What a builder is told about the answer: how many numbers, and a linear head."""
@@ -92,6 +93,21 @@ class Regression(Recipe):
                 name: _errors(targets[:, [i]], answers[:, [i]]) for i, name in enumerate(data.outputs)
             }
         return found
+
+    def tolerance(self, data):
+        """1e-5 of the targets' standard deviation, as they have units."""
+        return 1e-5 * float(max(data.train.targets.std(0).max(), 1e-12))
+
+    def verdict(self, found, part):
+        """The share of the variance that is explained."""
+        return [f"R² {found['r2']:.3f} on {found['examples']} {part} examples"]
+
+    def figures(self, run, part):
+        """Predicted against observed values."""
+        from recipes.report import scatter
+
+        drawn = scatter(getattr(run.data, part).targets, run.answers(part), run.data.outputs)
+        return [("Predicted and observed", "A perfect model puts every point on the grey line.", drawn)]
 
 
 @keras.saving.register_keras_serializable("recipes")

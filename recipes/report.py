@@ -21,19 +21,15 @@ def write(run, path):
 
     pages = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape())
     part = "test" if len(run.data.test) else "validation"
-    figures = {"curves": curves(run.history)}
-    if run.data.task == "classification":
-        figures["confusion"] = confusion(run.evaluate(part)["confusion"], run.data.classes)
-    elif run.data.task == "regression":
-        figures["scatter"] = scatter(getattr(run.data, part).targets, run.answers(part), run.data.outputs)
-    if run.data.kind == "image" and run.data.classes:
-        figures |= pixels(run, part)
+    found = run.evaluate(part)
     page = pages.get_template("report.html").render(
         run=run,
         part=part,
-        metrics=flat(run.evaluate(part)),
-        baseline=flat(run.evaluate(part)["baseline"]),
-        figures={k: picture(v) for k, v in figures.items() if v is not None},
+        verdict=run.recipe.verdict(found, part),
+        metrics=flat(found),
+        baseline=flat(found["baseline"]),
+        curves=picture(curves(run.history)),
+        figures=[(title, told, picture(drawn)) for title, told, drawn in run.recipe.figures(run, part)],
         numbers=numbers(run),
     )
     path = Path(path)
@@ -116,7 +112,7 @@ def scatter(targets, answers, names):
 
 
 def pixels(run, part):
-    """Pictures of the pixels that mattered: for some right answers, and for the most confident mistakes."""
+    """The pixels that mattered for right answers and for the most confident mistakes, as `Recipe.figures` has them."""
     from zoo import explain
 
     examples = getattr(run.data, part)
@@ -125,18 +121,22 @@ def pixels(run, part):
     right = [i for c in range(len(run.data.classes)) for i in np.flatnonzero((truth == c) & (chosen == c))[:1]][:SHOWN]
     wrong = np.flatnonzero(truth != chosen)
     wrong = wrong[np.argsort(-answers[wrong, chosen[wrong]])][:SHOWN]
-    drawn = {}
-    for name, kept in (("pixels", right), ("mistakes", wrong)):
+    told = (
+        "Integrated gradients (Sundararajan et al. 2017): red pixels spoke for the answer above the picture, blue ones "
+        "against it."
+    )
+    drawn = []
+    for title, kept in (("The pixels that mattered", right), ("Its most confident mistakes", wrong)):
         if len(kept) == 0:
             continue
         inputs = prepared(run, examples.take(kept))
         maps = explain.integrated_gradients(run.model, inputs, target=chosen[kept])
         titles = [
             f"{run.data.classes[chosen[i]]} {answers[i, chosen[i]]:.0%}"
-            + (f"\nis {run.data.classes[truth[i]]}" if name == "mistakes" else "")
+            + (f"\nis {run.data.classes[truth[i]]}" if chosen[i] != truth[i] else "")
             for i in kept
         ]
-        drawn[name] = explain.show(inputs, maps, titles=titles)
+        drawn.append((title, told, explain.show(inputs, maps, titles=titles)))
     return drawn
 
 

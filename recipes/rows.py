@@ -105,7 +105,7 @@ def worked():
         changed = {k: v for k, v in numbers.items() if v != getattr(plain, k)}
         record = RESULTS / name / "metrics.json"
         found = json.loads(record.read_text()) if record.is_file() else {}
-        key = "accuracy" if type(row.recipe) is Classification else "r2"
+        key = row.recipe.headline
         rows.append(
             {
                 "name": name,

@@ -91,15 +91,14 @@ class Run:
         Args:
             path: folder; the model lands in PATH/1, PATH/2, ...
             inputs: raw inputs to prove it with; 16 of the test part where None.
-            tolerance: largest difference allowed; None is 1e-5 for probabilities, and for numbers 1e-5 of the targets'
-                standard deviation, as they have units.
+            tolerance: largest difference allowed, in the answers' own unit; the recipe's where None.
         Returns:
             `zoo.export.Export`.
         """
         import zoo
 
         if tolerance is None:
-            tolerance = 1e-5 * (1.0 if self.data.classes else float(max(self.data.train.targets.std(0).max(), 1e-12)))
+            tolerance = self.recipe.tolerance(self.data)
         if inputs is None:
             inputs = (self.data.test if len(self.data.test) else self.data.train).head(16)
         done = zoo.export(

@@ -4,17 +4,16 @@ import dataclasses
 
 import numpy as np
 
-from recipes.data.photos import Files
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Examples:
     """One part of a data set: raw inputs as the user has them, and targets.
 
     Args:
-        inputs: (N, ...) array; for a table a dict from column to (N,) array; `Files`, decoded on demand; or a
-            tf.data.Dataset of single inputs.
-        targets: (N,) int32 class index, (N, classes) uint8 multi-hot, or (N, outputs) float32.
+        inputs: (N, ...) array; for a table a dict from column to (N,) array; something read on demand, such as
+            `Files`, with `len`, `read(i)`, `take(indices)` and `dataset()`; or a tf.data.Dataset of single inputs.
+        targets: (N,) int32 class index, (N, classes) uint8 multi-hot, (N, outputs) float32, (N, H, W) class of each
+            pixel, (N, H, W, C) images; or read on demand like inputs.
         names: (N,) where each came from: a file's path or a row's number, or None.
     """
 
@@ -29,10 +28,9 @@ class Examples:
         """tf.data.Dataset of single (raw input, target), always in the same order; photos are of their own size."""
         import tensorflow as tf
 
-        if isinstance(self.inputs, np.ndarray | dict):
+        if all(isinstance(v, np.ndarray | dict) for v in (self.inputs, self.targets)):
             return tf.data.Dataset.from_tensor_slices((self.inputs, self.targets))
-        inputs = self.inputs.dataset() if isinstance(self.inputs, Files) else self.inputs
-        return tf.data.Dataset.zip(inputs, tf.data.Dataset.from_tensor_slices(self.targets)).apply(
+        return tf.data.Dataset.zip(_stream(self.inputs), _stream(self.targets)).apply(
             tf.data.experimental.assert_cardinality(len(self))
         )
 
@@ -52,11 +50,12 @@ class Examples:
             inputs = {column: values[indices] for column, values in self.inputs.items()}
         elif isinstance(self.inputs, np.ndarray):
             inputs = self.inputs[indices]
-        elif isinstance(self.inputs, Files):
+        elif hasattr(self.inputs, "read"):
             inputs = self.inputs.take(indices)
         else:
             raise ValueError("take: `inputs` must be arrays, a table or files, got a tf.data stream; read it in order.")
-        return Examples(inputs, self.targets[indices], None if self.names is None else self.names[indices])
+        targets = self.targets.take(indices) if hasattr(self.targets, "read") else self.targets[indices]
+        return Examples(inputs, targets, None if self.names is None else self.names[indices])
 
     def head(self, n):
         """The raw batch of the first `n` inputs, without their targets.
@@ -71,11 +70,20 @@ class Examples:
             return {column: values[:n] for column, values in self.inputs.items()}
         if isinstance(self.inputs, np.ndarray):
             return self.inputs[:n]
-        if isinstance(self.inputs, Files):
+        if hasattr(self.inputs, "read"):
             batch = [self.inputs.read(i) for i in range(n)]
         else:
             batch = list(self.inputs.take(n).as_numpy_iterator())
         return np.stack(batch) if len({x.shape for x in batch}) == 1 else batch
+
+
+def _stream(values):
+    """tf.data.Dataset of single values: of arrays, of what is read on demand, or as it is."""
+    import tensorflow as tf
+
+    if isinstance(values, np.ndarray | dict):
+        return tf.data.Dataset.from_tensor_slices(values)
+    return values.dataset() if hasattr(values, "read") else values
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -84,7 +92,7 @@ class Data:
 
     Args:
         name: what it is called.
-        task: classification, multilabel or regression.
+        task: classification, multilabel, regression, segmentation, ...: what a recipe's `tasks` name.
         kind: image, table, vector or series.
         shape: of one raw input; (None, None, C) where photos differ in size, None for a table.
         dtype: of the raw inputs; "mixed" for a table.
