@@ -1,0 +1,143 @@
+"""Quality figures against closed forms and cases whose answer is known."""
+
+import numpy as np
+import pytest
+
+from zoo.generate.quality import (
+    compare,
+    frechet_distance,
+    gaussian_baseline,
+    kernel_distance,
+    memorisation,
+    noisy_baseline,
+    precision_recall,
+)
+
+
+def exactly(mean, covariance, n=400, seed=0):
+    """(n, F) whose sample mean and covariance are these, to rounding."""
+    mean, covariance = np.asarray(mean, "float64"), np.asarray(covariance, "float64")
+    x = np.random.default_rng(seed).standard_normal((n, len(mean)))
+    x -= x.mean(axis=0)
+    x = x @ np.linalg.inv(np.linalg.cholesky(np.cov(x, rowvar=False))).T
+    return x @ np.linalg.cholesky(covariance).T + mean
+
+
+def test_frechet_distance_of_two_normals_with_diagonal_covariances_is_the_closed_form():
+    a = exactly([0, 1, 2], np.diag([1.0, 4.0, 9.0]))
+    b = exactly([1, 1, 0], np.diag([4.0, 1.0, 16.0]), seed=1)
+    assert frechet_distance(a, b) == pytest.approx(1 + 4 + (1 - 2) ** 2 + (2 - 1) ** 2 + (3 - 4) ** 2)
+
+
+def test_frechet_distance_takes_covariances_that_do_not_commute():
+    first, second = np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([[1.0, -0.5], [-0.5, 0.5]])
+    trace = np.sqrt(np.linalg.eigvals(first @ second)).sum().real  # of the square root of the product
+    expected = np.trace(first) + np.trace(second) - 2 * trace
+    assert frechet_distance(exactly([0, 0], first), exactly([0, 0], second, seed=1)) == pytest.approx(expected)
+
+
+def test_frechet_distance_of_a_set_from_itself_is_zero_even_with_fewer_examples_than_features():
+    x = np.random.default_rng(0).random((5, 3, 4, 1))
+    assert frechet_distance(x, x) == pytest.approx(0, abs=1e-6)
+
+
+def test_kernel_distance_is_the_double_sum_of_its_definition():
+    rng = np.random.default_rng(0)
+    x, y = rng.random((4, 3)), rng.random((5, 3)) + 1
+
+    def k(a, b):
+        return (a @ b / 3 + 1) ** 3
+
+    expected = np.mean([k(x[i], x[j]) for i in range(4) for j in range(4) if i != j])
+    expected += np.mean([k(y[i], y[j]) for i in range(5) for j in range(5) if i != j])
+    expected -= 2 * np.mean([k(a, b) for a in x for b in y])
+    assert kernel_distance(x, y) == pytest.approx(expected)
+
+
+def test_kernel_distance_is_unbiased_with_few_examples_and_frechet_distance_is_not():
+    rng = np.random.default_rng(0)
+    pairs = [rng.standard_normal((2, 10, 4)) for _ in range(400)]
+    found = np.array([kernel_distance(*pair) for pair in pairs])
+    assert abs(found.mean()) < 3 * found.std() / 20
+    assert found.min() < 0
+    frechet = np.array([frechet_distance(*pair) for pair in pairs])
+    assert frechet.mean() > 10 * frechet.std() / 20
+
+
+def test_precision_and_recall_of_identical_sets_are_one_and_of_distant_sets_zero():
+    x = np.random.default_rng(0).random((20, 2))
+    assert precision_recall(x, x) == {"precision": 1.0, "recall": 1.0}
+    assert precision_recall(x, x + 10) == {"precision": 0.0, "recall": 0.0}
+
+
+def test_a_generator_that_makes_one_of_two_kinds_has_precision_without_recall():
+    rng = np.random.default_rng(0)
+    one, other = rng.random((40, 2)), rng.random((40, 2)) + 10
+    found = precision_recall(np.concatenate([one, other]), one)
+    assert found == {"precision": 1.0, "recall": 0.5}
+
+
+def test_precision_and_recall_on_a_line_by_hand():
+    real, made = np.array([[0.0], [1.0], [3.0]]), np.array([[2.9], [9.0], [9.5]])
+    # one neighbour: real reaches [-1, 1], [0, 2], [1, 5]; made reaches 6.1 around 2.9 and 0.5 around 9 and 9.5
+    assert precision_recall(real, made, neighbours=1) == {"precision": pytest.approx(1 / 3), "recall": 1.0}
+
+
+def test_copies_of_training_images_are_noticed_and_new_ones_are_not():
+    rng = np.random.default_rng(0)
+    training, held_out, new = rng.standard_normal((3, 200, 6))
+    copied = memorisation(training, held_out, training[[7, 3]])
+    np.testing.assert_array_equal(copied["nearest"], [7, 3])
+    np.testing.assert_array_equal(copied["distances"], 0)
+    assert (copied["ratio"], copied["copies"]) == (0.0, 1.0)
+    found = memorisation(training, held_out, new)
+    assert found["ratio"] == pytest.approx(1, abs=0.1)
+    assert found["copies"] < 0.05
+
+
+def test_the_gaussian_baseline_has_the_mean_and_covariance_of_the_pixels():
+    images = exactly([0.5, 0.2], [[0.01, 0.008], [0.008, 0.02]], n=4000).reshape(4000, 2, 1, 1)
+    drawn = gaussian_baseline(images, 20000, seed=1)
+    assert drawn.shape == (20000, 2, 1, 1)
+    assert drawn.dtype == np.float32
+    np.testing.assert_allclose(drawn.mean(axis=0).ravel(), [0.5, 0.2], atol=0.005)
+    np.testing.assert_allclose(np.cov(drawn.reshape(-1, 2).T), [[0.01, 0.008], [0.008, 0.02]], atol=0.001)
+    np.testing.assert_array_equal(drawn[:3], gaussian_baseline(images, 3, seed=1))
+
+
+def test_the_noisy_baseline_is_training_images_with_noise_in_their_range():
+    images = np.linspace(0, 1, 50).reshape(50, 1)
+    np.testing.assert_array_equal(np.isin(noisy_baseline(images, 200, 0.0), images.astype("float32")), True)
+    drawn = noisy_baseline(images, 2000, 0.1)
+    assert (drawn.min(), drawn.max()) == (0.0, 1.0)
+    away = np.abs(drawn - images.T.astype("float32")).min(axis=1)
+    assert away.max() > 0.001
+
+
+def test_all_figures_stand_beside_the_baselines():
+    rng = np.random.default_rng(0)
+    images = (rng.random((90, 1, 1)) + 0.1 * rng.random((90, 4, 4))).astype("float32")
+    found = compare(images[:40], images[40:80], images[80:], lambda x: x.mean(axis=2))
+    assert list(found) == ["generator", "gaussian", "noisy", "training"]
+    assert set(found["generator"]) == {"frechet", "kernel", "precision", "recall", "ratio", "copies"}
+    assert found["training"]["ratio"] == 0.0
+    assert found["generator"]["ratio"] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("real", "made", "told"),
+    [
+        (np.ones((3, 2)), np.ones((3, 4)), "same features, got 2 and 4"),
+        (np.ones((1, 2)), np.ones((3, 2)), r"first set must be \(N, F\) with N at least 2"),
+        (np.ones((3, 2)), np.array([[1.0, np.nan]] * 2), "second set must be finite, got 2 other values"),
+    ],
+)
+def test_sets_that_cannot_be_compared_are_refused(real, made, told):
+    for figure in (frechet_distance, kernel_distance):
+        with pytest.raises(ValueError, match=told):
+            figure(real, made)
+
+
+def test_too_few_examples_for_the_neighbours_are_refused():
+    with pytest.raises(ValueError, match="N at least 4, got the shape"):
+        precision_recall(np.ones((3, 2)), np.ones((5, 2)))

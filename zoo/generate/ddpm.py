@@ -1,0 +1,136 @@
+"""DDPM: a U-Net that is told the step and answers the noise in an image."""
+
+import math
+
+import keras
+from keras import initializers, layers
+
+from zoo.arguments import Count, Rate, Shape, Whole
+from zoo.arguments import image_shape as verify_shape
+from zoo.blocks import map_head
+from zoo.generate.diffusion import Diffusion
+from zoo.layers.map_attention import MapAttention
+from zoo.layers.step_embedding import StepEmbedding
+from zoo.registry import register, variant
+
+
+@register(
+    task="generate",
+    source="https://arxiv.org/abs/2006.11239",
+    example={"image_shape": (32, 32, 3)},
+)
+def ddpm(
+    image_shape: Shape,
+    *,
+    filters: tuple[Count, ...] = (128, 256, 256, 256),
+    depth: Count = 2,
+    attention: tuple[Whole, ...] = (1,),
+    dropout: Rate = 0.1,
+    steps: Count = 1000,
+    name: str = "ddpm",
+) -> keras.Model:
+    """DDPM: a U-Net that answers the noise in an image; taken away step by step, it makes images out of noise.
+
+    [(B, H, W, C) float noisy image, (B,) int step from 0 to steps - 1]  ->  (B, H, W, C) float predicted noise.
+
+    `compile()` readies it with the paper's settings, `fit(images)` trains it on images in [-1, 1], `sample(n)` draws
+    new ones; see `zoo.generate.diffusion.Diffusion` for these and for `encode`, `interpolate`, `bound`, `signatures`.
+
+    Args:
+        image_shape: (H, W, C) of one image [pixels]; H and W divisible by 2 ** (len(filters) - 1).
+        filters: maps at each scale, finest first, divisible by 4; three scales for 28 x 28.
+        depth: residual blocks at each scale on the way down; one more on the way up.
+        attention: the scales whose blocks are followed by self-attention, 0 the finest: 1 is the 16 x 16 map of a
+            32 x 32 image. The coarsest map always has one.
+        dropout: share dropped within each residual block, in training.
+        steps: noise levels, above 20; the variances rise linearly from 1e-4 to 0.02 at 1000, and are 1000 / steps
+            times that otherwise.
+        name: the model's name.
+    Returns:
+        Uncompiled `Diffusion`, a functional model; 35,746,307 parameters for 32 x 32 x 3.
+    Raises:
+        ValueError: if H or W does not divide, `filters` are not divisible by 4, or a scale or `steps` cannot be.
+
+    Source: Ho, Jain, Abbeel 2020, section 4 and appendix B, and their code, https://github.com/hojonathanho/diffusion.
+    Differs: a norm has 32 groups only where each has four channels or more, as at the paper's widths; else fewer.
+    """
+    check(name, image_shape, filters, attention)
+    image = layers.Input(image_shape, name="image")
+    step = layers.Input((), dtype="int32", name="step")
+    time = StepEmbedding(filters[0], name="time")(step)
+    for i in range(2):  # every block begins with the swish of it, so that stands here once
+        time = layers.Dense(4 * filters[0], "swish", kernel_initializer=start(), name=f"time_dense{i}")(time)
+    x = conv(filters[0], "stem")(image)
+    skips = [x]
+    for i, width in enumerate(filters):
+        for j in range(depth):
+            x = residual(x, time, width, dropout, f"down{i}_block{j}", i in attention)
+            skips.append(x)
+        if i < len(filters) - 1:
+            x = conv(width, f"down{i}_halve", strides=2)(x)
+            skips.append(x)
+    x = residual(x, time, filters[-1], dropout, "middle_block0", True)
+    x = residual(x, time, filters[-1], dropout, "middle_block1", False)
+    for i, width in reversed(list(enumerate(filters))):
+        for j in range(depth + 1):
+            x = layers.Concatenate(name=f"up{i}_concat{j}")([x, skips.pop()])
+            x = residual(x, time, width, dropout, f"up{i}_block{j}", i in attention)
+        if i:
+            x = layers.UpSampling2D(2, name=f"up{i}_double")(x)
+            x = conv(width, f"up{i}_conv")(x)
+    noise = map_head(norm(x, "head_norm"), image_shape[-1], kernel_size=3, kernel_initializer=start(1e-10))
+    return Diffusion([image, step], noise, steps=steps, name=name)
+
+
+def check(name, shape, filters, attention):
+    """Refuses sizes that do not halve as often as there are scales, widths without groups, and scales that are not."""
+    if not filters or any(width % 4 for width in filters):
+        raise ValueError(f"{name}: `filters` must be one or more widths divisible by 4, got {filters}.")
+    verify_shape(name, shape, multiple=2 ** (len(filters) - 1), fixed=True, argument="image_shape")
+    if any(scale >= len(filters) for scale in attention):
+        raise ValueError(f"{name}: `attention` must be among the scales 0 to {len(filters) - 1}, got {attention}.")
+
+
+def start(scale=1.0):
+    """Uniform with the mean of fan-in and fan-out; the code starts what ends a branch at a scale of 1e-10."""
+    return initializers.VarianceScaling(scale, "fan_avg", "uniform")
+
+
+def conv(filters, name, strides=1, scale=1.0):
+    return layers.Conv2D(filters, 3, strides, "same", kernel_initializer=start(scale), name=name)
+
+
+def norm(x, name):
+    """Group normalisation and swish."""
+    groups = math.gcd(32, x.shape[-1] // 4)
+    x = layers.GroupNormalization(groups, epsilon=1e-6, name=name)(x)
+    return layers.Activation("swish", name=f"{name}_swish")(x)
+
+
+def residual(x, time, filters, dropout, name, attend):
+    """Two convolutions, between which the step is added, and the sum with what came in; attention, if asked."""
+    y = conv(filters, f"{name}_conv0")(norm(x, f"{name}_norm0"))
+    shift = layers.Dense(filters, kernel_initializer=start(), name=f"{name}_time")(time)
+    y = layers.Add(name=f"{name}_shift")([y, layers.Reshape((1, 1, filters), name=f"{name}_place")(shift)])
+    y = norm(y, f"{name}_norm1")
+    if dropout:
+        y = layers.Dropout(dropout, name=f"{name}_dropout")(y)
+    y = conv(filters, f"{name}_conv1", scale=1e-10)(y)
+    if x.shape[-1] != filters:
+        x = layers.Dense(filters, kernel_initializer=start(), name=f"{name}_shortcut")(x)
+    x = layers.Add(name=f"{name}_add")([x, y])
+    if attend:
+        groups = math.gcd(32, filters // 4)
+        y = layers.GroupNormalization(groups, epsilon=1e-6, name=f"{name}_attention_norm")(x)
+        x = layers.Add(name=f"{name}_attention_add")([x, MapAttention(name=f"{name}_attention")(y)])
+    return x
+
+
+ddpm_256 = variant(
+    ddpm,
+    "ddpm_256",
+    filters=(128, 128, 256, 256, 512, 512),
+    attention=(4,),
+    dropout=0.0,
+    example={"image_shape": (256, 256, 3)},
+)
