@@ -1,0 +1,111 @@
+"""Several trunks under one head, and inputs that are missing."""
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from tests.trunks.test_transfer import images, served, small
+
+RNG = np.random.default_rng(4)
+INPUTS = {
+    "optical": RNG.random((6, 16, 16, 4), "float32"),
+    "thermal": RNG.random((6, 8, 8, 1), "float32"),
+    "site": RNG.random((6, 3), "float32"),
+    "weather": RNG.random((6, 5, 2), "float32"),
+}
+PRESENT = np.array([[1, 1, 1, 1], [0, 1, 1, 1], [1, 0, 1, 1], [1, 1, 0, 1], [1, 1, 1, 0], [0, 0, 0, 1]], "float32")
+
+
+def trunks():
+    resnet = {"depths": (1, 1), "block": "basic"}
+    return {
+        "optical": zoo.resnet18((16, 16, 4), 2, **resnet),
+        "thermal": zoo.resnet18((8, 8, 1), 2, **resnet),
+        "site": zoo.dnn((3,), 2, units=(4,)),
+        "weather": zoo.tempcnn((5, 2), 2, filters=(4,), units=(5,), dropout=0.0),
+    }
+
+
+def joined(**arguments):
+    return zoo.fusion(trunks(), 3, width=6, **arguments)
+
+
+def test_images_of_two_resolutions_a_table_and_a_series_meet_before_one_head():
+    model = joined(units=(7,), dropout=0.1)
+    assert model.output_shape == (None, 3)
+    assert model.get_layer("joined").output.shape == (None, 24)
+    np.testing.assert_allclose(np.sum(model(INPUTS), axis=1), 1, atol=1e-5)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    before = {w.path: np.array(w) for w in model.get_layer("site_trunk").weights}
+    model.fit(INPUTS, np.arange(6) % 3, verbose=0)
+    assert not any(np.array_equal(before[w.path], w) for w in model.get_layer("site_trunk").weights)
+
+
+def test_a_trunk_is_copied_with_its_weights_under_its_own_name():
+    given = trunks()
+    model = zoo.fusion(given, 3)
+    feature = keras.Model(given["site"].input, given["site"].get_layer("hidden0").output)
+    np.testing.assert_array_equal(model.get_layer("site_trunk")(INPUTS["site"]), feature(INPUTS["site"]))
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("value", [1e9, np.nan])
+def test_what_stands_in_the_place_of_a_missing_input_is_never_looked_at(training, value):
+    model = joined(maskable=True)
+    spoiled = {k: v.copy() for k, v in INPUTS.items()}
+    for i, key in enumerate(spoiled):
+        spoiled[key][PRESENT[:, i] == 0] = value
+    expected, found = (np.asarray(model({**x, "present": PRESENT}, training=training)) for x in (INPUTS, spoiled))
+    assert np.isfinite(found).all()
+    np.testing.assert_array_equal(found, expected)
+    everything = np.asarray(model({**INPUTS, "present": np.ones_like(PRESENT)}, training=False))
+    there = np.asarray(model({**INPUTS, "present": PRESENT}, training=False))
+    assert (np.abs(everything - there).max(axis=1) > 1e-6).tolist() == [False, True, True, True, True, True]
+
+
+def test_missing_inputs_that_are_nan_leave_gradients_finite_and_teach_their_vectors():
+    model = joined(maskable=True)
+    spoiled = {k: v.copy() for k, v in INPUTS.items()}
+    spoiled["optical"][PRESENT[:, 0] == 0] = np.nan
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit({**spoiled, "present": PRESENT}, np.arange(6) % 3, verbose=0)
+    assert all(np.isfinite(w).all() for w in model.get_weights())
+    assert all(np.any(model.get_layer(f"head_{key}_absent").get_weights()[0]) for key in INPUTS)
+
+
+def test_it_saves_reloads_and_exports(tmp_path):
+    model = joined(maskable=True)
+    given = {**INPUTS, "present": PRESENT}
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again(given), model(given))
+    assert served(again, given, tmp_path / "served") <= 1e-5
+
+
+def test_the_topmost_stages_of_its_trunks_thaw_together():
+    model = zoo.thaw(joined(), 1)
+    names = {w.path.split("/")[0] for w in model.trainable_weights}
+    assert "stage1_block0_conv0" in names
+    assert "stage0_block0_conv0" not in names
+    assert "head_optical" in names
+    assert model.get_layer("site_trunk").trainable_weights
+    zoo.thaw(model, 0)
+    assert {w.path.split("/")[0].split("_")[0] for w in model.trainable_weights} == {"head"}
+
+
+def test_ranges_are_verified_trunk_by_trunk():
+    model = zoo.fusion({"photo": small(), "site": zoo.dnn((3,), 2, units=(4,))}, 3)
+    site = np.zeros((8, 3))
+    zoo.verify_range(model, {"photo": images(), "site": site})
+    with pytest.raises(ValueError, match="photo_trunk: the trunk was trained on images from 0 to 255"):
+        zoo.verify_range(model, {"photo": images() / 255, "site": site})
+
+
+def test_what_cannot_be_joined_is_refused():
+    with pytest.raises(ValueError, match="`trunks` must be at least two"):
+        zoo.fusion({"site": zoo.dnn((3,), 2)}, 3)
+    with pytest.raises(ValueError, match="a name must be a plain word and none of present"):
+        zoo.fusion({"present": zoo.dnn((3,), 2), "b": zoo.dnn((3,), 2)}, 3)
+    with pytest.raises(ValueError, match="photo must have one input, got 4"):
+        zoo.fusion({"photo": joined(), "b": zoo.dnn((3,), 2)}, 3)
