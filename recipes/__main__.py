@@ -13,6 +13,8 @@ from typing import Annotated
 
 import typer
 
+from recipes.serve import export, serve
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -120,7 +122,8 @@ def train(
     what: Annotated[str, typer.Argument(help="A worked recipe (`zoo list recipes`), or classification or regression.")],
     model: Annotated[str | None, typer.Option(help="A model's name; a worked recipe has its own.")] = None,
     data: Annotated[
-        str | None, typer.Option(help="bundled:NAME, folder:PATH, table:FILE?target=COLUMN, or tfds:NAME.")
+        str | None,
+        typer.Option(help="bundled:NAME, folder:PATH, masks:IMAGES?labels=MASKS, table:FILE?target=COLUMN, tfds:NAME."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for model, metrics, SavedModel, report.html.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over the training part.")] = None,
@@ -234,9 +237,13 @@ def explain(
     run: RunFolder,
     files: Files,
     out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("why.png"),
-    method: Annotated[str, typer.Option(help="integrated_gradients, saliency, smoothgrad, gradcam or occlusion.")] = (
-        "integrated_gradients"
-    ),
+    method: Annotated[
+        str,
+        typer.Option(
+            help="integrated_gradients, saliency, smoothgrad, gradient_input, guided_backprop, gradcam, "
+            "guided_gradcam, occlusion, rise, lime or shap_values; the last two need fieldzoo[shap]."
+        ),
+    ] = "integrated_gradients",
     target: Annotated[str | None, typer.Option(help="The class to explain; the predicted one else.")] = None,
 ):
     """Show which pixels (or columns) an answer rests on."""
@@ -245,23 +252,8 @@ def explain(
     print(explain_files(run, files, out, method, target))
 
 
-@app.command()
-def export(
-    run: RunFolder,
-    out: Annotated[Path, typer.Argument(help="Folder to serve from; the model lands in OUT/1, OUT/2, ...")],
-    data: Annotated[
-        str | None, typer.Option(help="Where the raw inputs that prove it come from; the run's own data else.")
-    ] = None,
-    as_json: Json = False,
-):
-    """Write a SavedModel that takes raw inputs, proved in a process of its own to answer as predict does."""
-    from recipes.predict import export_run
-
-    done = export_run(run, out, data)
-    if as_json:
-        print(json.dumps(done._asdict(), indent=1, default=str))
-    else:
-        print(f"{done.path}\tdiffers from predict by at most {done.difference:.2g}")
+app.command()(export)
+app.command()(serve)
 
 
 def main(arguments=None):

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from recipes.data import load
+from recipes.data.masks import read_pixels
 from recipes.data.photos import Files
 from recipes.data.table import column_values, plain_names, read_file
 from recipes.run import load_run, probabilities, revive
@@ -40,8 +41,21 @@ def read_inputs(saved, files):
         return [(f"row {i + 1}", {c: v[i : i + 1] for c, v in columns.items()}) for i in range(len(frame))]
     if told["kind"] != "image":
         raise ValueError(f"`run` must be on photos or on a table to read files, got one on {told['kind']} data.")
+    if told["task"] == "segmentation":
+        return [(str(f), as_trained(read_pixels(f), told, f)[None]) for f in files]
     photos = Files(np.array([str(f) for f in files]), np.zeros(len(files), bool), (None, None, told["shape"][-1]))
     return [(str(f), readable(photos, i)[None]) for i, f in enumerate(files)]
+
+
+def as_trained(pixels, told, path):
+    """An image with the bands and the depth of those that a run was trained on, or a ValueError that names it."""
+    bands, depth = told["shape"][-1], told["dtype"]
+    if pixels.shape[-1] != bands or pixels.dtype.name != depth:
+        raise ValueError(
+            f"`files` must have {bands} bands of {depth}, as in training, got {pixels.shape[-1]} of "
+            f"{pixels.dtype.name} in {path}."
+        )
+    return pixels
 
 
 def readable(photos, index):
@@ -59,11 +73,16 @@ def answer(saved, batch):
 
 
 def predict_files(run, files):
-    """One row a file (or row of a table): its name, then the class and every class's probability, or the numbers."""
+    """One row a file (or row of a table): its name, then the class and every class's probability, or the numbers.
+
+    Of a run that answers every pixel it is the commonest class and every class's share of the pixels.
+    """
     saved = load_run(run)
     rows = []
     for name, batch in read_inputs(saved, files):
         found = answer(saved, batch)[0]
+        if found.ndim == 3:  # a class for every pixel: each class's share of them
+            found = np.bincount(found.argmax(-1).ravel(), minlength=len(saved.classes)) / found[..., 0].size
         if saved.classes:
             several = saved.told["data"]["task"] == "multilabel"
             chosen = [c for c, p in zip(saved.classes, found, strict=True) if p >= 0.5] if several else None
@@ -125,8 +144,3 @@ def evaluate_run(run, source=None):
     if source is None:
         return revived.evaluate("test" if len(revived.data.test) else "validation")
     return revived.evaluate("train")
-
-
-def export_run(run, out, source=None):
-    """Exports a saved run, proved on raw inputs of its own data or of `source`."""
-    return on_data(run, source).export(out)

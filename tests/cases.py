@@ -1,7 +1,8 @@
 """One tiny line for every registered name: the arguments that the shared tests build it with.
 
 `answer` is the shape of its answer to a batch of two; `small` is an input shape that it must refuse, where there is
-one. Where a size is None, inputs are drawn with `free` pixels (or steps) there.
+one. Where a size is None, inputs are drawn with `free` pixels (or steps) there. `train` is for models with a train step
+of their own: the shape of one example of each array that `fit` takes, numbers from 0 to 1, or () for a class.
 """
 
 import typing
@@ -12,6 +13,7 @@ class Case(typing.NamedTuple):
     answer: tuple
     small: tuple | None = None
     free: int = 32
+    train: tuple | None = None
 
 
 VIT = Case(
@@ -43,7 +45,11 @@ SRCNN = Case(
 )
 EDSR = Case({"input_shape": (None, 6, 2), "scale": 4, "depth": 2, "filters": 4}, (2, 20, 24, 2), free=5)
 TRANSFORMER = Case({"vocabulary": 6, "depth": 1, "width": 8, "units": 12, "heads": 2}, (2, 5, 6), free=5)
+DDPM = {"image_shape": (8, 4, 2), "filters": (4, 8), "depth": 1}
+DDPM = Case(DDPM, (2, 8, 4, 2), small=(8, 5, 2), train=((8, 4, 2),))
 PRESTO = {"input_shape": (3, 17), "width": 16, "depth": 1, "units": 12, "heads": 2}
+DCGAN = {"image_shape": (8, 12, 2), "latent": 3, "filters": 4}
+DCGAN = Case(DCGAN, (2, 8, 12, 2), small=(8, 13, 2), train=((8, 12, 2),))
 
 CASES = {
     # tabular
@@ -162,5 +168,51 @@ CASES = {
     ),
     "raft_small": Case(
         {"input_shape": (None, 64, 2), "updates": 2, "reach": 1}, (2, 64, 64, 2), small=(56, 64, 2), free=64
+    ),
+    # generate
+    "gan": Case(
+        {"image_shape": (4, 5, 2), "latent": 3, "units": (6,), "maxout": (5,), "pieces": 2},
+        (2, 4, 5, 2),
+        small=(None, 5, 2),
+        train=((4, 5, 2),),
+    ),
+    "dcgan": DCGAN,
+    "dcgan_paper": DCGAN,
+    "conditional_gan": Case(
+        {
+            "image_shape": (4, 5, 2),
+            "classes": 3,
+            "latent": 3,
+            "units": (4, 3, 6),
+            "maxout": (5, 3, 4),
+            "pieces": (2, 2, 2),
+        },
+        (2, 4, 5, 2),
+        small=(4, None, 2),
+        train=((4, 5, 2), ()),
+    ),
+    "autoencoder": Case({"input_shape": (4, 6, 2), "latent": 3, "units": (5, 4)}, (2, 4, 6, 2), small=(4, None, 2)),
+    "denoising_autoencoder": Case({"input_shape": (4, 8, 2), "filters": (3, 4)}, (2, 4, 8, 2), small=(4, 6, 2)),
+    "vae": Case({"input_shape": (4, 6, 2), "latent": 3, "units": (5, 4)}, (2, 4, 6, 2), small=(4, None, 2)),
+    "conv_vae": Case(
+        {"input_shape": (4, 8, 2), "latent": 3, "filters": (3, 4), "units": (5,)}, (2, 4, 8, 2), small=(4, 6, 2)
+    ),
+    "realnvp": Case({"input_shape": (4, 8, 2), "scales": 2, "filters": 4, "blocks": 1}, (2, 64), small=(4, 7, 2)),
+    "rbm": Case({"input_shape": (4, 3, 2), "latent": 5}, (2, 4, 3, 2), small=(4, None, 2)),
+    "dbn": Case({"input_shape": (4, 3, 2), "latent": 5, "units": (4, 3)}, (2, 4, 3, 2), small=(4, None, 2)),
+    "wgan_gp": Case(
+        {"image_shape": (16, 20, 2), "latent": 3, "filters": 4, "critic_steps": 1},
+        (2, 16, 20, 2),
+        small=(15, 20, 2),
+        train=((16, 20, 2),),
+    ),
+    "ddpm": DDPM,
+    "ddpm_256": DDPM._replace(arguments={**DDPM.arguments, "attention": (0,)}),
+    "pix2pix": Case(
+        {"input_shape": (None, 16, 2), "outputs": 3, "filters": 4, "depth": 3, "patch_depth": 1},
+        (2, 16, 16, 3),
+        small=(16, 20, 2),
+        free=16,
+        train=((16, 16, 2), (16, 16, 3)),
     ),
 }

@@ -62,6 +62,8 @@ def test_answers_are_finite_float32_of_the_right_shape(name):
 @thorough
 def test_every_trainable_weight_receives_a_gradient(name):
     model = build(name)
+    if type(model).train_step is not keras.Model.train_step:
+        return one_step_moves_every_trainable_weight(model, CASES[name].train)
     x = batch(model, name, size=4)
     with tf.GradientTape() as tape:
         outputs = keras.tree.flatten(model(x, training=True))
@@ -72,6 +74,22 @@ def test_every_trainable_weight_receives_a_gradient(name):
     without = [w.path for w, g in zip(model.trainable_weights, gradients, strict=True) if g is None]
     assert without == []
     assert all(np.isfinite(tf.convert_to_tensor(g).numpy()).all() for g in gradients)
+
+
+def one_step_moves_every_trainable_weight(model, shapes):
+    """Where parts of a model learn in turns, calling it shows only one of them."""
+    assert shapes, f"{model.name} has a train step of its own: its case must say what `train` takes"
+    rng = np.random.default_rng(2)
+    data = [rng.random((4, *shape), "float32") if shape else rng.integers(0, 3, 4) for shape in shapes]
+    model.compile()
+    for weight in model.trainable_weights:  # large enough for a step of plain descent to show in float32
+        weight.assign(rng.normal(weight, 0.3))
+    before = [np.array(w) for w in model.trainable_weights]
+    model.train_on_batch(*data)
+    after = [np.array(w) for w in model.trainable_weights]
+    assert all(np.isfinite(a).all() for a in after)
+    changed = [np.any(a != b) for a, b in zip(after, before, strict=True)]
+    assert [w.path for w, moved in zip(model.trainable_weights, changed, strict=True) if not moved] == []
 
 
 @thorough

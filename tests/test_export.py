@@ -13,7 +13,9 @@ import tensorflow as tf
 from keras import layers
 
 import zoo
+from tests.serving.conftest import here
 from zoo import replay
+from zoo.serving import proof
 
 NAMES = ("ash", "beech", "elm", "fir", "oak", "yew")
 EXPORT = sys.modules["zoo.export"]  # `zoo.export` is the function
@@ -56,8 +58,10 @@ def trees(tmp_path_factory):
 def tables(tmp_path_factory):
     """A folder with the versions 1 and 7 of a table's model."""
     folder = tmp_path_factory.mktemp("table")
-    for version in (None, 7.0):
-        zoo.export(zoo.dnn((3,), 2, units=(4,)), folder, inputs=np.ones((1, 3)), version=version)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(proof, "replayed", here)
+        for version in (None, 7.0):
+            zoo.export(zoo.dnn((3,), 2, units=(4,)), folder, inputs=np.ones((1, 3)), version=version)
     return folder
 
 
@@ -75,7 +79,7 @@ def test_the_proof_is_written_beside_the_model(trees):
     with open(os.path.join(found.path, "assets.extra", "parity.json"), encoding="utf-8") as file:
         told = json.load(file)
     assert found.difference == told["difference"] <= told["tolerance"] == 1e-5
-    assert told["signatures"] == list(found.signatures) == ["serving_default", "serving_bytes"]
+    assert told["signatures"] == list(found.signatures) == ["serving_default", "serving_bytes", "features"]
     assert told["batch_sizes"] == [1, 4]
     assert {(c["signature"], c["batch"]) for c in told["compared"]} == {
         (signature, size) for signature in found.signatures for size in (1, 4)
@@ -136,6 +140,7 @@ def test_a_corrupt_file_is_an_error_and_the_next_is_answered(trees):
 
 
 def test_versions_count_up_and_are_never_written_over(tables, monkeypatch):
+    monkeypatch.setattr(proof, "replayed", here)
     model, rows = zoo.dnn((3,), 2), np.ones((1, 3))
     assert sorted(os.listdir(tables)) == ["1", "7"]
     with pytest.raises(zoo.ExportError, match="`version` 7 is already in"):
@@ -181,6 +186,7 @@ def test_an_export_that_cannot_be_proved_leaves_nothing_behind(tmp_path, layer, 
 
 
 def test_a_graph_that_differs_slightly_is_caught(tables, monkeypatch):
+    monkeypatch.setattr(proof, "replayed", here)
     right = EXPORT.Signatures.by_value
 
     def wrong(self, *raw):
@@ -222,6 +228,7 @@ def called():
         ({"inputs": np.ones((1, 4))}, r"`inputs`: inputs must have the shape \(None, 3\), got \(1, 4\)"),
         ({"inputs": [["a", "b", "c"]]}, "`inputs`: inputs must be float32, got <U1"),
         ({"inputs": np.full((1, 3), np.nan)}, "predict answers NaN or infinity to `inputs`"),
+        ({"inputs": None}, "`inputs` must be given: raw held-out examples"),
         ({"tolerance": 0}, "`tolerance` must be a number above 0"),
         ({"version": 0}, "`version` must be a whole number of at least 1"),
     ],

@@ -12,6 +12,7 @@ def count(name, arguments):
 
 
 PHOTO = {"input_shape": (224, 224, 3), "classes": 1000}
+MNIST = {"input_shape": (28, 28, 1)}
 PHOTO_384 = {**PHOTO, "input_shape": (384, 384, 3)}
 COATNET_6_TABLE_12 = (192, 192, 384, 768, 1536, 2048)
 CIFAR = {"input_shape": (32, 32, 3), "classes": 10}
@@ -27,6 +28,8 @@ PTB_SMALL = {"input_shape": (None,), "outputs": 10000, "vocabulary": 10000, "uni
 ENCODER = {"input_shape": (None, 512), "outputs": 1}
 PIXEL = {"input_shape": (12, 17)}
 VALID = {"input_shape": (572, 572, 1), "classes": 2, "padding": "valid"}
+COLOUR_GAN = {"image_shape": (64, 64, 3)}
+LABELLED = {"image_shape": (28, 28, 1), "classes": 10}
 
 # name, arguments, trainable, all, source
 COUNTS = [
@@ -176,6 +179,28 @@ COUNTS = [
     ("flownet_s", {"input_shape": (64, 64, 3)}, 38675536, 38675536, "ClementPinard/FlowNetPytorch"),
     ("pwcnet", {"input_shape": (64, 64, 3)}, 8749214, 8749214, "Sun et al. 2017: 8.75 M"),
     ("raft_small", {"input_shape": (64, 64, 3)}, 990162, 990162, "princeton-vl/RAFT and torchvision"),
+    # autoencoders, Boltzmann machines, flows
+    ("autoencoder", {**MNIST, "latent": 30}, 2837314, 2837314, "Hinton, Salakhutdinov 2006: 1000-500-250-30"),
+    ("autoencoder", {**MNIST, "latent": 32, "units": ()}, 50992, 50992, "blog.keras.io: 784-32-784"),
+    ("autoencoder", {**MNIST, "latent": 32, "units": (128, 64)}, 222384, 222384, "blog.keras.io: 784-128-64-32"),
+    ("denoising_autoencoder", MNIST, 28353, 28353, "keras.io's example"),
+    ("vae", {**MNIST, "latent": 20}, 815824, 815824, "Kingma, Welling 2013, section 5: 784-500-20"),
+    ("vae", {**MNIST, "latent": 20, "units": (400,)}, 652824, 652824, "pytorch/examples"),
+    ("vae", {**MNIST, "latent": 2}, 788788, 788788, "Kingma, Welling 2013, figure 4: 784-500-2"),
+    ("conv_vae", {**MNIST, "latent": 2}, 69076 + 65089, 69076 + 65089, "keras.io's example: encoder + decoder"),
+    ("rbm", {**MNIST, "latent": 500}, 393284, 393284, "784 x 500 + 784 + 500"),
+    ("dbn", {**MNIST, "latent": 2000}, 1646784, 1646784, "393,284 + 251,000 + 1,002,500"),
+    # a coupling of C bands has 1,731 C + 590,912; 22 couplings, whose bands are 411 in all
+    ("realnvp", {"input_shape": (32, 32, 3)}, 13711505, 13711505, "by hand; no count was published"),
+    # pairs of networks: generator + discriminator; batch normalisation's statistics apart
+    ("gan", {"image_shape": (28, 28, 1)}, 2503984 + 1231441, 2503984 + 1231441, "goodfeli/adversarial, mnist.yaml"),
+    ("conditional_gan", LABELLED, 2413984 + 1224351, 2413984 + 1224351, "Mirza, Osindero 2014, section 4.1"),
+    ("dcgan", COLOUR_GAN, 3576704 + 2765568, 3578624 + 2767360, "pytorch/examples"),
+    ("dcgan_paper", COLOUR_GAN, 18855040 + 17232768, 18858880 + 17236352, "Radford et al. 2015, figure 1, no biases"),
+    ("ddpm", {"image_shape": (32, 32, 3)}, 35746307, 35746307, "hojonathanho/diffusion, CIFAR-10"),
+    ("ddpm_256", {"image_shape": (256, 256, 3)}, 113673219, 113673219, "hojonathanho/diffusion, LSUN and CelebA-HQ"),
+    ("wgan_gp", {"image_shape": (32, 32, 3)}, 5179907 + 4114688, 5197059 + 4114688, "by hand from gan_cifar.py"),
+    ("pix2pix", {"input_shape": (256, 256, 3)}, 54413955 + 2768705, 54423811 + 2770497, "pytorch-CycleGAN-and-pix2pix"),
 ]
 
 

@@ -10,7 +10,15 @@ import tensorflow as tf
 from keras import layers
 
 import zoo
+from tests.serving.conftest import here
 from tests.test_export import photos, prepare, served
+from zoo.serving import proof
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch):
+    """A process for each proof has its tests with the export; here it would only take time."""
+    monkeypatch.setattr(proof, "replayed", here)
 
 
 def test_photos_of_different_sizes_prove_one_by_one_and_together_as_files(tmp_path):
@@ -19,7 +27,8 @@ def test_photos_of_different_sizes_prove_one_by_one_and_together_as_files(tmp_pa
     found = zoo.export(model, tmp_path, inputs=inputs, preprocessing=prepare(bands=1))
     with open(os.path.join(found.path, "assets.extra", "parity.json"), encoding="utf-8") as file:
         compared = [(c["signature"], c["batch"]) for c in json.load(file)["compared"]]
-    assert compared == [("serving_default", 1)] * 2 + [("serving_bytes", 1)] * 2 + [("serving_bytes", 2)]
+    bytes_ = [("serving_bytes", 1)] * 2 + [("serving_bytes", 2), ("serving_bytes", 1)]  # the last as JPEG
+    assert compared == [("serving_default", 1)] * 2 + bytes_ + [("features", 1)] * 2
     assert found.difference <= 1e-5
 
 
@@ -101,3 +110,45 @@ def test_inputs_in_a_list_are_taken_in_their_order(tmp_path):
     _keep, signatures = served(found.path)
     answer = signatures["serving_default"](**{f"inputs_{i}": tf.constant(a, "float32") for i, a in enumerate(arrays)})
     np.testing.assert_allclose(answer["values"], model.predict(arrays, verbose=0), atol=1e-5)
+
+
+def test_height_and_width_are_free_where_the_network_allows(tmp_path):
+    model = zoo.unet((None, None, 2), 3, filters=(2, 3))
+    found = zoo.export(model, tmp_path, inputs=[np.ones((4, 6, 2)), np.full((8, 4, 2), 0.5)])
+    assert found.signatures == ("serving_default",)  # its last map is its answer, no trunk's
+    _keep, signatures = served(found.path)
+    x = np.random.default_rng(3).random((2, 12, 10, 2)).astype("float32")
+    answer = signatures["serving_default"](image=tf.constant(x))["probabilities"]
+    np.testing.assert_allclose(answer, model.predict(x, verbose=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+def test_features_are_what_pool_answers_or_the_mean_over_the_last_map(tmp_path, pooled):
+    inputs = layers.Input((6, 6, 2))
+    x = layers.Conv2D(4, 3, name="conv")(inputs)
+    middle = layers.GlobalMaxPooling2D(name="pool")(x) if pooled else layers.GlobalMaxPooling2D()(x)
+    model = keras.Model(inputs, layers.Dense(2)(middle))
+    raw = np.random.default_rng(3).random((3, 6, 6, 2))
+    found = zoo.export(model, tmp_path, inputs=raw)
+    _keep, signatures = served(found.path)
+    features = signatures["features"](inputs=tf.constant(raw, "float32"))["features"]
+    maps = keras.Model(inputs, x).predict(raw, verbose=0)
+    np.testing.assert_allclose(features, maps.max((1, 2)) if pooled else maps.mean((1, 2)), atol=1e-5)
+
+
+def test_jpeg_files_are_compared_with_what_another_decoder_reads(tmp_path, monkeypatch):
+    model = keras.Sequential([layers.Input((9, 9, 1)), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(2)])
+    raw = np.broadcast_to(np.linspace(0, 200, 9).round()[:, None], (2, 9, 9)).astype("float32")[..., None]
+    found = zoo.export(model, tmp_path, inputs=raw)
+    with open(os.path.join(found.path, "assets.extra", "parity.json"), encoding="utf-8") as file:
+        told = json.load(file)
+    assert 0 <= told["jpeg"]["difference"] <= told["jpeg"]["tolerance"]
+    assert [c["batch"] for c in told["compared"] if c["kind"] == "jpeg"] == [2]
+
+    def wrong(asked, exported):
+        answers = here(asked, exported)
+        return [{n: a + (r.kind == "jpeg") for n, a in f.items()} for r, f in zip(asked, answers, strict=True)]
+
+    monkeypatch.setattr(proof, "replayed", wrong)
+    with pytest.raises(zoo.ExportError, match=r"export: the answer to JPEG files differs from predict by (1|0\.9)"):
+        zoo.export(model, tmp_path, inputs=raw)

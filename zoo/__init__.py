@@ -7,7 +7,7 @@
 """
 
 # What there is
-from zoo import explain
+from zoo import explain, serving
 from zoo.anatomy import describe, last_spatial, macs, outline, parameters, receptive_field
 
 # (H, W, C) -> (classes,)
@@ -57,10 +57,26 @@ from zoo.classify.vit import (
 # What can be done with it
 from zoo.export import Export, ExportError, export
 
+# noise, or noise and label -> (H, W, C); image -> image
+from zoo.generate import quality
+from zoo.generate.anomaly import AnomalyDetector, anomaly_detector
+from zoo.generate.autoencoder import autoencoder, denoising_autoencoder
+from zoo.generate.conditional_gan import conditional_gan
+from zoo.generate.dbn import dbn
+from zoo.generate.dcgan import dcgan, dcgan_paper
+from zoo.generate.ddpm import ddpm, ddpm_256
+from zoo.generate.gan import gan
+from zoo.generate.pix2pix import pix2pix
+from zoo.generate.rbm import rbm
+from zoo.generate.realnvp import realnvp
+from zoo.generate.vae import conv_vae, vae
+from zoo.generate.wgan_gp import wgan_gp
+
 # two frames (H, W, C) -> (H, W, 2)
 from zoo.motion.flownet_s import flownet_s
 from zoo.motion.pwcnet import pwcnet
 from zoo.motion.raft_small import raft_small
+from zoo.predictor import Predictor, predictor
 from zoo.registry import build, names, register, variant
 
 # (H, W, C) -> (rH, rW, C)
@@ -81,6 +97,18 @@ from zoo.series.transformer import transformer, transformer_big, transformer_enc
 
 # (F,) -> (outputs,)
 from zoo.tabular.dnn import dnn
+
+# A trained trunk under a new head; several trunks under one
+from zoo.trunks.bands import adapt_bands, band_statistics
+from zoo.trunks.extract import feature_classifier, features_of
+from zoo.trunks.fusion import fusion
+from zoo.trunks.hub import HubLayer, save_reusable
+from zoo.trunks.phases import layer_factors, phases
+from zoo.trunks.pixels import RangeError, verify_range
+from zoo.trunks.rates import LayerRates
+from zoo.trunks.sensors import SENSORS
+from zoo.trunks.stages import stages, thaw
+from zoo.trunks.transfer import transfer
 
 # Weights that others trained
 from zoo.weights import BUNDLED, load, load_weights

@@ -208,7 +208,7 @@ def _either(value, kinds, name):
     raise problems[0]
 
 
-def image_shape(name, input_shape, *, at_least=1, multiple=1, fixed=False):
+def image_shape(name, input_shape, *, at_least=1, multiple=1, fixed=False, argument="input_shape"):
     """Checks the (H, W, C) of an image and returns it.
 
     Args:
@@ -217,17 +217,18 @@ def image_shape(name, input_shape, *, at_least=1, multiple=1, fixed=False):
         at_least: the smallest side [pixels].
         multiple: what each side must be divisible by.
         fixed: whether H and W must be given.
+        argument: what the builder calls the shape.
     Raises:
         ValueError: if it is not such a shape.
     """
     shape = tuple(input_shape)
     if len(shape) != 3 or shape[2] is None or (fixed and None in shape):
         needed = "(H, W, C) with every size given" if fixed else "(H, W, C) with C given"
-        raise ValueError(f"{name}: `input_shape` must be {needed}, got {shape}.")
+        raise ValueError(f"{name}: `{argument}` must be {needed}, got {shape}.")
     for side in shape[:2]:
         if side is not None and (side < at_least or side % multiple):
             rule = f"at least {at_least}" + (f" and divisible by {multiple}" if multiple > 1 else "")
-            raise ValueError(f"{name}: H and W of `input_shape` must be {rule} [pixels], got {shape}.")
+            raise ValueError(f"{name}: H and W of `{argument}` must be {rule} [pixels], got {shape}.")
     return shape
 
 

@@ -1,12 +1,11 @@
 """What an exported model takes and answers: raw values by name, or the content of image files."""
 
-import re
-
 import keras
 import numpy as np
 
-from zoo.arguments import nearest
+from zoo.anatomy import last_spatial
 from zoo.explain.score import kind, squash
+from zoo.serving import imagefile, raw
 
 TOP = 5  # classes that an answer names, the likeliest first
 FILES = (1, 3, 4)  # bands that PNG has in common with TensorFlow's decoder
@@ -19,22 +18,26 @@ class Signatures:
         model: functional or Sequential, built.
         preprocessing: model from raw inputs to the model's, or None.
         classes: names of the outputs, or None.
+        seen: what training saw (`zoo.serving.skew.Seen`), for the output `skew`; None for none.
     Raises:
         ValueError: if a model is not built, or the classes do not fit the answer.
     """
 
-    def __init__(self, model, preprocessing, classes):
+    def __init__(self, model, preprocessing, classes, seen=None):
         if keras.backend.backend() != "tensorflow":
             raise ValueError(f"Keras must run on TensorFlow, this is {keras.backend.backend()}.")
         _verify_built("model", model)
         if preprocessing is not None:
             _verify_built("preprocessing", preprocessing)
-        self.model, self.preprocessing, self.classes = model, preprocessing, classes
+        self.model, self.preprocessing, self.classes, self.seen = model, preprocessing, classes, seen
         front = preprocessing or model
         self.structure = front.inputs[0] if isinstance(front, keras.Sequential) else front.input
-        self.inputs = _named(self.structure)
+        self.inputs = raw.named(self.structure)
+        if seen is not None:
+            seen.verify(self.inputs)
         self.end = squash(model)
         self.yes_or_no = self._verify_classes()
+        self.trunk = trunk(model)
 
     def _verify_classes(self):
         """Whether the classes are the two of a single sigmoid."""
@@ -56,14 +59,25 @@ class Signatures:
 
         return [tf.TensorSpec((None, *t.shape[1:]), t.dtype, name=n) for n, t in self.inputs.items()]
 
-    def prepared(self, raw):
+    def endpoints(self, names):
+        """The signatures of these names: name -> (graph, TensorSpecs)."""
+        import tensorflow as tf
+
+        known = {
+            "serving_default": (self.by_value, self.specs()),
+            "serving_bytes": (self.by_file, [tf.TensorSpec((None,), "string", name="image_bytes")]),
+            "features": (self.by_trunk, self.specs()),
+        }
+        return {name: known[name] for name in names}
+
+    def prepared(self, given):
         """The model's input from raw tensors by name."""
-        values = [raw[name] for name in self.inputs]
+        values = [given[name] for name in self.inputs]
         if isinstance(self.structure, dict):
-            raw = dict(zip(self.structure, values, strict=True))
+            given = dict(zip(self.structure, values, strict=True))
         else:
-            raw = keras.tree.pack_sequence_as(self.structure, values)
-        return raw if self.preprocessing is None else self.preprocessing(raw, training=False)
+            given = keras.tree.pack_sequence_as(self.structure, values)
+        return given if self.preprocessing is None else self.preprocessing(given, training=False)
 
     def named(self, answer):
         """The model's answer as a dict of tensors, real numbers being float32."""
@@ -93,48 +107,63 @@ class Signatures:
 
         return tf.concat([1 - answer, answer], axis=-1) if self.yes_or_no else answer
 
-    def by_value(self, *raw):
+    def skew(self, given):
+        """How far raw tensors by name lie outside what training saw, where that is known: {"skew": (B, 3)} or {}."""
+        return {} if self.seen is None else {"skew": self.seen.graph(given)}
+
+    def by_value(self, *given):
         """The graph of `serving_default`."""
-        return self.answer(self.prepared(dict(zip(self.inputs, raw, strict=True))))
+        given = dict(zip(self.inputs, given, strict=True))
+        return {**self.answer(self.prepared(given)), **self.skew(given)}
+
+    def by_trunk(self, *given):
+        """The graph of `features`."""
+        import tensorflow as tf
+
+        prepared = self.prepared(dict(zip(self.inputs, given, strict=True)))
+        return {"features": tf.cast(self.trunk(prepared, training=False), "float32")}
 
     def by_file(self, image_bytes):
         """The graph of `serving_bytes`."""
         import tensorflow as tf
 
-        ((name, raw),) = self.inputs.items()
+        ((name, taken),) = self.inputs.items()
         if self.resized() or self.preprocessing is None:
-            spec = tf.TensorSpec(raw.shape[1:], raw.dtype)
-            images = tf.map_fn(self._decode, image_bytes, fn_output_signature=spec)
-            return self.answer(self.prepared({name: images}))
+            spec = tf.TensorSpec(taken.shape[1:], taken.dtype)
+            given = {name: tf.map_fn(self._decode, image_bytes, fn_output_signature=spec)}
+            return {**self.answer(self.prepared(given)), **self.skew(given)}
         # Photos that differ in size can only be put together once each has been prepared.
         made = self.preprocessing.outputs[0]
-        prepared = tf.map_fn(
-            lambda data: tf.cast(self.prepared({name: self._decode(data)[None]})[0], made.dtype),
-            image_bytes,
-            fn_output_signature=tf.TensorSpec(made.shape[1:], made.dtype),
-        )
-        return self.answer(prepared)
+
+        def prepare(data):
+            given = {name: self._decode(data)[None]}
+            skew = {n: row[0] for n, row in self.skew(given).items()}
+            return {"prepared": tf.cast(self.prepared(given)[0], made.dtype), **skew}
+
+        kinds = {"prepared": tf.TensorSpec(made.shape[1:], made.dtype)}
+        kinds |= {} if self.seen is None else {"skew": tf.TensorSpec((3,), "float32")}
+        each = tf.map_fn(prepare, image_bytes, fn_output_signature=kinds)
+        return {**self.answer(each.pop("prepared")), **each}
 
     def resized(self):
         """Whether the raw input's size is fixed, so that files are brought to it."""
-        (raw,) = self.inputs.values()
-        return None not in raw.shape[1:3]
+        (taken,) = self.inputs.values()
+        return None not in taken.shape[1:3]
 
     def one_size(self):
         """Whether images of different sizes reach the model in one size."""
         return self.preprocessing is not None and None not in self.preprocessing.outputs[0].shape[1:]
 
     def _decode(self, data):
-        """(H, W, C) of the raw input's type from a file; the first frame of an animation."""
+        """(H, W, C) of the raw input's type from a file."""
         import tensorflow as tf
 
-        (raw,) = self.inputs.values()
-        image = tf.io.decode_image(data, channels=raw.shape[-1], expand_animations=False)
-        image.set_shape((None, None, raw.shape[-1]))
+        (taken,) = self.inputs.values()
+        image = imagefile.decode(data, taken.shape[-1])
         if self.resized():
-            image = tf.image.resize(image, raw.shape[1:3], antialias=True)
-            image = tf.round(image) if "int" in raw.dtype else image
-        return tf.saturate_cast(image, raw.dtype)
+            image = tf.image.resize(image, taken.shape[1:3], antialias=True)
+            image = tf.round(image) if "int" in taken.dtype else image
+        return tf.saturate_cast(image, taken.dtype)
 
     def no_files(self, batches):
         """Why there is no `serving_bytes`, empty where there is; None where the raw input is no image.
@@ -142,14 +171,14 @@ class Signatures:
         Args:
             batches: raw inputs by name, which show whether a float image has the values of a file.
         """
-        raw = next(iter(self.inputs.values()))
-        if len(self.inputs) > 1 or len(raw.shape) != 4:
+        taken = next(iter(self.inputs.values()))
+        if len(self.inputs) > 1 or len(taken.shape) != 4:
             return None
-        if raw.shape[-1] not in FILES:
-            return f"no serving_bytes: an image of {raw.shape[-1]} bands does not come as PNG or JPEG"
+        if taken.shape[-1] not in FILES:
+            return f"no serving_bytes: an image of {taken.shape[-1]} bands does not come as PNG or JPEG"
         values = np.concatenate([np.ravel(v) for batch in batches for v in batch.values()])
         whole = np.array_equal(values, np.clip(np.round(values), 0, 255)) and values.max() > 1
-        if raw.dtype != "uint8" and not whole:
+        if taken.dtype != "uint8" and not whole:
             return "no serving_bytes: the raw inputs are not whole numbers from 0 to 255"
         return ""
 
@@ -159,34 +188,26 @@ class Signatures:
         Raises:
             ValueError: if they are not what the model takes.
         """
-        if hasattr(inputs, "columns"):
-            inputs = {column: inputs[column].to_numpy() for column in inputs.columns}
-        if not isinstance(inputs, dict):
-            if isinstance(inputs, list | tuple) and len(self.inputs) > 1:
-                return _first_and_all(self._fitting(inputs))
-            if isinstance(inputs, list | tuple) and len({np.shape(image) for image in inputs}) > 1:
-                return [self._fitting([np.asarray(image)[None]]) for image in inputs]
-            return _first_and_all(self._fitting([inputs]))
-        known = dict(zip(self.structure if isinstance(self.structure, dict) else self.inputs, self.inputs, strict=True))
-        for name in inputs:
-            if name not in known:
-                raise ValueError(f"`inputs` has {name!r}, which the model does not take.{nearest(name, known)}")
-        for name in known:
-            if name not in inputs:
-                raise ValueError(f"`inputs` lacks {name!r}; the model takes {', '.join(map(repr, known))}.")
-        return _first_and_all(self._fitting([inputs[name] for name in known]))
+        return raw.arranged(self.structure, self.inputs, inputs)
 
-    def _fitting(self, arrays):
-        """Arrays by name, in the types and ranks of the raw inputs."""
-        if len(arrays) != len(self.inputs):
-            raise ValueError(
-                f"`inputs` must be {len(self.inputs)} arrays, {', '.join(self.inputs)}; got {len(arrays)}."
-            )
-        found = {n: _as(n, np.asarray(a), t) for a, (n, t) in zip(arrays, self.inputs.items(), strict=True)}
-        counts = {n: len(a) for n, a in found.items()}
-        if len(set(counts.values())) != 1 or 0 in counts.values():
-            raise ValueError(f"`inputs` must hold the same number of examples each, at least 1; got {counts}.")
-        return found
+
+def trunk(model):
+    """The model up to its pooled features (B, C), or None where it answers no vector or has no spatial map.
+
+    They are what the layer `pool` answers where that is a vector, and the mean over the last spatial map elsewhere.
+    """
+    if len(model.outputs) != 1 or len(model.outputs[0].shape) != 2:
+        return None
+    pools = [layer.output for layer in model.layers if layer.name == "pool"]
+    vectors = [p for p in pools if not isinstance(p, list | dict) and len(p.shape) == 2]
+    inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    try:
+        if vectors:
+            return keras.Model(inputs, vectors[-1])
+        last = last_spatial(model).tensor
+        return keras.Model(inputs, keras.ops.mean(last, axis=tuple(range(1, len(last.shape) - 1))))
+    except ValueError:  # no map, or one that never leaves a model within the model
+        return None
 
 
 def _verify_built(name, model):
@@ -197,43 +218,3 @@ def _verify_built(name, model):
     if not getattr(model, "inputs", None):
         wrapped = "x = keras.Input(...); keras.Model(x, model(x))"
         raise ValueError(f"`{name}` must be functional or Sequential; wrap the subclass {model.name}: {wrapped}.")
-
-
-def _named(structure):
-    """The raw inputs by names that a signature can have."""
-    tensors = keras.tree.flatten(structure)
-    names = list(structure) if isinstance(structure, dict) else [t.name for t in tensors]
-    tensors = list(structure.values()) if isinstance(structure, dict) else tensors
-    # Keras numbers what its user has not named, differently in every session.
-    unnamed = [re.fullmatch(r"(keras_tensor|input_layer)(_\d+)?", n) for n in names]
-    names = [
-        ("inputs" if len(names) == 1 else f"inputs_{i}") if un else re.sub(r"\W", "_", n, flags=re.ASCII)
-        for i, (n, un) in enumerate(zip(names, unnamed, strict=True))
-    ]
-    if len(set(names)) < len(names):
-        raise ValueError(f"the inputs must have different names of ASCII letters, digits and _, got {names}.")
-    return dict(zip(names, tensors, strict=True))
-
-
-def _as(name, array, raw):
-    """`array` as the raw input takes it; nothing but the precision of real numbers may get lost."""
-    if raw.dtype == "string":
-        array = array if array.dtype.kind == "S" else np.char.encode(array.astype(str), "utf-8")
-    elif array.dtype.kind not in "fiub" and array.dtype != object:
-        raise ValueError(f"`inputs`: {name} must be {raw.dtype}, got {array.dtype}.")
-    elif str(array.dtype) != raw.dtype:
-        converted = array.astype(raw.dtype)
-        if "float" not in raw.dtype and not np.array_equal(converted, array):
-            raise ValueError(f"`inputs`: {name} must be {raw.dtype}, got {array.dtype} with other values.")
-        array = converted
-    if array.ndim == len(raw.shape) - 1 and raw.shape[-1] == 1:
-        array = array[..., None]  # a column
-    wanted = tuple(raw.shape)
-    if array.ndim != len(wanted) or any(w not in (None, a) for w, a in zip(wanted[1:], array.shape[1:], strict=True)):
-        raise ValueError(f"`inputs`: {name} must have the shape {wanted}, got {array.shape}.")
-    return array
-
-
-def _first_and_all(batch):
-    first = {name: values[:1] for name, values in batch.items()}
-    return [first, batch] if len(next(iter(batch.values()))) > 1 else [first]

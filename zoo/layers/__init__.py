@@ -1,45 +1,61 @@
 """Keras layers that own weights, randomness, a loss, or arithmetic on sizes that only a run knows; one a file."""
 
 from zoo.layers.all_pairs import AllPairs
+from zoo.layers.boltzmann import Boltzmann
 from zoo.layers.class_token import ClassToken
+from zoo.layers.corrupt import Corrupt
 from zoo.layers.cost_volume import CostVolume
+from zoo.layers.coupling import Coupling
 from zoo.layers.drop_path import DropPath
 from zoo.layers.enlarge import Enlarge
+from zoo.layers.gaussian_latent import GaussianLatent
 from zoo.layers.impute import Impute
 from zoo.layers.local_response import LocalResponse
 from zoo.layers.lookup import Lookup
+from zoo.layers.map_attention import MapAttention
 from zoo.layers.mask_token import MaskToken
 from zoo.layers.maxout import Maxout
 from zoo.layers.peephole_conv_lstm import PeepholeConvLSTM2D
+from zoo.layers.pixel_logit import PixelLogit
 from zoo.layers.position_embedding import PositionEmbedding
 from zoo.layers.presto_bands import PrestoBands
 from zoo.layers.radial_basis import RadialBasis
 from zoo.layers.relative_attention import RelativeAttention
 from zoo.layers.season_position import SeasonPosition
 from zoo.layers.sinusoidal_position import SinusoidalPosition
+from zoo.layers.step_embedding import StepEmbedding
 from zoo.layers.subsampling import Subsampling
 from zoo.layers.table_conv import TableConv2D
 from zoo.layers.warp import Warp
+from zoo.layers.weight_average import WeightAverage
 
 __all__ = [
     "AllPairs",
+    "Boltzmann",
     "ClassToken",
+    "Corrupt",
     "CostVolume",
+    "Coupling",
     "DropPath",
     "Enlarge",
+    "GaussianLatent",
     "Impute",
     "LocalResponse",
     "Lookup",
+    "MapAttention",
     "MaskToken",
     "Maxout",
     "PeepholeConvLSTM2D",
+    "PixelLogit",
     "PositionEmbedding",
     "PrestoBands",
     "RadialBasis",
     "RelativeAttention",
     "SeasonPosition",
     "SinusoidalPosition",
+    "StepEmbedding",
     "Subsampling",
     "TableConv2D",
     "Warp",
+    "WeightAverage",
 ]

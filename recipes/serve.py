@@ -1,0 +1,100 @@
+"""The commands that put a trained model to use: `zoo export` and `zoo serve`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `zoo train --out` wrote.")],
+    out: Annotated[Path, typer.Argument(help="Folder to serve from; the model lands in OUT/1, OUT/2, ...")],
+    data: Annotated[
+        str | None, typer.Option(help="Where the raw inputs that prove it come from; the run's own data else.")
+    ] = None,
+    form: Annotated[
+        list[str] | None,
+        typer.Option(help="A faster form, proved too: folded, bfloat16, litert_float, litert_dynamic, litert_int8."),
+    ] = None,
+    skew: Annotated[
+        bool, typer.Option("--skew", help="Also answer how far an input lies outside what training saw.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")] = False,
+):
+    """Write a SavedModel that takes raw inputs, proved in a process of its own to answer as predict does."""
+    done = export_run(run, out, data, tuple(form or ()), skew)
+    if as_json:
+        print(json.dumps(done._asdict(), indent=1, default=str))
+    else:
+        print(f"{done.path}\tdiffers from predict by at most {done.difference:.2g}")
+
+
+def export_run(run, out, source=None, forms=(), skew=False):
+    """Exports a saved run, proved on raw inputs of its own data or of `source`.
+
+    Args:
+        run: its folder.
+        out: the served model's folder.
+        source: a data source, or None for the run's own.
+        forms: faster forms, as `zoo.export` has them.
+        skew: whether to answer `skew`, from what the training part holds; or the first 10,000 examples of it.
+    Returns:
+        `zoo.export.Export`.
+    """
+    import zoo
+    from recipes.predict import on_data
+
+    revived = on_data(run, source)
+    data = revived.data
+    seen = zoo.serving.seen(named(revived.preprocessing, data.train.head(10_000))) if skew else None
+    return zoo.export(
+        revived.model,
+        out,
+        inputs=(data.test if len(data.test) else data.train).head(16),
+        preprocessing=revived.preprocessing,
+        classes=data.classes or None,
+        tolerance=revived.recipe.tolerance(data),
+        forms=forms,
+        seen=seen,
+    )
+
+
+def named(preprocessing, inputs):
+    """Raw inputs by the names that an export gives them."""
+    from zoo.serving import raw
+
+    names = list(raw.named(preprocessing.input))
+    if isinstance(inputs, dict):
+        return dict(zip(names, (inputs[k] for k in preprocessing.input), strict=True))
+    return {names[0]: inputs}
+
+
+def serve(
+    folder: Annotated[Path, typer.Argument(help="Exports to serve: FOLDER/NAME/VERSION, or FOLDER/VERSION.")],
+    port: Annotated[int, typer.Option(help="REST's port.")] = 8501,
+    grpc_port: Annotated[int, typer.Option(help="gRPC's port.")] = 8500,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is seen from other machines.")] = "127.0.0.1",
+    workers: Annotated[int, typer.Option(help="Requests at work side by side.")] = 2,
+    queue: Annotated[int, typer.Option(help="Requests that may wait; the next is refused as busy.")] = 64,
+):
+    """Serve exports over TensorFlow Serving's own REST and gRPC interfaces, for development.
+
+    curl localhost:8501/v1/models/NAME; in production the stock tensorflow/serving image serves the same folder.
+    """
+    from zoo.serving import NOTE, Server
+
+    def note(sentence):
+        print(sentence, file=sys.stderr, flush=True)
+
+    with Server(
+        folder, rest_port=port, grpc_port=grpc_port, host=host, workers=workers, queue=queue, note=note
+    ) as server:
+        note(NOTE)
+        note("stop it with ctrl-c")
+        print(f"{server.rest_address}\t{server.grpc_address}", flush=True)
+        try:
+            server.wait()
+        except KeyboardInterrupt:
+            note("stopped")

@@ -1,0 +1,71 @@
+"""LiteRT files of an exported model, for telephones, loggers and other small machines."""
+
+import contextlib
+import importlib.util
+import os
+import tempfile
+import warnings
+
+KINDS = ("float", "dynamic", "int8")
+
+
+def path(folder, kind):
+    """Where a version keeps its LiteRT file of a kind: PATH/VERSION/assets.extra/litert_KIND.tflite."""
+    return folder / "assets.extra" / f"litert_{kind}.tflite"
+
+
+def convert(graph, specs, kind, examples):
+    """The content of a LiteRT file with the signature `serving_default`.
+
+    Args:
+        graph: from tensors to a dict of tensors, its weights being constants.
+        specs: its TensorSpecs.
+        kind: float; dynamic, with weights in 8 bits; or int8, with all in 8 bits but what goes in and comes out.
+        examples: list of dicts, arrays by name, one example each: int8 takes the range of every tensor from them.
+    Returns:
+        bytes.
+    Raises:
+        ValueError: if the graph does what LiteRT cannot.
+    """
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory() as place, _quiet():
+        try:
+            function = tf.function(graph, input_signature=specs, autograph=False)
+            tf.saved_model.save(tf.Module(), place, signatures={"serving_default": function.get_concrete_function()})
+            converter = tf.lite.TFLiteConverter.from_saved_model(place, signature_keys=["serving_default"])
+            if kind != "float":
+                converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            if kind == "int8":
+                converter.representative_dataset = lambda: (("serving_default", example) for example in examples)
+            return converter.convert()
+        except Exception as error:  # the converter's own classes, and whatever an operation or a lookup table raises
+            first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            raise ValueError(f"LiteRT has no such {kind} model: {first[:300]}") from error
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Holds back what converter and interpreter print from C++, and their notes on what will be moved elsewhere."""
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
+
+
+def runner(file):
+    """The runner of a LiteRT file's `serving_default`: arrays by name in, arrays by name out."""
+    with _quiet():
+        if importlib.util.find_spec("ai_edge_litert"):
+            from ai_edge_litert.interpreter import Interpreter
+        else:  # the same interpreter, in the TensorFlow wheel
+            import tensorflow as tf
+
+            Interpreter = tf.lite.Interpreter
+        return Interpreter(model_path=str(file)).get_signature_runner("serving_default")

@@ -1,0 +1,124 @@
+"""A model that predicts, on its way to the disk: written in its form, then judged by what it answered."""
+
+import keras
+import numpy as np
+
+from zoo.serving import folding, lite, proof
+from zoo.serving.versions import ExportError
+
+# What each form may lose: of 1 for probabilities, of the largest answer for numbers.
+LOSSES = {"folded": 1e-4, "bfloat16": 0.02, "litert_float": 1e-4, "litert_dynamic": 0.05, "litert_int8": 0.1}
+
+
+class Predictive:
+    """What an export writes of a model that predicts, and how it judges it.
+
+    Args:
+        signatures: `zoo.signatures.Signatures`.
+        inputs: raw held-out examples.
+        tolerance: largest absolute difference allowed.
+        forms: faster forms.
+    Raises:
+        ValueError: if the examples do not suit the model.
+    """
+
+    def __init__(self, signatures, inputs, tolerance, forms):
+        self.signatures, self.tolerance, self.forms = signatures, tolerance, forms
+        self.batches = signatures.batches(inputs)
+        self.missing = signatures.no_files(self.batches)
+        self.requests = proof.requests(signatures, self.batches, with_files=self.missing == "")
+        self.models = [m for m in (signatures.model, signatures.preprocessing) if m is not None]
+        answers = [np.abs(r.expected[n]).max(initial=0) for r in self.requests for n in r.expected if n != "skew"]
+        self.scale = 1.0 if signatures.end is not None else float(max(answers))
+
+    def write(self, folder):
+        """The SavedModel, with the signatures that are asked for."""
+        import tensorflow as tf
+
+        endpoints = self.signatures.endpoints(dict.fromkeys(r.signature for r in self.requests))
+        stored = [f for f in self.forms if f in ("folded", "bfloat16")]
+        try:
+            if stored:
+                weights = "bfloat16" if "bfloat16" in stored else "float32"
+                with folding.frozen(self.models, weights=weights) as constant:
+                    graphs = {
+                        n: tf.function(constant(g), input_signature=s, autograph=False).get_concrete_function()
+                        for n, (g, s) in endpoints.items()
+                    }
+                holder = tf.Module()
+                every = [layer for m in self.models for layer in m._flatten_layers()]
+                holder.tables = [layer.lookup_table for layer in every if hasattr(layer, "lookup_table")]
+                tf.saved_model.save(holder, str(folder), signatures=graphs)
+            else:
+                archive = keras.export.ExportArchive()
+                for one in self.models:
+                    archive.track(one)
+                for name, (graph, specs) in endpoints.items():
+                    archive.add_endpoint(name, graph, input_signature=specs)
+                archive.write_out(str(folder), verbose=False)
+        except Exception as error:  # whatever a layer does that no graph can hold
+            raise ExportError(f"export: {self.signatures.model.name} cannot be saved as a graph: {error}") from error
+
+    def allowed(self, form):
+        """The tolerance of a form, in the answer's unit."""
+        return max(self.tolerance, LOSSES[form] * self.scale)
+
+    def judge(self, answers, folder):
+        """What parity.json says, once every form is within its tolerance."""
+        stored = [f for f in self.forms if f in ("bfloat16", "folded")]
+        tolerance = max([self.tolerance, *map(self.allowed, stored)])
+        found = proof.compare(self.requests, answers, self.signatures)
+        worst = proof.verdict([c for c in found if c.kind == "exact"], tolerance)
+        files = [c for c in found if c.kind == "jpeg"]
+        jpeg = {}
+        if files:
+            allowed = max(tolerance, proof.JPEG * self.scale)
+            jpeg["jpeg"] = {
+                "difference": proof.verdict(files, allowed, "the answer to JPEG files"),
+                "tolerance": allowed,
+            }
+        smaller = {form: self._lite(form, folder) for form in self.forms if form.startswith("litert")}
+        signatures = self.signatures
+        return {
+            "difference": worst,
+            "tolerance": tolerance,
+            "form": "+".join(sorted(stored)) or "exact",
+            "compared": [c._asdict() for c in found],
+            "signatures": list(dict.fromkeys(c.signature for c in found)),
+            "batch_sizes": sorted({c.batch for c in found}),
+            "inputs": {n: {"shape": [None, *t.shape[1:]], "dtype": t.dtype} for n, t in signatures.inputs.items()},
+            "classes": signatures.classes,
+            **jpeg,
+            **({"litert": smaller} if smaller else {}),
+            **({"skew": signatures.seen.told()} if signatures.seen is not None else {}),
+            "notes": [self.missing] if self.missing else [],
+        }
+
+    def _lite(self, form, folder):
+        """Writes one LiteRT file and returns how far it is off and how large it is [bytes]."""
+        signatures, kind = self.signatures, form.removeprefix("litert_")
+
+        def graph(*given):
+            return signatures.named(
+                signatures.model(signatures.prepared(dict(zip(signatures.inputs, given, strict=True))), training=False)
+            )
+
+        examples = [
+            {n: a[i : i + 1] for n, a in b.items()} for b in self.batches for i in range(len(next(iter(b.values()))))
+        ]
+        with folding.frozen(self.models) as constant:
+            try:
+                content = lite.convert(constant(graph), signatures.specs(), kind, examples)
+            except ValueError as error:
+                raise ExportError(f"export: {error}") from error
+        file = lite.path(folder, kind)
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(content)
+        asked = [
+            r._replace(expected={n: e for n, e in r.expected.items() if n != "skew"})
+            for r in self.requests
+            if r.signature == "serving_default"
+        ]
+        found = proof.compare(asked, proof.replayed(asked, file))
+        difference = proof.verdict(found, self.allowed(form), f"the {form} file")
+        return {"difference": difference, "tolerance": self.allowed(form), "bytes": len(content)}
