@@ -18,9 +18,15 @@ WHERE = {
     # One task a recipe
     "Classification": "recipes.classification",
     "Regression": "recipes.regression",
+    "Segmentation": "recipes.segmentation",
+    "Forecasting": "recipes.forecasting",
+    "Generation": "recipes.generation",
+    "SeriesClassification": "recipes.series_classification",
+    "backtest": "recipes.forecasting",
     # Runs
     "Run": "recipes.run",
     "load_run": "recipes.run",
+    "predict_raster": "recipes.mosaic",
     # Worked recipes
     "WORKED": "recipes.rows",
     "train": "recipes.rows",

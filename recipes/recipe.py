@@ -11,11 +11,12 @@ import numpy as np
 
 from recipes import accelerate as speed
 from recipes.callbacks import callbacks, verify_finite
-from recipes.data import Examples, load
+from recipes.data import Data, Examples, load
 from recipes.data.augment import augmentation, renewed
 from recipes.data.preprocessing import preprocessing
+from recipes.diagnosis import diagnose
 from recipes.energy import energy
-from recipes.run import Run
+from recipes.run import Run, probabilities
 from recipes.schedules import Schedule, schedule
 from zoo.arguments import Count, NonNegative, Positive, Rate, Whole, checked
 from zoo.registry import entry
@@ -72,6 +73,7 @@ class Recipe:
     deterministic: bool = False
 
     tasks: typing.ClassVar[tuple] = ()  # what Data.task may be
+    at_once: typing.ClassVar[int] = 256  # examples that `Run.predict` takes through the model together
     headline: typing.ClassVar[str] = ""  # the metric, in `measure` and in its baseline, that a run is judged by
 
     def but(self, **changes):
@@ -94,7 +96,7 @@ class Recipe:
         data = self.open(data)
         keras.utils.set_random_seed(self.seed)
         arguments = {**self.answers(model, data), **arguments}
-        if "input_shape" not in arguments:
+        if not {"input_shape", "image_shape"} & set(arguments):
             arguments["input_shape"] = input_shape(model, data)
         with speed.policy(self.accelerate):
             return builder(**arguments)
@@ -147,7 +149,7 @@ class Recipe:
         if count > 0 and count * prepared <= CACHE_LIMIT:
             data = data.cache()
         whole = training and count >= self.batch
-        changes = self.changes(preprocessing, classes) if training and self.augment else None
+        changes = self.changes(preprocessing, classes) if training else None
         if changes and self.renew > 1 and whole and 4 * count * prepared <= CACHE_LIMIT:
             data = renewed(changes, data, count, self.batch, self.renew, self.seed)
         else:
@@ -161,10 +163,24 @@ class Recipe:
         return data.prefetch(parallel)
 
     def changes(self, preprocessing, classes):
-        """The augmentation of prepared images."""
-        scaled = preprocessing is not None and any(x.name == "rescaling" for x in preprocessing.layers)
-        bounds = (0.0, 1.0) if scaled else None  # 8-bit images lie between; what is standardised has no bounds
+        """The augmentation of prepared images, or None."""
+        if not self.augment:
+            return None
+        bounds = self.bounds(preprocessing)
         return augmentation(self.augment, seed=self.seed, classes=classes or None, value_range=bounds)
+
+    def bounds(self, preprocessing):
+        """Smallest and largest value of prepared images: of 8-bit images; what is standardised has none."""
+        scaled = preprocessing is not None and any(x.name == "rescaling" for x in preprocessing.layers)
+        return (0.0, 1.0) if scaled else None
+
+    def prepare(self, data, model):
+        """The preprocessing of the data for the model."""
+        return preprocessing(data, model.input_shape[1:])
+
+    def known(self, data):
+        """What `compile` must know of the data, as arguments; here nothing."""
+        return {}
 
     def fit(self, model, data, *, out=None, verbose=True, **arguments):
         """Trains `model` on `data` and returns the run: history, metrics, evaluate, predict, report, export.
@@ -191,14 +207,17 @@ class Recipe:
         name = model if isinstance(model, str) else model.name
         model = self.build(model, data, **arguments)
         self.verify_answer(model, data)
-        prepare = preprocessing(data, model.input_shape[1:])
+        prepare = self.prepare(data, model)
         model = self.finish(model, data)
-        training = self.pipeline(data.train, True, prepare, len(data.classes))
-        validation = self.pipeline(data.validation, False, prepare, len(data.classes)) if len(data.validation) else None
+        training = self.feed(self.pipeline(data.train, True, prepare, len(data.classes)), model)
+        validation = None
+        if len(data.validation) and self.validated(model):
+            validation = self.feed(self.pipeline(data.validation, False, prepare, len(data.classes)), model)
         steps = max(1, len(data.train) // self.batch)
         chosen = speed.choose(model, steps, self.accelerate)
-        self.compile(model, steps * self.epochs, **chosen.settings)
+        self.compile(model, steps * self.epochs, **self.known(data), **chosen.settings)
         watchers = callbacks(self, out and Path(out), validation is not None, verbose)
+        watchers += self.watchers(model, out)
         keras.utils.set_random_seed(self.seed)
         with energy(self.country) as used:
             history = model.fit(
@@ -234,7 +253,7 @@ class Recipe:
 
     def open(self, data):
         """`Data` from what `recipes.load` takes, split with this recipe's seed; bare arrays have this recipe's task."""
-        told = {} if isinstance(data, str) or len(self.tasks) != 1 else {"task": self.tasks[0]}
+        told = {} if isinstance(data, str | Data) or len(self.tasks) != 1 else {"task": self.tasks[0]}
         return load(data, seed=self.seed, **told)
 
     def verify_task(self, data):
@@ -256,9 +275,42 @@ class Recipe:
         """What the task adds to the model once the data are known; here nothing."""
         return model
 
+    def feed(self, batches, model):
+        """The pipeline's batches as the model trains on them."""
+        return batches
+
+    def validated(self, model):
+        """Whether the model has a loss to watch on held-out examples."""
+        return True
+
+    def watchers(self, model, out):
+        """Callbacks of the task's own; `out` is the run's folder or None."""
+        return []
+
+    def respond(self, run, part):
+        """The model's answers to one part, in its order: (N, classes) probabilities or (N, outputs) numbers."""
+        batches = self.pipeline(getattr(run.data, part), False, run.preprocessing, len(run.data.classes))
+        return probabilities(run.model, run.model.predict(batches, verbose=0), run.data.classes)
+
+    def signs(self, run):
+        """What the learning curves say, in plain words."""
+        return diagnose(run.history, better=self.trivial_loss(run.data))
+
+    def labels(self, data):
+        """Names of an answer's columns, which an export answers beside the values; or None."""
+        return data.classes or None
+
     def tolerance(self, data):
         """Largest difference allowed between an export's answers and `predict`, in the answers' own unit."""
         return 1e-5
+
+    def examine(self, run, part):
+        """Metrics of a run on one part of its data, beside those of the trivial answer."""
+        return self.assess(run.data, part, run.answers(part))
+
+    def assess(self, data, part, answers):
+        """Metrics of the answers to one part of the data; `measure` with that part's targets."""
+        return self.measure(data, getattr(data, part).targets, answers)
 
     def verdict(self, found, part):
         """What `measure` found, in sentences; the first is the headline of the report."""
@@ -276,7 +328,7 @@ def input_shape(name, data):
     Arrays are taken as they are and a table as its preprocessing makes it; photos are brought to the size of the
     architecture's paper, with the bands that they have.
     """
-    if data.shape is None:
+    if data.shape is None or data.missing == "impute":  # gaps add channels that show them
         return preprocessing(data).output_shape[1:]
     if isinstance(data.train.inputs, np.ndarray) or data.kind != "image":
         return data.shape

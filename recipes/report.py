@@ -1,6 +1,7 @@
 """A run on one self-contained HTML page: what it reached, how it got there, what it looked at, what it cost."""
 
 import base64
+import dataclasses
 import io
 import os
 from pathlib import Path
@@ -47,7 +48,7 @@ def flat(metrics):
 
 def numbers(run):
     """The recipe's numbers and the run's record as rows of a table."""
-    rows = {f: getattr(run.recipe, f) for f in run.recipe.__dataclass_fields__}
+    rows = {f.name: getattr(run.recipe, f.name) for f in dataclasses.fields(run.recipe)}
     return {**rows, **{k: v for k, v in run.record.items() if not isinstance(v, dict)}, **run.record["machine"]}
 
 
@@ -108,6 +109,70 @@ def scatter(targets, answers, names):
         ax.scatter(targets[:, i], answers[:, i], s=10, alpha=0.6)
         ax.set(xlabel=f"observed {names[i]}", ylabel="predicted")
         ax.grid(alpha=0.3)
+    return figure
+
+
+def errors_by_lead(found):
+    """The mean error of a forecast and of the trivial ones, lead by lead."""
+    figure = new_figure(6.5, 3.6)
+    ax = figure.subplots()
+    leads = list(found["by_lead"])
+    for key in found["by_lead"][leads[0]]:
+        if key == "mae" or key.endswith(" mae"):
+            label = "this model" if key == "mae" else key.removesuffix(" mae")
+            style = {"color": "black", "lw": 2.5} if key == "mae" else {"lw": 1.2, "ls": "--"}
+            ax.plot(
+                range(len(leads)), [found["by_lead"][lead][key] for lead in leads], marker="o", label=label, **style
+            )
+    ax.set_xticks(range(len(leads)), leads, rotation=30, ha="right")
+    ax.set(ylabel="mean absolute error", ylim=(0, None))
+    ax.grid(alpha=0.3)
+    ax.legend()
+    return figure
+
+
+def forecasts(data, part, answers, quantiles, middle, shown=120):
+    """The first and the last lead's forecasts over the last `shown` windows of a part, beside what came."""
+    targets, often = getattr(data, part).targets[-shown:], max(1, len(quantiles))
+    answers, middle = answers[-shown:], middle[-shown:]
+    leads = sorted({0, len(data.outputs) - 1})
+    figure = new_figure(9, 2.8 * len(leads))
+    for ax, i in zip(np.ravel(figure.subplots(len(leads), 1, squeeze=False)), leads, strict=True):
+        steps = np.arange(len(targets))
+        ax.plot(steps, targets[:, i], color="black", lw=1, label="what came")
+        ax.plot(steps, middle[:, i], color="C0", label="forecast")
+        if often > 1:
+            low, high = answers[:, i * often], answers[:, i * often + often - 1]
+            ax.fill_between(steps, low, high, color="C0", alpha=0.2, label=f"{quantiles[0]:g} to {quantiles[-1]:g}")
+        ax.set(title=data.outputs[i], xlabel=f"the last {len(targets)} windows of the {part} part")
+        ax.grid(alpha=0.3)
+        ax.legend(fontsize="small")
+    return figure
+
+
+def steps(run, part, shown=6):
+    """One series of each class and how much each step spoke for its answer; None where none was right."""
+    from zoo import explain
+
+    examples, answers = getattr(run.data, part), run.answers(part)
+    chosen, truth = answers.argmax(-1), examples.targets
+    kept = [i for c in range(len(run.data.classes)) for i in np.flatnonzero((truth == c) & (chosen == c))[:1]][:shown]
+    if not kept:
+        return None
+    raw = examples.take(kept).head(len(kept))
+    maps = explain.gradient_input(run.model, prepared(run, examples.take(kept)), target=chosen[kept])
+    maps = maps.reshape(len(kept), raw.shape[1], -1).sum(-1)
+    figure = new_figure(4 * min(3, len(kept)), 2.6 * -(-len(kept) // 3))
+    axes = np.ravel(figure.subplots(-(-len(kept) // 3), min(3, len(kept)), squeeze=False))
+    for ax, i, series, weights in zip(axes, kept, raw, maps, strict=False):
+        ax.plot(series, lw=1)
+        low, high = ax.get_ylim()
+        reach, strip = np.abs(weights).max() or 1.0, low - 0.25 * (high - low)
+        where = (-0.5, len(weights) - 0.5, strip, low)
+        ax.imshow(weights[None], aspect="auto", cmap="bwr", vmin=-reach, vmax=reach, zorder=0, extent=where)
+        ax.set(title=run.data.classes[truth[i]], ylim=(strip, high), xlabel="step")
+    for ax in axes[len(kept) :]:
+        ax.axis("off")
     return figure
 
 

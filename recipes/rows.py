@@ -6,11 +6,22 @@ import typing
 from pathlib import Path
 
 from recipes.classification import Classification
+from recipes.forecasting import Forecasting
+from recipes.generation import Generation
 from recipes.recipe import Recipe
 from recipes.regression import Regression
+from recipes.segmentation import Segmentation
+from recipes.series_classification import SeriesClassification
 from zoo.arguments import nearest
 
-TASKS = {"classification": Classification, "regression": Regression}
+TASKS = {
+    "classification": Classification,
+    "regression": Regression,
+    "segmentation": Segmentation,
+    "forecasting": Forecasting,
+    "series_classification": SeriesClassification,
+    "generation": Generation,
+}
 
 
 class Worked(typing.NamedTuple):
@@ -52,6 +63,52 @@ WORKED = {
     ),
     "dnn_diabetes": Worked(
         Regression(epochs=60, batch=16, rate=1e-3), "dnn", "bundled:diabetes", {"units": (16,), "l2": 1e-1}
+    ),
+    "lstm_seattle": Worked(
+        Forecasting(epochs=30, batch=32, rate=3e-3, quantiles=(0.1, 0.5, 0.9), patience=8),
+        "lstm",
+        "bundled:seattle-weather",
+        {"units": (32,)},
+    ),
+    # The gas only rises: what training saw is below all that the test part holds, so changes are learnt
+    "lstm_co2": Worked(
+        Forecasting(epochs=15, batch=32, rate=3e-3, quantiles=(0.1, 0.5, 0.9), patience=5, relative=True),
+        "lstm",
+        "bundled:co2",
+        {"units": (32,)},
+    ),
+    "gru_sunspots": Worked(
+        Forecasting(epochs=80, batch=16, rate=3e-3, patience=20), "gru", "bundled:sunspots", {"units": (32,)}
+    ),
+    "lstm_vowels": Worked(
+        SeriesClassification(epochs=40, batch=16, rate=5e-3),
+        "lstm",
+        "bundled:japanese-vowels",
+        {"units": (32,), "bidirectional": True, "mask_value": 0.0},
+    ),
+    "vae_mnist": Worked(Generation(epochs=60, every=20), "vae", "bundled:mnist-5k", {"latent": 20}),
+    "dcgan_mnist": Worked(Generation(epochs=36, batch=32, every=6), "dcgan", "bundled:mnist-5k", {"filters": 32}),
+    "dcgan_silhouettes": Worked(
+        Generation(epochs=24, batch=32, every=4), "dcgan", "bundled:animal-silhouettes", {"filters": 32}
+    ),
+    "unet_nuclei": Worked(
+        Segmentation(epochs=30, batch=8, rate=2e-3, augment=("flip", "flip_vertical", "rotate:0.5")),
+        "unet",
+        "bundled:nuclei?test=0.25",
+        {"filters": (16, 32, 64), "batch_norm": True, "dropout": 0.0},
+    ),
+    # Some forty buildings in one image: what so little gives, not what a U-Net can do
+    "unet_footprints": Worked(
+        Segmentation(
+            epochs=70,
+            batch=8,
+            rate=3e-3,
+            loss="cross_entropy+dice",
+            augment=("flip", "shift:0.2", "zoom:0.2", "contrast:0.3"),
+        ),
+        "unet",
+        "bundled:footprints?test=0.25",
+        {"filters": (16, 32, 64, 64), "batch_norm": True, "dropout": 0.2},
     ),
 }
 

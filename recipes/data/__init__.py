@@ -9,18 +9,23 @@ from urllib.parse import parse_qsl
 from recipes.data.examples import Data, Examples
 from recipes.data.parts import Options
 from recipes.data.photos import Files
-from zoo.arguments import Fraction, Whole, checked, nearest
+from zoo.arguments import Count, Fraction, Whole, checked, nearest
 
 __all__ = ["Data", "Examples", "Files", "load", "sources"]
 
 SPLIT = ("validation", "test", "seed")
 TABLE = (*SPLIT, "task", "group", "block", "missing", "category", "drop", "keep")
+SERIES = ("time", "window", "horizon", "gap", "step", "calendar", "season", "until", "target")
+NUMBERS = (*SPLIT, "window", "gap", "season", "until", "tile")
+MASKS = ("tile", "bands", "instances")
 TAKES = {  # which options each door reads
-    "bundled": (*SPLIT, "group", "block", "missing", "category", "drop", "keep"),
+    "bundled": (*SPLIT, "group", "block", "missing", "category", "drop", "keep", *SERIES, "tile"),
     "tfds": TABLE,
     "folder": (*SPLIT, "group", "strict"),
-    "table": (*TABLE, "target"),
-    "arrays": (*TABLE, "classes"),
+    "masks": (*SPLIT, "group", "classes", "labels", *MASKS),
+    "raster": (*SPLIT, "group", "classes", "labels", "tile", "bands", "ignore"),
+    "table": (*TABLE, *SERIES),
+    "arrays": (*TABLE, "classes", "tile", "instances"),
 }
 
 
@@ -29,7 +34,7 @@ def load(
     source,
     *,
     target: tuple[str, ...] = (),
-    task: Literal["classification", "multilabel", "regression"] | None = None,
+    task: Literal["classification", "multilabel", "regression", "segmentation"] | None = None,
     classes: tuple[str, ...] = (),
     validation: Fraction = 0.15,
     test: Fraction = 0.15,
@@ -41,6 +46,19 @@ def load(
     drop: tuple[str, ...] = (),
     keep: tuple[str, ...] = (),
     strict: bool = False,
+    time: str | None = None,
+    window: Count | None = None,
+    horizon: tuple[int, ...] = (1,),
+    gap: Whole = 0,
+    step: str | None = None,
+    calendar: tuple[Literal["hour", "day_of_week", "day_of_year", "month"], ...] = (),
+    season: Count | None = None,
+    until: Fraction | None = None,
+    labels: str | None = None,
+    tile: Count | None = None,
+    bands: tuple[Count | str, ...] = (),
+    ignore: tuple[int, ...] = (),
+    instances: Literal["foreground", "separated", "boundary"] | None = None,
 ) -> Data:
     """Data from wherever they are, split in three parts that share nothing.
 
@@ -48,11 +66,15 @@ def load(
 
     Args:
         source: "bundled:NAME" (`sources()` lists them), "tfds:NAME", "folder:PATH" (a folder per class),
+            "masks:IMAGES?labels=MASKS" (folders of equal names, or one file each), "raster:IMAGES?labels=MASKS"
+            (GeoTIFFs, read by tiles; files, folders or patterns such as scenes/*.tif),
             "table:FILE" (CSV or Parquet); (x, y) arrays; (train, test) or (train, validation, test) of such pairs; a
             data frame or a dict of columns; a tf.data.Dataset of (x, y), single or in batches; or `Data`, as it is.
         target: column, or columns, of a table to be answered.
-        task: classification, multilabel or regression; read from the targets if None.
-        classes: names of the classes, where arrays give their index from 0.
+        task: classification, multilabel, regression or segmentation (a class for every pixel: (N, H, W) targets);
+            read from the targets if None.
+        classes: names of the classes, where arrays or masks give their index from 0; of masks also NAME=VALUE. The
+            value 255 of a mask is no class: those pixels do not count.
         validation: share of the examples that training is watched with.
         test: share of the examples that are kept for the end.
         seed: of the split.
@@ -65,6 +87,22 @@ def load(
         drop: columns of a table to leave out.
         keep: columns of a table to take, and no others.
         strict: whether a photo that cannot be read is an error; else it is skipped, counted and named.
+        time: column of a table's times: then its rows are series, examples are windows of them, and the parts follow
+            each other in time. `group` names the column that tells series apart.
+        window: rows of the past that an example has.
+        horizon: how many steps ahead are answered, from the next one; or several, those steps.
+        gap: steps left out between the parts.
+        step: time between rows, such as 1D or 1h, where they are irregular: they are put on that grid.
+        calendar: cycles of the calendar to add to the inputs, each as sine and cosine.
+        season: steps after which the series repeats, for the seasonal naive forecast; by the calendar if None.
+        until: share of the times that is known; what comes later is left out, for tests at several origins in time.
+        labels: folder (or file) of the masks that belong to the images.
+        tile: side of the squares that images are cut into, without overlap [pixels]; needed where they differ in size;
+            256 for rasters.
+        bands: bands to take, counted from 1, or of rasters by name; all where empty.
+        ignore: values of a raster of labels that do not count, beside 255, those below 0 and its nodata.
+        instances: where the numbers of a mask are things, such as cells, not classes: foreground, separated (without
+            the pixels that touch another thing) or boundary (each thing's rim is a class of its own).
     Returns:
         `Data`.
     Raises:
@@ -78,6 +116,10 @@ def load(
     import pandas as pd
 
     if isinstance(source, pd.DataFrame | dict):
+        if options["time"]:
+            from recipes.data.windows import read_windows
+
+            return read_windows(pd.DataFrame(source), _options("table", options), name="table")
         from recipes.data.table import from_frames
 
         return from_frames([source], _options("table", options), name="table")
@@ -108,9 +150,10 @@ def sources():
 def _load_string(source, options):
     """What `load` does with a string: DOOR:PLACE?OPTION=VALUE&..."""
     door, _, place = source.partition(":")
-    if door not in ("bundled", "tfds", "folder", "table") or not place:
+    if door not in ("bundled", "tfds", "folder", "masks", "raster", "table") or not place:
         raise ValueError(
-            f"load: `source` must begin with bundled:, tfds:, folder: or table:, got {source!r}."
+            f"load: `source` must begin with bundled:, tfds:, folder:, masks:, raster: or table:, got "
+            f"{source!r}."
             f"{nearest(door, TAKES)} For a folder of photos say folder:PATH, for a CSV file table:FILE?target=COLUMN."
         )
     place, _, query = place.partition("?")
@@ -123,6 +166,10 @@ def _load_string(source, options):
         from recipes.data.tfds import read_tfds as read
     elif door == "folder":
         from recipes.data.folder import read_folder as read
+    elif door == "masks":
+        from recipes.data.masks import read_masks as read
+    elif door == "raster":
+        from recipes.data.raster import read_raster as read
     else:
         from recipes.data.table import read_table as read
     return read(place, options)
@@ -138,20 +185,34 @@ def _parsed(query):
             raise ValueError(f"load: unknown option `{name}` in the source.{nearest(name, known)}")
         found.setdefault(name, []).append(value)
     for name, values in found.items():
+        if name in ("horizon", "ignore"):
+            found[name] = tuple(_number(name, v) for v in ",".join(values).split(","))
+        elif name == "bands":
+            found[name] = tuple(int(v) if v.isdigit() else v for v in ",".join(values).split(","))
         if typing.get_origin(hints.get(name)) is tuple:
             continue
         value = ",".join(values) if name == "block" else values[-1]
-        if name in SPLIT:
-            try:
-                value = float(value)
-            except ValueError:
-                raise ValueError(f"load: `{name}` must be a number, got {value!r}.") from None
+        if name in NUMBERS:
+            value = _number(name, value)
         elif name == "strict" and value.lower() in ("true", "false", "1", "0"):
             value = value.lower() in ("true", "1")
         elif name == "block":
             value = value.split(",")
         found[name] = value
     return found
+
+
+def bands_of(origin):
+    """The bands that a source's string names, or () where it names none or there is no string."""
+    _, _, query = (origin or "").partition("?")
+    return tuple(_parsed(query).get("bands", ())) if query else ()
+
+
+def _number(name, value):
+    try:
+        return float(value)
+    except ValueError:
+        raise ValueError(f"load: `{name}` must be a number, got {value!r}.") from None
 
 
 def _options(door, options):
@@ -161,6 +222,11 @@ def _options(door, options):
         unset = value is None if getattr(default, name) is None else value == getattr(default, name)
         if name not in TAKES[door] and not unset:
             raise ValueError(f"load: `{name}` is not for {door}; it takes {', '.join(TAKES[door])}.")
+    named = [b for b in options["bands"] if isinstance(b, str)]
+    if named and door != "raster":
+        raise ValueError(f"load: `bands` must be numbers from 1 for {door}, got {named[0]!r}.")
+    if options["time"] and not options["window"]:
+        raise ValueError("load: `window` must be given with `time`, as in window=14, got None.")
     if options["block"] is not None:
         options = {**options, "block": _block(options["block"])}
     return Options(**options)

@@ -26,6 +26,8 @@ def read_arrays(source, options):
     pairs = list(source) if _in_parts(source) else [source]
     if len(pairs) not in PARTS:
         raise ValueError(f"load: `source` must be one to three parts of (x, y), got {len(pairs)}.")
+    if options.task == "segmentation":
+        return _with_masks(pairs, options)
     pools, notes = [], []
     for pair, part in zip(pairs, PARTS[len(pairs)], strict=True):
         if isinstance(pair, tf.data.Dataset):
@@ -46,6 +48,23 @@ def read_arrays(source, options):
     if options.missing == "impute" and kind != "vector":
         raise ValueError(f"load: `missing` must be 'error' or 'drop' for inputs of kind {kind}, got 'impute'.")
     return assemble(pools, options, name="arrays", kind=kind, shape=shape, dtype=dtype, notes=notes)
+
+
+def _with_masks(pairs, options):
+    """`Data` whose targets are masks; a stream is read into memory."""
+    import tensorflow as tf
+
+    from recipes.data.masks import read_mask_arrays
+
+    read = []
+    for part, pair in zip(PARTS[len(pairs)], pairs, strict=True):
+        if isinstance(pair, tf.data.Dataset):
+            pool = read_stream(pair, part)
+            if not isinstance(pool.inputs, np.ndarray):
+                raise ValueError("load: the images of a tf.data.Dataset must have one size and fit in memory.")
+            pair = pool.inputs, pool.y
+        read.append((part, *pair))
+    return read_mask_arrays(read, options)
 
 
 def _in_parts(source):

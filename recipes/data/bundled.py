@@ -8,7 +8,7 @@ import typing
 
 import numpy as np
 
-from recipes.data.parts import Pool, assemble
+from recipes.data.parts import Options, Pool, assemble
 from recipes.data.split import content_keys
 from zoo.arguments import nearest
 from zoo.wheels import Wheel
@@ -32,6 +32,32 @@ PENGUINS = Wheel(
     "palmerpenguins==0.1.6",
     "palmerpenguins-0.1.6-py3-none-any.whl",
     "5c3be9af84dd703a25f1aaeadeac6ac770cfd38c1620d00089f581c023129ee0",
+)
+VEGA = Wheel(
+    "vega_datasets==0.9.0",
+    "vega_datasets-0.9.0-py3-none-any.whl",
+    "3d7c63917be6ca9b154b565f4779a31fedce57b01b5b9d99d8a34a7608062a1d",
+)
+STATSMODELS = Wheel(
+    "statsmodels==0.15.0",
+    "statsmodels-0.15.0-cp311-cp311-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl",
+    "b67886b66d9c7ca118526accedb5c6de7ffd74c015dc0492ea0b1690192b65da",
+)
+AEON = Wheel(
+    "aeon==1.6.0",
+    "aeon-1.6.0-py3-none-any.whl",
+    "d05227086706f80111ac5fee8de4d5d3115bb3bcfd1c786c8629393055816409",
+)
+
+STARDIST = Wheel(
+    "stardist==0.9.2",
+    "stardist-0.9.2-cp311-cp311-manylinux_2_24_x86_64.manylinux_2_28_x86_64.whl",
+    "2316c0feb7bd5621e7a277cb3868df475c338943c591925c420ee3622c42f023",
+)
+SOLARIS = Wheel(
+    "solaris==0.2.1",
+    "solaris-0.2.1-py3-none-any.whl",
+    "ac94624ee0ae5292a29abc3c451ce47229843273249730cd12b4c20644aaa348",
 )
 
 
@@ -92,6 +118,67 @@ def _diabetes(options):
 
     found = load_diabetes(as_frame=True, scaled=False)
     return found.frame.rename(columns={"target": "progression"}), {"target": ("progression",)}
+
+
+def _forecast(wheel, member, **own):
+    """A reader of one CSV file of times, whose options are `own` where the caller has none."""
+
+    def read(options):
+        import pandas as pd
+
+        frame = pd.read_csv(io.BytesIO(wheel.read(member)))
+        default = Options()
+        return frame, {k: v for k, v in own.items() if getattr(options, k) == getattr(default, k)}
+
+    return read
+
+
+def _labelled_series(name):
+    """A reader of one of aeon's data sets: its own training and test part."""
+
+    def read(options):
+        pools, longest = [], 0
+        for part in ("train", "test"):
+            text = AEON.read(f"aeon/datasets/data/{name}/{name}_{part.upper()}.ts").decode()
+            series, labels = read_ts(text)
+            longest = max(longest, *(len(s) for s in series))
+            pools.append((series, labels, part))
+        ragged = any(len(s) != longest for series, *_ in pools for s in series)
+        pools = [Pool(padded(series, longest), labels, part) for series, labels, part in pools]
+        own = {"missing": "pad", "notes": [f"shorter series padded to {longest} steps at their end"]} if ragged else {}
+        return pools, {"kind": "series", **own}
+
+    return read
+
+
+def read_ts(text):
+    """(series, labels) of a file in aeon's .ts format without time stamps: [(T, F) float32], (N,) str."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    start = next(i for i, line in enumerate(lines) if line.lower().startswith("@data")) + 1
+    rows = [line.rsplit(":", 1) for line in lines[start:]]
+    series = [np.array([d.split(",") for d in row.split(":")], dtype=np.float32).T for row, _ in rows]
+    return series, np.array([label.strip() for _, label in rows])
+
+
+def padded(series, length):
+    """(N, length, F) float32: series of different lengths with NaN after their end."""
+    out = np.full((len(series), length, series[0].shape[1]), np.nan, np.float32)
+    for i, one in enumerate(series):
+        out[i, : len(one)] = one
+    return out
+
+
+def _scene(wheel, image, mask, tile, **own):
+    """A reader of one image and its mask, cut into tiles of `tile` pixels where the caller does not say."""
+
+    def read(options):
+        from recipes.data.masks import Scene, decoded
+
+        pixels, values = (decoded(wheel.read(member)) for member in (image, mask))
+        scene = Scene(image.rpartition("/")[2], pixels[..., None], values.astype(np.int64))
+        return {None: [scene]}, {"tile": options.tile or tile, **own}
+
+    return read
 
 
 def unpickle_array(data):
@@ -164,6 +251,70 @@ SETS = {
         "https://www4.stat.ncsu.edu/~boos/var.select/diabetes.html",
         "Progression of diabetes after a year, from ten baseline measures.",
     ),
+    "seattle-weather": Bundled(
+        _forecast(
+            VEGA, "vega_datasets/_data/seattle-weather.csv",
+            time="date", target=("temp_max",), window=14, horizon=(7,), drop=("weather",), calendar=("day_of_year",),
+        ),
+        "forecasting", 1461, 0, "MIT (vega_datasets)", "https://www.ncdc.noaa.gov/cdo-web/datatools/records",
+        "Seattle's weather day by day, 2012 to 2015: rain [mm], highest and lowest temperature [Celsius], wind [m/s]. "
+        "The highest temperature of a week from the fourteen days before.",
+    ),
+    "co2": Bundled(
+        _forecast(
+            STATSMODELS, "statsmodels/datasets/co2/co2.csv",
+            time="date", target=("co2",), window=52, horizon=(12,), missing="impute",
+        ),
+        "forecasting", 2284, 0, "BSD-3-Clause (statsmodels)", "https://doi.org/10.3334/CDIAC/ATG.035",
+        "Carbon dioxide at Mauna Loa [ppm], week by week, 1958 to 2001, 59 weeks missing. Twelve weeks from the year "
+        "before.",
+    ),
+    "sunspots": Bundled(
+        _forecast(
+            STATSMODELS, "statsmodels/datasets/sunspots/sunspots.csv",
+            time="YEAR", target=("SUNACTIVITY",), window=22, horizon=(5,), season=11,
+        ),
+        "forecasting", 309, 0, "BSD-3-Clause (statsmodels)", "https://www.sidc.be/SILSO/datafiles",
+        "Sunspots a year, 1700 to 2008. Five years from the 22 before.",
+    ),
+    "osu-leaf": Bundled(
+        _labelled_series("OSULeaf"), "classification", 442, 6, "BSD-3-Clause (aeon)",
+        "https://timeseriesclassification.com/description.php?Dataset=OSULeaf",
+        "Six kinds of leaves by their outline, as the distance from the centre at 427 steps; the usual test part.",
+    ),
+    "italy-power": Bundled(
+        _labelled_series("ItalyPowerDemand"), "classification", 1096, 2, "BSD-3-Clause (aeon)",
+        "https://timeseriesclassification.com/description.php?Dataset=ItalyPowerDemand",
+        "Italy's demand for electricity, a day in 24 hours: October to March, or April to September; the usual test "
+        "part.",
+    ),
+    "basic-motions": Bundled(
+        _labelled_series("BasicMotions"), "classification", 80, 4, "BSD-3-Clause (aeon)",
+        "https://timeseriesclassification.com/description.php?Dataset=BasicMotions",
+        "Standing, walking, running or badminton from a watch's accelerometer and gyroscope, 100 steps; the usual test "
+        "part.",
+    ),
+    "japanese-vowels": Bundled(
+        _labelled_series("JapaneseVowels"), "classification", 640, 9, "BSD-3-Clause (aeon)",
+        "https://timeseriesclassification.com/description.php?Dataset=JapaneseVowels",
+        "Nine speakers by two vowels: 7 to 29 steps of 12 cepstral coefficients; the usual test part.",
+    ),
+    "nuclei": Bundled(
+        _scene(
+            STARDIST, "stardist/data/images/img2d.tif", "stardist/data/images/mask2d.tif", 64,
+            instances="foreground", classes=("background", "nucleus"),
+        ),
+        "segmentation", 64, 2, "BSD-3-Clause (stardist)", "https://github.com/stardist/stardist",
+        "Cell nuclei in fluorescence: one image of 512 x 512 pixels with 183 nuclei, in 64 tiles of 64 x 64.",
+    ),
+    "footprints": Bundled(
+        _scene(
+            SOLARIS, "solaris/data/sample_geotiff.tif", "solaris/data/sample_fp_mask_from_geojson.tif", 100,
+            classes=("background", "building"),
+        ),
+        "segmentation", 81, 2, "Apache-2.0 (solaris; not the imagery itself)", "https://github.com/CosmiQ/solaris",
+        "Buildings in one panchromatic satellite image of 900 x 900 pixels, 4.2 % of them, in 81 tiles of 100 x 100.",
+    ),
 }  # fmt: skip
 
 
@@ -177,13 +328,24 @@ def read_bundled(name, options):
         raise ValueError(f"load: there is no bundled set {name!r}.{nearest(name, SETS)} There are {', '.join(SETS)}.")
     known = SETS[name]
     read, own = known.read(options)
-    notes = own.pop("notes", [])
+    notes, kind = own.pop("notes", []), own.pop("kind", "image")
     options = dataclasses.replace(options, task=known.task, **own)
     told = {"name": name, "source": known.source, "licence": known.licence, "description": known.description}
+    if known.task == "forecasting":
+        from recipes.data.windows import read_windows
+
+        return read_windows(read, options, notes=notes, **told)
+    if known.task == "segmentation":
+        from recipes.data.masks import from_scenes
+
+        return from_scenes(read, options, notes=notes, **told)
     if isinstance(read, list):
-        options.refuse_tables(f"bundled:{name}", "missing", "group")
-        shape = read[0].inputs.shape[1:]
-        return assemble(read, options, kind="image", shape=shape, dtype="uint8", notes=notes, **told)
+        policy = own.get("missing")
+        dataclasses.replace(options, missing=None if policy else options.missing).refuse_tables(
+            f"bundled:{name}", "missing", "group"
+        )
+        shape, dtype = read[0].inputs.shape[1:], read[0].inputs.dtype.name
+        return assemble(read, options, kind=kind, shape=shape, dtype=dtype, notes=notes, **told)
     from recipes.data.table import from_frames
 
     return from_frames([read], options, notes=notes, **told)

@@ -106,6 +106,7 @@ class Data:
         split: in words, how the parts were made, with the seed.
         notes: what was skipped, dropped, merged or converted, in words.
         missing: what happens to gaps in the inputs: error, drop or impute.
+        baselines: for forecasts, part -> name of a trivial forecast -> its (N, outputs) answers; else {}.
         origin: the string that `load` was given, or None where it was given an object.
     """
 
@@ -126,6 +127,7 @@ class Data:
     split: str
     notes: tuple = ()
     missing: str = "error"
+    baselines: dict = dataclasses.field(default_factory=dict)
     origin: str | None = None
 
     def __repr__(self):

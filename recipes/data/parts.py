@@ -28,6 +28,19 @@ class Options:
     drop: tuple = ()
     keep: tuple = ()
     strict: bool = False
+    time: str | None = None
+    window: int | None = None
+    horizon: tuple = (1,)
+    gap: int = 0
+    step: str | None = None
+    calendar: tuple = ()
+    season: int | None = None
+    until: float | None = None
+    labels: str | None = None
+    tile: int | None = None
+    bands: tuple = ()
+    ignore: tuple = ()
+    instances: str | None = None
 
     def refuse_tables(self, what, *also):
         """A ValueError where an option for tables was given for `what`, which is none."""

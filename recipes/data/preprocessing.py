@@ -5,9 +5,10 @@ import numpy as np
 from keras import layers
 
 from zoo.arguments import Shape, checked
+from zoo.layers.carry_forward import CarryForward
 from zoo.layers.impute import Impute
 
-ROWS = 1024  # examples that statistics are taken of at once
+ROWS = 1024  # examples that statistics are taken of at once; of tiles that are read on demand, all that are taken
 
 
 @checked
@@ -17,9 +18,10 @@ def preprocessing(data, input_shape: Shape | None = None) -> keras.Model:
     (B, *data.shape) or, for a table, a dict of columns, each (B, 1)  ->  (B, *input_shape) float32.
 
     8-bit images are divided by 255; other images and series are normalised band by band, vectors and the numbers of a
-    table feature by feature, to mean 0 and variance 1. Images are then resized (bilinear, antialiased, not cropped)
-    where the model wants another size. Gaps are imputed where `data.missing` is impute: the training part's median and,
-    for features with gaps there, an indicator. Each category becomes one-hot, with a place for what training never saw.
+    table feature by feature, to mean 0 and variance 1; steps after a series' end (`missing` is pad) become 0. Images
+    are then resized (bilinear, antialiased, not cropped) where the model wants another size. Gaps are imputed where
+    `data.missing` is impute: in a series by the value before, else by the training part's median; features with gaps
+    there get an indicator. Each category becomes one-hot, with a place for what training never saw.
 
     Args:
         data: `Data`.
@@ -95,16 +97,36 @@ def _image(data, input_shape):
 
 def _normalised(x, inputs, data, prefix=""):
     """`x` imputed where that is the policy, and normalised along its last axis by the training part's `inputs`."""
-    medians, indicator = None, ()
+    medians, indicator, padded = None, (), data.missing == "pad"
     if data.missing == "impute":
         medians, indicator = _medians(inputs, data), _with_gaps(inputs)
-        x = Impute(medians.tolist(), indicator, dtype="float32", name=f"{prefix}impute")(x)
-    mean, variance = _moments(inputs, medians)
+        x = _imputed(x, medians.tolist(), indicator, prefix, data.kind == "series")
+    mean, variance = _moments(inputs, medians, padded)
     # A feature that does not vary is only centred, and the indicators stay 0 and 1.
     mean = [*mean.tolist(), *[0.0] * len(indicator)]
     variance = [*np.where(variance > 0, variance, 1).tolist(), *[1.0] * len(indicator)]
     scale = layers.Normalization(axis=-1, mean=mean, variance=variance, dtype="float32", name=f"{prefix}normalization")
-    return scale(x)
+    x = scale(x)
+    # Steps after a series' end are all 0 then, which `mask_value=0` of the recurrent networks skips
+    return Impute([0.0] * x.shape[-1], dtype="float32", name=f"{prefix}padding")(x) if padded else x
+
+
+def _imputed(x, medians, indicator, prefix, series):
+    """`x` with medians (in a series, the value before) in its gaps; then where they are, for the indicator."""
+    if not series:
+        return Impute(medians, indicator, dtype="float32", name=f"{prefix}impute")(x)
+    filled = CarryForward(dtype="float32", name=f"{prefix}carry-forward")(x)
+    filled = Impute(medians, dtype="float32", name=f"{prefix}impute")(filled)
+    if not indicator:
+        return filled
+    shown = Impute(medians, indicator, dtype="float32", name=f"{prefix}gaps")(x)[..., len(medians) :]
+    return layers.Concatenate(dtype="float32", name=f"{prefix}with-gaps")([filled, shown])
+
+
+def moments(data):
+    """(mean, variance) by which `preprocessing` normalises each feature of a series, a vector or an image's bands."""
+    medians = _medians(data.train.inputs, data) if data.missing == "impute" else None
+    return _moments(data.train.inputs, medians, data.missing == "pad")
 
 
 def _batches(inputs):
@@ -112,18 +134,23 @@ def _batches(inputs):
     if isinstance(inputs, np.ndarray):
         for i in range(0, len(inputs), ROWS):
             yield inputs[i : i + ROWS].astype(np.float64)
+    elif hasattr(inputs, "read"):  # the split has drawn their order
+        for i in range(min(ROWS, len(inputs))):
+            yield inputs.read(i)[None].astype(np.float64)
     else:
         for x in inputs.as_numpy_iterator():
             yield x[None].astype(np.float64)
 
 
-def _moments(inputs, medians=None):
+def _moments(inputs, medians=None, padded=False):
     """(mean, variance) of every feature of the last axis, in float64 and in one pass (Chan, Golub, LeVeque 1983)."""
     count, mean, squares = 0, 0.0, 0.0
     for batch in _batches(inputs):
         rows = batch.reshape(-1, batch.shape[-1])
         if medians is not None:
             rows = np.where(np.isnan(rows), medians, rows)
+        elif padded:
+            rows = rows[~np.isnan(rows).all(-1)]
         centre, total = rows.mean(0), count + len(rows)
         away = centre - mean
         squares = squares + ((rows - centre) ** 2).sum(0) + away**2 * (count * len(rows) / total)
@@ -133,6 +160,7 @@ def _moments(inputs, medians=None):
 
 def _medians(inputs, data):
     """The median of every feature of the training part, without its gaps."""
+    inputs = inputs.reshape(-1, inputs.shape[-1])
     empty = np.isnan(inputs).all(0)
     if empty.any():
         place = int(np.argmax(empty))
@@ -144,7 +172,7 @@ def _medians(inputs, data):
 
 
 def _with_gaps(inputs):
-    return tuple(np.flatnonzero(np.isnan(inputs).any(0)).tolist())
+    return tuple(np.flatnonzero(np.isnan(inputs.reshape(-1, inputs.shape[-1])).any(0)).tolist())
 
 
 def _columns(data, kind):

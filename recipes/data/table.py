@@ -24,6 +24,10 @@ def read_table(path, options):
         near = nearest(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
         raise ValueError(f"load: there is no file {path}.{near}")
     frame, notes = read_file(path)
+    if options.time:
+        from recipes.data.windows import read_windows
+
+        return read_windows(frame, options, name=path.name.split(".")[0], source=str(path), notes=notes)
     return from_frames([frame], options, name=path.name.split(".")[0], source=str(path), notes=notes)
 
 

@@ -146,7 +146,7 @@ def test_groups_stay_whole():
         ((IMAGES, LABELS.astype(str)[:, None].repeat(2, 1)), "the target must be numbers for regression"),
         ((IMAGES, LABELS * 0), "must have two classes or more, got only '0'"),
         (3, "`source` must be a string, .* got int"),
-        ("mnist", "`source` must begin with bundled:, tfds:, folder: or table:, got 'mnist'"),
+        ("mnist", "`source` must begin with bundled:, tfds:, folder:, .* got 'mnist'"),
         ("bundle:mnist-5k", r"got 'bundle:mnist-5k'. Did you mean `bundled`\?"),
     ],
 )

@@ -34,7 +34,7 @@ def epoch(data):
 
 
 def test_every_step_is_described():
-    assert len(set(NAMES)) == 19
+    assert len(set(NAMES)) == 20
     for row in steps():
         assert list(row) == ["name", "amount", "default", "low", "high", "library"]
         assert row["default"] is None or row["low"] <= row["default"] <= row["high"]

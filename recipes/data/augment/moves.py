@@ -7,8 +7,19 @@ import tensorflow as tf
 INTERPOLATED = ("rotate", "shift", "zoom", "shear")
 
 
-def move(images, *, turn=0.0, shear=(0.0, 0.0), zoom=1.0, flip=(1.0, 1.0), shift=(0.0, 0.0), fill="reflect", value=0.0):
-    """Mirrors, shears, turns, scales about the centre and then shifts, with one bilinear interpolation.
+def move(
+    images,
+    *,
+    turn=0.0,
+    shear=(0.0, 0.0),
+    zoom=1.0,
+    flip=(1.0, 1.0),
+    shift=(0.0, 0.0),
+    fill="reflect",
+    value=0.0,
+    interpolation="bilinear",
+):
+    """Mirrors, shears, turns, scales about the centre and then shifts, with one interpolation.
 
     (B, H, W, C) float  ->  (B, H, W, C) float.
 
@@ -21,6 +32,7 @@ def move(images, *, turn=0.0, shear=(0.0, 0.0), zoom=1.0, flip=(1.0, 1.0), shift
         shift: to the right and down [pixels]; (2,) or (B, 2).
         fill: what lies outside: reflect, nearest or constant.
         value: of constant.
+        interpolation: bilinear, or nearest for labels.
     """
     size = tf.shape(images)
     batch = size[0]
@@ -40,7 +52,7 @@ def move(images, *, turn=0.0, shear=(0.0, 0.0), zoom=1.0, flip=(1.0, 1.0), shift
         ),
         output_shape=size[1:3],
         fill_value=value,
-        interpolation="BILINEAR",
+        interpolation=interpolation.upper(),
         fill_mode=fill.upper(),
     )
     return tf.ensure_shape(moved, images.shape)
@@ -71,14 +83,14 @@ def move_whole(images, *, flip=(1, 1), shift=(0, 0), fill="reflect", value=0.0):
     return images
 
 
-def random_move(images, seed, amounts, fill, value):
-    """Draws a move for each image and makes it.
+def random_move(images, seed, amounts, fill, value, interpolation="bilinear"):
+    """Draws a move for each image and makes it; the same for the same seed, so that labels can go where images go.
 
     Args:
         images: (B, H, W, C) float.
         seed: (2,) integers.
         amounts: geometric step -> amount, of those wanted.
-        fill, value: as `move` has them.
+        fill, value, interpolation: as `move` has them.
     """
     size = tf.shape(images)
     sides = tf.cast([size[2], size[1]], "float32")
@@ -99,4 +111,5 @@ def random_move(images, seed, amounts, fill, value):
         shift=crop + amounts.get("shift", 0.0) * sides * shift,
         fill=fill,
         value=value,
+        interpolation=interpolation,
     )

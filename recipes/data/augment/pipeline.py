@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from recipes.data.augment import borrowed, colours, mixing
+from recipes.data.augment.elastic import elastic
 from recipes.data.augment.moves import random_move
 from recipes.data.augment.rand_augment import rand_augment
 from recipes.data.augment.steps import GEOMETRIC, MIXING, parse
@@ -153,6 +154,8 @@ class Augmentation:
         outside = {"fill": self.fill, "value": self.fill_value}
         if name == "move":
             return random_move(images, seed, amount, **outside)
+        if name == "elastic":
+            return elastic(images, seed, amount)
         if name == "rand_augment":
             return rand_augment(images, seed, amount, self.value_range, **outside)
         if name in ("cutout", "grid_mask"):

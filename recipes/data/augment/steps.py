@@ -29,6 +29,9 @@ STEPS = {
     "shift": Step("largest distance to all sides, as a share of height and width", 0.1, 0, 1, MOVE),
     "zoom": Step("largest change of scale, both ways", 0.1, 0, 0.9, MOVE),
     "shear": Step("largest slope along both axes", 0.1, 0, 1, MOVE),
+    "elastic": Step(
+        "standard deviation of the pull at 3 x 3 places, as a share of height and width", 0.02, 0, 0.5, SUM
+    ),
     # Values
     "contrast": Step("largest change of the factor around each band's mean", 0.2, 0, 1, SUM),
     "brightness": Step("largest number added, as a share of `value_range` or in the images' units", 0.2, 0, 1, SUM),
