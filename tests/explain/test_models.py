@@ -5,7 +5,7 @@ import inspect
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
 import zoo
 from tests.cases import CASES
@@ -33,7 +33,7 @@ every = pytest.mark.parametrize("name", list(classifiers()))
 def test_every_classifier_has_its_maps(name):
     model = build(name)
     x = batch(model, name)
-    assert set(explain.methods(model).values()) == {""}
+    assert [explain.methods(model)[method] for method in METHODS] == [""] * len(METHODS)
     for method in (explain.saliency, explain.gradcam):
         found = method(model, x, 1)
         assert found.shape == x.shape[:3]
@@ -102,12 +102,8 @@ def refused():
     yield keras.Sequential([layers.Dense(2)]), "`model` must be built"
     yield keras.Model([one, two], layers.Dense(2)(layers.Add()([one, two]))), "`model` must have one input, got 2"
     yield keras.Model(one, [layers.Dense(2)(one), layers.Dense(3)(one)]), r"`model` must answer \(B, classes\)"
-    image = layers.Input((4, 4, 1))
     yield keras.Model(one, Subclassed()(one)), "`model` must not end in a subclassed model, .*, as subclassed"
-    yield (
-        keras.Model(image, layers.Conv2D(2, 1)(image)),
-        r"`model` must answer \(B, classes\), got \[\(None, 4, 4, 2\)\]",
-    )
+    yield keras.Model(one, ops.sum(one, axis=-1)), r"`model` must answer \(B, classes\) or .*, got \[\(None,\)\]"
 
 
 @pytest.mark.parametrize("number", range(6))
@@ -139,8 +135,9 @@ def test_a_model_answers_as_before_when_an_explanation_fails():
 
 def test_methods_lists_every_explanation():
     model = linear((4,))
-    assert list(explain.methods(model)) == list(dict.fromkeys(["saliency", "smoothgrad", *METHODS[2:]]))
-    assert set(explain.methods(model)) == set(explain.__all__) - {"methods", "show"}
+    others = ("gradient_input", "guided_backprop", "guided_gradcam", "rise", "lime", "shap_values")
+    assert sorted(explain.methods(model)) == sorted([*METHODS, *others])
+    assert set(explain.methods(model)) <= set(explain.__all__)
 
 
 @pytest.mark.parametrize("name", explain.__all__)

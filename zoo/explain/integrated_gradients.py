@@ -16,6 +16,7 @@ def integrated_gradients(
     baseline: tuple[float, ...] = (0.0,),
     steps: Count = 64,
     tolerance: Positive = 0.01,
+    mask: np.ndarray | None = None,
     batch: Count = 64,
 ) -> np.ndarray:
     """What each input adds to the logit of a class on the straight way from a baseline to the input.
@@ -26,22 +27,23 @@ def integrated_gradients(
     difference by more than `tolerance`, the example is integrated anew with twice the steps, up to 32 times `steps`.
 
     Args:
-        model: functional or Sequential classifier or regressor with one input; a final softmax or sigmoid is undone.
+        model: functional or Sequential model with one input; a final softmax or sigmoid is undone.
         inputs: what the model takes, after preprocessing.
-        target: class from 0, or one for each example; None for the predicted class.
+        target: class (or output) from 0, or one for each example; None for the predicted class.
         baseline: the input that says nothing, one number or one for each band (or feature), in the inputs' unit.
         steps: points on the way, at the middle of equal pieces.
         tolerance: largest miss of the completeness, as a share of the difference; rounding comes on top.
+        mask: of a model that answers for every place, true where its answer is explained; None for everywhere.
         batch: points in one call of the model.
     Returns:
         Attributions [logit], summed over the bands.
     Raises:
-        ValueError: if the model, the inputs or the target do not suit, or the completeness is not reached.
+        ValueError: if the model, the inputs, the target or the mask do not suit, or the completeness is not reached.
 
     Source: Sundararajan, Taly, Yan 2017, https://arxiv.org/abs/1703.01365, eq. 1 and 3.
     Differs: midpoints instead of the right ends of the pieces.
     """
-    score = Score("integrated_gradients", model, inputs, target, batch)
+    score = Score("integrated_gradients", model, inputs, target, batch, dense=True, mask=mask)
     x = score.inputs
     if len(baseline) not in (1, x.shape[-1]):
         wanted = f"one number or {x.shape[-1]}, one for each band"

@@ -2,9 +2,12 @@
 
 import keras
 
-from zoo.anatomy import last_spatial
 from zoo.arguments import checked
-from zoo.explain.score import refusal
+from zoo.explain.gradcam import unmapped
+from zoo.explain.guided import without_gates
+from zoo.explain.lime import not_images
+from zoo.explain.rise import unmaskable
+from zoo.explain.score import missing, refusal, without_gradients
 
 
 @checked
@@ -18,23 +21,22 @@ def methods(model: keras.Model) -> dict:
 
     >>> import zoo
     >>> zoo.explain.methods(zoo.dnn((4,), 2))["gradcam"]
-    'last_spatial: no layer of `dnn` answers a map, (B, H, W, C) with H or W above 1.'
+    'last_spatial: no layer of `dnn` answers a map, (B, H, W, C) with H or W above 1'
     """
-    reason = refusal(model)
-    kind = "" if reason else model.inputs[0].dtype
-    gradients = reason
-    if not reason and "float" not in kind:
-        gradients = f"gradients need inputs of real numbers, the model's are {kind}"
-    spatial = gradients
-    if not spatial:
-        try:
-            last_spatial(model)
-        except ValueError as error:
-            spatial = str(error)
+    reason = refusal(model, dense=True)
+    gradients = reason or without_gradients(model)
+    spatial = unmapped(model)
+    guided = without_gates(model)
     return {
         "saliency": gradients,
         "smoothgrad": gradients,
         "integrated_gradients": gradients,
+        "gradient_input": gradients,
+        "guided_backprop": guided,
         "gradcam": spatial,
+        "guided_gradcam": guided or spatial,
         "occlusion": reason,
+        "rise": unmaskable(model),
+        "lime": not_images(model) or missing("lime"),
+        "shap_values": gradients or missing("shap"),
     }

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from zoo.arguments import Count, Whole, checked
+from zoo.explain.progress import advancing
 from zoo.explain.score import Score, resolved
 
 
@@ -18,6 +19,7 @@ def occlusion(
     patch: tuple[Count, ...] | None = None,
     stride: tuple[Count, ...] | None = None,
     fill: tuple[float, ...] = (0.0,),
+    mask: np.ndarray | None = None,
     batch: Count = 64,
 ) -> np.ndarray:
     """How far a class's logit falls when a patch is hidden, the mean over all patches that hide a place.
@@ -27,24 +29,25 @@ def occlusion(
     The last patch of a row is moved back to the border, so every place is hidden at least once.
 
     Args:
-        model: functional or Sequential classifier or regressor with one input; a final softmax or sigmoid is undone.
+        model: functional or Sequential model with one input; a final softmax or sigmoid is undone.
         inputs: what the model takes, after preprocessing.
-        target: class from 0, or one for each example; None for the predicted class.
+        target: class (or output) from 0, or one for each example; None for the predicted class.
         patch: sides of what is hidden at once [pixels, steps or features], one number for a square; None for an eighth
             of the input's sides, and for one feature of a table.
         stride: how far the patch moves at a time, at most its side; None for half its sides.
         fill: what stands in the patch, one number or one for each band, in the inputs' unit.
+        mask: of a model that answers for every place, true where its answer is explained; None for everywhere.
         batch: hidden inputs in one call of the model.
     Returns:
         Falls of the logit; the model is called once for every `batch` of the N x positions hidden inputs, and once
         for every `batch` of the inputs.
     Raises:
-        ValueError: if the model, the inputs, the target, the patch, the stride or the fill do not suit.
+        ValueError: if the model, the inputs, the target, the mask, the patch, the stride or the fill do not suit.
 
     Source: Zeiler and Fergus 2013, https://arxiv.org/abs/1311.2901, section 4.2.
     Differs: the logit, not the probability, which saturates; `fill` is 0 where the paper's square is grey.
     """
-    score = Score("occlusion", model, inputs, target, batch)
+    score = Score("occlusion", model, inputs, target, batch, dense=True, mask=mask)
     x = score.inputs
     sides = x.shape[1:-1] or x.shape[1:]
     default = [1] if x.ndim == 2 else [-(-side // 8) for side in sides]
@@ -63,7 +66,7 @@ def occlusion(
     for place in places:
         times[place] += 1
     work = list(itertools.product(range(len(x)), places))
-    for rows in score.batches(len(work)):
+    for rows in advancing(score.batches(len(work)), "occlusion"):
         some = work[rows]
         covered = x[[n for n, _ in some]]
         for row, (_, place) in zip(covered, some, strict=True):

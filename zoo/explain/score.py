@@ -1,13 +1,16 @@
 """The number that an explanation explains: the logit of a class, before softmax or sigmoid."""
 
 import contextlib
+import importlib.util
 
 import keras
 import numpy as np
 from keras import layers
 
+from zoo.layers.any_size import CutToSize
+
 # Layers after which the answer is still the answer.
-_PASSING = (layers.Dropout, layers.Flatten, layers.Reshape, layers.Identity)
+_PASSING = (layers.Dropout, layers.Flatten, layers.Reshape, layers.Identity, CutToSize)
 
 
 def squash(model):
@@ -72,8 +75,13 @@ def _last(model):
     return model
 
 
-def refusal(model):
-    """Why the logits of `model` cannot be explained, as the end of a sentence; empty where they can."""
+def refusal(model, dense=False):
+    """Why the logits of `model` cannot be explained, as the end of a sentence; empty where they can.
+
+    Args:
+        model: what should be explained.
+        dense: whether it may answer for every place, (B, ..., classes).
+    """
     if keras.backend.backend() != "tensorflow":
         return f"explanations run on Keras' TensorFlow backend, this is {keras.backend.backend()}"
     if not isinstance(model, keras.Model):
@@ -86,15 +94,30 @@ def refusal(model):
         return f"`model` must not end in a subclassed model, whose end cannot be read, as {_last(model).name} is"
     if len(model.inputs) != 1:
         return f"`model` must have one input, got {len(model.inputs)}"
-    if len(model.outputs) != 1 or len(model.outputs[0].shape) != 2:
-        return f"`model` must answer (B, classes), got {[tuple(o.shape) for o in model.outputs]}"
+    if len(model.outputs) != 1 or len(model.outputs[0].shape) < 2 or (len(model.outputs[0].shape) > 2 and not dense):
+        wanted = "(B, classes)" + (" or (B, ..., classes)" if dense else "")
+        return f"`model` must answer {wanted}, got {[tuple(o.shape) for o in model.outputs]}"
+    return ""
+
+
+def without_gradients(model):
+    """Why the answer of `model` has no gradient with respect to its input; empty where it can have one."""
+    kind = model.inputs[0].dtype
+    return "" if "float" in kind else f"gradients need inputs of real numbers, the model's are {kind}"
+
+
+def missing(package):
+    """What to say where a package that an explanation needs is not installed; empty where it is."""
+    if importlib.util.find_spec(package) is None:
+        return f"the package {package} is missing; pip install 'fieldzoo[shap]'"
     return ""
 
 
 class Score:
     """A model, a batch and the classes to explain; logits and their gradients come from compiled functions.
 
-    A single sigmoid answers two classes: the logit of class 1 is its own, that of class 0 minus it.
+    A single sigmoid answers two classes: the logit of class 1 is its own, that of class 0 minus it. Of a dense answer,
+    (B, ..., classes), the score is the mean over its places, or over those in `mask`.
 
     Args:
         caller: what errors call the explanation.
@@ -102,12 +125,14 @@ class Score:
         inputs: (N, ...), what the model takes.
         target: one class for all, or one for each example; None for the class with the largest logit.
         batch: how many rows a call of the model has at most.
+        dense: whether the model may answer for every place.
+        mask: of the size of a dense answer's places, true (not 0) where they count; None for all of them.
     Raises:
-        ValueError: if the model, the inputs or the targets do not suit.
+        ValueError: if the model, the inputs, the targets or the mask do not suit.
     """
 
-    def __init__(self, caller, model, inputs, target, batch):
-        reason = refusal(model)
+    def __init__(self, caller, model, inputs, target, batch, *, dense=False, mask=None):
+        reason = refusal(model, dense)
         if reason:
             raise ValueError(f"{caller}: {reason}.")
         self.caller, self.model, self.batch = caller, model, batch
@@ -115,7 +140,9 @@ class Score:
         self.yes_or_no = model.outputs[0].shape[-1] == 1 and end is not None and kind(end) == "sigmoid"
         self.inputs = self._fitting(inputs)
         self.targets = self._classes(target)
-        self._values = self._gradients = None
+        self.places = len(model.outputs[0].shape) - 2
+        self.share = None if mask is None else self._region(mask)
+        self._values = self._answers = self._gradients = None
 
     def _fitting(self, inputs):
         wanted = tuple(self.model.inputs[0].shape)
@@ -140,6 +167,16 @@ class Score:
             raise ValueError(f"{self.caller}: `target` must be a class from 0 to {classes - 1}, got {max(target)}.")
         return np.broadcast_to(np.array(target, "int32"), len(self.inputs))
 
+    def _region(self, mask):
+        """What each place counts, (..., 1), the sum being 1."""
+        found = np.asarray(mask)
+        sides = tuple(self.model(self.inputs[:1], training=False).shape[1:-1])
+        if not sides or found.shape != sides or found.dtype.kind not in "biuf" or not np.any(found):
+            wanted = f"{sides} and true somewhere" if sides else f"None, as {self.model.name} answers for no places"
+            true = f"{int(np.count_nonzero(found))} of them true" if found.dtype.kind in "biuf" else found.dtype
+            raise ValueError(f"{self.caller}: `mask` must be {wanted}, got {found.shape} with {true}.")
+        return (found != 0).astype("float32")[..., None] / np.count_nonzero(found)
+
     def batches(self, rows):
         """Slices of at most `batch` rows."""
         return [slice(i, i + self.batch) for i in range(0, rows, self.batch)]
@@ -149,7 +186,18 @@ class Score:
         import tensorflow as tf
 
         logits = tf.cast(self.model(x, training=False), "float32")
-        return tf.concat([-logits, logits], axis=-1) if self.yes_or_no else logits
+        return self._over_places(tf.concat([-logits, logits], axis=-1) if self.yes_or_no else logits)
+
+    def _over_places(self, answer):
+        """(B, ..., classes) -> (B, classes), the mean over the region."""
+        import tensorflow as tf
+
+        if not self.places:
+            return answer
+        axes = list(range(1, 1 + self.places))
+        if self.share is None:
+            return tf.reduce_mean(answer, axes)
+        return tf.reduce_sum(answer * self.share, axes)
 
     def values(self, x):
         """(rows, classes) float32 logits of x (rows, ...)."""
@@ -160,6 +208,18 @@ class Score:
                 self._values = tf.function(self.logits, input_signature=[self.spec()]).get_concrete_function()
         return np.concatenate([self._values(tf.constant(x[s])).numpy() for s in self.batches(len(x))])
 
+    def answers(self, x):
+        """(rows, classes) float32 answers to x (rows, ...) as the model gives them: probabilities, or numbers."""
+        import tensorflow as tf
+
+        def answer(x):
+            found = tf.cast(self.model(x, training=False), "float32")
+            return self._over_places(tf.concat([1 - found, found], axis=-1) if self.yes_or_no else found)
+
+        if self._answers is None:
+            self._answers = tf.function(answer, input_signature=[self.spec()]).get_concrete_function()
+        return np.concatenate([self._answers(tf.constant(x[s])).numpy() for s in self.batches(len(x))])
+
     def gradients(self, x, targets):
         """The logits (rows, classes) of x (rows, ...) and the gradient of each row's target, of x's shape.
 
@@ -167,9 +227,9 @@ class Score:
         """
         import tensorflow as tf
 
-        if not self.model.inputs[0].dtype.startswith(("float", "bfloat")):
-            kind = self.model.inputs[0].dtype
-            raise ValueError(f"{self.caller}: gradients need inputs of real numbers, the model's are {kind}.")
+        reason = without_gradients(self.model)
+        if reason:
+            raise ValueError(f"{self.caller}: {reason}.")
         if self._gradients is None:
             with unsquashed(self.model):
                 self._gradients = tf.function(

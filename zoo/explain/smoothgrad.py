@@ -15,6 +15,7 @@ def smoothgrad(
     *,
     samples: Count = 50,
     sigma: NonNegative = 0.15,
+    mask: np.ndarray | None = None,
     batch: Count = 64,
     seed: Whole = 0,
 ) -> np.ndarray:
@@ -25,22 +26,23 @@ def smoothgrad(
     A constant image has no range and so gets no noise: its map is the saliency.
 
     Args:
-        model: functional or Sequential classifier or regressor with one input; a final softmax or sigmoid is undone.
+        model: functional or Sequential model with one input; a final softmax or sigmoid is undone.
         inputs: what the model takes, after preprocessing.
-        target: class from 0, or one for each example; None for the predicted class of the input without noise.
+        target: class (or output) from 0, or one for each example; None for the one predicted without noise.
         samples: noisy copies of each example.
         sigma: standard deviation of the noise, as a share of each example's largest minus smallest value.
+        mask: of a model that answers for every place, true where its answer is explained; None for everywhere.
         batch: copies in one call of the model.
         seed: of the noise.
     Returns:
         |mean of d logit / d input| [logit per unit of the input]; not scaled.
     Raises:
-        ValueError: if the model, the inputs or the target do not suit.
+        ValueError: if the model, the inputs, the target or the mask do not suit.
 
     Source: Smilkov et al. 2017, https://arxiv.org/abs/1706.03825, section 3.
     Differs: none
     """
-    score = Score("smoothgrad", model, inputs, target, batch)
+    score = Score("smoothgrad", model, inputs, target, batch, dense=True, mask=mask)
     x = score.inputs
     logits, gradient = score.gradients(x, score.targets)
     if sigma == 0:

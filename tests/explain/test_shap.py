@@ -1,0 +1,138 @@
+"""SHAP values against the linear model, the sum that they promise, and TensorFlow's gradients after a failure."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import zoo
+from tests.explain.test_gradients import draw, kernel, linear
+from zoo import explain
+from zoo.explain import score
+
+pytest.importorskip("shap", reason="the extra `shap` is not installed")
+
+
+def test_of_a_linear_model_of_a_table_they_are_weight_times_distance_from_the_mean():
+    model = linear((6,), activation="softmax")
+    x, background = draw(4, 6), 3 + draw(15, 6)
+    found = explain.shap_values(model, x, 1, background=background)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, kernel(model, 1, (6,)) * (x - background.mean(axis=0)), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(explain.shap_values(model, x, 1), kernel(model, 1, (6,)) * x, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 3), (7, 2)])
+def test_of_a_linear_model_of_images_and_series_too(shape):
+    model = linear(shape, activation="softmax")
+    x, background = draw(2, *shape), 2 + draw(1, *shape)
+    expected = (kernel(model, 2, shape) * (x - background)).sum(axis=-1)
+    found = explain.shap_values(model, x, 2, background=background, samples=3)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    several = np.concatenate([background, background + 1])
+    expected = (kernel(model, 2, shape) * (x - several.mean(axis=0))).sum(axis=-1)
+    found = explain.shap_values(model, x, 2, background=several, samples=2000)
+    np.testing.assert_allclose(found, expected, atol=0.15)  # drawn: a half, give or take a hundredth
+
+
+def test_a_tables_values_sum_to_the_distance_from_the_backgrounds_mean():
+    model = zoo.dnn((5,), 3, units=(8,), activation="softmax")
+    x, background = draw(3, 5), draw(10, 5) - 1
+    logits = score.Score("test", model, x, None, 32)
+    targets = logits.values(x).argmax(axis=-1)
+    whole = logits.values(x)[np.arange(3), targets] - logits.values(background).mean(axis=0)[targets]
+    np.testing.assert_allclose(explain.shap_values(model, x, background=background).sum(axis=1), whole, atol=1e-4)
+
+
+def test_an_images_values_come_near_it():
+    model = zoo.cnn((8, 8, 2), 3, filters=(4,), units=(6,))
+    x, background = 3 * draw(1, 8, 8, 2), np.zeros((1, 8, 8, 2), "float32")
+    logits = score.Score("test", model, x, None, 32)
+    whole = logits.values(x)[0, 1] - logits.values(background)[0, 1]
+    found = explain.shap_values(model, x, 1, background=background, samples=400)
+    np.testing.assert_allclose(found.sum(), whole, rtol=0.1, atol=0.02)
+
+
+def test_the_seed_decides_and_numpys_own_generator_is_left_alone():
+    model = zoo.cnn((8, 8, 1), 3, filters=(2,), units=())
+    x, background = draw(2, 8, 8, 1), draw(5, 8, 8, 1) + 1
+    np.random.seed(1)  # noqa: NPY002
+    expected = np.random.random()  # noqa: NPY002
+    np.random.seed(1)  # noqa: NPY002
+    first = explain.shap_values(model, x, (0, 2), background=background, samples=4)
+    assert np.random.random() == expected  # noqa: NPY002
+    np.testing.assert_array_equal(
+        explain.shap_values(model, x, (0, 2), background=background, samples=4, batch=3), first
+    )
+    assert np.abs(explain.shap_values(model, x, (0, 2), background=background, samples=4, seed=1) - first).max() > 0
+
+
+def gradient(model, x):
+    """What training sees."""
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model(x, training=True) ** 2)
+    return np.concatenate([np.ravel(g) for g in tape.gradient(loss, [w.value for w in model.trainable_weights])])
+
+
+@pytest.mark.filterwarnings("ignore")  # DeepExplainer's own
+def test_a_deep_explainer_that_fails_leaves_the_gradients_as_they_were():
+    import shap
+
+    inputs = layers.Input((4, 3))
+    x = layers.MultiHeadAttention(1, 2)(inputs, inputs)
+    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(layers.Activation("relu")(x))))
+    batch = draw(3, 4, 3)
+    before = gradient(model, batch)
+    with pytest.raises(Exception, match="gradient registry has no entry for: shap_"), explain.kept_gradients():
+        shap.DeepExplainer(model, batch).shap_values(batch)
+    np.testing.assert_allclose(gradient(model, batch), before, rtol=1e-6)
+    model.compile("sgd", "mse")
+    assert np.isfinite(model.fit(batch, np.ones((3, 2)), verbose=0).history["loss"]).all()
+    assert explain.saliency(model, batch).any()
+
+
+@pytest.mark.parametrize(
+    ("background", "samples", "message"),
+    [
+        (draw(2, 5), None, r"`background` must be numbers of shape \(M, 14\), got float32 \(2, 5\)"),
+        (draw(0, 14), None, r"`background` must be numbers of shape \(M, 14\), got float32 \(0, 14\)"),
+        (np.full((1, 14), np.nan), None, "`background` must be finite"),
+        (draw(3, 14), 2, "`samples` must be some multiple of the features, got 2 for 14 features"),
+    ],
+)
+def test_what_does_not_suit_is_refused(background, samples, message):
+    with pytest.raises(ValueError, match=f"shap_values: {message}"):
+        explain.shap_values(linear((14,)), draw(1, 14), 1, background=background, samples=samples)
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setattr(score.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match=r"the package shap is missing; pip install 'fieldzoo\[shap\]'"):
+        explain.shap_values(linear((4,)), draw(1, 4))
+    assert "fieldzoo[shap]" in explain.methods(linear((4,)))["shap_values"]
+
+
+def test_the_figure_shows_each_class_on_one_scale(tmp_path):
+    import matplotlib.image
+
+    maps = np.zeros((2, 3, 6, 5))
+    maps[0, 0, 1, 1], maps[1, 2, 4, 4] = 2, -1
+    figure = explain.show_classes(
+        draw(2, 6, 5, 4), maps, ["oak", "elm", "ash"], path=tmp_path / "why.png", titles=["a", "b"]
+    )
+    assert [a.get_title() for a in figure.axes[:8]] == ["a", "oak", "elm", "ash", "b", "", "", ""]
+    scales = {a.images[1].get_clim() for a in figure.axes[:8] if len(a.images) > 1}
+    assert len(scales) == 1 and next(iter(scales))[0] == -next(iter(scales))[1]
+    picture = matplotlib.image.imread(tmp_path / "why.png")[..., :3]
+    assert ((picture[..., 0] > 0.35) & (picture[..., 1] < 0.1)).any()  # dark red
+    for wrong, message in (
+        ({"images": draw(2, 6)}, r"`images` must be \(N, H, W, C\), got \(2, 6\)"),
+        ({"maps": maps[:, :2]}, r"must have the shape \(2, 3, 6, 5\), got \(2, 2, 6, 5\)"),
+        ({"maps": maps * np.nan}, "`maps` must be finite"),
+        ({"titles": ["a"]}, "`titles` must be one for each of 2 examples, got 1"),
+    ):
+        given = {"images": draw(2, 6, 5, 4), "maps": maps, "classes": ["oak", "elm", "ash"], **wrong}
+        with pytest.raises(ValueError, match=f"show_classes: .*{message}"):
+            explain.show_classes(**given)
