@@ -4,15 +4,17 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
+R_VENV ?= .venv-r
 # TensorFlow's start-up notes are of no use to who runs these.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-all lint tables help
+.PHONY: demo test test-all lint tables r-env help
 
 help:
 	@echo "make demo      train, explain, export and check LeNet-5 on real digits; opens as runs/lenet5_mnist/report.html"
 	@echo "make test      lint and the tests (what CI runs)"
 	@echo "make test-all  the same, and the slow tests"
+	@echo "make r-env     a Python for the R package reticulate that is here; the R tests then use it"
 	@echo "make tables    write the README's tables anew from the registry"
 
 $(VENV)/.installed: setup.cfg pyproject.toml
@@ -40,3 +42,14 @@ test-all: $(VENV)/.installed lint
 
 tables: $(VENV)/.installed
 	$(BIN)/python -m recipes.tables
+
+# An older reticulate reads neither NumPy 2's arrays nor pandas 3's frames; `zoo$$r_check()` knows the same limits.
+r-env:
+	@command -v Rscript >/dev/null || { echo "no Rscript found: install R, then its package reticulate"; exit 1; }
+	@Rscript -e 'cat("== for reticulate", as.character(packageVersion("reticulate")), "\n")'
+	$(PYTHON) -m venv $(R_VENV)
+	$(R_VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(R_VENV)/bin/python -m pip install --quiet --editable . $$(Rscript -e 'v <- packageVersion("reticulate"); \
+		cat(if (v < "1.41") "numpy<2", if (v < "1.45") "pandas<3")')
+	@echo "RETICULATE_PYTHON=$(abspath $(R_VENV))/bin/python"
+	@RETICULATE_PYTHON=$(abspath $(R_VENV))/bin/python Rscript -e 'invisible(reticulate::import("zoo")$$r_check())'

@@ -17,11 +17,15 @@ WHERE = {
     "sources": "recipes.data",
     # One task a recipe
     "Classification": "recipes.classification",
+    "FineTuning": "recipes.fine_tuning",
     "Regression": "recipes.regression",
     "Segmentation": "recipes.segmentation",
+    "Restoration": "recipes.restoration",
+    "Motion": "recipes.motion",
     "Forecasting": "recipes.forecasting",
     "Generation": "recipes.generation",
     "SeriesClassification": "recipes.series_classification",
+    "NextFrame": "recipes.next_frame",
     "backtest": "recipes.forecasting",
     # Runs
     "Run": "recipes.run",
@@ -29,6 +33,7 @@ WHERE = {
     "predict_raster": "recipes.mosaic",
     # Worked recipes
     "WORKED": "recipes.rows",
+    "published": "recipes.papers",
     "train": "recipes.rows",
     "worked": "recipes.rows",
 }

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from recipes.serve import export, serve
+from recipes.serve import export, predict_raster, serve
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -254,6 +254,7 @@ def explain(
 
 app.command()(export)
 app.command()(serve)
+app.command("predict-raster")(predict_raster)
 
 
 def main(arguments=None):

@@ -6,16 +6,19 @@ import time
 
 import keras
 
+from zoo.r import embedded
+
 
 class Progress(keras.callbacks.Callback):
-    """One bar for the training on stderr, with the last epoch's losses; without a terminal a line each tenth."""
+    """One bar for the training on stderr, with the last losses; in R or without a terminal a line each tenth."""
 
     def on_train_begin(self, logs=None):
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         console = Console(stderr=True)
-        self.live = console.is_terminal or console.is_jupyter
+        # A live bar is drawn from a thread of its own, and where R catches what is written, that ends R
+        self.live = (console.is_terminal or console.is_jupyter) and not embedded()
         self.epochs, self.began = self.params["epochs"], time.perf_counter()
         if self.live:
             columns = (

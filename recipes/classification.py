@@ -20,7 +20,8 @@ class Classification(Recipe):
     F1, top-k and the confusion matrix beside the largest class's share.
 
     Args:
-        class_weight: balanced (each class counts the same), a dict from class (name or index) to weight, or None.
+        class_weight: balanced (each class counts the same), a dict from class (name, or index from 0) to weight, in R
+            a named list, or None.
         label_smoothing: share of the target spread over all classes.
         **kwargs: as `Recipe` has them.
     """
@@ -92,7 +93,8 @@ class Classification(Recipe):
             metrics = [keras.metrics.CategoricalAccuracy("accuracy")]
         else:
             metrics = [keras.metrics.SparseCategoricalAccuracy("accuracy")]
-        model.compile(optimizer=self.optimize(steps), loss=loss, metrics=metrics, **settings)
+        settings.setdefault("optimizer", self.optimize(steps))
+        model.compile(loss=loss, metrics=metrics, **settings)
         return model
 
     def weights(self, data):

@@ -18,7 +18,8 @@ def panels(run, part, ignore=None):
         ignore: index of a class whose pixels do not count, or None.
     """
     examples, answers = getattr(run.data, part), run.answers(part).argmax(-1)
-    truths = np.where(examples.targets == ignore, IGNORE, examples.targets) if ignore is not None else examples.targets
+    truths = np.asarray(examples.targets)  # of rasters they are read here
+    truths = np.where(truths == ignore, IGNORE, truths) if ignore is not None else truths
     wrong = [
         np.mean((a != t)[t != IGNORE]) if (t != IGNORE).any() else 0.0 for a, t in zip(answers, truths, strict=True)
     ]

@@ -24,7 +24,7 @@ class Mapped(typing.NamedTuple):
         tiles: that the model answered.
         empty: tiles that were all nodata, which the model was not asked.
         resumed: block rows that an earlier call had left.
-        seconds: that it took, from the first tile.
+        seconds: that it took in all.
         model: share of these seconds that was spent in the model.
     """
 
@@ -53,7 +53,7 @@ def predict_raster(
     out: str,
     *,
     tile: Count | None = None,
-    overlap: Whole = 64,
+    overlap: Whole | None = None,
     blend: Literal["cosine", "linear", "none"] = "cosine",
     probabilities: bool = False,
     batch: Count = 4,
@@ -78,7 +78,7 @@ def predict_raster(
         path: of the raster: GeoTIFF, VRT, JPEG 2000, ...
         out: path of the GeoTIFF.
         tile: side of a tile, made a multiple of what the model's scales divide [pixels]; 512, or the model's own size.
-        overlap: of neighbouring tiles, made such a multiple too [pixels].
+        overlap: of neighbouring tiles, made such a multiple too [pixels]; 64, or a quarter of a smaller tile.
         blend: how one tile passes into the next over the overlap: cosine, linear, or none for a cut in its middle.
         probabilities: whether to write these instead of classes.
         batch: tiles that go through the model at once.
@@ -91,6 +91,7 @@ def predict_raster(
     Raises:
         ValueError: if the raster cannot be read to its end or does not go with the model, or `out` cannot be written.
     """
+    began = time.perf_counter()
     source = opened(run, preprocessing, classes)
     raster = found(path, bands or source.bands, what="predict_raster")
     verify(source, raster, out)
@@ -101,7 +102,7 @@ def predict_raster(
     file = Path(path).stat()
     asked = [Path(path).resolve(), file.st_size, file.st_mtime_ns, raster.bands, job.rows, job.columns, probabilities]
     part = Unfinished(out, fingerprint(source, asked), job.profile(), job.describe)
-    resumed, began = part.done, time.perf_counter()
+    resumed = part.done
     try:
         with progress(Path(out).name, job.total, verbose) as tell:
             job.work(part, tell)

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from recipes.data import load
+from recipes.data.batch import table_batch
 from recipes.data.masks import read_pixels
 from recipes.data.photos import Files
-from recipes.data.table import column_values, plain_names, read_file
+from recipes.data.table import read_file
 from recipes.run import load_run, probabilities, revive
 from zoo.arguments import nearest
 
@@ -28,16 +29,9 @@ def read_inputs(saved, files):
     told = saved.told["data"]
     if told["kind"] == "table":
         frame, _ = read_file(files[0])
-        frame = frame.rename(columns=plain_names([str(c) for c in frame.columns]))
-        lacking = [c for c in told["columns"] if c not in frame]
-        if lacking or len(files) > 1:
-            problem = f"without {', '.join(lacking)}" if lacking else f"{len(files)} files"
-            raise ValueError(f"`files` must be one table with {', '.join(told['columns'])}, got {problem}.")
-        columns = {c: column_values(frame[c], kind == "category", c, []) for c, kind in told["columns"].items()}
-        for c, (kind, values) in columns.items():
-            if kind != told["columns"][c]:
-                raise ValueError(f"`files` must have numbers in the column {c!r}, got text such as {values[0]!r}.")
-        columns = {c: values for c, (_, values) in columns.items()}
+        if len(files) > 1:
+            raise ValueError(f"`files` must be one table with {', '.join(told['columns'])}, got {len(files)} files.")
+        columns = table_batch(frame, told["columns"], "files")
         return [(f"row {i + 1}", {c: v[i : i + 1] for c, v in columns.items()}) for i in range(len(frame))]
     if told["kind"] != "image":
         raise ValueError(f"`run` must be on photos or on a table to read files, got one on {told['kind']} data.")

@@ -11,18 +11,19 @@ import numpy as np
 
 from recipes import accelerate as speed
 from recipes.callbacks import callbacks, verify_finite
-from recipes.data import Data, Examples, load
-from recipes.data.augment import augmentation, renewed
+from recipes.data import Data, load
+from recipes.data.augment import augmentation
 from recipes.data.preprocessing import preprocessing
 from recipes.diagnosis import diagnose
 from recipes.energy import energy
+from recipes.feeding import batches, input_shape
 from recipes.run import Run, probabilities
 from recipes.schedules import Schedule, schedule
-from zoo.arguments import Count, NonNegative, Positive, Rate, Whole, checked
+from zoo.arguments import Count, Fraction, NonNegative, Positive, Rate, Whole, checked
 from zoo.registry import entry
+from zoo.trunks.pixels import recorded, verify_range
 
 Optimizer = Literal["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamw"]
-CACHE_LIMIT = 2 * 2**30  # bytes of prepared examples that a pipeline keeps in memory
 
 
 def recipe(cls):
@@ -42,6 +43,7 @@ class Recipe:
         rate: peak learning rate.
         optimizer: sgd, momentum (0.9), nesterov (0.9), adagrad, adadelta, rmsprop, adam or adamw.
         schedule: constant, inverse_time, exponential, step, cosine, ...: how the rate falls over the run.
+        boundaries: for piecewise, the shares of the steps after which the rate is divided by ten.
         warmup: share of the steps over which the rate first rises from 0.
         weight_decay: decoupled weight decay; adamw's is 0.004 where this is 0.
         clip: largest global norm of a gradient, or None.
@@ -61,6 +63,7 @@ class Recipe:
     rate: Positive = 1e-3
     optimizer: Optimizer = "adam"
     schedule: Schedule = "cosine"
+    boundaries: tuple[Fraction, ...] = ()
     warmup: Rate = 0.0
     weight_decay: NonNegative = 0.0
     clip: Positive | None = None
@@ -103,7 +106,8 @@ class Recipe:
 
     def rates(self, steps):
         """The learning rate over `steps` training steps: a number or a Keras schedule."""
-        return schedule(self.schedule, self.rate, steps, warmup=self.warmup, epochs=self.epochs)
+        placed = tuple(round(share * steps) for share in self.boundaries)
+        return schedule(self.schedule, self.rate, steps, warmup=self.warmup, boundaries=placed, epochs=self.epochs)
 
     def optimize(self, steps):
         """The Keras optimizer over `steps` training steps."""
@@ -130,37 +134,7 @@ class Recipe:
         Returns:
             tf.data.Dataset of (inputs, targets) batches.
         """
-        import tensorflow as tf
-
-        parallel = tf.data.AUTOTUNE
-        data = examples.dataset() if isinstance(examples, Examples) else examples
-        count = len(examples) if isinstance(examples, Examples) else int(data.cardinality())
-        if preprocessing is not None:
-            shapes = [s.shape.is_fully_defined() for s in tf.nest.flatten(data.element_spec[0])]
-            if all(shapes):
-                data = data.batch(256).map(lambda x, y: (preprocessing(x, training=False), y), parallel).unbatch()
-            else:
-                data = data.map(lambda x, y: (preprocessing(x[None], training=False)[0], y), parallel)
-        data = data.map(lambda x, y: (x, self.target(y, classes)), parallel)
-        prepared = sum(
-            np.prod(s.shape.as_list()) * s.dtype.size if s.shape.is_fully_defined() else np.inf
-            for s in tf.nest.flatten(data.element_spec)
-        )
-        if count > 0 and count * prepared <= CACHE_LIMIT:
-            data = data.cache()
-        whole = training and count >= self.batch
-        changes = self.changes(preprocessing, classes) if training else None
-        if changes and self.renew > 1 and whole and 4 * count * prepared <= CACHE_LIMIT:
-            data = renewed(changes, data, count, self.batch, self.renew, self.seed)
-        else:
-            if training:
-                data = data.shuffle(max(1, min(count if count > 0 else 10_000, 10_000)), seed=self.seed)
-            data = data.batch(self.batch, drop_remainder=whole)
-            data = changes.over(data) if changes else data
-        if count > 0:  # Keras counts the steps by it
-            batches = count // self.batch if whole else -(-count // self.batch)
-            data = data.apply(tf.data.experimental.assert_cardinality(batches))
-        return data.prefetch(parallel)
+        return batches(self, examples, training, preprocessing, classes)
 
     def changes(self, preprocessing, classes):
         """The augmentation of prepared images, or None."""
@@ -171,12 +145,22 @@ class Recipe:
 
     def bounds(self, preprocessing):
         """Smallest and largest value of prepared images: of 8-bit images; what is standardised has none."""
-        scaled = preprocessing is not None and any(x.name == "rescaling" for x in preprocessing.layers)
-        return (0.0, 1.0) if scaled else None
+        layers = preprocessing.layers if preprocessing is not None else ()
+        scale = next((x.scale for x in layers if x.name == "rescaling"), None)
+        return None if scale is None or preprocessing.inputs[0].dtype != "uint8" else (0.0, 255 * scale)
 
     def prepare(self, data, model):
-        """The preprocessing of the data for the model."""
-        return preprocessing(data, model.input_shape[1:])
+        """The preprocessing of the data for the model.
+
+        A model that records its own, as `zoo.transfer` and `zoo.adapt_bands` make them, gets images in their own
+        numbers; a ValueError where those are not in the range that it records.
+        """
+        raw = recorded(model) is not None
+        made = preprocessing(data, model.input_shape[1:], raw=raw)
+        if raw:
+            seen = data.train.head(64)
+            verify_range(model, np.concatenate([made(image[None], training=False) for image in seen]))
+        return made
 
     def known(self, data):
         """What `compile` must know of the data, as arguments; here nothing."""
@@ -215,20 +199,18 @@ class Recipe:
             validation = self.feed(self.pipeline(data.validation, False, prepare, len(data.classes)), model)
         steps = max(1, len(data.train) // self.batch)
         chosen = speed.choose(model, steps, self.accelerate)
-        self.compile(model, steps * self.epochs, **self.known(data), **chosen.settings)
+        settings = {**self.known(data), **chosen.settings}
         watchers = callbacks(self, out and Path(out), validation is not None, verbose)
         watchers += self.watchers(model, out)
-        keras.utils.set_random_seed(self.seed)
+        fitting = {
+            "validation_data": validation,
+            "callbacks": watchers,
+            "verbose": 0,
+            "shuffle": False,  # the pipeline does; Keras warns otherwise
+            "class_weight": self.weights(data),
+        }
         with energy(self.country) as used:
-            history = model.fit(
-                training,
-                validation_data=validation,
-                epochs=self.epochs,
-                callbacks=watchers,
-                verbose=0,
-                shuffle=False,  # the pipeline does; Keras warns otherwise
-                class_weight=self.weights(data),
-            ).history
+            history = self.learn(model, training, steps, settings, fitting)
         verify_finite(history, self)
         run = Run(
             recipe=self,
@@ -250,6 +232,20 @@ class Recipe:
         if out:
             run.save(out)
         return run
+
+    def learn(self, model, training, steps, settings, fitting):
+        """Compiles and trains the model, and returns its history: metric name -> one number per epoch.
+
+        Args:
+            model: `keras.Model`, changed in place.
+            training: tf.data.Dataset of batches.
+            steps: of one epoch.
+            settings: arguments of `compile`.
+            fitting: arguments of `keras.Model.fit`.
+        """
+        self.compile(model, steps * self.epochs, **settings)
+        keras.utils.set_random_seed(self.seed)
+        return model.fit(training, epochs=self.epochs, **fitting).history
 
     def open(self, data):
         """`Data` from what `recipes.load` takes, split with this recipe's seed; bare arrays have this recipe's task."""
@@ -320,19 +316,3 @@ class Recipe:
     def figures(self, run, part):
         """What the report shows of a run beside its curves: (title, what to see in it, matplotlib figure), in order."""
         return []
-
-
-def input_shape(name, data):
-    """The shape of one prepared input of the architecture `name`.
-
-    Arrays are taken as they are and a table as its preprocessing makes it; photos are brought to the size of the
-    architecture's paper, with the bands that they have.
-    """
-    if data.shape is None or data.missing == "impute":  # gaps add channels that show them
-        return preprocessing(data).output_shape[1:]
-    if isinstance(data.train.inputs, np.ndarray) or data.kind != "image":
-        return data.shape
-    own = entry(name).example.get("input_shape", ())
-    if len(own) != 3:
-        raise ValueError(f"{name}: `input_shape` must be given for the photos of {data.name}, as in (64, 64, 3).")
-    return (*own[:2], data.shape[-1])

@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from recipes.data.batch import read_batch
 from zoo.answer import activation
 from zoo.arguments import checked, nearest
 
@@ -36,23 +37,39 @@ class Run:
     record: dict
     measured: dict = dataclasses.field(default_factory=dict)
 
-    def predict(self, inputs):
+    @checked
+    def predict(self, inputs, *, labels: bool = False):
         """The model's answers to raw inputs.
 
         Args:
-            inputs: a batch as the user has it: array, dict of columns, or a list of images that differ in size.
+            inputs: a batch as the user has it: array, data frame, dict of columns, or a list of images that differ in
+                size.
+            labels: whether to answer the name of each one's class; in R, `factor(labels, run$data$classes)`.
         Returns:
             (N, classes) probabilities, or (N, outputs) numbers, or (N, H, W, classes) probabilities for every pixel, a
-            list of (H, W, classes) where the images differ in size; float32.
+            list of (H, W, classes) where the images differ in size; float32. With `labels` the last axis is gone, and
+            the array holds strings.
+        Raises:
+            ValueError: if the inputs are not like those of the training, or `labels` is asked of what has no classes.
         """
-        if isinstance(inputs, list):
-            prepared = [np.asarray(self.preprocessing(image[None], training=False)) for image in inputs]
+        if labels and (not self.data.classes or self.data.task == "multilabel"):
+            raise ValueError(f"predict: `labels` must be False for {self.data.task}, which has no single class.")
+        answers = self._answers(inputs)
+        if not labels:
+            return answers
+        names = np.array(self.data.classes)
+        return [names[a.argmax(-1)] for a in answers] if isinstance(answers, list) else names[answers.argmax(-1)]
+
+    def _answers(self, inputs):
+        if isinstance(inputs, list) and inputs and all(np.ndim(image) > 1 for image in inputs):
+            raw = [read_batch(np.asarray(image)[None], self.data) for image in inputs]
+            prepared = [np.asarray(self.preprocessing(image, training=False)) for image in raw]
             if len({image.shape for image in prepared}) > 1:  # maps of different sizes
                 answers = [self.model.predict(image, verbose=0) for image in prepared]
                 return [probabilities(self.model, answer, self.data.classes)[0] for answer in answers]
             prepared = np.concatenate(prepared)
         else:
-            prepared = self.preprocessing.predict(inputs, batch_size=256, verbose=0)
+            prepared = self.preprocessing.predict(read_batch(inputs, self.data), batch_size=256, verbose=0)
         answers = self.model.predict(prepared, batch_size=self.recipe.at_once, verbose=0)
         return probabilities(self.model, answers, self.data.classes)
 
@@ -132,6 +149,35 @@ class Run:
         from recipes.report import write
 
         return write(self, path)
+
+    @checked
+    def table(self, what: typing.Literal["history", "metrics", "examples"] = "history", part: str = "test"):
+        """What was found, as a data frame: in R a data.frame.
+
+        Args:
+            what: history (a row an epoch), metrics (a row a part and metric, beside the trivial answer's), or examples
+                (a row an example of `part`: its name, the truth, the answer; for classes also each one's probability).
+            part: train, validation or test; for examples.
+        Returns:
+            pandas.DataFrame.
+        Raises:
+            ValueError: if that part is empty, or its examples have no single answer each.
+        """
+        from recipes import results
+
+        return results.examples(self, part) if what == "examples" else getattr(results, what)(self)
+
+    @checked
+    def plots(self, folder: str, part: typing.Literal["train", "validation", "test"] = "test") -> dict:
+        """Writes the report's figures as PNG files, and returns the path of each by its name.
+
+        Args:
+            folder: made where it is not there.
+            part: train, validation or test: what the figures are of.
+        """
+        from recipes.results import plots
+
+        return plots(self, folder, part)
 
     def save(self, out):
         """Writes model.keras, preprocessing.keras, run.json, history.json and metrics.json into the folder `out`."""

@@ -1,4 +1,4 @@
-"""The commands that put a trained model to use: `zoo export` and `zoo serve`."""
+"""The commands that put a trained model to use: `zoo export`, `zoo serve` and `zoo predict-raster`."""
 
 import json
 import sys
@@ -98,3 +98,31 @@ def serve(
             server.wait()
         except KeyboardInterrupt:
             note("stopped")
+
+
+def predict_raster(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `zoo train segmentation --out` wrote.")],
+    raster: Annotated[Path, typer.Argument(help="A GeoTIFF, or what else GDAL reads.")],
+    out: Annotated[Path, typer.Argument(help="The GeoTIFF to write; called OUT.part until it is whole.")],
+    tile: Annotated[int | None, typer.Option(help="Side of a tile in pixels; 512, or the model's own.")] = None,
+    overlap: Annotated[int | None, typer.Option(help="Pixels that neighbouring tiles share; 64.")] = None,
+    blend: Annotated[str, typer.Option(help="How tiles pass into each other: cosine, linear or none.")] = "cosine",
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Write a band of probabilities per class.")
+    ] = False,
+    batch: Annotated[int, typer.Option(help="Tiles that go through the model at once.")] = 4,
+    bands: Annotated[str | None, typer.Option(help="Numbers or names, as in 1,2,B08; the run's own else.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")] = False,
+):
+    """Write the class of every pixel of a raster of any size as a GeoTIFF; the same command goes on after a stop."""
+    import recipes
+
+    chosen = tuple(int(b) if b.isdigit() else b for b in bands.split(",")) if bands else ()
+    done = recipes.predict_raster(
+        run, raster, out, tile=tile, overlap=overlap, blend=blend, probabilities=probabilities, batch=batch,
+        bands=chosen,
+    )  # fmt: skip
+    if as_json:
+        print(json.dumps(done._asdict(), indent=1))
+    else:
+        print(f"{done.path}\t{done.tiles} tiles\t{done.seconds:.0f} s\t{done.model:.0%} in the model")

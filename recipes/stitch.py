@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import math
 import time
 import typing
 
@@ -19,6 +20,8 @@ from zoo.answer import activation
 from zoo.layers.any_size import multiple
 
 SIDE = 512  # of a tile where neither the caller nor the model says [pixels]
+OVERLAP = 64  # of neighbouring tiles where the caller does not say, and no more than a quarter of their side [pixels]
+SCALES = 32  # what networks halve an image by, most often
 BUFFER = 128 * 2**20  # bytes of probabilities that are blended at once; a wider raster is taken in stripes
 AHEAD = 3  # batches that are read before the model wants them, and answered before they are blended
 
@@ -47,7 +50,7 @@ class Stitch:
         self.source, self.raster, self.probabilities, self.batch = source, raster, probabilities, batch
         self.classes = max(2, source.model.output_shape[-1])
         self.rows, self.columns = _axes(source, raster, tile, overlap, blend)
-        self.answer = answers(source)
+        self.answer = answers(source, (self.rows.tile, self.columns.tile, len(raster.bands)), raster.dtype)
         most = BUFFER // ((self.rows.tile + BLOCK) * self.classes * 4)
         self.stripes = stripes(raster.width, max(most, 4 * self.columns.tile, BLOCK), BLOCK)
         self.tiles = self.empty = 0
@@ -71,7 +74,9 @@ class Stitch:
                 found = None
                 if batch.columns:
                     began = time.perf_counter()
-                    found = self.answer(batch.pixels, batch.valid).numpy()
+                    found = self.answer(
+                        keras.ops.convert_to_tensor(batch.pixels), keras.ops.convert_to_tensor(batch.valid)
+                    ).numpy()
                     self.busy += time.perf_counter() - began
                 written.append(writer.submit(self._blend, batch, found, part))
                 if len(written) > AHEAD:
@@ -180,12 +185,13 @@ def _axes(source, raster, tile, overlap, blend):
     model = next((x for x in source.model.layers if isinstance(x, keras.Model)), source.model)  # `any_size` wraps it
     shapes = [m.input_shape[1:3] for m in (source.model, source.preprocessing) if m is not None]
     own = [next((s[i] for s in shapes if s[i] is not None), None) for i in (0, 1)]
-    unit, axes = 1 if None not in own else multiple(model), []
+    common, axes = multiple(model) if None in own else None, []
     field = receptive_field(model)
-    reach = None if field is None else field // 2 if unit == 1 else (field + unit) // 2
     for size, fixed in zip((raster.height, raster.width), own, strict=True):
+        unit = common or math.gcd(fixed, SCALES)  # what the scales of a model of one size divide does not show
+        reach = None if field is None else field // 2 if unit == 1 else min(field - 1, (field + unit) // 2)
         side = fixed or -(-(tile or SIDE) // unit) * unit
-        shared = -(-overlap // unit) * unit
+        shared = -(-(min(OVERLAP, side // 4) if overlap is None else overlap) // unit) * unit
         if fixed and tile not in (None, fixed):
             raise ValueError(f"predict_raster: `tile` must be the model's {fixed} pixels or None, got {tile}.")
         if shared >= side:
@@ -194,14 +200,14 @@ def _axes(source, raster, tile, overlap, blend):
     return axes
 
 
-def answers(source):
-    """A compiled function: (B, h, w, C) raw pixels and (B, h, w) validity -> (B, h, w, classes) probabilities."""
+def answers(source, shape, dtype):
+    """A compiled function: (B, *shape) raw pixels and (B, h, w) validity -> (B, h, w, classes) probabilities."""
     import tensorflow as tf
 
     ending, front = activation(source.model), source.preprocessing
     single = source.model.output_shape[-1] == 1
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(input_signature=[tf.TensorSpec((None, *shape), dtype), tf.TensorSpec((None, *shape[:2]), "bool")])
     def answer(pixels, valid):
         x = tf.cast(pixels, tf.float32) if front is None else front(pixels, training=False)
         x = source.model(tf.where(valid[..., None], x, 0), training=False)
@@ -211,7 +217,7 @@ def answers(source):
             return tf.concat([1 - yes, yes], axis=-1)
         return tf.nn.softmax(x) if ending == "linear" else x
 
-    return answer
+    return answer.get_concrete_function()  # TensorFlow would take several rasters for needless tracing
 
 
 def ahead(pool, function, items):

@@ -4,6 +4,7 @@ Between a tile and the next lies one transition, in the middle of their overlap.
 its first transition less what has risen at its second, so the weights of all tiles sum to 1 at every pixel.
 """
 
+import itertools
 import typing
 
 import numpy as np
@@ -79,4 +80,4 @@ def stripes(size, most, block):
     blocks = -(-size // block)
     count = -(-blocks // max(1, most // block))
     edges = [blocks * i // count * block for i in range(count)] + [size]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))

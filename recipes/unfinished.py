@@ -1,4 +1,4 @@
-"""A GeoTIFF that is written block row by block row beside its place, survives a kill, and is renamed when it is whole."""
+"""A GeoTIFF that is written block row by block row beside its place, and renamed when whole."""
 
 import json
 import os

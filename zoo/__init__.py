@@ -77,6 +77,7 @@ from zoo.motion.flownet_s import flownet_s
 from zoo.motion.pwcnet import pwcnet
 from zoo.motion.raft_small import raft_small
 from zoo.predictor import Predictor, predictor
+from zoo.r import r_check
 from zoo.registry import build, names, register, variant
 
 # (H, W, C) -> (rH, rW, C)

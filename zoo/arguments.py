@@ -117,13 +117,19 @@ def convert(value, kind, name):
     if kind is float:
         return _real(value, None, name)
     if kind is bool:
-        if isinstance(value, bool | np.bool_):
-            return bool(value)
+        flag = _scalar(value)
+        if isinstance(flag, bool | np.bool_):
+            return bool(flag)
         raise ValueError(f"{name} must be True or False, got {value!r}.")
     if kind is str:
-        if isinstance(value, str | os.PathLike):
-            return os.fspath(value)
+        text = _scalar(value)
+        if isinstance(text, str | os.PathLike):
+            return os.fspath(text)
         raise ValueError(f"{name} must be a string, got {value!r}.")
+    if kind is tuple:
+        return tuple(value) if isinstance(value, list | tuple | range) else (value,)
+    if kind is dict and not isinstance(value, dict):
+        raise ValueError(f"{name} must be a dict, in R a named list such as list(a = 1), got {value!r}.")
     return value
 
 
@@ -205,7 +211,7 @@ def _either(value, kinds, name):
             return convert(value, kind, name)
         except ValueError as error:
             problems.append(error)
-    raise problems[0]
+    raise problems[kinds.index(dict) if dict in kinds and not isinstance(value, str) else 0]
 
 
 def image_shape(name, input_shape, *, at_least=1, multiple=1, fixed=False, argument="input_shape"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 
 from zoo.arguments import checked
-from zoo.convert import densenet, efficientnet_lite, mobilenet_v2, presto, resnet, vgg, vit
+from zoo.convert import densenet, dncnn, efficientnet_lite, mobilenet_v2, presto, resnet, vgg, vit
 from zoo.convert.checkpoint import parse_checkpoint, read_checkpoint
 from zoo.convert.match import fill
 from zoo.registry import entry
@@ -16,6 +16,7 @@ from zoo.wheels import Wheel
 SCHEMES = (
     *(*vgg.SCHEMES, *resnet.SCHEMES, *densenet.SCHEMES),
     *(*vit.SCHEMES, *mobilenet_v2.SCHEMES, *efficientnet_lite.SCHEMES, *presto.SCHEMES),
+    *dncnn.SCHEMES,
 )
 
 
@@ -49,16 +50,19 @@ BUNDLED = {
     ),
 }
 
+SHELF = Path(__file__).parents[1] / "saved_models"  # there in a clone of the repository, not in an installed wheel
+
 
 @checked
 def load(name: str, weights: str | None = None, *, head: bool = True, **arguments) -> keras.Model:
-    """Builds a registered model and loads weights that others trained, or that you did.
+    """Builds a registered model and loads weights that others trained, or that you did; or a worked recipe's model.
 
     The weights expect the input that they were trained on: for `bundled` that is `zoo.weights.BUNDLED[name]`, where
-    the model takes (pixels - mean) / deviation.
+    the model takes (pixels - mean) / deviation. A worked recipe's model, such as `lenet5_mnist`, takes raw inputs, as
+    its preprocessing is part of it; the small ones lie trained in the repository's `saved_models`.
 
     Args:
-        name: one of `zoo.names()`.
+        name: one of `zoo.names()`, or a worked recipe's.
         weights: a file or a KerasHub preset, as `load_weights` takes them; bundled, for those that travel in a
             package, fetched once; None for a random start.
         head: whether the last dense layer is loaded too; False keeps a fresh one, for other classes.
@@ -68,6 +72,8 @@ def load(name: str, weights: str | None = None, *, head: bool = True, **argument
     Raises:
         ValueError: if there is no such name or bundle, as the builder says, or as `load_weights` says.
     """
+    if (SHELF / name / "model.keras").is_file() and weights is None and not arguments:
+        return _trained(SHELF / name)
     known = entry(name)
     if weights == "bundled" and name not in BUNDLED:
         raise ValueError(f"load: `weights` 'bundled' is there for {', '.join(BUNDLED)} only, not for {name}.")
@@ -81,16 +87,22 @@ def load(name: str, weights: str | None = None, *, head: bool = True, **argument
     return model
 
 
+def _trained(folder):
+    """The model of a worked recipe behind its own preprocessing."""
+    model, prepare = (keras.models.load_model(folder / f"{n}.keras", compile=False) for n in ("model", "preprocessing"))
+    return keras.Model(prepare.input, model(prepare.outputs[0]), name=folder.name)
+
+
 @checked
 def load_weights(model: keras.Model, source, *, head: bool = True) -> keras.Model:
     """Fills a model of the zoo with weights from elsewhere, every one of them exactly once.
 
     Names and axes are translated for VGG, ResNet, ResNet v2, DenseNet, ViT, MobileNetV2 and EfficientNet-Lite, from
     timm, torchvision, Hugging Face, keras.applications and KerasHub, as far as each has the network, and for Presto
-    from its authors' file. Biases before a batch normalisation go into its moving mean, and another epsilon into its
-    moving variance, which can then be slightly negative. Position embeddings of a square grid of patches are resized to
-    another number of patches by bicubic interpolation with antialiasing; where the number is the same they are taken as
-    they are.
+    and DnCNN from their authors' files. Biases before a batch normalisation go into its moving mean, and another
+    epsilon into its moving variance, which can then be slightly negative. Position embeddings of a square grid of
+    patches are resized to another number of patches by bicubic interpolation with antialiasing; where the number is the
+    same they are taken as they are.
 
     Args:
         model: one of ours.

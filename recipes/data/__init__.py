@@ -21,6 +21,7 @@ MASKS = ("tile", "bands", "instances")
 TAKES = {  # which options each door reads
     "bundled": (*SPLIT, "group", "block", "missing", "category", "drop", "keep", *SERIES, "tile"),
     "tfds": TABLE,
+    "cifar56eco": SPLIT,
     "folder": (*SPLIT, "group", "strict"),
     "masks": (*SPLIT, "group", "classes", "labels", *MASKS),
     "raster": (*SPLIT, "group", "classes", "labels", "tile", "bands", "ignore"),
@@ -66,6 +67,7 @@ def load(
 
     Args:
         source: "bundled:NAME" (`sources()` lists them), "tfds:NAME", "folder:PATH" (a folder per class),
+            "cifar56eco:keras" or "cifar56eco:tfds" (the ecology lecture's 56 classes of CIFAR-100, downloaded once),
             "masks:IMAGES?labels=MASKS" (folders of equal names, or one file each), "raster:IMAGES?labels=MASKS"
             (GeoTIFFs, read by tiles; files, folders or patterns such as scenes/*.tif),
             "table:FILE" (CSV or Parquet); (x, y) arrays; (train, test) or (train, validation, test) of such pairs; a
@@ -117,9 +119,10 @@ def load(
 
     if isinstance(source, pd.DataFrame | dict):
         if options["time"]:
+            from recipes.data.frames import frame_of
             from recipes.data.windows import read_windows
 
-            return read_windows(pd.DataFrame(source), _options("table", options), name="table")
+            return read_windows(frame_of(source), _options("table", options), name="table")
         from recipes.data.table import from_frames
 
         return from_frames([source], _options("table", options), name="table")
@@ -150,9 +153,9 @@ def sources():
 def _load_string(source, options):
     """What `load` does with a string: DOOR:PLACE?OPTION=VALUE&..."""
     door, _, place = source.partition(":")
-    if door not in ("bundled", "tfds", "folder", "masks", "raster", "table") or not place:
+    if door not in TAKES or door == "arrays" or not place:
         raise ValueError(
-            f"load: `source` must begin with bundled:, tfds:, folder:, masks:, raster: or table:, got "
+            f"load: `source` must begin with bundled:, tfds:, cifar56eco:, folder:, masks:, raster: or table:, got "
             f"{source!r}."
             f"{nearest(door, TAKES)} For a folder of photos say folder:PATH, for a CSV file table:FILE?target=COLUMN."
         )
@@ -164,6 +167,8 @@ def _load_string(source, options):
         from recipes.data.bundled import read_bundled as read
     elif door == "tfds":
         from recipes.data.tfds import read_tfds as read
+    elif door == "cifar56eco":
+        from recipes.data.cifar56eco import read_cifar56eco as read
     elif door == "folder":
         from recipes.data.folder import read_folder as read
     elif door == "masks":

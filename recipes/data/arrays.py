@@ -5,7 +5,7 @@ import numpy as np
 from recipes.data.parts import Pool, assemble
 from recipes.data.split import content_keys
 from recipes.data.streams import read_stream
-from recipes.data.targets import gaps
+from recipes.data.targets import R_NA, gaps
 
 PARTS = {1: (None,), 2: ("train", "test"), 3: ("train", "validation", "test")}
 
@@ -128,7 +128,10 @@ def read_inputs(x, notes):
             "load: x must be one array, got entries of different shapes; use folder: for photos."
         ) from None
     if x.dtype.kind not in "biuf" or not x.size:
-        raise ValueError(f"load: x must be an array of numbers, got dtype {x.dtype} and shape {x.shape}.")
+        hint = " Text and factors are columns of a data frame." * (x.dtype.kind in "OUS")
+        raise ValueError(f"load: x must be an array of numbers, got dtype {x.dtype} and shape {x.shape}.{hint}")
+    if x.dtype.kind == "i" and (x == R_NA).any():
+        x = np.where(x == R_NA, np.nan, x)
     if x.ndim not in (1, 2, 3, 4):
         raise ValueError(
             "load: x must have shape (N, F) for vectors, (N, T, F) for series or (N, H, W, C) for images, "
@@ -137,7 +140,8 @@ def read_inputs(x, notes):
     if x.dtype.kind == "b":
         x = x.astype(np.uint8)
     if x.dtype.itemsize == 8 or x.dtype == np.float16 or (x.ndim < 3 and x.dtype.kind in "iu"):
-        x = x.astype(np.float32)
+        with np.errstate(invalid="ignore"):  # R's NA is a NaN that signals
+            x = x.astype(np.float32)
     if x.ndim == 1:
         x = x[:, None]
     if x.ndim == 3 and x.dtype == np.uint8:

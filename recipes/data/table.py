@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from recipes.data.frames import frame_of
 from recipes.data.parts import Pool, assemble, note
 from recipes.data.split import square_blocks
-from recipes.data.targets import R_NA
 from zoo.arguments import nearest
 
 ROWS = 20  # from so many rows on, a column with another value in each is taken for an identifier
@@ -86,7 +86,7 @@ def from_frames(frames, options, *, name, targets=None, parts=(None,), notes=(),
     """
     import pandas as pd
 
-    frames = [pd.DataFrame(frame) for frame in frames]
+    frames = [frame_of(frame) for frame in frames]
     part = np.repeat(np.arange(len(frames)), [len(f) for f in frames])
     frame = pd.concat(frames) if len(frames) > 1 else frames[0]
     frame = frame.set_axis([str(c) for c in frame.columns], axis=1)
@@ -94,9 +94,6 @@ def from_frames(frames, options, *, name, targets=None, parts=(None,), notes=(),
     frame = frame.reset_index(drop=True).infer_objects()
     if not len(frame) or frame.columns.has_duplicates:
         raise ValueError(f"load: the table must have rows and a name of its own for each column, got {list(frame)}.")
-    for c in frame.select_dtypes("integer"):
-        if (frame[c] == R_NA).any():
-            frame[c] = frame[c].where(frame[c] != R_NA)
     if targets is None:
         outputs = _columns("target", options.target, frame)
         y = frame[list(outputs)]

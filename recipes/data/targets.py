@@ -5,6 +5,7 @@ import typing
 import numpy as np
 
 from zoo.arguments import nearest
+from zoo.r import embedded
 
 FEW = 20  # a row's whole number is a class up to this many different values, and a number above
 R_NA = -(2**31)  # what R sends for a missing whole number
@@ -21,11 +22,13 @@ class Targets(typing.NamedTuple):
 
 
 def gaps(y):
-    """(N,) bool: which targets are missing; None, NaN, and R's missing whole number are."""
+    """(N,) bool: which targets are missing; None, NaN, and what R sends for a missing whole number or text are."""
     import pandas as pd
 
     y = np.asarray(y)
     missing = pd.isna(y) if y.dtype.kind in "fcOMm" else y == R_NA if y.dtype.kind == "i" else np.zeros(y.shape, bool)
+    if embedded() and y.dtype.kind in "OU":
+        missing = missing | (y == "NA")
     return missing.reshape(len(y), -1).any(1)
 
 
@@ -135,7 +138,9 @@ def _classes(y, classes, notes):
         return _indexed(index, tuple(map(str, found.tolist())), notes)
     if y.dtype.kind in "iu":
         if found.min() < 0 or found.max() >= len(classes):
-            hint = " They look 1-based, as R has them: subtract 1." if found.min() == 1 else ""
+            hint = (
+                " They look 1-based, as R has them: send the factor itself, or subtract 1." if found.min() == 1 else ""
+            )
             raise ValueError(
                 f"load: labels must lie in [0, {len(classes) - 1}], the places in `classes`, got [{found.min()}, "
                 f"{found.max()}].{hint}"

@@ -1,6 +1,7 @@
 """Keras layers that own weights, randomness, a loss, or arithmetic on sizes that only a run knows; one a file."""
 
 from zoo.layers.all_pairs import AllPairs
+from zoo.layers.bicubic import Bicubic
 from zoo.layers.boltzmann import Boltzmann
 from zoo.layers.class_token import ClassToken
 from zoo.layers.corrupt import Corrupt
@@ -31,6 +32,7 @@ from zoo.layers.weight_average import WeightAverage
 
 __all__ = [
     "AllPairs",
+    "Bicubic",
     "Boltzmann",
     "ClassToken",
     "Corrupt",

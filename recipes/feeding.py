@@ -1,0 +1,70 @@
+"""From examples to what a model is fed: the shape of an input, and batches."""
+
+import numpy as np
+
+from recipes.data import Examples
+from recipes.data.augment import renewed
+from recipes.data.preprocessing import preprocessing
+from zoo.registry import entry
+
+CACHE_LIMIT = 2 * 2**30  # bytes of prepared examples that a pipeline keeps in memory
+
+
+def batches(recipe, examples, training, prepare, classes):
+    """What `Recipe.pipeline` answers; arguments as it has them.
+
+    Prepared once and kept in memory where they fit, then shuffled and augmented.
+    """
+    import tensorflow as tf
+
+    parallel = tf.data.AUTOTUNE
+    data = examples.dataset() if isinstance(examples, Examples) else examples
+    count = len(examples) if isinstance(examples, Examples) else int(data.cardinality())
+    if prepare is not None:
+        shapes = [s.shape.is_fully_defined() for s in tf.nest.flatten(data.element_spec[0])]
+        if all(shapes):
+            data = data.batch(256).map(lambda x, y: (prepare(x, training=False), y), parallel).unbatch()
+        else:
+            data = data.map(lambda x, y: (prepare(x[None], training=False)[0], y), parallel)
+    data = data.map(lambda x, y: (x, recipe.target(y, classes)), parallel)
+    prepared = sum(
+        np.prod(s.shape.as_list()) * s.dtype.size if s.shape.is_fully_defined() else np.inf
+        for s in tf.nest.flatten(data.element_spec)
+    )
+    if count > 0 and count * prepared <= CACHE_LIMIT:
+        data = data.cache()
+    whole = training and count >= recipe.batch
+    changes = recipe.changes(prepare, classes) if training else None
+    if changes and recipe.renew > 1 and whole and 4 * count * prepared <= CACHE_LIMIT:
+        data = renewed(changes, data, count, recipe.batch, recipe.renew, recipe.seed)
+    else:
+        if training:
+            data = data.shuffle(max(1, min(count if count > 0 else 10_000, 10_000)), seed=recipe.seed)
+        data = data.batch(recipe.batch, drop_remainder=whole)
+        data = changes.over(data) if changes else data
+    if count > 0:  # Keras counts the steps by it
+        steps = count // recipe.batch if whole else -(-count // recipe.batch)
+        data = data.apply(tf.data.experimental.assert_cardinality(steps))
+    return data.prefetch(parallel)
+
+
+def input_shape(name, data):
+    """The shape of one prepared input of the architecture `name`.
+
+    Arrays are taken as they are and a table as its preprocessing makes it; photos are brought to the size of the
+    architecture's paper, with the bands that they have.
+    """
+    images = entry(name).task in ("classify", "segment") and len(entry(name).example.get("input_shape", ())) == 3
+    if images and data.kind in ("vector", "table"):
+        raise ValueError(
+            f"{name}: `data` must be images, an array of shape (N, H, W, C), got rows of a {data.kind}; where each row "
+            "is an image, x.reshape(N, H, W, C), in R array_reshape(x, c(N, H, W, C)), makes them."
+        )
+    if data.shape is None or data.missing == "impute":  # gaps add channels that show them
+        return preprocessing(data).output_shape[1:]
+    if isinstance(data.train.inputs, np.ndarray) or data.kind != "image":
+        return data.shape
+    own = entry(name).example.get("input_shape", ())
+    if len(own) != 3:
+        raise ValueError(f"{name}: `input_shape` must be given for the photos of {data.name}, as in (64, 64, 3).")
+    return (*own[:2], data.shape[-1])

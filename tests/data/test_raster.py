@@ -1,0 +1,185 @@
+"""Georeferenced rasters with labels: read by tiles, split in space, and refused where they do not fit."""
+
+import numpy as np
+import pytest
+
+from recipes.data import load
+from recipes.data.preprocessing import preprocessing
+from recipes.losses import IGNORE
+
+rasterio = pytest.importorskip("rasterio", reason="rasterio is in the extra `raster`")
+
+GRID = rasterio.Affine(10, 0, 500_000, 0, -10, 5_000_000)
+RNG = np.random.default_rng(0)
+TRUTH = RNG.integers(0, 2, (70, 90)).astype("uint8")
+SCENE = [TRUTH * 1000.0 + RNG.integers(0, 500, TRUTH.shape), RNG.integers(0, 9000, TRUTH.shape)]
+SCENE = np.stack(SCENE).astype("uint16")
+
+
+def save(path, values, names=(), crs="EPSG:32632", transform=GRID, **options):
+    """A GeoTIFF of (H, W) or (C, H, W)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = values if values.ndim == 3 else values[None]
+    size = {"count": len(values), "height": values.shape[1], "width": values.shape[2], "dtype": values.dtype}
+    layout = {"tiled": True, "blockxsize": 16, "blockysize": 16}
+    with rasterio.open(path, "w", driver="GTiff", crs=crs, transform=transform, **size, **layout, **options) as file:
+        file.write(values)
+        for i, name in enumerate(names, 1):
+            file.set_band_description(i, name)
+    return path
+
+
+def door(path, scene=SCENE, truth=TRUTH, more="&tile=16", **options):
+    """The source of one scene with its labels."""
+    save(path / "scene.tif", scene, **options)
+    save(path / "truth.tif", truth)
+    return f"raster:{path / 'scene.tif'}?labels={path / 'truth.tif'}{more}"
+
+
+def parts(data):
+    return [data.train, data.validation, data.test]
+
+
+# What is read
+
+
+def test_tiles_are_read_on_demand_and_are_what_the_files_have(tmp_path, monkeypatch):
+    data = load(door(tmp_path))
+    assert (data.task, data.kind, data.shape, data.dtype) == ("segmentation", "image", (16, 16, 2), "uint16")
+    assert data.classes == ("0", "1") and data.missing == "error" and sum(map(len, parts(data))) == 5 * 6
+    from recipes.data import tiles
+
+    asked, window = [], tiles.window
+    monkeypatch.setattr(tiles, "window", lambda *place: asked.append(place[-2:]) or window(*place))
+    for part in parts(data):
+        for (x, y), name in zip(part.dataset().as_numpy_iterator(), part.names, strict=True):
+            row, column = map(int, np.array(name.split())[[2, 4]])
+            there = np.s_[row : row + 16, column : column + 16]
+            height, width = TRUTH[there].shape
+            more = ((0, 16 - height), (0, 16 - width))
+            inside = np.moveaxis(SCENE[(slice(None), *there)], 0, -1)
+            np.testing.assert_array_equal(x, np.pad(inside, (*more, (0, 0)), "symmetric"))  # mirrored at the border
+            np.testing.assert_array_equal(y, np.pad(TRUTH[there], more, constant_values=IGNORE))
+    assert len(asked) == 2 * 30 and max(map(max, asked)) == 16  # never more than a tile
+    some = data.test.take([1, 0])
+    np.testing.assert_array_equal(some.head(2), np.stack([data.test.inputs.read(i) for i in (1, 0)]))
+    np.testing.assert_array_equal(np.asarray(data.test.targets), [data.test.targets[i] for i in range(len(data.test))])
+
+
+def test_squares_of_tiles_stay_on_one_side(tmp_path):
+    data = load(door(tmp_path, more="&tile=8"))
+    squares = [{(r // 16, c // 16) for _, r, c in part.inputs.places} for part in parts(data)]
+    assert all(squares) and not squares[0] & squares[1] and not (squares[0] | squares[1]) & squares[2]
+    assert "30 squares of 2 x 2 tiles that stay on one side" in data.split and "seed 0" in data.split
+    whole = load(door(tmp_path, more="&tile=8&validation=0&test=0"))
+    assert len(whole.train) == 9 * 12 and len(whole.test) == 0 and "all in training" in whole.split
+
+
+def test_nodata_in_any_band_is_ignored_and_left_out_of_the_statistics(tmp_path):
+    scene = (SCENE + 1).astype("uint16")
+    scene[:, :16, :16] = 0  # one tile is all nodata
+    scene[1, 20, 20:24] = 0
+    data = load(door(tmp_path, scene, nodata=0))
+    assert data.missing == "pad" and data.dtype == "float32" and sum(map(len, parts(data))) == 29
+    assert any("1 of 30 tiles are all nodata" in note for note in data.notes)
+    gaps = 0
+    for part in parts(data):
+        for x, y in part.dataset().as_numpy_iterator():
+            gone = np.isnan(x).any(-1)
+            gaps += gone.sum()
+            assert (np.isnan(x).all(-1) == gone).all() and (y[gone] == IGNORE).all()
+    assert gaps == 4
+    pixels = np.stack([data.train.inputs.read(i) for i in range(len(data.train))])
+    prepare = preprocessing(data)
+    found = np.asarray(prepare(pixels))
+    flat = pixels.reshape(-1, 2).astype(np.float64)
+    wanted = (pixels - np.nanmean(flat, 0)) / np.nanstd(flat, 0)
+    np.testing.assert_allclose(found, np.nan_to_num(wanted), atol=1e-4)
+
+
+def test_bands_are_taken_by_number_or_by_name(tmp_path):
+    named = load(door(tmp_path, more="&tile=16&bands=NIR", names=("red", "NIR")))
+    assert named.shape == (16, 16, 1)
+    numbered = load(door(tmp_path, more="&tile=16&bands=2,1"))
+    np.testing.assert_array_equal(numbered.train.inputs.read(0)[..., :1], named.train.inputs.read(0))
+    with pytest.raises(ValueError, match=r"`bands` must be of red, NIR, got 'NRI' for .*scene.tif. Did you mean `NIR`"):
+        load(door(tmp_path, more="&bands=NRI", names=("red", "NIR")))
+    with pytest.raises(ValueError, match=r"`bands` must be from 1 to 2, got 3 for .*scene.tif"):
+        load(door(tmp_path, more="&bands=3"))
+    with pytest.raises(ValueError, match="`bands` must be numbers from 1 for masks, got 'NIR'"):
+        load("masks:images?labels=masks&bands=NIR")
+
+
+def test_folders_and_patterns_pair_rasters_of_equal_names(tmp_path):
+    for i in range(6):
+        save(tmp_path / "x" / f"s{i}.tif", SCENE + i)
+        save(tmp_path / "y" / f"s{i}.tif", TRUTH)
+    data = load(f"raster:{tmp_path / 'x'}?labels={tmp_path / 'y'}&tile=16")
+    again = load(f"raster:{tmp_path}/x/s*.tif?labels={tmp_path}/y/*.tif&tile=16&group=s(.).tif")
+    assert sum(map(len, parts(data))) == sum(map(len, parts(again))) == 180
+    sides = [{name.split()[0] for name in part.names} for part in parts(again)]
+    assert not set.intersection(*sides) and len(set.union(*sides)) == 6 and "6 groups" in again.split
+    (tmp_path / "y" / "s1.tif").unlink()
+    with pytest.raises(ValueError, match=r"every raster must have its labels, got .*s1.tif without labels"):
+        load(f"raster:{tmp_path / 'x'}?labels={tmp_path / 'y'}")
+
+
+def test_labels_that_do_not_count(tmp_path):
+    truth = TRUTH + 1
+    truth[:8], truth[8:16] = 0, 9
+    more = "&tile=16&ignore=0&classes=bog=1&classes=wood=2"
+    with pytest.raises(ValueError, match=r"must be 1, 2, or 255 .* got 9 in 128 pixels of truth.tif row 0 column 0"):
+        load(door(tmp_path, truth=truth, more=more))
+    data = load(door(tmp_path, truth=truth, more=more.replace("ignore=0", "ignore=0,9")))
+    assert data.classes == ("bog", "wood") and sum(map(len, parts(data))) == 24
+    assert any("6 of 30 tiles have no pixel with a label" in note for note in data.notes)
+    source = door(tmp_path, more="&tile=16")
+    save(tmp_path / "truth.tif", truth % 9, nodata=0)
+    assert load(source).classes == ("1", "2")  # nodata of the labels counts as little ...
+    assert load(source + "&classes=edge=0&classes=bog=1&classes=wood=2").classes[0] == "edge"  # ... unless it is named
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"crs": "EPSG:32633"}, r"one CRS, got EPSG:32632 of .*scene.tif and EPSG:32633 of .*truth.tif"),
+        (
+            {"transform": rasterio.Affine(10, 0, 500_005, 0, -10, 5_000_000)},
+            r"one transform, got .*scene.tif and .*truth.tif",
+        ),
+    ],
+)
+def test_labels_on_another_grid_are_refused(tmp_path, options, message):
+    source = door(tmp_path)
+    save(tmp_path / "truth.tif", TRUTH, **options)
+    with pytest.raises(ValueError, match=message):
+        load(source)
+    save(tmp_path / "truth.tif", TRUTH[1:])
+    with pytest.raises(ValueError, match=r"one size, got 70 x 90 of .*scene.tif and 69 x 90 of .*truth.tif"):
+        load(source)
+
+
+def test_files_that_cannot_be_used_are_named(tmp_path):
+    source = door(tmp_path)
+    with pytest.raises(ValueError, match=r"no raster .* at .*scen.tif. Did you mean `scene.tif`"):
+        load(source.replace("scene.tif", "scen.tif"))
+    with pytest.raises(ValueError, match="`labels` must be given for rasters"):
+        load(source.split("?")[0])
+    with pytest.raises(ValueError, match=r"labels must have one band, got 2 in .*scene.tif"):
+        load(source.replace("truth.tif", "scene.tif"))
+    save(tmp_path / "truth.tif", TRUTH + np.float32(0.5))
+    with pytest.raises(ValueError, match=r"labels must be whole numbers, got .* in .*truth.tif"):
+        load(source)
+    with pytest.raises(ValueError, match=r"must have pixels with a label, got none but nodata in .*scene.tif"):
+        load(door(tmp_path, np.zeros((1, 70, 90), "uint8"), nodata=0))
+    source = door(tmp_path)
+    content = (tmp_path / "scene.tif").read_bytes()
+    (tmp_path / "scene.tif").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=r"readable to its end, got .*scene.tif"):
+        load(source)
+    (tmp_path / "scene.tif").write_bytes(b"no raster")
+    with pytest.raises(ValueError, match=r"readable to its end, got .*scene.tif"):
+        load(source)

@@ -1,0 +1,44 @@
+"""Bicubic enlargement by a whole factor, of maps of any size."""
+
+import keras
+from keras import layers
+
+from zoo.arguments import Count, convert
+
+
+@keras.saving.register_keras_serializable("zoo")
+class Bicubic(layers.Layer):
+    """Images `factor` times as high and wide, bicubically, as Pillow and Matlab enlarge them.
+
+    (B, H, W, C) float  ->  (B, factor * H, factor * W, C) float32.
+
+    Args:
+        factor: how many times larger along each side.
+        **kwargs: as `keras.layers.Layer` has them.
+    Raises:
+        ValueError: if `factor` is no whole number of at least 1.
+
+    Source: Keys 1981, https://doi.org/10.1109/TASSP.1981.1163711, a = -1/2.
+    Differs: runs on TensorFlow alone; Keras' own resizing cannot be exported where the size is not known.
+    """
+
+    def __init__(self, factor, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = convert(factor, Count, "Bicubic: `factor`")
+
+    def call(self, x):
+        import tensorflow as tf
+
+        size = tf.shape(x)[1:3] * self.factor
+        return tf.image.resize(tf.cast(x, "float32"), size, "bicubic")
+
+    def compute_output_spec(self, x):
+        b, h, w, c = x.shape
+        return keras.KerasTensor((b, h and h * self.factor, w and w * self.factor, c), dtype="float32")
+
+    def macs(self, shapes):
+        """Interpolation counts nothing."""
+        return 0
+
+    def get_config(self):
+        return {**super().get_config(), "factor": self.factor}
