@@ -147,7 +147,8 @@ class FineTuning(Classification):
         keras.utils.set_random_seed(self.seed)
         model = zoo.thaw(keras.models.clone_model(run.model), None, batch_norm=True)
         for layer in model.layers:
-            if isinstance(layer, keras.layers.BatchNormalization):  # after few steps slower means are still at their start
+            if isinstance(layer, keras.layers.BatchNormalization):
+                # Slower moving means would, after so few steps, still be near their start
                 layer.momentum = min(layer.momentum, 0.9)
         epochs, steps = self.head_epochs + self.epochs, max(1, len(data.train) // self.batch)
         numbers = self.but(rate=self.head_rate, epochs=epochs)

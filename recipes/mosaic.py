@@ -99,8 +99,9 @@ def predict_raster(
     from recipes.unfinished import Unfinished
 
     job = Stitch(source, raster, tile, overlap, blend, probabilities, batch)
-    file = Path(path).stat()
-    asked = [Path(path).resolve(), file.st_size, file.st_mtime_ns, raster.bands, job.rows, job.columns, probabilities]
+    file = Path(raster.path)
+    asked = [file.resolve(), file.stat().st_size, file.stat().st_mtime_ns, raster.bands]
+    asked += [job.rows, job.columns, job.stripes, probabilities]
     part = Unfinished(out, fingerprint(source, asked), job.profile(), job.describe)
     resumed = part.done
     try:

@@ -71,8 +71,8 @@ class Motion(Recipe):
 
     def verify_answer(self, model, data):
         """A ValueError where the model takes no two frames or answers no flow."""
-        names, ends = set(getattr(model, "input_names", ())), {o.shape[-1] for o in model.outputs}
-        if names != {"first", "second"} or ends != {2}:
+        names, ends = {x.name for x in model.inputs}, {o.shape[-1] for o in model.outputs}
+        if not isinstance(model.input, dict) or set(model.input) != {"first", "second"} or ends != {2}:
             raise ValueError(
                 f"`model` must take the frames first and second and answer (H, W, 2), got {model.name} with "
                 f"{', '.join(sorted(names))} and {[tuple(o.shape[1:]) for o in model.outputs]}."
@@ -222,7 +222,9 @@ class FlowLoss(keras.losses.Loss):
             some = keras.ops.cast(known > 0.5, "float32")
             return self.weight * losses.mean_of(losses.length(flow - y_pred), some)
         flow = y_pred / factor
-        smooth = losses.Smoothness()(frames, flow) if self.smoothness else 0.0
+        # A flow of one pixel has no neighbours; the gradient of an empty mean stops the whole process
+        neighbours = self.smoothness and min(flow.shape[1:3]) > 1
+        smooth = losses.Smoothness()(frames, flow) if neighbours else 0.0
         return self.weight * (losses.Photometric()(frames, flow) + self.smoothness * smooth)
 
     def get_config(self):

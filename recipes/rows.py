@@ -10,8 +10,8 @@ from recipes.classification import Classification
 from recipes.fine_tuning import FineTuning
 from recipes.forecasting import Forecasting
 from recipes.generation import Generation
-from recipes.next_frame import NextFrame
 from recipes.motion import Motion
+from recipes.next_frame import NextFrame
 from recipes.recipe import Recipe
 from recipes.regression import Regression
 from recipes.restoration import Restoration
@@ -58,22 +58,6 @@ WORKED = {
         "bundled:animal-silhouettes",
         {"filters": (16, 32), "units": (128,), "dropout": 0.1},
     ),
-    # ImageNet's photos taught the trunk enough that 300 pictures do; the record has a random start beside it
-    "lite0_silhouettes": Worked(
-        FineTuning(
-            epochs=8,
-            rate=2e-4,
-            head_epochs=4,
-            head_rate=3e-3,
-            warmup=0.1,
-            examples=300,
-            compare=True,
-            augment=("flip", "rotate:0.03", "shift:0.1", "zoom:0.1"),
-        ),
-        "efficientnet_lite0",
-        "bundled:animal-silhouettes?validation=0.02&test=0.1",
-        {"input_shape": (64, 64, 3)},
-    ),
     "cnn_satimage": Worked(
         Classification(epochs=40, batch=64, rate=3e-3),
         "cnn",
@@ -113,9 +97,6 @@ WORKED = {
     ),
     "vae_mnist": Worked(Generation(epochs=60, every=20), "vae", "bundled:mnist-5k", {"latent": 20}),
     "dcgan_mnist": Worked(Generation(epochs=36, batch=32, every=6), "dcgan", "bundled:mnist-5k", {"filters": 32}),
-    "dcgan_silhouettes": Worked(
-        Generation(epochs=24, batch=32, every=4), "dcgan", "bundled:animal-silhouettes", {"filters": 32}
-    ),
     "unet_nuclei": Worked(
         Segmentation(epochs=30, batch=8, rate=2e-3, augment=("flip", "flip_vertical", "rotate:0.5")),
         "unet",

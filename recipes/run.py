@@ -62,16 +62,20 @@ class Run:
 
     def _answers(self, inputs):
         if isinstance(inputs, list) and inputs and all(np.ndim(image) > 1 for image in inputs):
-            raw = [read_batch(np.asarray(image)[None], self.data) for image in inputs]
+            raw = [self._raw(np.asarray(image)[None]) for image in inputs]
             prepared = [np.asarray(self.preprocessing(image, training=False)) for image in raw]
             if len({image.shape for image in prepared}) > 1:  # maps of different sizes
                 answers = [self.model.predict(image, verbose=0) for image in prepared]
                 return [probabilities(self.model, answer, self.data.classes)[0] for answer in answers]
             prepared = np.concatenate(prepared)
         else:
-            prepared = self.preprocessing.predict(read_batch(inputs, self.data), batch_size=256, verbose=0)
+            prepared = self.preprocessing.predict(self._raw(inputs), batch_size=256, verbose=0)
         answers = self.model.predict(prepared, batch_size=self.recipe.at_once, verbose=0)
         return probabilities(self.model, answers, self.data.classes)
+
+    def _raw(self, inputs):
+        shape = None if self.data.kind == "table" else self.preprocessing.input_shape[1:]
+        return read_batch(inputs, self.data, shape)
 
     @checked
     def evaluate(self, part: typing.Literal["train", "validation", "test"] = "test"):

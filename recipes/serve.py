@@ -102,8 +102,10 @@ def serve(
 
 def predict_raster(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `zoo train segmentation --out` wrote.")],
-    raster: Annotated[Path, typer.Argument(help="A GeoTIFF, or what else GDAL reads.")],
-    out: Annotated[Path, typer.Argument(help="The GeoTIFF to write; called OUT.part until it is whole.")],
+    raster: Annotated[Path, typer.Argument(metavar="RASTER", help="A GeoTIFF, or what else GDAL reads.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="The GeoTIFF to write; called OUT.part until it is whole.")
+    ],
     tile: Annotated[int | None, typer.Option(help="Side of a tile in pixels; 512, or the model's own.")] = None,
     overlap: Annotated[int | None, typer.Option(help="Pixels that neighbouring tiles share; 64.")] = None,
     blend: Annotated[str, typer.Option(help="How tiles pass into each other: cosine, linear or none.")] = "cosine",

@@ -6,7 +6,8 @@ zoo <- import("zoo")
 recipes <- import("recipes")
 epochs <- as.numeric(c(commandArgs(TRUE), 10)[1])
 
-run <- recipes$Classification(epochs = epochs, batch = 64, rate = 3e-3)$fit("lenet5", "bundled:mnist-5k", verbose = FALSE)
+recipe <- recipes$Classification(epochs = epochs, batch = 64, rate = 3e-3)
+run <- recipe$fit("lenet5", "bundled:mnist-5k", verbose = FALSE)
 
 digits <- run$data$test$head(6) # an array of 6 x 28 x 28 x 1 grey levels
 said <- factor(run$predict(digits, labels = TRUE), levels = run$data$classes)
@@ -21,7 +22,8 @@ cat("gradcam.png has", file.size("gradcam.png"), "bytes\n")
 served <- run$export("served/lenet5")
 cat("served/lenet5 differs from the model by", served$difference, "at most\n")
 again <- zoo$predictor("served/lenet5")$predict(digits)
-stopifnot(all.equal(unname(again[[1]]), run$predict(digits), tolerance = 1e-4))
+stopifnot(all.equal(again$probabilities, run$predict(digits), tolerance = 1e-4))
+cat("served, the best of the first digit:", again$classes[1, 1:3], "\n")
 
 found <- run$evaluate("test")
 cat("accuracy", format(found$accuracy, digits = 15), "log loss", format(found$log_loss, digits = 15), "\n")

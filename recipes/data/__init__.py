@@ -100,7 +100,7 @@ def load(
         until: share of the times that is known; what comes later is left out, for tests at several origins in time.
         labels: folder (or file) of the masks that belong to the images.
         tile: side of the squares that images are cut into, without overlap [pixels]; needed where they differ in size;
-            256 for rasters.
+            256 for rasters; of bundled:moving-mnist the side of a frame.
         bands: bands to take, counted from 1, or of rasters by name; all where empty.
         ignore: values of a raster of labels that do not count, beside 255, those below 0 and its nodata.
         instances: where the numbers of a mask are things, such as cells, not classes: foreground, separated (without
@@ -155,7 +155,7 @@ def _load_string(source, options):
     door, _, place = source.partition(":")
     if door not in TAKES or door == "arrays" or not place:
         raise ValueError(
-            f"load: `source` must begin with bundled:, tfds:, cifar56eco:, folder:, masks:, raster: or table:, got "
+            f"load: `source` must begin with bundled:, tfds:, folder:, masks:, raster:, table: or cifar56eco:, got "
             f"{source!r}."
             f"{nearest(door, TAKES)} For a folder of photos say folder:PATH, for a CSV file table:FILE?target=COLUMN."
         )

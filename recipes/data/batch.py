@@ -9,14 +9,15 @@ from recipes.data.targets import R_NA
 KEEP = "in R keep the first dimension of a single one: x[1, , drop = FALSE]"
 
 
-def read_batch(inputs, data):
+def read_batch(inputs, data, shape):
     """What `preprocessing` takes, from arrays of any order and number type, lists of numbers, tables.
 
     Args:
         inputs: array, list of numbers or of rows; for a table a data frame or a dict of columns; else as it is.
         data: the `Data` of the training.
+        shape: of one raw input, as the run's preprocessing takes it; None where any size will do; of no use to tables.
     Returns:
-        (N, *data.shape) array of data.dtype; for a table a dict of (N,) arrays.
+        (N, *shape) array of data.dtype; for a table a dict of (N,) arrays.
     Raises:
         ValueError: if the shape is another, if what was trained on whole grey levels gets fractions, or if a table
             lacks a column.
@@ -33,7 +34,7 @@ def read_batch(inputs, data):
     if data.kind not in ("vector", "series", "image") or not isinstance(inputs, np.ndarray | list | tuple):
         return inputs
     x = np.asarray(inputs)
-    shape, wanted = data.shape, np.dtype(data.dtype)
+    wanted = np.dtype(data.dtype)
     if x.ndim == len(shape) and shape[-1] == 1 and (x.ndim == 1 or _fits(x.shape[1:], shape[:-1])):
         x = x[..., None]  # one band, or one feature, without an axis of its own
     if x.dtype.kind not in "biuf" or x.ndim != len(shape) + 1 or not _fits(x.shape[1:], shape):

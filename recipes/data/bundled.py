@@ -305,7 +305,7 @@ SETS = {
             VEGA, "vega_datasets/_data/seattle-weather.csv",
             time="date", target=("temp_max",), window=14, horizon=(7,), drop=("weather",), calendar=("day_of_year",),
         ),
-        "forecasting", 1461, 0, "MIT (vega_datasets)", "https://www.ncdc.noaa.gov/cdo-web/datatools/records",
+        "forecasting", 1429, 0, "MIT (vega_datasets)", "https://www.ncdc.noaa.gov/cdo-web/datatools/records",
         "Seattle's weather day by day, 2012 to 2015: rain [mm], highest and lowest temperature [Celsius], wind [m/s]. "
         "The highest temperature of a week from the fourteen days before.",
     ),
@@ -314,7 +314,7 @@ SETS = {
             STATSMODELS, "statsmodels/datasets/co2/co2.csv",
             time="date", target=("co2",), window=52, horizon=(12,), missing="impute",
         ),
-        "forecasting", 2284, 0, "BSD-3-Clause (statsmodels)", "https://doi.org/10.3334/CDIAC/ATG.035",
+        "forecasting", 2008, 0, "BSD-3-Clause (statsmodels)", "https://doi.org/10.3334/CDIAC/ATG.035",
         "Carbon dioxide at Mauna Loa [ppm], week by week, 1958 to 2001, 59 weeks missing. Twelve weeks from the year "
         "before.",
     ),
@@ -323,7 +323,7 @@ SETS = {
             STATSMODELS, "statsmodels/datasets/sunspots/sunspots.csv",
             time="YEAR", target=("SUNACTIVITY",), window=22, horizon=(5,), season=11,
         ),
-        "forecasting", 309, 0, "BSD-3-Clause (statsmodels)", "https://www.sidc.be/SILSO/datafiles",
+        "forecasting", 275, 0, "BSD-3-Clause (statsmodels)", "https://www.sidc.be/SILSO/datafiles",
         "Sunspots a year, 1700 to 2008. Five years from the 22 before.",
     ),
     "osu-leaf": Bundled(
@@ -376,7 +376,7 @@ SETS = {
         "a rocket, a palace, a flower.",
     ),
     "motorcycle": Bundled(
-        _motorcycle, "motion", 1, 0, "CC0 (scikit-image; Middlebury stereo 2014)",
+        _motorcycle, "motion", 1, 0, "not stated (scikit-image; Middlebury stereo 2014)",
         "https://vision.middlebury.edu/stereo/data/scenes2014/",
         "A motorcycle from the left and from the right, 125 x 185 pixels, with the motion between the two: minus the "
         "disparity, which is not known everywhere. One pair to test on; it takes a model that learnt elsewhere.",

@@ -17,11 +17,11 @@ def preprocessing(data, input_shape: Shape | None = None, *, raw: bool = False) 
 
     (B, *data.shape) or, for a table, a dict of columns, each (B, 1)  ->  (B, *input_shape) float32.
 
-    8-bit images and videos are divided by 255; other images and series are normalised band by band, vectors and the numbers of a
-    table feature by feature, to mean 0 and variance 1; steps after a series' end (`missing` is pad) become 0. Images
-    are then resized (bilinear, antialiased, not cropped) where the model wants another size. Gaps are imputed where
-    `data.missing` is impute: in a series by the value before, else by the training part's median; features with gaps
-    there get an indicator. Each category becomes one-hot, with a place for what training never saw.
+    8-bit images and videos are divided by 255; other images and series are normalised band by band, vectors and the
+    numbers of a table feature by feature, to mean 0 and variance 1; steps after a series' end (`missing` is pad) become
+    0. Images are then resized (bilinear, antialiased, not cropped) where the model wants another size. Gaps are
+    imputed where `data.missing` is impute: in a series by the value before, else by the training part's median;
+    features with gaps there get an indicator. Each category becomes one-hot, with a place for what training never saw.
 
     Args:
         data: `Data`.

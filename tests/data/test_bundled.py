@@ -113,7 +113,8 @@ def test_the_tables_of_scikit_learn():
 def test_the_list_of_sources_is_true():
     for row in sources():
         data = load(f"bundled:{row['name']}")
-        assert (data.task, len(whole(data)), len(data.classes), data.licence, data.source) == (
+        count = sum(len(p) for p in (data.train, data.validation, data.test))
+        assert (data.task, count, len(data.classes), data.licence, data.source) == (
             row["task"], row["examples"], row["classes"], row["licence"], row["source"],
         )  # fmt: skip
 

@@ -63,6 +63,22 @@ def test_eight_bit_images_are_divided_by_255():
     np.testing.assert_allclose(model(x), x / 255, rtol=1e-6)
 
 
+def test_raw_images_keep_their_numbers_and_one_grey_band_becomes_three():
+    data = images()
+    x = data.train.head(5)
+    np.testing.assert_array_equal(preprocessing(data, (6, 5, 2), raw=True)(x), x.astype("float32"))
+    floats = images("float32")
+    x = floats.train.head(5)
+    np.testing.assert_array_equal(preprocessing(floats, raw=True)(x), x)
+    grey = load((RNG.integers(0, 256, (N, 6, 5, 1)).astype("uint8"), np.arange(N) % 2))
+    model, x = preprocessing(grey, (6, 5, 3), raw=True), grey.train.head(5)
+    np.testing.assert_array_equal(model(x), np.repeat(x, 3, axis=-1).astype("float32"))
+    with pytest.raises(ValueError, match="`input_shape` must have the 1 bands"):
+        preprocessing(grey, (6, 5, 3))
+    with pytest.raises(ValueError, match="`input_shape` must have the 1 bands"):
+        preprocessing(grey, (6, 5, 4), raw=True)
+
+
 def test_resizing_is_that_of_antialiased_bilinear_images():
     data = images()
     model = preprocessing(data, (4, 10, 2))

@@ -130,6 +130,7 @@ def test_few_examples_are_drawn_in_the_classes_shares():
         quick(examples=1).open(recipes.load(pictures()))
 
 
+@pytest.mark.slow
 def test_a_run_is_compared_with_a_random_start_saved_exported_and_read_back(tmp_path):
     x, y = pictures()
     run = quick(compare=True, head_rate=1e-2).fit(trunk(), (x, y), out=tmp_path, verbose=False)

@@ -56,9 +56,9 @@ def test_features_of_the_released_weights_beat_the_mean(parts):
 @released
 def test_fine_tuning_overfits_one_batch(parts):
     train = some(parts[0], 24)
-    model, history = task.finetune(train, str(WEIGHTS), epochs=60, patience=60)
-    assert min(history["rmse"]) < 0.35 * train.target.std()
-    assert model.predict(train.inputs, verbose=0).shape == (24, 1)
+    model, history = task.finetune(train, str(WEIGHTS), epochs=20, patience=20)
+    assert history["rmse"][-1] < 0.5 * history["rmse"][0]
+    assert model(train.inputs).shape == (24, 1)
 
 
 def files(folder, **changes):

@@ -19,8 +19,12 @@ LEAST = {  # the headline metric of the test part; the trivial answer is below
     "lstm_co2": 0.5,
     "gru_sunspots": 0.1,
     "lstm_vowels": 0.9,
+    "vae_mnist": 0.2,
+    "dcgan_mnist": 0.0001,
     "unet_nuclei": 0.85,
     "unet_footprints": 0.15,
+    "dncnn_photos": 8.0,
+    "edsr_photos": 0.5,
 }
 QUICK = ("dnn_penguins", "dnn_breast_cancer", "dnn_diabetes", "lenet5_mnist", "lstm_seattle")
 EVERY = [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in recipes.WORKED]
