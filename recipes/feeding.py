@@ -1,11 +1,14 @@
 """From examples to what a model is fed: the shape of an input, and batches."""
 
+import contextlib
+
 import numpy as np
 
 from recipes.data import Examples
 from recipes.data.augment import renewed
 from recipes.data.preprocessing import preprocessing
 from zoo.registry import entry
+from zoo.trunks.pixels import recorded, verify_range
 
 CACHE_LIMIT = 2 * 2**30  # bytes of prepared examples that a pipeline keeps in memory
 
@@ -68,3 +71,24 @@ def input_shape(name, data):
     if len(own) != 3:
         raise ValueError(f"{name}: `input_shape` must be given for the photos of {data.name}, as in (64, 64, 3).")
     return (*own[:2], data.shape[-1])
+
+
+def preparation(data, model):
+    """The preprocessing of the data for the model.
+
+    A model that records its own, as `zoo.transfer` and `zoo.adapt_bands` make them, gets images in their own numbers; a
+    ValueError where those are not in the range that it records.
+    """
+    raw = recorded(model) is not None
+    made = preprocessing(data, model.input_shape[1:], raw=raw)
+    if raw:
+        seen = data.train.head(64)
+        verify_range(model, np.concatenate([made(image[None], training=False) for image in seen]))
+    return made
+
+
+def attacked(model, epsilon):
+    """A context in which `model.fit` also learns from attacked inputs, where `epsilon` is not 0."""
+    from zoo.explain import adversarial_training
+
+    return adversarial_training(model, epsilon=epsilon) if epsilon else contextlib.nullcontext()

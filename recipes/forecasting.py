@@ -135,16 +135,16 @@ class Forecasting(Regression):
         """(N, outputs) of the answers: the medians where there are quantiles."""
         return answers[:, self.quantiles.index(0.5) :: len(self.quantiles)] if self.quantiles else answers
 
-    def assess(self, data, part, answers):
-        """Metrics of the answers to one part, by lead, beside the trivial forecasts of that part.
+    def examine(self, run, part):
+        """Metrics of a run on one part, by lead, beside the trivial forecasts of that part.
 
         Args:
-            data: `Data`.
+            run: a `Run`.
             part: train, validation or test.
-            answers: (N, outputs), with quantiles (N, outputs * quantiles).
         Returns:
             Dict of floats; `baseline` holds the best trivial forecast's, `rivals` all of them, `by_lead` each lead.
         """
+        data, answers = run.data, run.answers(part)
         targets, middle = getattr(data, part).targets, self.middle(answers)
         rivals = {name: errors(targets, found) for name, found in data.baselines[part].items()}
         best = min(rivals, key=lambda name: rivals[name]["mae"])

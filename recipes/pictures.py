@@ -82,8 +82,9 @@ def motions(run, part):
             (row[4], f"as it is, {255 * before.mean():.1f} of 255", before),
             (row[5], f"warped, {255 * after.mean():.1f} of 255", after),
         ):
-            picture = picture[..., 0] if picture.ndim == 3 and picture.shape[-1] == 1 else picture[..., :3]
-            rest = picture is before or picture is after
+            rest = picture.ndim == 2  # what is left, which has no bands
+            if not rest:
+                picture = picture[..., 0] if picture.shape[-1] == 1 else picture[..., :3]
             ax.imshow(picture, cmap="magma" if rest else "gray", vmin=0, vmax=0.3 if rest else 1)
             ax.set_title(title, fontsize="small")
             ax.set(xticks=(), yticks=())

@@ -7,23 +7,18 @@ from pathlib import Path
 from typing import Literal
 
 import keras
-import numpy as np
 
 from recipes import accelerate as speed
 from recipes.callbacks import callbacks, verify_finite
 from recipes.data import Data, load
 from recipes.data.augment import augmentation
-from recipes.data.preprocessing import preprocessing
 from recipes.diagnosis import diagnose
 from recipes.energy import energy
-from recipes.feeding import batches, input_shape
+from recipes.feeding import attacked, batches, input_shape, preparation
 from recipes.run import Run, probabilities
-from recipes.schedules import Schedule, schedule
+from recipes.schedules import Optimizer, Schedule, optimizer, schedule
 from zoo.arguments import Count, Fraction, NonNegative, Positive, Rate, Whole, checked
 from zoo.registry import entry
-from zoo.trunks.pixels import recorded, verify_range
-
-Optimizer = Literal["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamw"]
 
 
 def recipe(cls):
@@ -54,6 +49,7 @@ class Recipe:
         country: where the electricity comes from, ISO 3166 in three letters; decides on the CO2 of the record.
         accelerate: auto (as measured for this kind of model and machine), off, xla, or mixed.
         deterministic: whether operations must be bit-exact between runs; costs speed.
+        adversarial: largest change of a prepared value by which half of what is learnt is attacked (FGSM); 0 is off.
     Raises:
         ValueError: if a number is out of range or an argument is unknown; the nearest is offered.
     """
@@ -74,6 +70,7 @@ class Recipe:
     country: str = "FRA"
     accelerate: Literal["auto", "off", "xla", "mixed"] = "auto"
     deterministic: bool = False
+    adversarial: NonNegative = 0.0
 
     tasks: typing.ClassVar[tuple] = ()  # what Data.task may be
     at_once: typing.ClassVar[int] = 256  # examples that `Run.predict` takes through the model together
@@ -111,17 +108,7 @@ class Recipe:
 
     def optimize(self, steps):
         """The Keras optimizer over `steps` training steps."""
-        momentum = {"momentum": {"momentum": 0.9}, "nesterov": {"momentum": 0.9, "nesterov": True}}
-        options = momentum.get(self.optimizer, {})
-        name = "sgd" if self.optimizer in momentum else self.optimizer
-        if self.weight_decay:
-            options["weight_decay"] = self.weight_decay
-        return keras.optimizers.get(
-            {
-                "class_name": name,
-                "config": {"learning_rate": self.rates(steps), "global_clipnorm": self.clip, **options},
-            }
-        )
+        return optimizer(self, steps)
 
     def pipeline(self, examples, training, preprocessing=None, classes=None):
         """Batches for `model.fit`: prepared once and kept in memory where they fit, then shuffled and augmented.
@@ -150,17 +137,8 @@ class Recipe:
         return None if scale is None or preprocessing.inputs[0].dtype != "uint8" else (0.0, 255 * scale)
 
     def prepare(self, data, model):
-        """The preprocessing of the data for the model.
-
-        A model that records its own, as `zoo.transfer` and `zoo.adapt_bands` make them, gets images in their own
-        numbers; a ValueError where those are not in the range that it records.
-        """
-        raw = recorded(model) is not None
-        made = preprocessing(data, model.input_shape[1:], raw=raw)
-        if raw:
-            seen = data.train.head(64)
-            verify_range(model, np.concatenate([made(image[None], training=False) for image in seen]))
-        return made
+        """The preprocessing of the data for the model."""
+        return preparation(data, model)
 
     def known(self, data):
         """What `compile` must know of the data, as arguments; here nothing."""
@@ -245,7 +223,8 @@ class Recipe:
         """
         self.compile(model, steps * self.epochs, **settings)
         keras.utils.set_random_seed(self.seed)
-        return model.fit(training, epochs=self.epochs, **fitting).history
+        with attacked(model, self.adversarial):
+            return model.fit(training, epochs=self.epochs, **fitting).history
 
     def open(self, data):
         """`Data` from what `recipes.load` takes, split with this recipe's seed; bare arrays have this recipe's task."""

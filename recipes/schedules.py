@@ -8,6 +8,7 @@ from keras import ops
 
 from zoo.arguments import Count, Fraction, NonNegative, Positive, checked
 
+Optimizer = Literal["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamw"]
 Schedule = Literal["constant", "inverse_time", "exponential", "step", "piecewise", "cosine", "cosine_restarts"]
 DECAY = {"inverse_time": 1.0, "exponential": 0.1, "step": 0.5, "piecewise": 0.1}
 
@@ -144,3 +145,14 @@ def _verify_boundaries(boundaries, rising, steps):
             f"schedule: `boundaries` of piecewise must be steps that rise between {rising} and {steps}, "
             f"got {boundaries}."
         )
+
+
+def optimizer(recipe, steps):
+    """The Keras optimizer that a recipe names, over `steps` training steps."""
+    momentum = {"momentum": {"momentum": 0.9}, "nesterov": {"momentum": 0.9, "nesterov": True}}
+    options = momentum.get(recipe.optimizer, {})
+    name = "sgd" if recipe.optimizer in momentum else recipe.optimizer
+    if recipe.weight_decay:
+        options["weight_decay"] = recipe.weight_decay
+    config = {"learning_rate": recipe.rates(steps), "global_clipnorm": recipe.clip, **options}
+    return keras.optimizers.get({"class_name": name, "config": config})

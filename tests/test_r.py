@@ -77,7 +77,8 @@ print("accuracy", run.evaluate()["accuracy"], "log loss", run.evaluate()["log_lo
 """,
     "silhouettes": """
 run = recipes.Classification(epochs=1, batch=128, optimizer="rmsprop").fit(
-    "cnn", "bundled:animal-silhouettes", verbose=False, filters=(32, 64, 128, 256), units=(512,))
+    "cnn", "bundled:animal-silhouettes", verbose=False,
+    filters=(32, 64, 128, 256), convolutions=1, units=(512,), max_norm=None, dropout=0.5)
 print("accuracy", run.evaluate()["accuracy"], "log loss", run.evaluate()["log_loss"])
 """,
     "weather": """

@@ -1,6 +1,6 @@
 # Which animal casts this shadow? The convolutional network of an ecology lecture: 3 x 3 convolutions of 32, 64, 128 and
-# 256 filters, each with max pooling, then dropout, 512 units and a softmax. The lecture shows it coloured photos of 56
-# species; here it sees 9,716 silhouettes of ten animals, which travel with a package and need no download of photos.
+# 256 filters, each with max pooling, then dropout, 512 units and a softmax; 941,944 parameters for the lecture's photos
+# of 56 kinds of living things. Here it sees 9,716 silhouettes of ten animals, which travel with a package and need no download of photos.
 #
 #   RETICULATE_PYTHON=.venv-r/bin/python Rscript examples/r/silhouettes.R [epochs]
 library(reticulate)
@@ -8,12 +8,13 @@ zoo <- import("zoo")
 recipes <- import("recipes")
 epochs <- as.numeric(c(commandArgs(TRUE), 15)[1])
 
-lecture <- zoo$cnn(c(32, 32, 3), 56, filters = c(32, 64, 128, 256), units = 512)
-cat("the lecture's own network has", lecture$count_params(), "parameters\n")
+network <- list(filters = c(32, 64, 128, 256), convolutions = 1, units = 512, max_norm = NULL, dropout = 0.5)
+lecture <- do.call(zoo$cnn, c(list(c(32, 32, 3), 56), network))
+stopifnot(lecture$count_params() == 941944)
 
-run <- recipes$Classification(epochs = epochs, batch = 128, optimizer = "rmsprop")$fit(
-  "cnn", "bundled:animal-silhouettes", verbose = FALSE, filters = c(32, 64, 128, 256), units = 512
-)
+recipe <- recipes$Classification(epochs = epochs, batch = 128, optimizer = "rmsprop")
+data <- recipes$load("bundled:animal-silhouettes")
+run <- do.call(recipe$fit, c(list("cnn", data, verbose = FALSE), network))
 cat(run$diagnosis(), sep = "\n")
 animals <- run$table("examples")
 print(sort(tapply(animals$truth == animals$answer, animals$truth, mean)))

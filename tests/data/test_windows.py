@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 import recipes
-from recipes.data.bundled import read_ts
 from recipes.data.calendar import cycles, season_of
+from recipes.data.packages import read_ts
 from recipes.data.preprocessing import moments, preprocessing
 
 

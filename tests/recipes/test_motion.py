@@ -127,6 +127,12 @@ def test_colours_tell_directions():
     np.testing.assert_allclose(colours[0], [(1, 0, 0), (0, 1, 1), (1, 1, 1), (0.6, 0.6, 0.6)], atol=1e-6)
 
 
+def test_pictures_show_what_is_left_in_full(data):
+    run = Run(quick(), zoo.flownet_s((None, None, 3), **SMALL), data, quick().prepare(data, None), {}, {})
+    ((_, _, figure),) = quick().figures(run, "test")
+    assert [ax.images[0].get_array().shape[:2] for ax in figure.axes[:6]] == [(64, 64)] * 6
+
+
 def test_the_motorcycle_is_a_pair_to_test_on(data):
     pair = recipes.load("bundled:motorcycle")
     truth = pair.test.targets

@@ -244,3 +244,17 @@ def test_a_renewed_augmentation_is_kept_for_some_epochs_and_then_drawn_anew():
     assert np.abs(passes[1][1] - passes[2][1]).max() > 0.05
     assert np.abs(passes[0][0] - passes[1][0]).max() > 0.05  # the order is new in every epoch
     assert len(batches) == 2
+
+
+def test_a_recipe_may_learn_from_attacked_inputs():
+    from zoo import explain
+
+    x, y = clouds(240, classes=2)
+    held, truth = clouds(60, classes=2, seed=1)
+    right = []
+    for epsilon in (0.0, 1.0):
+        run = quick(adversarial=epsilon, epochs=15).fit("dnn", (x, y), verbose=False, units=(16,))
+        prepared = np.asarray(run.preprocessing(held))
+        attacked = explain.fgsm(run.model, prepared, truth, epsilon=1.0)
+        right.append((run.model.predict(np.asarray(attacked), verbose=0).argmax(-1) == truth).mean())
+    assert right[1] >= right[0]
