@@ -1,8 +1,10 @@
 """Keras layers that own weights, randomness, a loss, or arithmetic on sizes that only a run knows; one a file."""
 
 from zoo.layers.all_pairs import AllPairs
+from zoo.layers.any_size import CutToSize, PadToMultiple, Traced
 from zoo.layers.bicubic import Bicubic
 from zoo.layers.boltzmann import Boltzmann
+from zoo.layers.carry_forward import CarryForward
 from zoo.layers.class_token import ClassToken
 from zoo.layers.corrupt import Corrupt
 from zoo.layers.cost_volume import CostVolume
@@ -11,6 +13,7 @@ from zoo.layers.drop_path import DropPath
 from zoo.layers.enlarge import Enlarge
 from zoo.layers.gaussian_latent import GaussianLatent
 from zoo.layers.impute import Impute
+from zoo.layers.last_step import LastStep
 from zoo.layers.local_response import LocalResponse
 from zoo.layers.lookup import Lookup
 from zoo.layers.map_attention import MapAttention
@@ -23,10 +26,12 @@ from zoo.layers.presto_bands import PrestoBands
 from zoo.layers.radial_basis import RadialBasis
 from zoo.layers.relative_attention import RelativeAttention
 from zoo.layers.season_position import SeasonPosition
+from zoo.layers.since_last import SinceLast
 from zoo.layers.sinusoidal_position import SinusoidalPosition
 from zoo.layers.step_embedding import StepEmbedding
 from zoo.layers.subsampling import Subsampling
 from zoo.layers.table_conv import TableConv2D
+from zoo.layers.trunk_input import TrunkInput
 from zoo.layers.warp import Warp
 from zoo.layers.weight_average import WeightAverage
 
@@ -34,19 +39,23 @@ __all__ = [
     "AllPairs",
     "Bicubic",
     "Boltzmann",
+    "CarryForward",
     "ClassToken",
     "Corrupt",
     "CostVolume",
     "Coupling",
+    "CutToSize",
     "DropPath",
     "Enlarge",
     "GaussianLatent",
     "Impute",
+    "LastStep",
     "LocalResponse",
     "Lookup",
     "MapAttention",
     "MaskToken",
     "Maxout",
+    "PadToMultiple",
     "PeepholeConvLSTM2D",
     "PixelLogit",
     "PositionEmbedding",
@@ -54,10 +63,13 @@ __all__ = [
     "RadialBasis",
     "RelativeAttention",
     "SeasonPosition",
+    "SinceLast",
     "SinusoidalPosition",
     "StepEmbedding",
     "Subsampling",
     "TableConv2D",
+    "Traced",
+    "TrunkInput",
     "Warp",
     "WeightAverage",
 ]

@@ -13,7 +13,7 @@ import numpy as np
 from zoo import replay
 from zoo.serving.versions import ExportError
 
-JPEG = 0.05  # of the answer's scale: two decoders of the same file differ by a few grey levels
+JPEG = 0.001  # of the answer's scale: Pillow reads the same pixels, as long as both have the same JPEG library's maths
 
 
 class Request(typing.NamedTuple):
