@@ -205,7 +205,7 @@ def test_methods_agree_with_themselves_and_with_what_ranks_alike(tmp_path):
 @pytest.mark.parametrize(
     ("maps", "message"),
     [
-        ([draw(2, 3), draw(2, 3)], "`maps` must be a dict of two or more explanations by name, got list"),
+        ([draw(2, 3), draw(2, 3)], "`maps` must be a dict"),
         ({"a": draw(2, 3)}, "by name, got 1 of them"),
         ({"a": draw(2, 3), "b": draw(2, 4)}, r"`b` of shape \(2, 4\)"),
         ({"a": draw(2, 3), "b": np.full((2, 3), np.nan)}, "`maps` must be finite"),

@@ -61,9 +61,10 @@ def agreement(maps: dict) -> Agreement:
     Source: Adebayo et al. 2018, https://arxiv.org/abs/1810.03292, section 3, has the measure.
     Differs: between methods, where the paper compares a method before and after.
     """
-    if not isinstance(maps, dict) or len(maps) < 2:
-        got = f"{len(maps)} of them" if isinstance(maps, dict) else type(maps).__name__
-        raise ValueError(f"agreement: `maps` must be a dict of two or more explanations by name, got {got}.")
+    if len(maps) < 2:
+        raise ValueError(
+            f"agreement: `maps` must be a dict of two or more explanations by name, got {len(maps)} of them."
+        )
     arrays = {name: np.asarray(values) for name, values in maps.items()}
     shape = next(iter(arrays.values())).shape
     for name, values in arrays.items():
