@@ -10,6 +10,7 @@ import numpy as np
 import zoo
 from recipes import accelerate as speed
 from recipes.classification import Classification
+from recipes.feeding import attacked
 from recipes.recipe import recipe
 from zoo.arguments import Count, Positive, Whole
 
@@ -103,7 +104,8 @@ class FineTuning(Classification):
                 return numbers.optimize(steps * numbers.epochs)
 
             self.compile(model, optimizer=phase.begin(model, training, optimizer), **settings)
-            found = model.fit(training, initial_epoch=before, epochs=before + phase.epochs, **fitting)
+            with attacked(model, self.adversarial):
+                found = model.fit(training, initial_epoch=before, epochs=before + phase.epochs, **fitting)
             before += phase.epochs
             for name, values in found.history.items():
                 history.setdefault(name, []).extend(values)

@@ -45,7 +45,7 @@ class Generation(Recipe):
     headline: ClassVar[str] = "skill"
 
     def __post_init__(self):
-        for name in ("warmup", "weight_decay", "patience"):
+        for name in ("warmup", "weight_decay", "patience", "adversarial"):
             if getattr(self, name):
                 raise ValueError(f"`{name}` must be left out for models that generate, got {getattr(self, name)}.")
 

@@ -290,8 +290,7 @@ class Smoothness(keras.losses.Loss):
         first, _ = ops.split(ops.cast(y_true, "float32"), 2, axis=-1)
         flow, found = ops.cast(y_pred, "float32"), 0.0
         pairs = ((2, np.s_[:, :, 1:], np.s_[:, :, :-1]), (1, np.s_[:, 1:], np.s_[:, :-1]))
-        # Where there is no neighbour, the mean of nothing would end the process
-        for one, other in (pair for axis, *pair in pairs if flow.shape[axis] > 1):
+        for one, other in (pair for axis, *pair in pairs if flow.shape[axis] > 1):  # else the mean of nothing
             edge = ops.mean(ops.abs(first[one] - first[other]), axis=-1, keepdims=True)
             step = ops.sqrt(ops.square(flow[one] - flow[other]) + self.epsilon**2)
             found = found + ops.mean(step * ops.exp(-self.edges * edge))

@@ -18,6 +18,7 @@ from recipes.restoration import Restoration
 from recipes.segmentation import Segmentation
 from recipes.series_classification import SeriesClassification
 from zoo.arguments import nearest
+from zoo.weights import SHELF
 
 TASKS = {
     "classification": Classification,
@@ -182,7 +183,7 @@ def complete(recipe, model, data, out, verbose=True, arguments=None):
     return run
 
 
-RESULTS = Path(__file__).parent.parent / "saved_models"  # committed records of the rows, as `zoo train` wrote them
+RESULTS = SHELF  # committed records of the rows, as `zoo train` wrote them
 
 
 def worked():

@@ -46,13 +46,12 @@ class KeepGood(keras.callbacks.Callback):
 
 
 class Unsupervised(Generative):
-    """A model that `compile()` readies with its paper's settings and `fit(images)` trains; images lie from 0 to 1."""
+    """A model that `compile()` readies with its paper's settings and `fit(images)` trains; images lie from 0 to 1.
+
+    Subclasses define `settings()`, the paper's (optimizer, loss, metrics).
+    """
 
     low, high = 0.0, 1.0  # range of the images
-
-    def settings(self):
-        """The paper's (optimizer, loss, metrics)."""
-        raise NotImplementedError(f"{type(self).__name__} must say its paper's settings.")
 
     def compile(self, optimizer=None, loss=None, metrics=None, **kwargs):
         """Readies it for `fit`.
