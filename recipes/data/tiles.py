@@ -98,7 +98,7 @@ class Labels:
                 raise ValueError(
                     f"load: labels must be whole numbers, got {values[values % 1 != 0][0]} in {mask.path}."
                 )
-        return np.where(np.isin(values, self.ignored[i]), NO_LABEL, values).astype(np.int64)
+        return np.where(np.isin(values, self.ignored[i]), NO_LABEL, values.astype(np.int64))
 
     def valid(self, index):
         """(h, w) bool, up to the border: where no band of the image is nodata."""

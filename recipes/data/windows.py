@@ -162,10 +162,10 @@ def _series(frame, times, columns, options, notes):
         rows = np.flatnonzero(labels == label)
         mine = times[rows]
         differences = np.diff(mine.to_numpy())
-        bad = np.flatnonzero(differences <= np.timedelta64(0))
+        bad = np.flatnonzero(differences <= np.timedelta64(0, "s"))
         if len(bad):
             row = rows[bad[0] + 1]
-            what = "the same as" if differences[bad[0]] == np.timedelta64(0) else "before"
+            what = "the same as" if differences[bad[0]] == np.timedelta64(0, "s") else "before"
             of = f" of {label}" if options.group else ""
             raise ValueError(
                 f"load: `time` must rise row by row, got {times[row]} in the column {options.time!r}, row {row + 1}"
