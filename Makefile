@@ -5,16 +5,20 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 R_VENV ?= .venv-r
+# R loads the system's libpython whatever Python the environment is from; with another's modules it has no https
+R_PYTHON ?= $(shell for p in /usr/bin/python3 "$(PYTHON)"; do \
+	$$p -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 # TensorFlow's start-up notes are of no use to who runs these.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-all lint tables r-env help
+.PHONY: demo test test-all test-r lint tables r-env help
 
 help:
 	@echo "make demo      train, explain, export and check LeNet-5 on real digits; opens as runs/lenet5_mnist/report.html"
 	@echo "make test      lint and the tests (what CI runs)"
 	@echo "make test-all  the same, and the slow tests"
 	@echo "make r-env     a Python for the R package reticulate that is here; the R tests then use it"
+	@echo "make test-r    the scripts of examples/r, whose numbers must equal Python's, and the vignette"
 	@echo "make tables    write the README's tables anew from the registry"
 
 $(VENV)/.installed: setup.cfg pyproject.toml
@@ -40,6 +44,10 @@ test: $(VENV)/.installed lint
 test-all: $(VENV)/.installed lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
+# The scripts of examples/r beside Python, and the vignette; each starts R anew, which `make test` has no time for
+test-r: $(VENV)/.installed
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests/test_r.py
+
 tables: $(VENV)/.installed
 	$(BIN)/python -m recipes.tables
 
@@ -47,9 +55,10 @@ tables: $(VENV)/.installed
 r-env:
 	@command -v Rscript >/dev/null || { echo "no Rscript found: install R, then its package reticulate"; exit 1; }
 	@Rscript -e 'cat("== for reticulate", as.character(packageVersion("reticulate")), "\n")'
-	$(PYTHON) -m venv $(R_VENV)
+	@test -n "$(R_PYTHON)" || { echo "no Python found: install Python 3.11, or say make r-env R_PYTHON=/path/to/python"; exit 1; }
+	$(R_PYTHON) -m venv $(R_VENV)
 	$(R_VENV)/bin/python -m pip install --quiet --upgrade pip
-	$(R_VENV)/bin/python -m pip install --quiet --editable . $$(Rscript -e 'v <- packageVersion("reticulate"); \
+	$(R_VENV)/bin/python -m pip install --quiet --editable '.[serve]' $$(Rscript -e 'v <- packageVersion("reticulate"); \
 		cat(if (v < "1.41") "numpy<2", if (v < "1.45") "pandas<3")')
 	@echo "RETICULATE_PYTHON=$(abspath $(R_VENV))/bin/python"
 	@RETICULATE_PYTHON=$(abspath $(R_VENV))/bin/python Rscript -e 'invisible(reticulate::import("zoo")$$r_check())'

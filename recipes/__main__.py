@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from recipes.explain import digits, explain
 from recipes.serve import export, predict_raster, serve
 
 app = typer.Typer(
@@ -232,26 +233,8 @@ def predict(run: RunFolder, files: Files, as_json: Json = False):
     show(predict_files(run, files), as_json)
 
 
-@app.command()
-def explain(
-    run: RunFolder,
-    files: Files,
-    out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("why.png"),
-    method: Annotated[
-        str,
-        typer.Option(
-            help="integrated_gradients, saliency, smoothgrad, gradient_input, guided_backprop, gradcam, "
-            "guided_gradcam, occlusion, rise, lime or shap_values; the last two need fieldzoo[shap]."
-        ),
-    ] = "integrated_gradients",
-    target: Annotated[str | None, typer.Option(help="The class to explain; the predicted one else.")] = None,
-):
-    """Show which pixels (or columns) an answer rests on."""
-    from recipes.predict import explain_files
-
-    print(explain_files(run, files, out, method, target))
-
-
+app.command()(explain)
+app.command()(digits)
 app.command()(export)
 app.command()(serve)
 app.command("predict-raster")(predict_raster)

@@ -6,7 +6,7 @@ import time
 
 import keras
 
-from zoo.r import embedded
+from zoo.reader import embedded
 
 
 class Progress(keras.callbacks.Callback):

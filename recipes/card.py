@@ -59,6 +59,8 @@ def described(source):
 
 def takes(data):
     """A raw input, in words."""
+    if data["kind"] == "text":
+        return "texts"
     if data["shape"] is None:
         return f"rows with the columns {', '.join(data['columns'])}"
     size = " x ".join("any" if n is None else str(n) for n in data["shape"])

@@ -8,7 +8,7 @@ import numpy as np
 from recipes.data.augment.steps import MIXING
 from recipes.recipe import Recipe, recipe
 from zoo.answer import activation
-from zoo.arguments import Rate, nearest
+from zoo.arguments import Rate, Whole, nearest
 
 
 @recipe
@@ -23,11 +23,14 @@ class Classification(Recipe):
         class_weight: balanced (each class counts the same), a dict from class (name, or index from 0) to weight, in R
             a named list, or None.
         label_smoothing: share of the target spread over all classes.
+        examined: held-out examples that the report attacks; a quarter of them are explained by several methods, whose
+            quality is measured. Fewer of a large model, as the report says; 0 leaves this out.
         **kwargs: as `Recipe` has them.
     """
 
     class_weight: Literal["balanced"] | dict | None = None
     label_smoothing: Rate = 0.0
+    examined: Whole = 64
 
     tasks: ClassVar[tuple] = ("classification", "multilabel")
     headline: ClassVar[str] = "accuracy"
@@ -183,12 +186,19 @@ class Classification(Recipe):
         ]
 
     def figures(self, run, part):
-        """The confusion matrix, and for images the pixels that mattered to right answers and to mistakes."""
-        from recipes.report import confusion, pixels
+        """The confusion matrix, what mattered in some examples, and whether model and explanations can be trusted."""
+        from recipes import trust
+        from recipes.report import confusion
 
         shown = []
         if run.data.task == "classification":
             told = "Rows are the truth, columns the answers; a perfect model fills only the diagonal."
             matrix = confusion(run.evaluate(part)["confusion"], run.data.classes)
             shown.append(("What it confuses", told, matrix))
-        return shown + (pixels(run, part) if run.data.kind == "image" else [])
+        return shown + self.mattered(run, part) + trust.figures(run, part)
+
+    def mattered(self, run, part):
+        """Of images the pixels that mattered to right answers and to mistakes, as `figures` has them."""
+        from recipes.report import pixels
+
+        return pixels(run, part) if run.data.kind == "image" else []

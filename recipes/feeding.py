@@ -11,6 +11,7 @@ from zoo.registry import entry
 from zoo.trunks.pixels import recorded, verify_range
 
 CACHE_LIMIT = 2 * 2**30  # bytes of prepared examples that a pipeline keeps in memory
+TOGETHER = 64 * 2**20  # bytes of examples, in float32, that are prepared at once
 
 
 def batches(recipe, examples, training, prepare, classes):
@@ -26,7 +27,9 @@ def batches(recipe, examples, training, prepare, classes):
     if prepare is not None:
         shapes = [s.shape.is_fully_defined() for s in tf.nest.flatten(data.element_spec[0])]
         if all(shapes):
-            data = data.batch(256).map(lambda x, y: (prepare(x, training=False), y), parallel).unbatch()
+            size = sum(np.prod(s.shape.as_list()) * 4 for s in tf.nest.flatten(data.element_spec[0]))
+            together = int(np.clip(TOGETHER // max(size, 1), 1, 256))
+            data = data.batch(together).map(lambda x, y: (prepare(x, training=False), y), parallel).unbatch()
         else:
             data = data.map(lambda x, y: (prepare(x[None], training=False)[0], y), parallel)
     data = data.map(lambda x, y: (x, recipe.target(y, classes)), parallel)
@@ -63,7 +66,7 @@ def input_shape(name, data):
             f"{name}: `data` must be images, an array of shape (N, H, W, C), got rows of a {data.kind}; where each row "
             "is an image, x.reshape(N, H, W, C), in R array_reshape(x, c(N, H, W, C)), makes them."
         )
-    if data.shape is None or data.missing == "impute":  # gaps add channels that show them
+    if not data.shape or data.missing == "impute":  # of a table; and gaps add channels that show them
         return preprocessing(data).output_shape[1:]
     if isinstance(data.train.inputs, np.ndarray) or data.kind != "image":
         return data.shape

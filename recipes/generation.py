@@ -8,7 +8,7 @@ from keras import layers
 
 from recipes.data.preprocessing import preprocessing
 from recipes.recipe import Recipe, recipe
-from recipes.samples import SampleGrids, drawn, signs
+from recipes.samples import SHOWN, SampleGrids, drawn, grid, scaled, signs
 from zoo.arguments import Count, Positive
 from zoo.registry import entry
 
@@ -45,9 +45,7 @@ class Generation(Recipe):
     headline: ClassVar[str] = "skill"
 
     def __post_init__(self):
-        for name in ("warmup", "weight_decay", "patience", "adversarial"):
-            if getattr(self, name):
-                raise ValueError(f"`{name}` must be left out for models that generate, got {getattr(self, name)}.")
+        refuse_unused(self)
 
     def verify_task(self, data):
         """A ValueError where the data are no images."""
@@ -75,12 +73,9 @@ class Generation(Recipe):
             raise ValueError(f"`model` must be one that generates, got {model.name}, {type(model).__name__}.")
 
     def prepare(self, data, model):
-        """Images brought to the range that the model was made for."""
-        images = preprocessing(data)
-        if model.low == 0:
-            return images
-        signed = layers.Rescaling(2.0, -1.0, dtype="float32", name="signed")(images.outputs[0])
-        return keras.Model(images.inputs, signed, name="preprocessing")
+        """Images brought to the size and the range that the model was made for."""
+        images = preprocessing(data, model.output_shape[1:])
+        return images if model.low == 0 else signed(images)
 
     def bounds(self, preprocessing):
         """Smallest and largest value of prepared images."""
@@ -109,9 +104,11 @@ class Generation(Recipe):
                 optimizer.global_clipnorm = self.clip
         return model
 
-    def watchers(self, model, out):
+    def watchers(self, model, out, data):
         """The callback that draws samples while the model learns."""
-        return [SampleGrids(out, self)] if out and hasattr(model, "sample") else []
+        if not out or not hasattr(model, "sample"):
+            return []
+        return [SampleGrids(out, self.every, lambda model: grid(scaled(model, drawn(model, SHOWN, self))))]
 
     def trivial_loss(self, data):
         """None: these losses have no trivial answer in common."""
@@ -143,7 +140,7 @@ class Generation(Recipe):
             error, trivial = (float(((held - a) ** 2).mean()) for a in (made, mean))
             found = {"examples": len(held), "mse": error, "skill": 1 - error / trivial}
             return {**found, "baseline": {"mse": trivial, "skill": 0.0, "name": "the mean image"}}
-        features, told = classifier_features(run.data, self.seed)
+        features, told = classifier_features(run.data, held.shape[1:], self.seed)
         low, high = run.model.low, run.model.high
         training, held01, made01 = ((v - low) / (high - low) for v in (real(run, "train"), held, made))
         subjects = quality.compare(training[: max(MOST, len(held01))], held01, made01, features, seed=self.seed)
@@ -177,6 +174,19 @@ class Generation(Recipe):
         return pictures(run, part, self)
 
 
+def refuse_unused(recipe):
+    """A ValueError where a number is set that models with a paper's own training have no use for."""
+    for name in ("warmup", "weight_decay", "patience", "adversarial"):
+        if getattr(recipe, name):
+            raise ValueError(f"`{name}` must be left out for models that generate, got {getattr(recipe, name)}.")
+
+
+def signed(images):
+    """A preprocessing whose images go from -1 to 1, out of one whose images go from 0 to 1."""
+    answer = layers.Rescaling(2.0, -1.0, dtype="float32", name="signed")(images.outputs[0])
+    return keras.Model(images.inputs, answer, name="preprocessing")
+
+
 def real(run, part):
     """The prepared images of a part, (N, H, W, C)."""
     raw = getattr(run.data, part)
@@ -193,17 +203,24 @@ def likelihoods(model, images):
     return found
 
 
-FEATURES = {}  # (data's name and seed) -> features, as several parts and baselines ask for the same
+FEATURES = {}  # (data, size and seed) -> features, as several parts and baselines ask for the same
 
 
-def classifier_features(data, seed):
-    """(function of images from 0 to 1 to features, what it is): the last layer but one of a classifier of the data."""
-    key = (data.name, data.split, seed)
+def classifier_features(data, shape, seed):
+    """(function of images from 0 to 1 to features, what it is): the last layer but one of a classifier of the data.
+
+    Args:
+        data: `Data` of images with their classes.
+        shape: (H, W, C) that the classifier sees them in.
+        seed: of the classifier.
+    """
+    key = (data.name, data.split, tuple(shape), seed)
     if key not in FEATURES:
         from recipes.classification import Classification
 
         learnt = Classification(epochs=8, batch=64, rate=2e-3, seed=seed)
-        run = learnt.fit("cnn", data, verbose=False, filters=(16, 32), units=(64,), dropout=0.2)
+        sizes = {"input_shape": tuple(shape), "filters": (16, 32), "units": (64,), "dropout": 0.2}
+        run = learnt.fit("cnn", data, verbose=False, **sizes)
         accuracy = run.evaluate("test" if len(data.test) else "validation")["accuracy"]
         inner = run.model.get_layer("head").input
         FEATURES[key] = keras.Model(run.model.inputs, inner), accuracy

@@ -13,7 +13,7 @@ import numpy as np
 
 from recipes.data.geotiff import found
 from recipes.run import Run, Saved, load_run
-from zoo.arguments import Count, Whole, checked
+from zoo.arguments import Count, Place, Whole, checked
 
 
 class Mapped(typing.NamedTuple):
@@ -49,8 +49,8 @@ class Source(typing.NamedTuple):
 @checked
 def predict_raster(
     run,
-    path: str,
-    out: str,
+    path: Place,
+    out: Place,
     *,
     tile: Count | None = None,
     overlap: Whole | None = None,

@@ -24,6 +24,8 @@ class Motion(Recipe):
     It needs pairs of frames with their flow, or photos, of which it makes pairs itself: squares seen through random
     affine flows, whose motion is known exactly, also where it leads out of the frame. Photos of one part make pairs of
     that part only. A model that answers several flows (`all_flows=True`) is trained on all of them and keeps the first.
+    FlowNetS, PWC-Net and RAFT know nothing of matching at first; `tvnet` starts with the steps of TV-L1, which find
+    motions before any training.
     Frames of any size are mirrored up to a multiple of 64 and the flow is cut back.
 
     It reports the endpoint error beside that of no motion, where the flow is known, and the warp error: how far the
@@ -79,10 +81,13 @@ class Motion(Recipe):
             )
 
     def prepare(self, data, model):
-        """8-bit frames of any size divided by 255."""
+        """8-bit frames of any size, from -1 to 1."""
         shape = (None, None, data.shape[-1])
         inputs = {n: keras.layers.Input(shape, dtype="uint8", name=n) for n in ("first", "second")}
-        scaled = {n: keras.layers.Rescaling(1 / 255, dtype="float32", name=f"{n}-scaled")(x) for n, x in inputs.items()}
+        scaled = {
+            n: keras.layers.Rescaling(1 / 127.5, -1.0, dtype="float32", name=f"{n}-scaled")(x)
+            for n, x in inputs.items()
+        }
         return keras.Model(inputs, scaled, name="preprocessing")
 
     def target(self, y, classes=None):
@@ -90,12 +95,13 @@ class Motion(Recipe):
         return y
 
     def pipeline(self, examples, training, preprocessing=None, classes=None):
-        """Batches of (frames, targets), targets being u, v, whether they are known, and both frames."""
+        """Batches of (frames, targets), targets being u, v, whether they are known, and both frames from 0 to 1."""
         import tensorflow as tf
 
         def joined(x, y):
             known = tf.reduce_all(tf.math.is_finite(y), axis=-1, keepdims=True)
-            return x, tf.concat([tf.where(known, y, 0.0), tf.cast(known, "float32"), x["first"], x["second"]], axis=-1)
+            frames = (tf.concat([x["first"], x["second"]], axis=-1) + 1) / 2
+            return x, tf.concat([tf.where(known, y, 0.0), tf.cast(known, "float32"), frames], axis=-1)
 
         return super().pipeline(examples, training, preprocessing, classes).map(joined)
 

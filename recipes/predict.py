@@ -9,8 +9,8 @@ from recipes.data.batch import table_batch
 from recipes.data.masks import read_pixels
 from recipes.data.photos import Files
 from recipes.data.table import read_file
+from recipes.data.text import text_files
 from recipes.run import load_run, probabilities, revive
-from zoo.arguments import nearest
 
 
 def read_inputs(saved, files):
@@ -18,7 +18,8 @@ def read_inputs(saved, files):
 
     Args:
         saved: the run, as `load_run` reads it.
-        files: photos, or one CSV or Parquet table for a run on a table.
+        files: photos, or one CSV or Parquet table for a run on a table; for one on texts such a table with its column
+            of texts, or files that are a text each.
     Raises:
         ValueError: if a file is not there, cannot be read, or lacks a column.
     """
@@ -33,6 +34,8 @@ def read_inputs(saved, files):
             raise ValueError(f"`files` must be one table with {', '.join(told['columns'])}, got {len(files)} files.")
         columns = table_batch(frame, told["columns"], "files")
         return [(f"row {i + 1}", {c: v[i : i + 1] for c, v in columns.items()}) for i in range(len(frame))]
+    if told["kind"] == "text" and told["classes"]:
+        return text_files(files, saved.told["record"]["data"])
     if told["kind"] != "image":
         raise ValueError(f"`run` must be on photos or on a table to read files, got one on {told['kind']} data.")
     if told["task"] == "segmentation":
@@ -87,34 +90,6 @@ def predict_files(run, files):
     return rows
 
 
-def explain_files(run, files, out, method="integrated_gradients", target=None):
-    """Writes a picture of what the answers to `files` rest on, and returns its path."""
-    from zoo import explain
-
-    saved = load_run(run)
-    applicable = explain.methods(saved.model)
-    known = [m for m, reason in applicable.items() if not reason]
-    if method not in known:
-        why = applicable.get(method)
-        reason = f" ({why})" if why else ""
-        raise ValueError(f"`method` must be one of {', '.join(known)}, got {method!r}{reason}.{nearest(method, known)}")
-    if target is not None and target not in saved.classes:
-        raise ValueError(
-            f"`target` must be one of {', '.join(saved.classes)}, got {target!r}.{nearest(target, saved.classes)}"
-        )
-    inputs = read_inputs(saved, files)
-    prepared = np.concatenate([np.asarray(saved.preprocessing(batch, training=False)) for _, batch in inputs])
-    answers = np.concatenate([answer(saved, batch) for _, batch in inputs])
-    chosen = answers.argmax(-1) if target is None else np.full(len(inputs), saved.classes.index(target))
-    maps = getattr(explain, method)(saved.model, prepared, target=chosen)
-    titles = [
-        f"{Path(name).name}\n{saved.classes[c]} {p[c]:.0%}" if saved.classes else Path(name).name
-        for (name, _), c, p in zip(inputs, chosen, answers, strict=True)
-    ]
-    explain.show(prepared, maps, path=str(out), titles=titles)
-    return out
-
-
 def on_data(run, source):
     """The run revived on its own data, or, all in one part, on other data with the same classes."""
     saved = load_run(run)
@@ -123,13 +98,14 @@ def on_data(run, source):
     if source is None and own is None:
         raise ValueError(f"`data` must be given: {run} was trained on arrays, which it does not keep.")
     shares = {} if source is None else {"validation": 0.0, "test": 0.0}
-    data = load(source or own, seed=saved.told["numbers"]["seed"], **shares)
+    revived = revive(run, load(source or own, seed=saved.told["numbers"]["seed"], **shares))
+    data = revived.data
     if tuple(data.classes) != saved.classes or list(data.outputs) != list(told["outputs"]):
         raise ValueError(
             f"`data` must have the classes or targets {', '.join(saved.classes or told['outputs'])}, "
             f"got {', '.join(data.classes or data.outputs)}."
         )
-    return revive(run, data)
+    return revived
 
 
 def evaluate_run(run, source=None):

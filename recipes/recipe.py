@@ -159,7 +159,7 @@ class Recipe:
             ValueError: if model and data do not go together.
             ArithmeticError: if the loss became NaN or infinite.
         """
-        data = self.open(data)
+        data, out = self.open(data), out and Path(out).expanduser()
         self.verify_task(data)
         began = time.perf_counter()
         if self.deterministic:
@@ -177,9 +177,8 @@ class Recipe:
             validation = self.feed(self.pipeline(data.validation, False, prepare, len(data.classes)), model)
         steps = max(1, len(data.train) // self.batch)
         chosen = speed.choose(model, steps, self.accelerate)
-        settings = {**self.known(data), **chosen.settings}
-        watchers = callbacks(self, out and Path(out), validation is not None, verbose)
-        watchers += self.watchers(model, out)
+        watchers = callbacks(self, out, validation is not None, verbose)
+        watchers += self.watchers(model, out, data)
         fitting = {
             "validation_data": validation,
             "callbacks": watchers,
@@ -188,7 +187,7 @@ class Recipe:
             "class_weight": self.weights(data),
         }
         with energy(self.country) as used:
-            history = self.learn(model, training, steps, settings, fitting)
+            history = self.learn(model, training, steps, {**self.known(data), **chosen.settings}, fitting)
         verify_finite(history, self)
         run = Run(
             recipe=self,
@@ -258,9 +257,13 @@ class Recipe:
         """Whether the model has a loss to watch on held-out examples."""
         return True
 
-    def watchers(self, model, out):
+    def watchers(self, model, out, data):
         """Callbacks of the task's own; `out` is the run's folder or None."""
         return []
+
+    def served(self, model):
+        """The model that an export holds."""
+        return model
 
     def respond(self, run, part):
         """The model's answers to one part, in its order: (N, classes) probabilities or (N, outputs) numbers."""

@@ -30,7 +30,7 @@ def write(run, path):
         metrics=flat(found),
         baseline=flat(found["baseline"]),
         curves=picture(curves(run.history)),
-        figures=[(title, told, picture(drawn)) for title, told, drawn in run.recipe.figures(run, part)],
+        figures=[(title, told, drawn and picture(drawn)) for title, told, drawn in run.recipe.figures(run, part)],
         numbers=numbers(run),
     )
     path = Path(path)

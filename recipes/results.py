@@ -37,7 +37,8 @@ def examples(run, part):
     examples = getattr(data, part, None)
     if part not in ("train", "validation", "test") or not len(examples):
         raise ValueError(f"table: `part` must be a part of {data.name} with examples, got {part!r}.")
-    if data.task == "multilabel" or np.ndim(examples.targets) > 2 or not hasattr(examples.targets, "dtype"):
+    single = hasattr(examples.targets, "dtype") and np.ndim(examples.targets) <= 2 and data.task != "language_model"
+    if data.task == "multilabel" or not single:
         raise ValueError(f"table: `what` must be history or metrics for {data.task}, got 'examples'.")
     answers = run.answers(part)
     names = np.arange(len(answers)) if examples.names is None else examples.names
@@ -57,11 +58,12 @@ def plots(run, folder, part):
     """Writes the learning curves and the recipe's figures; name -> path, both as text."""
     from recipes.report import curves
 
-    folder = Path(folder).expanduser()
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     drawn = {"learning_curves": curves(run.history)}
     for title, _, figure in run.recipe.figures(run, part):
-        drawn[re.sub(r"\W+", "_", title).strip("_").lower()] = figure
+        if figure is not None:
+            drawn[re.sub(r"\W+", "_", title).strip("_").lower()] = figure
     paths = {name: str(folder / f"{name}.png") for name in drawn}
     for name, figure in drawn.items():
         figure.savefig(paths[name], dpi=110, bbox_inches="tight")

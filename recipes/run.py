@@ -11,7 +11,7 @@ import numpy as np
 
 from recipes.data.batch import read_batch
 from zoo.answer import activation
-from zoo.arguments import checked, nearest
+from zoo.arguments import Place, checked, nearest
 
 PARTS = ("train", "validation", "test")
 
@@ -36,6 +36,9 @@ class Run:
     history: dict
     record: dict
     measured: dict = dataclasses.field(default_factory=dict)
+
+    def __repr__(self):
+        return f"<Run: {type(self.recipe).__name__} of {self.record.get('model')} on {self.data!r}>"
 
     @checked
     def predict(self, inputs, *, labels: bool = False):
@@ -69,7 +72,7 @@ class Run:
                 return [probabilities(self.model, answer, self.data.classes)[0] for answer in answers]
             prepared = np.concatenate(prepared)
         else:
-            prepared = self.preprocessing.predict(self._raw(inputs), batch_size=256, verbose=0)
+            prepared = self.preprocessing.predict(self._raw(inputs), batch_size=self.recipe.at_once, verbose=0)
         answers = self.model.predict(prepared, batch_size=self.recipe.at_once, verbose=0)
         return probabilities(self.model, answers, self.data.classes)
 
@@ -110,13 +113,15 @@ class Run:
         """What the learning curves say, in plain words."""
         return self.recipe.signs(self)
 
-    def export(self, path, *, inputs=None, tolerance=None):
+    def export(self, path, *, inputs=None, tolerance=None, forms=(), seen=None):
         """Writes a SavedModel that takes raw inputs, and proves in a process of its own that it answers as `predict`.
 
         Args:
             path: folder; the model lands in PATH/1, PATH/2, ...
             inputs: raw inputs to prove it with; 16 of the test part where None.
             tolerance: largest difference allowed, in the answers' own unit; the recipe's where None.
+            forms: faster forms, as `zoo.export` has them.
+            seen: what `run.seen()` answers, for the output `skew`; None for none.
         Returns:
             `zoo.export.Export`.
         """
@@ -124,20 +129,26 @@ class Run:
 
         if tolerance is None:
             tolerance = self.recipe.tolerance(self.data)
-        if hasattr(self.model, "signatures"):
-            done = zoo.export(self.model, path, inputs=inputs, tolerance=tolerance)
-            return self.exported(done, tolerance)
-        if inputs is None:
-            inputs = (self.data.test if len(self.data.test) else self.data.train).head(16)
-        done = zoo.export(
-            self.model,
-            path,
-            inputs=inputs,
-            preprocessing=self.preprocessing,
-            classes=self.recipe.labels(self.data),
-            tolerance=tolerance,
-        )
-        return self.exported(done, tolerance)
+        asked = {"inputs": inputs, "tolerance": tolerance, "forms": forms, "seen": seen}
+        model = self.recipe.served(self.model)
+        if not hasattr(model, "signatures"):
+            if inputs is None:
+                asked["inputs"] = (self.data.test if len(self.data.test) else self.data.train).head(16)
+            asked |= {"preprocessing": self.preprocessing, "classes": self.recipe.labels(self.data)}
+        return self.exported(zoo.export(model, path, **asked), tolerance)
+
+    @checked
+    def seen(self, *, nodata: float | None = None):
+        """What training saw of its raw inputs, in up to 10,000 examples of the training part, for `run.export(seen=)`.
+
+        Args:
+            nodata: the value that stands for a missing one; NaN always does.
+        Returns:
+            `zoo.serving.Seen`.
+        """
+        import zoo
+
+        return zoo.serving.seen(self.data.train.head(10_000), nodata=nodata)
 
     def exported(self, done, tolerance):
         """Notes an export in the record, and returns it."""
@@ -148,7 +159,8 @@ class Run:
         }
         return done
 
-    def report(self, path):
+    @checked
+    def report(self, path: Place):
         """Writes one self-contained HTML page on this run and returns its path."""
         from recipes.report import write
 
@@ -172,7 +184,7 @@ class Run:
         return results.examples(self, part) if what == "examples" else getattr(results, what)(self)
 
     @checked
-    def plots(self, folder: str, part: typing.Literal["train", "validation", "test"] = "test") -> dict:
+    def plots(self, folder: Place, part: typing.Literal["train", "validation", "test"] = "test") -> dict:
         """Writes the report's figures as PNG files, and returns the path of each by its name.
 
         Args:
@@ -183,7 +195,8 @@ class Run:
 
         return plots(self, folder, part)
 
-    def save(self, out):
+    @checked
+    def save(self, out: Place):
         """Writes model.keras, preprocessing.keras, run.json, history.json and metrics.json into the folder `out`."""
         out = Path(out)
         out.mkdir(parents=True, exist_ok=True)
@@ -213,19 +226,8 @@ def probabilities(model, answers, classes):
 
 
 DESCRIBED = (
-    "name",
-    "task",
-    "kind",
-    "shape",
-    "dtype",
-    "classes",
-    "outputs",
-    "columns",
-    "source",
-    "licence",
-    "split",
-    "notes",
-)
+    "name", "task", "kind", "shape", "dtype", "classes", "outputs", "columns", "source", "licence", "split", "notes",
+)  # fmt: skip
 
 
 def write_json(path, value):
@@ -247,7 +249,8 @@ class Saved(typing.NamedTuple):
         return tuple(self.told["data"]["classes"])
 
 
-def load_run(path):
+@checked
+def load_run(path: Place):
     """Reads back what `Run.save` wrote.
 
     Args:
@@ -285,4 +288,4 @@ def revive(path, data):
     numbers = {k: tuple(v) if isinstance(v, list) else v for k, v in saved.told["numbers"].items()}
     recipe = getattr(recipes, saved.told["recipe"])(**numbers)
     history = json.loads((Path(path) / "history.json").read_text())
-    return Run(recipe, saved.model, data, saved.preprocessing, history, saved.told["record"])
+    return Run(recipe, saved.model, recipe.open(data), saved.preprocessing, history, saved.told["record"])

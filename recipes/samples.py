@@ -9,24 +9,25 @@ SHOWN = 64  # images in a grid
 
 
 class SampleGrids(keras.callbacks.Callback):
-    """Writes the same noise's samples after some epochs: OUT/samples/epoch_0010.png, and for TensorBoard.
+    """Writes a picture of what the model makes after some epochs: OUT/samples/epoch_0010.png, and for TensorBoard.
 
     Args:
         out: the run's folder.
-        recipe: its `every`, `steps` and `seed`.
+        every: epochs between two pictures; the last epoch has one in any case.
+        draw: function of the model to an (H, W, 1 or 3) uint8 picture, always of the same noise or inputs.
     """
 
-    def __init__(self, out, recipe):
+    def __init__(self, out, every, draw):
         super().__init__()
-        self.out, self.recipe = Path(out), recipe
+        self.out, self.every, self.draw = Path(out), every, draw
 
     def on_epoch_end(self, epoch, logs=None):
         last = epoch + 1 == self.params["epochs"]
-        if (epoch + 1) % self.recipe.every and not last:
+        if (epoch + 1) % self.every and not last:
             return
         import tensorflow as tf
 
-        picture = grid(scaled(self.model, drawn(self.model, SHOWN, self.recipe)))
+        picture = enlarged(self.draw(self.model))
         write_png(self.out / "samples" / f"epoch_{epoch + 1:04d}.png", picture)
         writer = tf.summary.create_file_writer(str(self.out / "tensorboard" / "samples"))
         with writer.as_default():
@@ -69,6 +70,33 @@ def grid(images, columns=8, gap=2):
         top, left = i // columns * (height + gap), i % columns * (width + gap)
         page[top : top + height, left : left + width] = image
     return (255 * page + 0.5).astype("uint8")
+
+
+def panels(given, targets, answers, columns=2):
+    """One picture of pairs as input, target and answer side by side, `columns` pairs in a row.
+
+    Args:
+        given, targets, answers: (N, H, W, C) from -1 to 1, each with its own C.
+        columns: pairs in a row.
+    Returns:
+        (rows, columns, 3) uint8.
+    """
+    three = np.stack([coloured((images + 1) / 2) for images in (given, targets, answers)], axis=1)
+    return grid(three.reshape(-1, *three.shape[2:]), 3 * columns)
+
+
+def enlarged(picture, side=384):
+    """A picture whose pixels are repeated until it is `side` wide or more, for small images to be seen."""
+    often = -(-side // picture.shape[1])
+    return picture.repeat(often, axis=0).repeat(often, axis=1)
+
+
+def coloured(images):
+    """Images of any number of bands as three, clipped to 0 to 1: grey repeated, two filled up by 0, the first three."""
+    images = np.clip(np.asarray(images), 0, 1)
+    if images.shape[-1] == 1:
+        return np.repeat(images, 3, axis=-1)
+    return np.pad(images[..., :3], ((0, 0),) * 3 + ((0, max(0, 3 - images.shape[-1])),))
 
 
 def write_png(path, picture):
@@ -144,12 +172,7 @@ def paths(model, held, recipe, rows=4):
 
     if not hasattr(model, "interpolate") or isinstance(model, Translator) or len(held) < 2 * rows:
         return None
-    if isinstance(model, Adversarial):
-        ends = noise(2 * rows, model.latent, recipe.seed)
-    elif hasattr(model, "bound"):  # diffusion: between two noises
-        ends = np.random.default_rng(recipe.seed).standard_normal((2 * rows, *held.shape[1:]), "float32")
-    else:
-        ends = held[: 2 * rows]
+    ends = noise(2 * rows, model.latent, recipe.seed) if isinstance(model, Adversarial) else held[: 2 * rows]
     return np.concatenate([np.asarray(model.interpolate(ends[2 * i], ends[2 * i + 1], 8)) for i in range(rows)])
 
 

@@ -28,8 +28,8 @@ class SeriesClassification(Classification):
                 "recipe for that is `classification`."
             )
 
-    def figures(self, run, part):
-        """The confusion matrix, and one series of each class with the steps that spoke for it."""
+    def mattered(self, run, part):
+        """One series of each class with the steps that spoke for it, as `figures` has it."""
         from recipes.report import steps
 
         told = (
@@ -37,4 +37,4 @@ class SeriesClassification(Classification):
             "of its steps: red spoke for the answer, blue against it."
         )
         drawn = steps(run, part)
-        return super().figures(run, part) + ([("The steps that mattered", told, drawn)] if drawn else [])
+        return [("The steps that mattered", told, drawn)] if drawn else []

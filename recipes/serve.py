@@ -16,7 +16,9 @@ def export(
     ] = None,
     form: Annotated[
         list[str] | None,
-        typer.Option(help="A faster form, proved too: folded, bfloat16, litert_float, litert_dynamic, litert_int8."),
+        typer.Option(
+            help="A faster form, proved too: folded, bfloat16, int8, litert_float, litert_dynamic, litert_int8, onnx."
+        ),
     ] = None,
     skew: Annotated[
         bool, typer.Option("--skew", help="Also answer how far an input lies outside what training saw.")
@@ -24,51 +26,14 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")] = False,
 ):
     """Write a SavedModel that takes raw inputs, proved in a process of its own to answer as predict does."""
-    done = export_run(run, out, data, tuple(form or ()), skew)
+    from recipes.predict import on_data
+
+    revived = on_data(run, data)
+    done = revived.export(out, forms=tuple(form or ()), seen=revived.seen() if skew else None)
     if as_json:
         print(json.dumps(done._asdict(), indent=1, default=str))
     else:
         print(f"{done.path}\tdiffers from predict by at most {done.difference:.2g}")
-
-
-def export_run(run, out, source=None, forms=(), skew=False):
-    """Exports a saved run, proved on raw inputs of its own data or of `source`.
-
-    Args:
-        run: its folder.
-        out: the served model's folder.
-        source: a data source, or None for the run's own.
-        forms: faster forms, as `zoo.export` has them.
-        skew: whether to answer `skew`, from what the training part holds; or the first 10,000 examples of it.
-    Returns:
-        `zoo.export.Export`.
-    """
-    import zoo
-    from recipes.predict import on_data
-
-    revived = on_data(run, source)
-    data = revived.data
-    seen = zoo.serving.seen(named(revived.preprocessing, data.train.head(10_000))) if skew else None
-    return zoo.export(
-        revived.model,
-        out,
-        inputs=(data.test if len(data.test) else data.train).head(16),
-        preprocessing=revived.preprocessing,
-        classes=data.classes or None,
-        tolerance=revived.recipe.tolerance(data),
-        forms=forms,
-        seen=seen,
-    )
-
-
-def named(preprocessing, inputs):
-    """Raw inputs by the names that an export gives them."""
-    from zoo.serving import raw
-
-    names = list(raw.named(preprocessing.input))
-    if isinstance(inputs, dict):
-        return dict(zip(names, (inputs[k] for k in preprocessing.input), strict=True))
-    return {names[0]: inputs}
 
 
 def serve(

@@ -1,7 +1,7 @@
 """Puts a trained worked recipe on the shelf `saved_models/`: `python -m recipes.shelf NAME RUN_FOLDER`.
 
-Of every row its card, metrics and record; of models under 1 MB also the model, its preprocessing, the SavedModel, and
-golden answers to raw inputs, so that `zoo.load(NAME)` and a first served answer need no training.
+Of every row its card, metrics and record; where the SavedModel takes under 1 MB also the model, its preprocessing, the
+SavedModel, and golden answers to raw inputs, so that `zoo.load(NAME)` and a first served answer need no training.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from recipes.card import card
 from recipes.rows import RESULTS, worked_recipe
 from recipes.run import load_run, write_json
 
-SMALL = 1_000_000  # bytes of a model's weights
+SMALL = 1_000_000  # bytes of a SavedModel
 GOLDEN = 4  # raw inputs whose answers are kept
 
 
@@ -34,14 +34,15 @@ def shelve(name, run, shelf=RESULTS):
     """
     row, run, place = worked_recipe(name), Path(run), Path(shelf) / name
     saved = load_run(run)
-    if saved.told["record"]["data"] != row.data or saved.told["record"]["model"] != row.model:
-        raise ValueError(f"shelve: `run` must be of {name} ({row.model} on {row.data}), got {run}.")
+    data = row.record or row.data
+    if saved.told["record"]["data"] != data or saved.told["record"]["model"] != row.model:
+        raise ValueError(f"shelve: `run` must be of {name} ({row.model} on {data}), got {run}.")
     place.mkdir(parents=True, exist_ok=True)
     for file in ("metrics.json", "run.json"):
         shutil.copyfile(run / file, place / file)
     (place / "card.md").write_text(card(run, name))
     version = sorted((run / "saved_model").glob("[0-9]*"), key=lambda p: int(p.name))[-1:]
-    if not version or saved.model.count_params() * 4 > SMALL or hasattr(saved.model, "signatures"):
+    if not version or weight(version[0]) > SMALL or hasattr(saved.model, "signatures"):
         return place
     saved.model.save(place / "model.keras")  # loaded without its optimizer, which is twice the model
     shutil.copyfile(run / "preprocessing.keras", place / "preprocessing.keras")
@@ -70,6 +71,11 @@ def plain(values):
     if values.dtype != object:
         return values.tolist()
     return np.array([v.decode() for v in values.ravel()], dtype=object).reshape(values.shape).tolist()
+
+
+def weight(folder):
+    """Bytes of all files in a folder."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def size(arguments):

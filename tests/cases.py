@@ -169,6 +169,7 @@ CASES = {
     "raft_small": Case(
         {"input_shape": (None, 64, 2), "updates": 2, "reach": 1}, (2, 64, 64, 2), small=(56, 64, 2), free=64
     ),
+    "tvnet": Case({"input_shape": (None, 8, 2), "scales": 2, "iterations": 3}, (2, 6, 8, 2), small=(7, 8, 2), free=6),
     # generate
     "gan": Case(
         {"image_shape": (4, 5, 2), "latent": 3, "units": (6,), "maxout": (5,), "pieces": 2},

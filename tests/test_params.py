@@ -179,6 +179,7 @@ COUNTS = [
     ("flownet_s", {"input_shape": (64, 64, 3)}, 38675536, 38675536, "ClementPinard/FlowNetPytorch"),
     ("pwcnet", {"input_shape": (64, 64, 3)}, 8749214, 8749214, "Sun et al. 2017: 8.75 M"),
     ("raft_small", {"input_shape": (64, 64, 3)}, 990162, 990162, "princeton-vl/RAFT and torchvision"),
+    ("tvnet", {"input_shape": (64, 64, 3)}, 784, 809, "LijieFan/tvnet: 16 between two of 50 steps; a 5 x 5 Gaussian"),
     # autoencoders, Boltzmann machines, flows
     ("autoencoder", {**MNIST, "latent": 30}, 2837314, 2837314, "Hinton, Salakhutdinov 2006: 1000-500-250-30"),
     ("autoencoder", {**MNIST, "latent": 32, "units": ()}, 50992, 50992, "blog.keras.io: 784-32-784"),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+VIGNETTE = ROOT / "vignettes" / "first-hour.Rmd"
 FILES = sorted((ROOT / "tests" / "r").glob("test-*.R"))
 SCRIPTS = sorted((ROOT / "examples" / "r").glob("*.R"))
 OWN = ROOT / ".venv-r" / "bin" / "python"  # what `make r-env` makes
@@ -76,9 +77,12 @@ run = recipes.Classification(epochs=2, batch=16, rate=3e-3).fit(
 print("accuracy", run.evaluate()["accuracy"], "log loss", run.evaluate()["log_loss"])
 """,
     "silhouettes": """
-run = recipes.Classification(epochs=1, batch=128, optimizer="rmsprop").fit(
-    "cnn", "bundled:animal-silhouettes", verbose=False,
-    filters=(32, 64, 128, 256), convolutions=1, units=(512,), max_norm=None, dropout=0.5)
+lecture = recipes.published("ecology_lecture")
+try:
+    data = recipes.load(lecture.data)
+except ValueError:  # no network: what the error names would do
+    data = recipes.load("bundled:animal-silhouettes")
+run = lecture.recipe.but(epochs=1).fit("cnn", data, verbose=False, **lecture.arguments)
 print("accuracy", run.evaluate()["accuracy"], "log loss", run.evaluate()["log_loss"])
 """,
     "weather": """
@@ -90,19 +94,73 @@ print("error", run.evaluate()["mae"], "skill", run.evaluate()["skill"])
 run = recipes.Classification(epochs=3, batch=64, rate=3e-3).fit("lenet5", "bundled:mnist-5k", verbose=False)
 print("accuracy", run.evaluate()["accuracy"], "log loss", run.evaluate()["log_loss"])
 """,
+    "nuclei": """
+run = recipes.Segmentation(epochs=1, batch=8, rate=2e-3, augment=("flip", "flip_vertical", "rotate:0.5")).fit(
+    "unet", "bundled:nuclei?test=0.25", verbose=False, filters=(16, 32, 64), batch_norm=True, dropout=0.0)
+print("IoU", run.evaluate()["iou"], "pixel accuracy", run.evaluate()["pixel_accuracy"])
+""",
+    "transfer": """
+run = recipes.FineTuning(
+    epochs=1, rate=2e-4, head_epochs=1, head_rate=3e-3, warmup=0.1, examples=300,
+    augment=("flip", "rotate:0.03", "shift:0.1", "zoom:0.1"),
+).fit("efficientnet_lite0", "bundled:animal-silhouettes?validation=0.02&test=0.1", verbose=False,
+      input_shape=(64, 64, 3))
+print("accuracy", run.evaluate()["accuracy"], "log loss", run.evaluate()["log_loss"])
+""",
+    # What is served is what `predict` answers here
+    "serve": """
+run = recipes.Classification(epochs=2, batch=16, rate=3e-3).fit(
+    "dnn", "bundled:penguins", verbose=False, units=(32, 16), l2=1e-3)
+answers = run.predict({
+    "island": ["Torgersen", "Biscoe"], "bill_length_mm": [39, 50], "bill_depth_mm": [18.5, 15],
+    "flipper_length_mm": [185, 222], "body_mass_g": [3700, 5500], "sex": ["female", "male"]})
+print("probabilities", answers[0, 0], answers[1, 2])
+""",
 }
-EPOCHS = {"penguins": "2", "silhouettes": "1", "weather": "2", "explain_and_export": "3"}
+GIVEN = {  # to the script: few epochs
+    "penguins": ["2"], "silhouettes": ["1"], "weather": ["2"], "explain_and_export": ["3"], "nuclei": ["1"],
+    "transfer": ["1"], "serve": ["2", "base"],
+}  # fmt: skip
 
 
 def test_every_script_has_its_twin():
-    assert set(TWINS) == set(EPOCHS) == {s.stem for s in SCRIPTS}
+    assert set(TWINS) == set(GIVEN) == {s.stem for s in SCRIPTS}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS, ids=[s.stem for s in SCRIPTS])
 def test_a_script_reaches_the_numbers_of_python(script, tmp_path, arrays):
-    told = run(["Rscript", str(script), EPOCHS[script.stem]], tmp_path).strip().splitlines()[-1]
+    told = run(["Rscript", str(script), *GIVEN[script.stem]], tmp_path).strip().splitlines()[-1]
     own = run([PYTHON, "-c", "import recipes\n" + TWINS[script.stem]], tmp_path).strip().splitlines()[-1]
     numbers = [[float(n) for n in re.findall(r"-?\d+\.\d+(?:e-?\d+)?", line)] for line in (told, own)]
     assert len(numbers[0]) == 2
     assert numbers[0] == pytest.approx(numbers[1], rel=1e-4), f"{told} / {own}"
+
+
+# What the vignette's mistakes are answered, in their order
+ANSWERED = (
+    "`units`[2] must be a whole number of at least 1, got 2.5",
+    "unknown argument `unit`. Did you mean `units`?",
+    "got 'species'. Did you mean `Species`?",
+    "zoo has no 'resnet51'. Did you mean `resnet56`?",
+    "in R a named list such as list(a = 1), got c(2, 1, 1)",
+    "They look 1-based, as R has them",
+    "array_reshape(x, c(N, H, W, C))",
+    "drop = FALSE",
+    "the table has gaps in `Sepal.Width` (2)",
+    "`inputs` must have no gaps",
+    "day and month cannot be told apart",
+)
+
+
+@pytest.mark.slow
+def test_the_vignette_knits_and_its_mistakes_are_answered_in_words(tmp_path, arrays):
+    if not has("knitr"):
+        pytest.skip("needs the R package knitr")
+    run(["Rscript", "-e", f'knitr::knit("{VIGNETTE}", "{tmp_path}/page.md", quiet = TRUE)'], tmp_path)
+    page = (tmp_path / "page.md").read_text()
+    errors = [" ".join(e.replace("#>", " ").split()) for e in re.findall(r"#> Error.*?```", page, re.DOTALL)]
+    assert len(errors) == len(ANSWERED), errors
+    for answer, error in zip(ANSWERED, errors, strict=True):
+        assert answer in error
+    assert page.count("![") + page.count("<img") == 3  # the curves and two explanations

@@ -76,6 +76,7 @@ from zoo.generate.wgan_gp import wgan_gp
 from zoo.motion.flownet_s import flownet_s
 from zoo.motion.pwcnet import pwcnet
 from zoo.motion.raft_small import raft_small
+from zoo.motion.tvnet import tvnet
 from zoo.predictor import Predictor, predictor
 from zoo.r import r_check
 from zoo.registry import build, names, register, variant
@@ -113,3 +114,9 @@ from zoo.trunks.transfer import transfer
 
 # Weights that others trained
 from zoo.weights import BUNDLED, load, load_weights
+
+
+def __getattr__(name):
+    from zoo.arguments import nearest
+
+    raise AttributeError(f"zoo has no {name!r}.{nearest(name, globals()) if name[:1] != '_' else ''}")

@@ -18,6 +18,8 @@ from typing import Annotated, Literal
 
 import numpy as np
 
+from zoo.reader import embedded, place, readable, shown
+
 _R_NA_INTEGER = -(2**31)
 
 
@@ -45,6 +47,7 @@ Fraction = Annotated[float, Limits(0, 1)]  # a share, both ends included
 Rate = Annotated[float, Limits(0, 1, below=True)]  # a dropout rate: [0, 1)
 Size = Annotated[int | None, "size"]  # one side of an input; None (in R also NA) where any size will do
 Shape = tuple[Size, ...]  # the shape of one input, without the batch
+Place = Annotated[str, "path"]  # a file or folder; ~ is the home folder
 Answer = Literal["softmax", "sigmoid", "linear"] | None  # a head's activation; None and linear give logits or numbers
 
 
@@ -82,7 +85,8 @@ def checked(function):
         for key, value in bound.arguments.items():
             if key in hints:
                 bound.arguments[key] = convert(value, hints[key], f"{called}: `{key}`")
-        return function(*bound.args, **bound.kwargs)
+        answer = function(*bound.args, **bound.kwargs)
+        return readable(answer) if embedded() else answer
 
     return wrapper
 
@@ -100,7 +104,7 @@ def convert(value, kind, name):
     origin = typing.get_origin(kind)
     if kind is Size:
         return None if _means_any(value) else _whole(value, Limits(1), name)
-    if origin is Annotated:
+    if origin is Annotated and kind is not Place:
         base, *extra = typing.get_args(kind)
         limits = next((e for e in extra if isinstance(e, Limits)), None)
         if base is int:
@@ -120,16 +124,16 @@ def convert(value, kind, name):
         flag = _scalar(value)
         if isinstance(flag, bool | np.bool_):
             return bool(flag)
-        raise ValueError(f"{name} must be True or False, got {value!r}.")
-    if kind is str:
+        raise ValueError(f"{name} must be True or False, got {shown(value)}.")
+    if kind is str or kind is Place:
         text = _scalar(value)
         if isinstance(text, str | os.PathLike):
-            return os.fspath(text)
-        raise ValueError(f"{name} must be a string, got {value!r}.")
+            return os.path.expanduser(text) if kind is Place else os.fspath(text)
+        raise ValueError(f"{name} must be a string, got {shown(value)}.")
     if kind is tuple:
         return tuple(value) if isinstance(value, list | tuple | range) else (value,)
     if kind is dict and not isinstance(value, dict):
-        raise ValueError(f"{name} must be a dict, in R a named list such as list(a = 1), got {value!r}.")
+        raise ValueError(f"{name} must be a dict, in R a named list such as list(a = 1), got {shown(value)}.")
     return value
 
 
@@ -158,11 +162,11 @@ def _whole(value, limits, name):
     wanted = f"a whole number{f' {limits}' if limits else ''}"
     number = _scalar(value)
     if isinstance(number, bool | np.bool_) or not isinstance(number, numbers.Real):
-        raise ValueError(f"{name} must be {wanted}, got {value!r}.")
+        raise ValueError(f"{name} must be {wanted}, got {shown(value)}.")
     if _is(number, _R_NA_INTEGER) or _nan(number):
         raise ValueError(f"{name} must be {wanted}, got NA.")
     if not float(number).is_integer() or (limits and not limits.hold(number)):
-        raise ValueError(f"{name} must be {wanted}, got {number!r}.")
+        raise ValueError(f"{name} must be {wanted}, got {shown(number)}.")
     return int(number)
 
 
@@ -172,9 +176,9 @@ def _real(value, limits, name):
         wanted = "a number above 0"
     number = _scalar(value)
     if isinstance(number, bool | np.bool_) or not isinstance(number, numbers.Real) or _nan(number):
-        raise ValueError(f"{name} must be {wanted}, got {value!r}.")
+        raise ValueError(f"{name} must be {wanted}, got {shown(value)}.")
     if limits and not limits.hold(number):
-        raise ValueError(f"{name} must be {wanted}, got {number!r}.")
+        raise ValueError(f"{name} must be {wanted}, got {shown(number)}.")
     return float(number)
 
 
@@ -186,7 +190,7 @@ def _choice(value, choices, name):
         if _is(value, choice) and not isinstance(value, bool) and isinstance(choice, int | float):
             return choice  # R's 1 is 1.0
     offered = ", ".join(repr(c) for c in choices)
-    raise ValueError(f"{name} must be one of {offered}, got {value!r}.{nearest(value, choices)}")
+    raise ValueError(f"{name} must be one of {offered}, got {shown(value)}.{nearest(value, choices)}")
 
 
 def _sequence(value, kinds, name):
@@ -196,9 +200,9 @@ def _sequence(value, kinds, name):
     if isinstance(value, str) or not isinstance(value, list | tuple | range):
         value = (value,)
     if not repeated and len(value) != len(kinds):
-        raise ValueError(f"{name} must have {len(kinds)} entries, got {len(value)}: {value!r}.")
+        raise ValueError(f"{name} must have {len(kinds)} entries, got {len(value)}: {shown(value)}.")
     kinds = [kinds[0]] * len(value) if repeated else kinds
-    return tuple(convert(v, k, f"{name}[{i}]") for i, (v, k) in enumerate(zip(value, kinds, strict=True)))
+    return tuple(convert(v, k, f"{name}{place(i)}") for i, (v, k) in enumerate(zip(value, kinds, strict=True)))
 
 
 def _either(value, kinds, name):

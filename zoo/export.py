@@ -17,7 +17,7 @@ from zoo.serving.skew import Seen
 from zoo.serving.versions import ExportError
 from zoo.signatures import Signatures
 
-Form = typing.Literal["folded", "bfloat16", "litert_float", "litert_dynamic", "litert_int8"]
+Form = typing.Literal["folded", "bfloat16", "int8", "litert_float", "litert_dynamic", "litert_int8", "onnx"]
 
 
 class Export(typing.NamedTuple):
@@ -74,10 +74,12 @@ def export(
         classes: names of the outputs, in their order; a single sigmoid has two, the second being its own.
         version: a number that is new in PATH; None for the one after the largest.
         tolerance: largest absolute difference allowed, in the answer's unit.
-        forms: faster forms, each proved with its own tolerance, of the answer's scale: `folded` makes the weights
-            constants of the graph, with batch normalisation folded into the layer before it (1e-4); `bfloat16` also
-            stores them in half the space (0.02); `litert_float` (1e-4), `litert_dynamic` (0.05: weights in 8 bits) and
-            `litert_int8` (0.1: all in 8 bits) add a file for LiteRT to assets.extra.
+        forms: faster or smaller forms, each proved with its own tolerance, of the answer's scale: `folded` makes the
+            weights constants of the graph, with batch normalisation folded into the layer before it (1e-4); `bfloat16`
+            also stores them in half the space (0.02); `int8` has Keras quantise the dense layers instead (0.05).
+            `litert_float` (1e-4), `litert_dynamic` (0.05: weights in 8 bits) and `litert_int8` (0.1: all in 8 bits,
+            with the ranges that `inputs` have) add a file for LiteRT to assets.extra, and `onnx` (1e-4) model.onnx;
+            ONNX has neither texts nor grouped convolutions.
         seen: what training saw, from `zoo.serving.seen`; None for no `skew`.
     Returns:
         `Export(path, version, difference, signatures, seconds)`.

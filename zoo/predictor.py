@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.arguments import checked, nearest
-from zoo.serving import lite, warmup
+from zoo.serving import lite, onnxfile, warmup
 from zoo.serving.client import Taken, by_name, text
 
 CLOSE = 1e-3  # of the largest answer: how far an engine that `auto` takes may be off the export's recorded answers
@@ -18,7 +18,7 @@ class Predictor:
     """What `zoo.predictor` gives: call it, or its `predict`, with raw inputs.
 
     Attributes:
-        engine: tensorflow, openvino or litert.
+        engine: tensorflow, openvino, onnx or litert.
         why: in a sentence, why this engine.
         inputs: what it takes: name -> type and shape.
     """
@@ -40,19 +40,19 @@ class Predictor:
 @checked
 def predictor(
     path: str,
-    engine: typing.Literal["auto", "tensorflow", "openvino", "litert"] = "auto",
+    engine: typing.Literal["auto", "tensorflow", "openvino", "onnx", "litert"] = "auto",
     *,
     form: typing.Literal["float", "dynamic", "int8"] | None = None,
 ) -> Predictor:
     """Loads an export to answer raw inputs in this process, as `serving_default` does.
 
     `auto` takes OpenVINO where it is installed, reads the SavedModel, has no recurrent network before it, and answers
-    the export's recorded requests as they were proved; and TensorFlow elsewhere. LiteRT is taken only when asked for,
-    as its answers may be less exact.
+    the export's recorded requests as they were proved; and TensorFlow elsewhere. ONNX Runtime and LiteRT are taken only
+    when asked for: they need the forms `onnx` and `litert_...` of `zoo.export`, and LiteRT may be less exact.
 
     Args:
         path: PATH/VERSION of an export, or PATH, whose latest version is taken.
-        engine: auto, tensorflow, openvino or litert.
+        engine: auto, tensorflow, openvino, onnx or litert.
         form: which LiteRT file: float, dynamic or int8; None for the smallest that is there. LiteRT only.
     Returns:
         `Predictor`.
@@ -64,6 +64,8 @@ def predictor(
         raise ValueError(f"predictor: `form` is for the engine litert, got {engine!r}.")
     if engine == "litert":
         return _litert(folder, form)
+    if engine == "onnx":
+        return _onnx(folder)
     if engine == "openvino":
         return _openvino(folder, "asked for")
     if engine == "tensorflow":
@@ -74,11 +76,8 @@ def predictor(
 def _version(path):
     if (path / "saved_model.pb").is_file():
         return path
-    numbers = (
-        [int(p.name) for p in path.iterdir() if (p / "saved_model.pb").is_file() and p.name.isdecimal()]
-        if (path.is_dir())
-        else []
-    )
+    there = path.iterdir() if path.is_dir() else ()
+    numbers = [int(p.name) for p in there if p.name.isdecimal() and (p / "saved_model.pb").is_file()]
     if not numbers:
         known = [p.name for p in path.parent.iterdir() if p.is_dir()] if path.parent.is_dir() else []
         raise ValueError(f"predictor: `path` must be an export, got {path}.{nearest(path.name, known)}")
@@ -158,14 +157,30 @@ def _litert(folder, form):
             f"forms=('litert_{wanted}',)."
         )
     answer = lite.runner(lite.path(folder, form or there[0]))
+    return Predictor("litert", f"asked for: {form or there[0]}", _refusing(answer), _taken(folder))
+
+
+def _onnx(folder):
+    file = onnxfile.path(folder)
+    if not file.is_file():
+        raise ValueError(f"predictor: {folder} has no ONNX file: export it with forms=('onnx',).")
+    try:
+        answer = onnxfile.runner(file)
+    except ValueError as error:
+        raise ValueError(f"predictor: {error}") from None
+    return Predictor("onnx", "asked for", _refusing(answer), _taken(folder))
+
+
+def _refusing(answer):
+    """A function from arrays by name that says what is wrong with them where the engine does."""
 
     def run(arrays):
         try:
             return answer(**arrays)
-        except (ValueError, RuntimeError) as error:
+        except Exception as error:  # each engine has classes of its own
             raise ValueError(f"predict: `inputs` are not what the export takes: {error}") from None
 
-    return Predictor("litert", f"asked for: {form or there[0]}", run, _taken(folder))
+    return run
 
 
 def _fastest(folder):

@@ -6,9 +6,11 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 from zoo.arguments import checked
+from zoo.reader import embedded
 
 # (distribution, its version, reticulate's version): from the first on, a reticulate before the second cannot read it
 LIMITS = (
@@ -16,10 +18,8 @@ LIMITS = (
     ("pandas", (3,), (1, 45), "data frames come back to R as Python objects"),
 )
 
-
-def embedded():
-    """Whether R runs this Python: the package reticulate then has its own module in it."""
-    return "rpytools" in sys.modules
+if embedded():  # reticulate's own call, at every data frame that goes to R
+    warnings.filterwarnings("ignore", "Index.format is deprecated", FutureWarning)
 
 
 @checked
@@ -86,6 +86,20 @@ def _of_r(reticulate):
             "RETICULATE_PYTHON is not set, so that another R session may find another Python.",
             f"put RETICULATE_PYTHON={Path(sys.prefix, 'bin', 'python')} into ~/.Renviron.",
         )
+    made = _made_with(Path(sys.prefix))
+    if embedded() and made not in ("", sys.version.split()[0]):
+        yield (
+            f"R runs Python {sys.version.split()[0]}, the system's, with the modules of Python {made}: https and other "
+            "parts may not load.",
+            "make the environment with the system's own Python: make r-env R_PYTHON=/usr/bin/python3.",
+        )
+
+
+def _made_with(prefix):
+    """The version of the Python that a virtual environment was made with, or "" where that is not written there."""
+    file = prefix / "pyvenv.cfg"
+    lines = file.read_text().splitlines() if file.is_file() else []
+    return next((line.split("=")[1].strip() for line in lines if line.startswith("version =")), "")
 
 
 def _of_versions(reticulate, installed):

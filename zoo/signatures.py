@@ -29,12 +29,11 @@ class Signatures:
         _verify_built("model", model)
         if preprocessing is not None:
             _verify_built("preprocessing", preprocessing)
-        self.model, self.preprocessing, self.classes, self.seen = model, preprocessing, classes, seen
+        self.model, self.preprocessing, self.classes = model, preprocessing, classes
         front = preprocessing or model
         self.structure = front.inputs[0] if isinstance(front, keras.Sequential) else front.input
         self.inputs = raw.named(self.structure)
-        if seen is not None:
-            seen.verify(self.inputs)
+        self.seen = None if seen is None else seen.of(self.structure, self.inputs)
         self.end = squash(model)
         self.yes_or_no = self._verify_classes()
         self.trunk = trunk(model)
@@ -52,6 +51,10 @@ class Signatures:
         if not single or shapes[0][-1] != count:
             raise ValueError(f"`classes` must name each output of (B, classes); got {count} names for {shapes}.")
         return False
+
+    def of(self, model):
+        """The same signatures of another model in this one's place."""
+        return Signatures(model, self.preprocessing, self.classes, self.seen)
 
     def specs(self):
         """The TensorSpec of each raw input, the batch being free."""

@@ -124,7 +124,7 @@ def load_weights(model: keras.Model, source, *, head: bool = True) -> keras.Mode
     if not isinstance(model, keras.Model):
         raise ValueError(f"load_weights: `model` must be a Keras model, got {type(model).__name__}.")
     if isinstance(source, str | os.PathLike):
-        source = _read(os.fspath(source), model, head)
+        source = _read(os.path.expanduser(source), model, head)
     if isinstance(source, keras.Model):
         source = _by_path(source)
     if not isinstance(source, dict) or not source or not all(isinstance(k, str) for k in source):

@@ -15,6 +15,7 @@ __all__ = ["Data", "Examples", "Files", "load", "sources"]
 
 SPLIT = ("validation", "test", "seed")
 TABLE = (*SPLIT, "task", "group", "block", "missing", "category", "drop", "keep")
+DOORS = "bundled:, tfds:, folder:, masks:, pairs:, raster:, table:, text: or cifar56eco:"
 SERIES = ("time", "window", "horizon", "gap", "step", "calendar", "season", "until", "target")
 NUMBERS = (*SPLIT, "window", "gap", "season", "until", "tile")
 MASKS = ("tile", "bands", "instances")
@@ -24,8 +25,10 @@ TAKES = {  # which options each door reads
     "cifar56eco": SPLIT,
     "folder": (*SPLIT, "group", "strict"),
     "masks": (*SPLIT, "group", "classes", "labels", *MASKS),
+    "pairs": (*SPLIT, "labels", "tile"),
     "raster": (*SPLIT, "group", "classes", "labels", "tile", "bands", "ignore"),
-    "table": (*TABLE, *SERIES),
+    "table": (*TABLE, *SERIES, "text"),
+    "text": (*SPLIT, "window"),
     "arrays": (*TABLE, "classes", "tile", "instances"),
 }
 
@@ -35,6 +38,7 @@ def load(
     source,
     *,
     target: tuple[str, ...] = (),
+    text: str | None = None,
     task: Literal["classification", "multilabel", "regression", "segmentation"] | None = None,
     classes: tuple[str, ...] = (),
     validation: Fraction = 0.15,
@@ -68,11 +72,14 @@ def load(
     Args:
         source: "bundled:NAME" (`sources()` lists them), "tfds:NAME", "folder:PATH" (a folder per class),
             "cifar56eco:keras" or "cifar56eco:tfds" (the ecology lecture's 56 classes of CIFAR-100, downloaded once),
-            "masks:IMAGES?labels=MASKS" (folders of equal names, or one file each), "raster:IMAGES?labels=MASKS"
+            "masks:IMAGES?labels=MASKS" (folders of equal names, or one file each),
+            "pairs:IMAGES?labels=PHOTOS" (what is given, and what is to be made of it), "raster:IMAGES?labels=MASKS"
             (GeoTIFFs, read by tiles; files, folders or patterns such as scenes/*.tif),
-            "table:FILE" (CSV or Parquet); (x, y) arrays; (train, test) or (train, validation, test) of such pairs; a
+            "table:FILE" (CSV or Parquet); "text:PATH" (a text, or a folder of them, to be learnt letter by letter); (x,
+            y) arrays, where x may be texts; (train, test) or (train, validation, test) of such pairs; a
             data frame or a dict of columns; a tf.data.Dataset of (x, y), single or in batches; or `Data`, as it is.
         target: column, or columns, of a table to be answered.
+        text: column of a table that holds texts: they are the inputs, and no other column is.
         task: classification, multilabel, regression or segmentation (a class for every pixel: (N, H, W) targets);
             read from the targets if None.
         classes: names of the classes, where arrays or masks give their index from 0; of masks also NAME=VALUE. The
@@ -91,14 +98,14 @@ def load(
         strict: whether a photo that cannot be read is an error; else it is skipped, counted and named.
         time: column of a table's times: then its rows are series, examples are windows of them, and the parts follow
             each other in time. `group` names the column that tells series apart.
-        window: rows of the past that an example has.
+        window: rows of the past that an example has; of texts to be learnt, characters (128 if None).
         horizon: how many steps ahead are answered, from the next one; or several, those steps.
         gap: steps left out between the parts.
         step: time between rows, such as 1D or 1h, where they are irregular: they are put on that grid.
         calendar: cycles of the calendar to add to the inputs, each as sine and cosine.
         season: steps after which the series repeats, for the seasonal naive forecast; by the calendar if None.
         until: share of the times that is known; what comes later is left out, for tests at several origins in time.
-        labels: folder (or file) of the masks that belong to the images.
+        labels: folder (or file) of the masks, or of pairs the other images, that belong to the images.
         tile: side of the squares that images are cut into, without overlap [pixels]; needed where they differ in size;
             256 for rasters; of bundled:moving-mnist the side of a frame.
         bands: bands to take, counted from 1, or of rasters by name; all where empty.
@@ -117,6 +124,9 @@ def load(
         return dataclasses.replace(_load_string(source, options), origin=source)
     import pandas as pd
 
+    from recipes.data.arrays import read_arrays, without_names
+
+    source = without_names(source)
     if isinstance(source, pd.DataFrame | dict):
         if options["time"]:
             from recipes.data.frames import frame_of
@@ -133,8 +143,6 @@ def load(
             "load: `source` must be a string, (x, y), a data frame, a dict of columns or a tf.data.Dataset, got "
             f"{type(source).__name__}."
         )
-    from recipes.data.arrays import read_arrays
-
     return read_arrays(source, _options("arrays", options))
 
 
@@ -155,8 +163,7 @@ def _load_string(source, options):
     door, _, place = source.partition(":")
     if door not in TAKES or door == "arrays" or not place:
         raise ValueError(
-            f"load: `source` must begin with bundled:, tfds:, folder:, masks:, raster:, table: or cifar56eco:, got "
-            f"{source!r}."
+            f"load: `source` must begin with {DOORS}, got {source!r}."
             f"{nearest(door, TAKES)} For a folder of photos say folder:PATH, for a CSV file table:FILE?target=COLUMN."
         )
     place, _, query = place.partition("?")
@@ -173,8 +180,12 @@ def _load_string(source, options):
         from recipes.data.folder import read_folder as read
     elif door == "masks":
         from recipes.data.masks import read_masks as read
+    elif door == "pairs":
+        from recipes.data.pairs import read_pairs as read
     elif door == "raster":
         from recipes.data.raster import read_raster as read
+    elif door == "text":
+        from recipes.data.documents import read_text as read
     else:
         from recipes.data.table import read_table as read
     return read(place, options)

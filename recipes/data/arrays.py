@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from recipes.data.frames import verify_doubles
 from recipes.data.parts import Pool, assemble
 from recipes.data.split import content_keys
 from recipes.data.streams import read_stream
 from recipes.data.targets import R_NA, gaps
+from recipes.data.text import from_texts, is_texts, text_pairs
 
 PARTS = {1: (None,), 2: ("train", "test"), 3: ("train", "validation", "test")}
 
@@ -23,9 +25,13 @@ def read_arrays(source, options):
     """
     import tensorflow as tf
 
-    pairs = list(source) if _in_parts(source) else [source]
+    texts = text_pairs(source)
+    pairs = texts or (list(source) if _in_parts(source) else [source])
     if len(pairs) not in PARTS:
         raise ValueError(f"load: `source` must be one to three parts of (x, y), got {len(pairs)}.")
+    if texts:
+        pools = [_texts(x, y, part, options) for (x, y), part in zip(texts, PARTS[len(texts)], strict=True)]
+        return from_texts(pools, options, name="texts")
     if options.task == "segmentation":
         return _with_masks(pairs, options)
     pools, notes = [], []
@@ -38,6 +44,8 @@ def read_arrays(source, options):
         from recipes.data.table import read_pools
 
         return read_pools(pools, options, name="arrays")
+    if is_texts(pools[0].inputs):
+        return from_texts(pools, options, name="texts", notes=notes)
     options.refuse_tables("arrays")
     shapes = [facts(pool.inputs) for pool in pools]
     if len(set(shapes)) > 1:
@@ -48,6 +56,21 @@ def read_arrays(source, options):
     if options.missing == "impute" and kind != "vector":
         raise ValueError(f"load: `missing` must be 'error' or 'drop' for inputs of kind {kind}, got 'impute'.")
     return assemble(pools, options, name="arrays", kind=kind, shape=shape, dtype=dtype, notes=notes)
+
+
+def without_names(source):
+    """(x, y) of R's list(x = , y = ), or parts of list(train = , test = ) of such; anything else as it is."""
+    import pandas as pd
+
+    if not isinstance(source, dict):
+        return source
+    x = source.get("x")
+    if set(source) == {"x", "y"} and (isinstance(x, dict | pd.DataFrame) or (isinstance(x, np.ndarray) and x.ndim > 1)):
+        return x, source["y"]
+    parts = [without_names(source[part]) for part in PARTS[3] if part in source]
+    if len(parts) == len(source) and all(isinstance(part, tuple | list) and len(part) == 2 for part in parts):
+        return parts
+    return source
 
 
 def _with_masks(pairs, options):
@@ -110,6 +133,15 @@ def _pool(x, y, part, options, notes):
     return Pool(x, y, part, names, content_keys(x), groups)
 
 
+def _texts(x, y, part, options):
+    """A pool of texts, as they are."""
+    import pandas as pd
+
+    y = y if isinstance(y, pd.DataFrame | pd.Series | pd.Categorical) else np.asarray(y)
+    groups = None if options.group is None or part not in (None, "train") else _groups(options.group, len(x))
+    return Pool(x, y, part, groups=groups)
+
+
 def _groups(group, rows):
     if isinstance(group, str):
         raise ValueError(f"load: `group` must be one label an example where the inputs are arrays, got {group!r}.")
@@ -139,6 +171,8 @@ def read_inputs(x, notes):
         )
     if x.dtype.kind == "b":
         x = x.astype(np.uint8)
+    if x.dtype == np.float64:
+        verify_doubles(x, "load: x")
     if x.dtype.itemsize == 8 or x.dtype == np.float16 or (x.ndim < 3 and x.dtype.kind in "iu"):
         with np.errstate(invalid="ignore"):  # R's NA is a NaN that signals
             x = x.astype(np.float32)

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from recipes.data.frames import frame_of
+from recipes.data.frames import frame_of, verify_doubles
 from recipes.data.table import column_values, plain_names
 from recipes.data.targets import R_NA
+from recipes.data.text import text_batch
 
 KEEP = "in R keep the first dimension of a single one: x[1, , drop = FALSE]"
 
@@ -30,11 +31,19 @@ def read_batch(inputs, data, shape):
                 f"predict: `inputs` must be a data frame or a dict of columns for a run on a table, got "
                 f"{type(inputs).__name__}."
             )
-        return table_batch(frame_of(inputs), data.columns, "inputs")
+        batch = table_batch(frame_of(inputs), data.columns, "inputs")
+        for c, values in batch.items():
+            gaps = np.isnan(values) if values.dtype.kind == "f" else values == ""
+            _verify_whole(gaps, data, f"the column {c!r}")
+        return batch
+    if data.kind == "text":
+        return text_batch(inputs)
     if data.kind not in ("vector", "series", "image") or not isinstance(inputs, np.ndarray | list | tuple):
         return inputs
     x = np.asarray(inputs)
     wanted = np.dtype(data.dtype)
+    if x.dtype == np.float64:
+        verify_doubles(x, "predict: `inputs`")
     if x.ndim == len(shape) and shape[-1] == 1 and (x.ndim == 1 or _fits(x.shape[1:], shape[:-1])):
         x = x[..., None]  # one band, or one feature, without an axis of its own
     if x.dtype.kind not in "biuf" or x.ndim != len(shape) + 1 or not _fits(x.shape[1:], shape):
@@ -53,8 +62,27 @@ def read_batch(inputs, data, shape):
                 f"predict: `inputs` must be whole numbers from {limits.min} to {limits.max}, as in training, got "
                 f"{x[wrong][0]:g}; pictures read as 0 to 1 are to be multiplied by {limits.max} and rounded."
             )
+    if x.dtype.kind == "f":
+        _verify_whole(np.isnan(x).reshape(len(x), -1).any(1), data, "it")
     with np.errstate(invalid="ignore"):  # R's NA is a NaN that signals
         return np.ascontiguousarray(x, dtype=wanted)
+
+
+def _verify_whole(gaps, data, where):
+    """A ValueError where there are no examples, or gaps that training did not know: of NaN any class would be the best.
+
+    Args:
+        gaps: (N,) bool, which examples have one.
+        data: the `Data` of the training.
+        where: what the error says that they are in.
+    """
+    if not len(gaps):
+        raise ValueError("predict: `inputs` must have an example or more, got none.")
+    if gaps.any() and data.missing in ("error", "drop"):
+        raise ValueError(
+            f"predict: `inputs` must have no gaps, as training had none (or `missing='impute'`), got {gaps.sum():,} of "
+            f"{len(gaps):,} examples with NaN or NA in {where}."
+        )
 
 
 def _fits(shape, wanted):

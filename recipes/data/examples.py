@@ -93,11 +93,11 @@ class Data:
     Args:
         name: what it is called.
         task: classification, multilabel, regression, segmentation, ...: what a recipe's `tasks` name.
-        kind: image, table, vector or series.
+        kind: image, table, vector, series, video or text.
         shape: of one raw input; (None, None, C) where photos differ in size, None for a table.
         dtype: of the raw inputs; "mixed" for a table.
         classes: names of the classes in the order of their index; () for regression.
-        outputs: names of the target columns for regression; () else.
+        outputs: names of the target columns for regression, the characters of a language model; () else.
         train, validation, test: `Examples`; a part may be empty.
         columns: for a table, from column to "number" or "category"; else {}.
         source: where it comes from.
@@ -131,7 +131,8 @@ class Data:
     origin: str | None = None
 
     def __repr__(self):
-        answer = f"{len(self.classes)} classes" if self.classes else f"outputs {', '.join(self.outputs)}"
+        outputs = f"outputs {', '.join(self.outputs)}" if len(self.outputs) <= 20 else f"{len(self.outputs)} outputs"
+        answer = f"{len(self.classes)} classes" if self.classes else outputs
         shape = f"{len(self.columns)} columns" if self.shape is None else f"{self.shape} {self.dtype}"
         sizes = f"{len(self.train):,} train, {len(self.validation):,} validation, {len(self.test):,} test"
         return f"<{self.name}: {self.task} of {self.kind} {shape}, {answer}; {sizes}>"

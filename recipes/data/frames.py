@@ -5,7 +5,7 @@ import datetime
 import numpy as np
 
 from recipes.data.targets import R_NA
-from zoo.r import embedded
+from zoo.reader import embedded
 
 
 def frame_of(source):
@@ -23,6 +23,9 @@ def frame_of(source):
         source = {c: np.ravel(v) if isinstance(v, np.ndarray) else v if np.ndim(v) else [v] for c, v in source.items()}
     frame = pd.DataFrame(source).infer_objects()
     for c in frame if frame.columns.is_unique else ():
+        if frame[c].dtype.kind == "f":
+            verify_doubles(frame[c].to_numpy(), f"the column {c!r}")
+    for c in frame if frame.columns.is_unique else ():
         column, first = frame[c], frame[c].dropna().head(1).tolist()
         if pd.api.types.is_integer_dtype(column) and (column == R_NA).any():
             frame = frame.assign(**{str(c): column.where(column != R_NA)})
@@ -31,3 +34,15 @@ def frame_of(source):
         elif embedded() and first and isinstance(first[0], str) and (column == "NA").any():
             frame = frame.assign(**{str(c): column.where(column != "NA", None)})
     return frame
+
+
+def verify_doubles(values, name):
+    """A ValueError where all numbers are too small for any measurement: R's integer64, whose bits were read as doubles.
+
+    Args:
+        values: array of floats.
+        name: what the error calls them.
+    """
+    sizes = np.abs(values[(values != 0) & ~np.isnan(values)])
+    if sizes.size and sizes.max() < np.finfo("float64").tiny:
+        raise ValueError(f"{name} must hold doubles, got R's integer64, of which only the bits arrive: as.numeric(x).")

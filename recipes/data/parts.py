@@ -16,6 +16,7 @@ class Options:
     """What `load` was asked for beside the source; its docstring says what each means."""
 
     target: tuple = ()
+    text: str | None = None
     task: str | None = None
     classes: tuple = ()
     validation: float = 0.15

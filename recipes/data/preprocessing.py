@@ -36,6 +36,11 @@ def preprocessing(data, input_shape: Shape | None = None, *, raw: bool = False) 
     """
     if not len(data.train):
         raise ValueError(f"preprocessing: the training part of {data.name} must have examples, got none.")
+    if data.kind == "text":
+        raise ValueError(
+            f"preprocessing: `data` must be numbers, got the texts of {data.name}; the recipes for them are "
+            "`text_classification` and `language_model`."
+        )
     if data.kind == "table":
         model = _table(data)
     elif data.kind == "image":

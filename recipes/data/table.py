@@ -1,5 +1,6 @@
 """Tables: CSV or Parquet files, data frames, and dicts of columns as R sends them."""
 
+import dataclasses
 import gzip
 import re
 import unicodedata
@@ -103,8 +104,20 @@ def from_frames(frames, options, *, name, targets=None, parts=(None,), notes=(),
             np.concatenate([np.asarray(t).reshape(len(f), -1) for t, f in zip(targets, frames, strict=True)])
         )
     groups, blocks = _kept_whole(frame, options)
+    if options.text:
+        from recipes.data.text import from_texts
+
+        (column,) = _columns("text", (options.text,), frame)
+        y, pools = y.to_numpy() if y.shape[1] > 1 else y.iloc[:, 0].to_numpy(), []
+        for i, given in enumerate(parts):
+            pool = Pool(frame[column].to_numpy(object)[part == i], y[part == i], given, rows[part == i])
+            pool.groups = None if groups is None or given not in (None, "train") else groups[part == i]
+            pools.append(pool)
+        return from_texts(pools, options, name=name, outputs=outputs, notes=notes, **told)
     inputs = frame[_inputs(frame, options, () if targets is not None else outputs, notes)]
     kept = _without_gaps(inputs, y, options, notes)
+    if targets is None and not options.classes:
+        options = dataclasses.replace(options, classes=_levels(y[kept], notes))
     plain = plain_names(inputs.columns)
     renamed = [f"{old!r} is `{new}`" for old, new in plain.items() if old != new]
     if renamed:
@@ -139,6 +152,23 @@ def _columns(argument, names, frame):
                 f"It has {', '.join(frame)}."
             )
     return tuple(names)
+
+
+def _levels(y, notes):
+    """The levels of a target that is a factor, in its own order, which then is that of the classes; else ()."""
+    import pandas as pd
+
+    kind = y.dtypes.iloc[0]
+    if y.shape[1] > 1 or not isinstance(kind, pd.CategoricalDtype):
+        return ()
+    levels = kind.categories.tolist()
+    used = set(y.iloc[:, 0])
+    unused = [level for level in levels if level not in used]
+    if not all(isinstance(level, str) for level in levels):
+        return ()
+    if unused:
+        notes.append(f"levels without an example: {', '.join(map(repr, unused))}")
+    return tuple(level for level in levels if level in used)
 
 
 def _kept_whole(frame, options):
@@ -229,7 +259,8 @@ def column_values(column, is_category, name, notes):
     from pandas.api import types
 
     if types.is_numeric_dtype(column) and not is_category:
-        values = column.to_numpy(dtype=np.float32, na_value=np.nan)
+        with np.errstate(invalid="ignore"):  # R's NA is a NaN that signals
+            values = column.to_numpy(dtype=np.float32, na_value=np.nan)
         if np.isinf(values).any():
             raise ValueError(f"load: `{name}` must have finite numbers, got {np.isinf(values).sum():,} infinite.")
         return "number", values

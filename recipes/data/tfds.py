@@ -9,6 +9,7 @@ import numpy as np
 
 from recipes.data.parts import assemble
 from recipes.data.streams import read_stream
+from recipes.data.text import from_texts, is_texts
 from zoo.arguments import nearest
 
 HOST = "https://storage.googleapis.com"  # where TensorFlow Datasets keeps most of its files
@@ -60,6 +61,8 @@ def read_tfds(name, options):
 
         _name_codes(pools, features)
         return read_pools(pools, options, name=title, **told)
+    if is_texts(pools[0].inputs):
+        return from_texts(pools, options, name=title, **told)
     from recipes.data.arrays import facts
 
     options.refuse_tables(title, "missing", "group")

@@ -122,7 +122,14 @@ def _times(frame, column):
         form = {4: "%Y", 8: "%Y%m%d"}.get(len(text.iloc[0])) if len(text) and digits.all() else None
         if digits.all() and form is None:
             raise ValueError(f"load: `time` must be dates, got {text.iloc[0]!r} in the column {column!r}.")
-        times = pd.to_datetime(text, format=form or "mixed", errors="coerce")
+        early = text.str.extract(r"^(\d{1,2})[./-](\d{1,2})[./-]\d{2,4}").dropna().astype(int)
+        if len(early) and (early.max() <= 12).all():
+            raise ValueError(
+                f"load: `time` must be dates such as 2020-01-31, got {text.iloc[0]!r} in the column {column!r}, where "
+                'day and month cannot be told apart; in R as.Date(x, "%d.%m.%Y").'
+            )
+        later = bool(len(early)) and early[0].max() > 12  # the day comes first
+        times = pd.to_datetime(text, format=form or "mixed", dayfirst=later, errors="coerce")
     if times.isna().any():
         row = int(np.flatnonzero(times.isna())[0])
         raise ValueError(

@@ -140,7 +140,7 @@ def test_groups_stay_whole():
     ("source", "message"),
     [
         ((IMAGES, LABELS[:5]), "x and y must have as many examples, got 40 and 5"),
-        ((np.array(["a"]), [1]), "x must be an array of numbers, got dtype <U1"),
+        ((np.array([["a"]]), [1]), "x must be an array of numbers, got dtype <U1"),
         (([[1, 2], [3]], [0, 1]), "x must be one array, got entries of different shapes"),
         ((np.zeros((2, 1, 1, 1, 1)), [0, 1]), r"x must have shape \(N, F\) for vectors"),
         ((IMAGES, LABELS.astype(str)[:, None].repeat(2, 1)), "the target must be numbers for regression"),

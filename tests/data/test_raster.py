@@ -180,6 +180,11 @@ def test_files_that_cannot_be_used_are_named(tmp_path):
     (tmp_path / "scene.tif").write_bytes(content[: len(content) // 2])
     with pytest.raises(ValueError, match=r"readable to its end, got .*scene.tif"):
         load(source)
+    source = door(tmp_path)
+    content = (tmp_path / "truth.tif").read_bytes()
+    (tmp_path / "truth.tif").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=r"readable to its end, got .*truth.tif"):
+        load(source)
     (tmp_path / "scene.tif").write_bytes(b"no raster")
     with pytest.raises(ValueError, match=r"readable to its end, got .*scene.tif"):
         load(source)

@@ -10,6 +10,7 @@ import zoo
 from tests.cases import CASES
 from tests.test_contract import batch, build
 from zoo import explain
+from zoo.explain.sharing import sharing
 from zoo.registry import entries
 
 METHODS = (
@@ -49,34 +50,26 @@ def explained(name, only=METHODS):
     told = explain.methods(model)
     assert sorted(told) == sorted(METHODS)
     applied = [m for m in only if not told[m]]
-    for method in [m for m in METHODS if told[m]] + (applied if only is METHODS else applied[:1]):
-        function = getattr(explain, method)
-        if told[method]:
-            with pytest.raises((ValueError, ModuleNotFoundError), match=re.escape(f"{method}: {told[method]}")):
-                function(model, x, 0)
-            continue
-        found = function(model, x, 0, **least(method, x))
-        assert found.shape == (x.shape[:1] + (x.shape[1:-1] or x.shape[1:])), method
-        assert found.dtype == np.float32, method
-        assert np.isfinite(found).all(), method
+    with sharing():  # compiling is what takes the time
+        for method in [m for m in METHODS if told[m]] + applied:
+            function = getattr(explain, method)
+            if told[method]:
+                with pytest.raises((ValueError, ModuleNotFoundError), match=re.escape(f"{method}: {told[method]}")):
+                    function(model, x, 0)
+                continue
+            found = function(model, x, 0, **least(method, x))
+            assert found.shape == (x.shape[:1] + (x.shape[1:-1] or x.shape[1:])), method
+            assert found.dtype == np.float32, method
+            assert np.isfinite(found).all(), method
 
 
-def families():
-    """Those of `CASES` that are no variants; most classifiers, whose Grad-CAM test_models.py has, in the slow tests."""
+def cases():
+    """Every name of `CASES`: families by default, their variants, built by the same function, in the slow tests."""
     for name in sorted(CASES):
-        later = entries[name].task == "classify" and name not in ("cnn", "resnet", "vit")
-        if not entries[name].parent:
-            yield pytest.param(name, marks=[pytest.mark.slow] if later else [])
+        yield pytest.param(name, marks=[pytest.mark.slow] if entries[name].parent else [])
 
 
-@pytest.mark.parametrize("name", list(families()))
-def test_what_is_announced_as_refused_is_refused_and_one_method_runs_on_every_family(name):
-    """The one is guided Grad-CAM, which needs most; for its want Grad-CAM, gradient x input or occlusion."""
-    explained(name, ("guided_gradcam", "gradcam", "gradient_input", "occlusion"))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(CASES))
+@pytest.mark.parametrize("name", list(cases()))
 def test_every_method_runs_or_refuses_with_the_reason_announced(name):
     explained(name)
 

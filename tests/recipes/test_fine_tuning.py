@@ -79,7 +79,7 @@ def test_first_the_head_trains_then_the_top_and_batch_normalisation_never():
     before, seen = trunk(), []
 
     class Watched(recipes.FineTuning):
-        def watchers(self, model, out):
+        def watchers(self, model, out, data):
             def note(epoch, logs):
                 seen.append([np.array(model.get_layer(n).kernel) for n in ("stage0_conv", "stage1_conv", "head")])
 

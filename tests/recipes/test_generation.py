@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import recipes
-from recipes.samples import grid, signs
+import zoo
+from recipes.samples import grid, paths, signs
 
 
 def shapes(count=120, side=8, seed=0):
@@ -94,6 +95,12 @@ def test_reconstructions_are_measured_where_nothing_is_sampled(data):
     found = quick(epochs=20, rate=3e-3).fit("autoencoder", data, verbose=False, **TINY["autoencoder"]).evaluate("test")
     assert found["skill"] == pytest.approx(1 - found["mse"] / found["baseline"]["mse"])
     assert found["skill"] > 0
+
+
+def test_diffusion_has_its_paths_from_image_to_image():
+    model = zoo.ddpm((8, 8, 1), filters=(8, 8), depth=1, attention=(), steps=30)
+    held = np.random.default_rng(0).uniform(-1, 1, (8, 8, 8, 1)).astype("float32")
+    assert paths(model, held, quick()).shape == (32, 8, 8, 1)
 
 
 def test_a_grid_has_every_image_in_its_place():

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
 import recipes
 import zoo
+from recipes.data import cifar56eco
+from zoo.anatomy.cost import macs
 
 
 def test_he_2015_divides_the_rate_after_32_and_48_of_64_thousand_steps():
@@ -66,3 +69,28 @@ def test_other_data_have_other_epochs_and_bad_names_are_told():
         recipes.published("he2015_cifar", examples=100)
     with pytest.raises(ValueError, match=r"`name` must be .*deit"):
         recipes.published("diet")
+
+
+@pytest.mark.parametrize(("shape", "classes"), [((32, 32, 3), 56), ((28, 28, 1), 10)])
+def test_ours_for_cifar56eco_computes_no_more_than_the_lectures_network(shape, classes):
+    """Multiply-accumulates of one image times epochs; both see the same images in each."""
+    rows = [recipes.WORKED[name] for name in ("cnn_cifar56eco", "resnet14_cifar56eco")]
+    cost = [macs(zoo.build(row.model, shape, classes, **row.arguments)) * row.recipe.epochs for row in rows]
+    assert cost[1] <= cost[0]
+    if classes == 56:
+        assert cost == [15_593_472 * 30, 26_398_208 * 15]
+    assert rows[0].data == rows[1].data and rows[0].record == rows[1].record
+
+
+def test_the_cifar56eco_rows_take_other_data_where_theirs_cannot_be_fetched(monkeypatch, tmp_path):
+    monkeypatch.setattr(cifar56eco, "reachable", lambda host: False)
+    build = tfds.builder
+    monkeypatch.setattr(tfds, "builder", lambda name: build(name, data_dir=tmp_path))
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 255, (40, 16, 16, 1)).astype("uint8"), np.arange(40) % 2
+    for name in ("cnn_cifar56eco", "resnet14_cifar56eco"):
+        with pytest.raises(ValueError, match="needs CIFAR-100, .* `bundled:animal-silhouettes` travels in a package"):
+            recipes.train(name)
+        run = recipes.train(name, data=(x, y), epochs=2, batch=8, verbose=False)
+        assert np.isfinite(run.history["loss"]).all() and run.model.output_shape == (None, 2)
+        assert recipes.WORKED[name].record.startswith("bundled:animal-silhouettes")

@@ -92,10 +92,25 @@ def test_classes_are_written_on_the_same_grid_with_names_and_colours(raster, tmp
     gone = np.isnan(answer[0])
     assert gone.sum() == 160 and (found[gone] == 255).all()
     np.testing.assert_array_equal(found[~gone], np.nan_to_num(answer).argmax(0)[~gone])
-    if shutil.which("gdalinfo"):
-        told = json.loads(subprocess.check_output(["gdalinfo", "-json", tmp_path / "out.tif"]))
-        assert told["size"] == [WIDTH, HEIGHT] and "32632" in json.dumps(told["coordinateSystem"])
-        assert told["geoTransform"] == [500_000, 10, 0, 5_000_000, 0, -10]
+
+
+@pytest.mark.skipif(not shutil.which("gdalinfo"), reason="gdalinfo (Debian's gdal-bin) is not installed")
+@pytest.mark.parametrize("probabilities", [False, True])
+def test_gdalinfo_reads_size_grid_and_nodata(raster, tmp_path, probabilities):
+    mapped(network(), raster, tmp_path / "out.tif", probabilities=probabilities)
+
+    def asked(path):
+        return json.loads(subprocess.check_output(["gdalinfo", "-json", path]))
+
+    source, told = asked(raster), asked(tmp_path / "out.tif")
+    assert told["driverShortName"] == "GTiff" and told["size"] == [WIDTH, HEIGHT]
+    assert told["geoTransform"] == [500_000, 10, 0, 5_000_000, 0, -10]
+    assert 'ID["EPSG",32632]' in told["coordinateSystem"]["wkt"]
+    for what in ("size", "geoTransform", "coordinateSystem", "cornerCoordinates"):
+        assert told[what] == source[what]
+    nodata = {b["noDataValue"] for b in told["bands"]}
+    assert [b["type"] for b in told["bands"]] == (["Float32"] * 3 if probabilities else ["Byte"])
+    assert nodata == ({"NaN"} if probabilities else {255.0})
 
 
 def test_logits_and_a_single_sigmoid_become_probabilities(raster, tmp_path):
@@ -144,6 +159,10 @@ def test_a_trained_run_and_its_folder_answer_alike(tmp_path, capsys):
     run = recipes.Segmentation(epochs=1, batch=8).fit("unet", source, verbose=False, filters=(4, 8))
     run.save(tmp_path / "run")
     raster = tmp_path / "scene.tif"
+    windows = [np.moveaxis(SCENE[::-1, :21, :13], 0, -1), np.moveaxis(SCENE[::-1, :40, :8], 0, -1)]
+    answers = run.predict(windows)  # of other sizes than the tiles of the training, and than each other
+    assert [a.shape for a in answers] == [(21, 13, 2), (40, 8, 2)]
+    np.testing.assert_allclose(run.predict(windows[0][None]), answers[:1], atol=1e-6)
     mapped(run, raster, tmp_path / "a.tif", tile=32, overlap=8, probabilities=True)
     with pytest.raises(SystemExit) as stop:
         from recipes.__main__ import main

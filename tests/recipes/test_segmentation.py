@@ -205,6 +205,19 @@ def test_a_seed_repeats_the_draws_and_epochs_differ():
     assert first.element_spec[1].shape.as_list() == [None, 12, 12]
 
 
+def test_large_images_are_prepared_a_few_at_a_time(monkeypatch):
+    from recipes import feeding
+
+    def prepare(x, training):
+        return tf.zeros_like(x, "float32") + tf.cast(tf.shape(x)[0], "float32")
+
+    data = whole(*discs(8))
+    for most, together in ((2**26, 8), (3 * 16 * 16 * 4, 3), (1, 1)):
+        monkeypatch.setattr(feeding, "TOGETHER", most)
+        ((x, _),) = quick().pipeline(data.train, False, prepare)
+        assert x.shape == (8, 16, 16, 1) and x[0].numpy().max() == together
+
+
 # On real data beside the repository
 
 

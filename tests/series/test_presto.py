@@ -228,3 +228,17 @@ def test_what_does_not_fit_is_refused():
         PrestoBands(("B8",), (0,), (1,))
     with pytest.raises(ValueError, match="`bands`, `shift` and `divisor` must be equally long, got 17, 1 and 17"):
         PrestoBands(shift=(1,))
+
+
+@pytest.mark.parametrize("month", [12, -1])
+def test_a_month_that_is_none_is_refused_whole_and_in_a_graph(month):
+    import tensorflow as tf
+
+    model = zoo.presto((3, 17), **TINY)
+    wrong = inputs() | {"month": np.array([0, month])}
+    right = wrong | {"month": np.array([0, 11])}
+    assert np.isfinite(model.predict({k: right[k] for k in model.input}, verbose=0)).all()
+    with pytest.raises(ValueError, match=r"`month` must lie in 0 \(January\) to 11.*got"):
+        model({k: wrong[k] for k in model.input})
+    with pytest.raises(tf.errors.InvalidArgumentError, match="`month` must lie in 0"):
+        model.predict({k: wrong[k] for k in model.input}, verbose=0)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 import zoo
-from zoo.serving import lite, proof
+from zoo.serving import lite, onnxfile, proof
 
 NAMES = ("ash", "beech", "elm", "fir", "oak", "yew")
 
@@ -19,6 +19,9 @@ def here(asked, exported):
     """What `proof.replayed` answers, without a process of its own: that takes seconds, and has tests of its own."""
     if str(exported).endswith(".tflite"):
         run = lite.runner(exported)
+        return [run(**request.arguments) for request in asked]
+    if str(exported).endswith(".onnx"):
+        run = onnxfile.runner(exported)
         return [run(**request.arguments) for request in asked]
     model = tf.saved_model.load(str(exported))
     found = []

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 import zoo
@@ -15,6 +16,18 @@ BATCHING = {
     "batch_timeout_micros": "value",
     "max_enqueued_batches": "value",
     "num_batch_threads": "value",
+}
+
+
+# What `tensorflow_model_server --help` lists, as far as it is used here.
+FLAGS = {
+    "port",
+    "rest_api_port",
+    "model_config_file",
+    "enable_batching",
+    "batching_parameters_file",
+    "monitoring_config_file",
+    "allow_version_labels_for_unavailable_models",
 }
 
 
@@ -54,7 +67,39 @@ def test_batches_end_in_the_largest_allowed_size(folder):
     told = parsed(Path(found.batching).read_text(), BATCHING)
     assert (told.max_batch_size.value, told.batch_timeout_micros.value, told.num_batch_threads.value) == (24, 500, 4)
     assert list(told.allowed_batch_sizes) == [1, 2, 4, 8, 16, 24]
-    assert 'path: "/monitoring/prometheus/metrics"' in Path(found.monitoring).read_text()
+
+
+def test_the_figures_are_offered_where_the_manifest_says(folder):
+    found = zoo.serving.configs(str(folder))
+    kinds = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name="figures.proto", package="figures", syntax="proto3")
+    inner, outer = file.message_type.add(name="PrometheusConfig"), file.message_type.add(name="MonitoringConfig")
+    inner.field.add(name="enable", number=1, type=kinds.TYPE_BOOL, label=1)
+    inner.field.add(name="path", number=2, type=kinds.TYPE_STRING, label=1)
+    message = ".figures.PrometheusConfig"
+    outer.field.add(name="prometheus_config", number=1, type=kinds.TYPE_MESSAGE, label=1, type_name=message)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    made = message_factory.GetMessageClass(pool.FindMessageTypeByName("figures.MonitoringConfig"))()
+    told = text_format.Parse(Path(found.monitoring).read_text(), made)
+    assert told.prometheus_config.enable
+    deployment, _ = yaml.safe_load_all(Path(found.kubernetes).read_text())
+    notes = deployment["spec"]["template"]["metadata"]["annotations"]
+    assert notes["prometheus.io/path"] == told.prometheus_config.path
+
+
+def test_a_model_that_takes_single_numbers_is_served_without_batching(folder):
+    model = saved_model_pb2.SavedModel()
+    taken = model.meta_graphs.add().signature_def["sample"].inputs["count"]
+    taken.dtype = 3
+    (folder / "soil" / "2" / "saved_model.pb").write_bytes(model.SerializeToString())
+    found = zoo.serving.configs(str(folder))
+    for file in (found.dockerfile, found.compose):
+        assert "--enable_batching" not in Path(file).read_text()
+        assert "--model_config_file=/models/models.config" in Path(file).read_text()
+    taken.tensor_shape.dim.add(size=-1)
+    (folder / "soil" / "2" / "saved_model.pb").write_bytes(model.SerializeToString())
+    assert "--enable_batching=true" in Path(zoo.serving.configs(str(folder)).compose).read_text()
 
 
 def test_the_image_the_composition_and_the_manifest_agree(folder):
@@ -68,6 +113,7 @@ def test_the_image_the_composition_and_the_manifest_agree(folder):
     assert service["volumes"] == [".:/models:ro"]
     for flag in service["command"]:
         assert flag in docker
+        assert flag.removeprefix("--").partition("=")[0] in FLAGS
     deployment, exposed = yaml.safe_load_all(Path(found.kubernetes).read_text())
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "plots:1"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from tensorflow.core.protobuf import saved_model_pb2
 
 import zoo
 from tests.serving.conftest import NAMES, here, photos, soil, trees
@@ -75,7 +76,7 @@ def test_each_form_is_proved_and_written_beside_the_others(tmp_path):
     record = told(found)
     assert record["form"] == "folded"
     assert found.difference <= 1e-5 and record["tolerance"] == 1e-4
-    files = record["litert"]
+    files = record["files"]
     assert {form: one["tolerance"] for form, one in files.items()} == {
         "litert_float": 1e-4,
         "litert_dynamic": 0.05,
@@ -97,6 +98,38 @@ def test_each_form_is_proved_and_written_beside_the_others(tmp_path):
     np.testing.assert_allclose(small(photos(3))["probabilities"], expected[:3], atol=0.1)
     exact = zoo.predictor(found.path, "litert", form="float")
     np.testing.assert_allclose(exact(photos(3))["probabilities"], expected[:3], atol=1e-5)
+
+
+@pytest.mark.usefixtures("quick")
+def test_keras_quantises_the_dense_layers_and_says_where_there_are_none(tmp_path):
+    model = shaken(keras.Sequential([layers.Input((6,)), layers.Dense(16, activation="relu"), layers.Dense(3)]))
+    rows = np.random.default_rng(1).normal(size=(4, 6))
+    found = zoo.export(model, tmp_path, inputs=rows, forms=("int8",))
+    assert told(found)["form"] == "int8"
+    assert 0 < found.difference <= told(found)["tolerance"]
+    assert tf.int8 in {t.dtype for t in constants(found.path)}
+    assert [layer.quantization_mode for layer in model.layers] == [None, None]  # the model itself is as before
+    plain = keras.Sequential([layers.Input((6, 6, 1)), layers.Conv2D(2, 3)])
+    with pytest.raises(zoo.ExportError, match="export: int8 quantises Dense, EinsumDense and Embedding layers"):
+        zoo.export(plain, tmp_path, inputs=np.ones((1, 6, 6, 1)), forms=("int8",))
+    assert os.listdir(tmp_path) == ["1"]
+
+
+def constants(path):
+    """The constant tensors of the serving graph of an export."""
+    (graph,) = saved_model_pb2.SavedModel.FromString((Path(path) / "saved_model.pb").read_bytes()).meta_graphs
+    nodes = [node for function in graph.graph_def.library.function for node in function.node_def]
+    return [tf.TensorSpec(None, n.attr["dtype"].type) for n in nodes if n.op == "Const"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_features_are_held_to_their_own_scale(tmp_path):
+    inputs = layers.Input((4, 4, 1))
+    large = layers.GlobalAveragePooling2D(name="pool")(layers.Rescaling(1000.0)(inputs))
+    model = keras.Model(inputs, layers.Dense(2, activation="softmax")(layers.Rescaling(1e-3)(large)))
+    found = zoo.export(model, tmp_path, inputs=np.random.default_rng(0).random((3, 4, 4, 1)))
+    assert told(found)["features"]["tolerance"] == pytest.approx(1e-5 * 500, rel=0.5)
+    assert told(found)["tolerance"] == 1e-5
 
 
 @pytest.mark.usefixtures("quick")

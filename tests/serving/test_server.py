@@ -3,6 +3,7 @@
 import base64
 import json
 import shutil
+import socket
 import struct
 import zlib
 
@@ -160,6 +161,10 @@ def test_grpc_speaks_the_real_protos_and_their_codes(server, shelf):
         with pytest.raises(grpc.RpcError) as caught:
             stub.Predict(request, timeout=60)
         assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_an_answer_does_not_wait_for_a_receipt(server):
+    assert server._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)  # else 40 ms each by REST
 
 
 def test_a_folder_without_models_and_a_port_in_use_are_refused(tmp_path, server, shelf):

@@ -1,6 +1,10 @@
 """A TF Hub module in Keras 3: it trains, freezes, saves with its module inside, reloads without it, exports."""
 
+import http.server
+import io
 import shutil
+import tarfile
+import threading
 
 import keras
 import numpy as np
@@ -184,6 +188,34 @@ def test_handles_that_lead_nowhere_say_what_would_help(tmp_path):
         zoo.HubLayer("https://there.is.none.invalid/module/1")
     with pytest.raises(ValueError, match="must be new"):
         zoo.save_reusable(zoo.dnn((3,), 2, units=()), str(tmp_path))
+
+
+def test_an_address_is_fetched_once_and_kept(module, tmp_path, monkeypatch):
+    """A server on this machine answers as TF Hub does: the module as an archive, where `tf-hub-format` asks for one."""
+    trunk, place = module
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as file:
+        file.add(place, arcname=".")
+    asked = []
+
+    class Hub(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(archive.getvalue())
+
+        def log_message(self, *_):
+            pass
+
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "cache"))
+    with http.server.HTTPServer(("127.0.0.1", 0), Hub) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/module/1"
+        for _ in range(2):
+            np.testing.assert_allclose(zoo.HubLayer(address)(X), trunk(X, training=False), atol=1e-6)
+        server.shutdown()
+    assert asked == ["/module/1?tf-hub-format=compressed"]
 
 
 def test_names_become_addresses():

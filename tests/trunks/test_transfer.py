@@ -235,7 +235,7 @@ def test_wrong_ranges_are_told_with_what_was_seen_and_needed():
 
 
 def test_keras_hub_backbones_are_trunks():
-    hub = pytest.importorskip("keras_hub", reason="KerasHub is no dependency; install keras-hub to run this")
+    hub = pytest.importorskip("keras_hub", reason="KerasHub is an extra: pip install fieldzoo[kerashub]")
     trunk = hub.models.VGGBackbone(stackwise_num_repeats=[1, 1], stackwise_num_filters=[4, 6], image_shape=(32, 32, 3))
     model = zoo.transfer(trunk, 3, mode="finetune", stages=1)
     assert model.output_shape == (None, 3)

@@ -1,5 +1,6 @@
 """Activations: what every layer makes of an example."""
 
+import os
 import typing
 
 import keras
@@ -67,7 +68,7 @@ class Activations(typing.NamedTuple):
                 one.set_anchor("W")
                 one.set_axis_off()
         if path is not None:
-            figure.savefig(path, dpi=120)
+            figure.savefig(os.path.expanduser(path), dpi=120)
         return figure
 
 

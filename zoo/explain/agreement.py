@@ -54,7 +54,8 @@ def agreement(maps: dict) -> Agreement:
     Args:
         maps: what each method answered, by its name; all of one shape.
     Returns:
-        `Agreement(names, matrix, deviation)`; NaN where a map is constant. `.figure(path)` draws it.
+        `Agreement(names, matrix, deviation)` over the examples where neither map is constant, as Grad-CAM's may be;
+        NaN where there are none. `.figure(path)` draws it.
     Raises:
         ValueError: if there are not two methods, or the maps are not finite numbers of one shape.
 
@@ -72,8 +73,9 @@ def agreement(maps: dict) -> Agreement:
             told = f"`{name}` of shape {values.shape}"
             raise ValueError(f"agreement: `maps` must be finite and all of shape (N, ...) {shape}, got {told}.")
     stacked = list(arrays.values())
-    each = np.stack([[spearman(a, b) for b in stacked] for a in stacked])
-    return Agreement(tuple(map(str, arrays)), each.mean(axis=-1), each.std(axis=-1))
+    each = np.ma.masked_invalid([[spearman(a, b) for b in stacked] for a in stacked])
+    moments = (moment.astype("float64").filled(np.nan) for moment in (each.mean(axis=-1), each.std(axis=-1)))
+    return Agreement(tuple(map(str, arrays)), *moments)
 
 
 def spearman(one, two):

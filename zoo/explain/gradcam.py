@@ -8,7 +8,7 @@ import numpy as np
 
 from zoo.anatomy import last_spatial
 from zoo.arguments import Count, Whole, checked, nearest
-from zoo.explain.score import Score, chosen, refusal, replaced, unsquashed, without_gradients
+from zoo.explain.score import Score, chosen, refusal, replaced, without_gradients
 
 
 @checked
@@ -61,11 +61,9 @@ def gradcam(
         watched = list(_leaves(model))
     else:
         watched = [last_spatial(model).layer]
-    with unsquashed(model):
-        weigh = tf.function(
-            lambda x, target: _weigh(score, watched, x, target),
-            input_signature=[score.spec(), tf.TensorSpec((None,), "int32")],
-        ).get_concrete_function()
+    weigh = score.compiled(
+        f"gradcam {layer}", lambda x, target: _weigh(score, watched, x, target), tf.TensorSpec((None,), "int32")
+    )
     x, targets = score.inputs, score.targets
     return np.concatenate([weigh(tf.constant(x[s]), tf.constant(targets[s])).numpy() for s in score.batches(len(x))])
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from zoo.arguments import Count, Whole, checked
 from zoo.explain.gradcam import gradcam, unmapped
-from zoo.explain.score import Score, chosen, over_bands, refusal, unsquashed, without_gradients
+from zoo.explain.score import Score, chosen, over_bands, refusal, without_gradients
 
 RECTIFIERS = {
     "Relu": "FieldzooGuidedRelu",
@@ -103,9 +103,7 @@ def _guided(caller, model, inputs, target, mask, batch):
             raise ValueError(f"{caller}: the answer of {model.name} has no gradient with respect to its input.")
         return tf.cast(gradient, "float32")
 
-    signature = [score.spec(), tf.TensorSpec((None,), "int32")]
-    with unsquashed(model):
-        guide = tf.function(differentiate, input_signature=signature).get_concrete_function()
+    guide = score.compiled("guided", differentiate, tf.TensorSpec((None,), "int32"))
     x, targets = score.inputs, score.targets
     found = [guide(tf.constant(x[s]), tf.constant(targets[s])).numpy() for s in score.batches(len(x))]
     return over_bands(np.abs(np.concatenate(found)), np.max)

@@ -1,5 +1,6 @@
 """The loss around a trained model: is its valley wide or narrow?"""
 
+import os
 import typing
 
 import keras
@@ -45,7 +46,7 @@ class Landscape(typing.NamedTuple):
             figure.colorbar(drawn, ax=axes, label="log10 of the loss")
         axes.set_title(f"Loss around the weights; {self.loss.flat[self.loss.size // 2]:.3g} at the dot", fontsize=10)
         if path is not None:
-            figure.savefig(path, dpi=120)
+            figure.savefig(os.path.expanduser(path), dpi=120)
         return figure
 
 

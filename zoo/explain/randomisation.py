@@ -1,5 +1,6 @@
 """Sanity check: an explanation must change when what the model has learned is destroyed."""
 
+import contextlib
 import typing
 from typing import Literal
 
@@ -10,6 +11,7 @@ from zoo.arguments import Count, Whole, checked
 from zoo.explain.agreement import spearman
 from zoo.explain.recording import leaves
 from zoo.explain.score import Score, resolved
+from zoo.explain.sharing import sharing
 
 
 class Randomisation(typing.NamedTuple):
@@ -100,10 +102,10 @@ def randomisation(
     target = resolved(score.targets, score.values(score.inputs))  # the class must not change with the weights
     rng = np.random.default_rng(seed)
     name = getattr(getattr(method, "func", method), "__name__", type(method).__name__)
-    before = _asked(method, model, inputs, target)
-    alike = [_likeness(before, before)]
     kept = [w.numpy() for w in model.weights]
-    try:
+    with sharing(), _restoring(model, kept):
+        before = _asked(method, model, inputs, target)
+        alike = [_likeness(before, before)]
         for number, stop in enumerate(stops):
             first = stops[number - 1] + 1 if number else 0
             for layer in found[stop if order == "independent" else first : stop + 1]:
@@ -113,10 +115,16 @@ def randomisation(
             alike.append(_likeness(before, _asked(method, model, inputs, target)))
             if order == "independent":
                 _restore(model, kept)
-    finally:
-        _restore(model, kept)
     likeness = [np.stack(part) for part in zip(*alike, strict=True)]
     return Randomisation(("as it is", *(found[i].name for i in stops)), *likeness, name, order)
+
+
+@contextlib.contextmanager
+def _restoring(model, kept):
+    try:
+        yield
+    finally:
+        _restore(model, kept)
 
 
 def _restore(model, kept):

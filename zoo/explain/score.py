@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from zoo.explain.sharing import functions
 from zoo.layers.any_size import CutToSize
 
 # Layers after which the answer is still the answer.
@@ -142,7 +143,7 @@ class Score:
         self.targets = self._classes(target)
         self.places = len(model.outputs[0].shape) - 2
         self.share = None if mask is None else self._region(mask)
-        self._values = self._answers = self._gradients = None
+        self.functions = functions(model, self.inputs.shape[1:]) if mask is None else {}
 
     def _fitting(self, inputs):
         wanted = tuple(self.model.inputs[0].shape)
@@ -199,14 +200,29 @@ class Score:
             return tf.reduce_mean(answer, axes)
         return tf.reduce_sum(answer * self.share, axes)
 
+    def compiled(self, name, function, *more, logits=True):
+        """`function` of any number of rows, compiled once; of explanations that share, by the first of them.
+
+        Args:
+            name: what it is kept by.
+            function: of (rows, ...) inputs, and of `more`; it must not depend on the examples.
+            *more: types of its further arguments.
+            logits: whether the model answers logits in it, not probabilities.
+        """
+        import tensorflow as tf
+
+        if name not in self.functions:
+            with unsquashed(self.model) if logits else contextlib.nullcontext():
+                made = tf.function(function, input_signature=[self.spec(), *more])
+                self.functions[name] = made.get_concrete_function()
+        return self.functions[name]
+
     def values(self, x):
         """(rows, classes) float32 logits of x (rows, ...)."""
         import tensorflow as tf
 
-        if self._values is None:
-            with unsquashed(self.model):
-                self._values = tf.function(self.logits, input_signature=[self.spec()]).get_concrete_function()
-        return np.concatenate([self._values(tf.constant(x[s])).numpy() for s in self.batches(len(x))])
+        values = self.compiled("values", self.logits)
+        return np.concatenate([values(tf.constant(x[s])).numpy() for s in self.batches(len(x))])
 
     def answers(self, x):
         """(rows, classes) float32 answers to x (rows, ...) as the model gives them: probabilities, or numbers."""
@@ -216,9 +232,8 @@ class Score:
             found = tf.cast(self.model(x, training=False), "float32")
             return self._over_places(tf.concat([1 - found, found], axis=-1) if self.yes_or_no else found)
 
-        if self._answers is None:
-            self._answers = tf.function(answer, input_signature=[self.spec()]).get_concrete_function()
-        return np.concatenate([self._answers(tf.constant(x[s])).numpy() for s in self.batches(len(x))])
+        answers = self.compiled("answers", answer, logits=False)
+        return np.concatenate([answers(tf.constant(x[s])).numpy() for s in self.batches(len(x))])
 
     def gradients(self, x, targets):
         """The logits (rows, classes) of x (rows, ...) and the gradient of each row's target, of x's shape.
@@ -230,12 +245,8 @@ class Score:
         reason = without_gradients(self.model)
         if reason:
             raise ValueError(f"{self.caller}: {reason}.")
-        if self._gradients is None:
-            with unsquashed(self.model):
-                self._gradients = tf.function(
-                    self._differentiate, input_signature=[self.spec(), tf.TensorSpec((None,), "int32")]
-                ).get_concrete_function()
-        found = [self._gradients(tf.constant(x[s]), tf.constant(targets[s])) for s in self.batches(len(x))]
+        gradients = self.compiled("gradients", self._differentiate, tf.TensorSpec((None,), "int32"))
+        found = [gradients(tf.constant(x[s]), tf.constant(targets[s])) for s in self.batches(len(x))]
         return tuple(np.concatenate([np.asarray(f[i]) for f in found]) for i in range(2))
 
     def _differentiate(self, x, target):

@@ -109,6 +109,11 @@ class Translator(Adversarial):
     def __init__(self, *args, l1=100.0, **kwargs):
         super().__init__(*args, **kwargs)
         self.l1 = l1
+        self.away = keras.metrics.Mean(name="l1")
+
+    @property
+    def metrics(self):
+        return [*super().metrics, self.away]
 
     def verify(self, x, y):
         if y is None:
@@ -124,7 +129,15 @@ class Translator(Adversarial):
     def generator_loss(self, images, made, told):
         """-log D(x, G(x)), the mean over the patches, and `l1` times the mean absolute difference from the target."""
         away = ops.mean(ops.abs(ops.cast(images, "float32") - made))
+        self.away.update_state(away)
         return super().generator_loss(images, made, told) + self.l1 * away
+
+    def test_step(self, data):
+        """The mean absolute difference from the targets, as the answers are outside training."""
+        targets, _, (inputs,) = self.parts(data)
+        made = self(inputs, training=False)
+        self.away.update_state(ops.mean(ops.abs(ops.cast(targets, "float32") - made)))
+        return {"l1": self.away.result()}
 
     def sample(self, n, *, seed=None, labels=None):
         """Not offered: there is no noise to draw; `predict(images)` translates."""

@@ -10,6 +10,7 @@ from keras import layers, ops
 from zoo.arguments import Answer, Count, Shape
 from zoo.blocks import head
 from zoo.layers.mask_token import MaskToken
+from zoo.layers.months import Months
 from zoo.layers.presto_bands import BANDS, GROUPS, PrestoBands
 from zoo.layers.season_position import SeasonPosition
 from zoo.registry import register
@@ -153,7 +154,7 @@ def _inputs(steps, month, masked):
 def _encode(inputs, width, depth, units, heads, raw):
     """(tokens (B, N, width), which of them are kept (B, N), months (B, T), channels (B, N, width / 4)); N = 9 T + 2."""
     x, dynamic_world = inputs["x"], inputs["dynamic_world"]
-    months = inputs["month"]
+    months = Months(dtype="int32", name="months")(inputs["month"])
     if len(months.shape) == 1:
         months = ops.mod(ops.expand_dims(months, 1) + np.arange(x.shape[1], dtype="int32"), 12)
     if raw:

@@ -131,10 +131,11 @@ def _contents(inputs):
     several = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
     if not several or not all(isinstance(one, str | Path | bytes) for one in several):
         return None
-    missing = [str(one) for one in several if not isinstance(one, bytes) and not Path(one).is_file()]
+    several = [one if isinstance(one, bytes) else Path(one).expanduser() for one in several]
+    missing = [str(one) for one in several if not isinstance(one, bytes) and not one.is_file()]
     if missing:
         raise ValueError(f"predict: `inputs` must be files that exist, got {', '.join(missing)}.")
-    read = [one if isinstance(one, bytes) else Path(one).read_bytes() for one in several]
+    read = [one if isinstance(one, bytes) else one.read_bytes() for one in several]
     found = np.empty(len(read), object)
     found[:] = read
     return found

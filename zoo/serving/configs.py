@@ -34,7 +34,8 @@ def configs(
     """Writes what the stock TensorFlow Serving image needs to serve a folder of exports.
 
     models.config names the models; with labels it serves the labelled versions and the latest. batching.config puts
-    requests that arrive together into one batch: it helps many clients, and keeps a single one waiting up to `wait`.
+    requests that arrive together into one batch: it helps many clients, and keeps a single one waiting up to `wait`;
+    it is left out where a model takes a number without a batch, such as a sampler's count, as that cannot be joined.
     monitoring.config offers Prometheus' figures at /monitoring/prometheus/metrics. With the Dockerfile the models are
     part of an image; compose.yaml mounts the folder into the stock one; kubernetes.yaml runs two replicas of the
     Dockerfile's image, with probes and limits.
@@ -60,13 +61,14 @@ def configs(
     if not re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", name):
         raise ValueError(f"configs: `name` must be small letters, digits and hyphens, got {name!r}.")
     _verify(labels or {}, models)
+    flags = FLAGS if not _single(place, models) else tuple(f for f in FLAGS if "batching" not in f)
     image = image or f"tensorflow/serving:{importlib.metadata.version('tensorflow-serving-api')}"
     texts = {
         "models": _models(models, labels or {}),
         "batching": _batching(batch, wait, threads),
         "monitoring": 'prometheus_config {\n  enable: true\n  path: "/monitoring/prometheus/metrics"\n}\n',
-        "dockerfile": _dockerfile(image, models),
-        "compose": _compose(image, name),
+        "dockerfile": _dockerfile(image, models, flags),
+        "compose": _compose(image, name, flags),
         "kubernetes": _kubernetes(name, sorted(models)[0], threads),
     }
     names = ("models.config", "batching.config", "monitoring.config", "Dockerfile", "compose.yaml", "kubernetes.yaml")
@@ -84,6 +86,21 @@ def _verify(labels, models):
                 raise ValueError(
                     f"configs: `labels` gives {model} {label} to version {version}; there are {models[model]}."
                 )
+
+
+def _single(place, models):
+    """Whether a model's latest version takes an input without a batch in any signature."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    for model, there in models.items():
+        file = place / model / str(there[-1]) / "saved_model.pb"
+        stored = saved_model_pb2.SavedModel.FromString(file.read_bytes() if file.is_file() else b"")
+        definitions = [d for graph in stored.meta_graphs for d in graph.signature_def.values()]
+        if any(
+            not t.tensor_shape.dim and not t.tensor_shape.unknown_rank for d in definitions for t in d.inputs.values()
+        ):
+            return True
+    return False
 
 
 def _models(models, labels):
@@ -122,9 +139,9 @@ FLAGS = (
 )
 
 
-def _dockerfile(image, models):
+def _dockerfile(image, models, given):
     copies = "\n".join(f"COPY {model} /models/{model}" for model in models)
-    flags = ", ".join(f'"{flag}"' for flag in FLAGS)
+    flags = ", ".join(f'"{flag}"' for flag in given)
     return (
         f"# docker build -t NAME . && docker run -p 8500:8500 -p 8501:8501 NAME\n"
         f"FROM {image}\n"
@@ -136,8 +153,8 @@ def _dockerfile(image, models):
     )
 
 
-def _compose(image, name):
-    flags = "\n".join(f"      - {flag}" for flag in ("--port=8500", "--rest_api_port=8501", *FLAGS))
+def _compose(image, name, given):
+    flags = "\n".join(f"      - {flag}" for flag in ("--port=8500", "--rest_api_port=8501", *given))
     return (
         f"# docker compose up\n"
         f"name: {name}\n"

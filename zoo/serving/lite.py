@@ -29,7 +29,7 @@ def convert(graph, specs, kind, examples):
     """
     import tensorflow as tf
 
-    with tempfile.TemporaryDirectory() as place, _quiet():
+    with tempfile.TemporaryDirectory() as place, quiet():
         try:
             function = tf.function(graph, input_signature=specs, autograph=False)
             tf.saved_model.save(tf.Module(), place, signatures={"serving_default": function.get_concrete_function()})
@@ -45,7 +45,7 @@ def convert(graph, specs, kind, examples):
 
 
 @contextlib.contextmanager
-def _quiet():
+def quiet():
     """Holds back what converter and interpreter print from C++, and their notes on what will be moved elsewhere."""
     kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 2)
@@ -61,11 +61,12 @@ def _quiet():
 
 def runner(file):
     """The runner of a LiteRT file's `serving_default`: arrays by name in, arrays by name out."""
-    with _quiet():
+    with quiet():
         if importlib.util.find_spec("ai_edge_litert"):
             from ai_edge_litert.interpreter import Interpreter
         else:  # the same interpreter, in the TensorFlow wheel
             import tensorflow as tf
 
             Interpreter = tf.lite.Interpreter
-        return Interpreter(model_path=str(file)).get_signature_runner("serving_default")
+        small = Interpreter(model_path=str(file), num_threads=os.cpu_count())
+        return small.get_signature_runner("serving_default")

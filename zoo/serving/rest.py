@@ -100,7 +100,7 @@ def answer(loaded, content):
     """The reply to the body of a predict request, in the form that it came in: rows or columns."""
     try:
         asked = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refused("INVALID_ARGUMENT", f"JSON Parse error: {error}") from None
     if not isinstance(asked, dict) or ("instances" in asked) == ("inputs" in asked):
         raise Refused("INVALID_ARGUMENT", 'the body must be a JSON object with either "instances" or "inputs".')

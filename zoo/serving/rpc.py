@@ -1,5 +1,6 @@
 """TensorFlow Serving's gRPC interface, PredictionService and ModelService, on grpcio and the project's own protos."""
 
+import math
 from concurrent import futures
 
 from zoo.serving.shelf import Refused
@@ -28,7 +29,7 @@ def server(shelf, gate, address, workers, queue, largest):
     ]
     # Threads enough that the gate, and not a queue that nobody sees, says when the server is busy.
     made = grpc.server(futures.ThreadPoolExecutor(min(workers + queue + 1, 256)), options=options)
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_prediction(shelf, gate), made)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_prediction(shelf, gate, largest), made)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(_models(shelf), made)
     try:
         port = made.add_insecure_port(address)
@@ -60,14 +61,27 @@ def _guarded(method):
     return call
 
 
-def _prediction(shelf, gate):
+def _array(name, proto, largest):
+    """A TensorProto's array; one may state a shape that its values are repeated to fill, and no memory would hold."""
+    import tensorflow as tf
+
+    count = math.prod(max(d.size, 0) for d in proto.tensor_shape.dim)
+    if count > largest:
+        raise Refused("INVALID_ARGUMENT", f'input "{name}" states {count} values, more than the {largest} allowed.')
+    try:
+        return tf.make_ndarray(proto)
+    except (TypeError, ValueError) as error:
+        raise Refused("INVALID_ARGUMENT", f'input "{name}" cannot be read: {error}') from None
+
+
+def _prediction(shelf, gate, largest):
     import tensorflow as tf
     from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
 
     def predict(request):
         spec = request.model_spec
         loaded = shelf.find(spec.name, **_which(spec))
-        found = loaded.run(spec.signature_name, {n: tf.make_ndarray(t) for n, t in request.inputs.items()})
+        found = loaded.run(spec.signature_name, {n: _array(n, t, largest) for n, t in request.inputs.items()})
         kept = list(request.output_filter) or list(found)
         unknown = [n for n in kept if n not in found]
         if unknown:

@@ -7,6 +7,7 @@ import numpy as np
 from zoo.arguments import checked
 
 PARTS = ("outside", "nodata", "swapped")  # what `skew` (B, 3) holds, in this order
+UNNAMED = "inputs"  # what `seen` calls a bare array
 DOUBT = 9.0  # squared standard deviations: bands must lie this far off before an exchange of two is a strong hint
 
 
@@ -29,11 +30,23 @@ class Seen(typing.NamedTuple):
     spread: np.ndarray
     nodata: float | None
 
-    def verify(self, taken):
-        """Raises a ValueError where these are not the bands that a model takes (raw inputs by name)."""
-        for name, bands in self.inputs.items():
+    def of(self, structure, taken):
+        """The same by the names of a signature, the one array that had no name getting the one that it takes.
+
+        Args:
+            structure: what `model.input` is.
+            taken: the same, by the signature's names.
+        Raises:
+            ValueError: if these are not the bands that the model takes.
+        """
+        names = dict(zip(structure if isinstance(structure, dict) else taken, taken, strict=True))
+        if len(taken) == 1 and list(self.inputs) == [UNNAMED]:
+            names[UNNAMED] = next(iter(taken))
+        found = self._replace(inputs={names.get(n, n): bands for n, bands in self.inputs.items()})
+        for name, bands in found.inputs.items():
             if name not in taken or taken[name].shape[-1] != bands:
                 raise ValueError(f"`seen` tells of {bands} bands of {name!r}, which the model does not take so.")
+        return found
 
     def graph(self, given):
         """(B, 3) float32 tensor: the parts of `PARTS` for raw tensors by name."""
@@ -84,7 +97,7 @@ def seen(inputs: typing.Any, *, nodata: float | None = None) -> Seen:
             list of (H, W, bands) images that differ in size.
         nodata: the value that stands for a missing one; NaN always does.
     Returns:
-        `Seen`. An array's name is `inputs`, as `zoo.export` calls an input that its model does not name.
+        `Seen`. A bare array is taken for what the exported model takes, if that is one array.
     Raises:
         ValueError: if there are no numbers, or a band has no valid value.
 
@@ -93,7 +106,7 @@ def seen(inputs: typing.Any, *, nodata: float | None = None) -> Seen:
     """
     if hasattr(inputs, "columns"):
         inputs = {c: inputs[c].to_numpy() for c in inputs.columns}
-    columns = inputs if isinstance(inputs, dict) else {"inputs": inputs}
+    columns = inputs if isinstance(inputs, dict) else {UNNAMED: inputs}
     counts, summaries = {}, []
     for name, values in columns.items():
         if len(values) == 0:

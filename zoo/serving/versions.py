@@ -7,7 +7,9 @@ import uuid
 
 
 class ExportError(ValueError):
-    """A model was not exported, and nothing was left behind."""
+    """A model was not exported, and nothing was left behind; `form` is which of `forms` it failed for, or None."""
+
+    form = None
 
 
 @contextlib.contextmanager

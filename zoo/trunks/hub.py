@@ -9,7 +9,7 @@ from typing import Literal
 import keras
 from keras import layers
 
-from zoo.arguments import checked, convert, nearest
+from zoo.arguments import Place, checked, convert, nearest
 from zoo.trunks.handles import folder
 
 FOREIGN = ("resource", "string", "variant")  # kinds of variables that no Keras variable holds
@@ -242,7 +242,7 @@ def _variables(module, function):
 
 
 @checked
-def save_reusable(model: keras.Model, path: str) -> str:
+def save_reusable(model: keras.Model, path: Place) -> str:
     """Writes a SavedModel that can be called, trained and put under another head: TF Hub's reusable interface.
 
     What `zoo.export` writes answers requests; this is for `zoo.HubLayer`, `hub.KerasLayer` and `hub.load`. Calling it

@@ -1,0 +1,51 @@
+"""ResNet-50 and ViT-Ti/16 of torchvision, for classify_speed.py: does one piece of work for each line that it reads.
+
+python benchmarks/classify_torch.py MODEL COMPILED     with lines such as "answer 8" or "learn 4"; prints its seconds
+"""
+
+import json
+import sys
+import time
+
+import torch
+from torch import nn
+from torchvision.models import VisionTransformer, resnet50
+
+CLASSES = 1000
+
+
+def network(name):
+    if name == "resnet50":
+        return resnet50(weights=None).to(memory_format=torch.channels_last)
+    return VisionTransformer(
+        image_size=224, patch_size=16, num_layers=12, num_heads=3, hidden_dim=192, mlp_dim=768, num_classes=CLASSES
+    )
+
+
+def main(name, compiled):
+    model = network(name)
+    called = torch.compile(model) if int(compiled) else model
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+    entropy = nn.CrossEntropyLoss()
+    for line in sys.stdin:
+        work, count = line.split()
+        x = torch.rand(int(count), 3, 224, 224).mul(2).sub(1)
+        if name == "resnet50":
+            x = x.to(memory_format=torch.channels_last)
+        y = torch.randint(0, CLASSES, (int(count),))
+        model.train(work == "learn")
+        wall, cpu = time.perf_counter(), time.process_time()
+        if work == "learn":
+            optimizer.zero_grad()
+            loss = entropy(called(x), y)
+            loss.backward()
+            optimizer.step()
+            loss.item()
+        else:
+            with torch.inference_mode():
+                called(x).softmax(-1).numpy()
+        print(json.dumps([time.perf_counter() - wall, time.process_time() - cpu]), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

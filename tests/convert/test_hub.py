@@ -1,0 +1,66 @@
+"""KerasHub's own networks, as installed, give their weights and then their logits; skipped where it is not there."""
+
+import importlib
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from tests.convert.test_parity import CASES
+from tests.golden.drawn import drawn, images
+
+pytest.importorskip("keras_hub", reason="KerasHub is an extra: pip install fieldzoo[kerashub]")
+HUB = [case for case in CASES if "hub" in case]
+
+
+@pytest.fixture
+def networks(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "golden")
+    return importlib.import_module("make_convert_hub").CASES
+
+
+def filled(model):
+    """The model with weights that are drawn from their names, so that none is zero or one."""
+    for weight in model.weights:
+        weight.assign(drawn(weight.path, tuple(weight.shape)))
+    return model
+
+
+@pytest.mark.parametrize("case", HUB)
+def test_the_logits_are_those_of_the_installed_keras_hub(case, networks):
+    build, size, arguments = CASES[case]
+    source = filled(networks[case][0]())
+    model = build((size, size, 3), 5, **arguments, activation=None)
+    zoo.load_weights(model, source)
+    x = images(case, (2, size, size, 3))
+    theirs = keras.ops.convert_to_numpy(source(x, training=False))
+    assert np.ptp(theirs, axis=0).max() > 0.3  # the two images differ, so the answers are not the biases'
+    np.testing.assert_allclose(model(x, training=False), theirs, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("case", HUB)
+def test_a_backbone_fills_all_but_the_head(case, networks):
+    build, size, arguments = CASES[case]
+    if case == "vgg/hub":
+        arguments = {**arguments, "units": ()}  # the dense layers are the classifier's, not the backbone's
+    source = networks[case][0]()
+    backbone = filled(source.backbone)
+    model = build((size, size, 3), 5, **arguments, activation=None)
+    head = np.asarray(model.get_layer("head").kernel)
+    zoo.load_weights(model, backbone, head=False)
+    np.testing.assert_array_equal(model.get_layer("head").kernel, head)
+    x = images(case, (2, size, size, 3))
+    pooled = keras.Model(model.input, model.get_layer("head").input)(x, training=False)
+    theirs = np.asarray(backbone(x, training=False))
+    theirs = {"vit/hub": lambda t: t[:, 0], "vgg/hub": lambda t: t.reshape(len(t), -1)}.get(
+        case, lambda t: t.mean((1, 2))
+    )(theirs)
+    np.testing.assert_allclose(pooled, theirs, rtol=0, atol=1e-4)
+
+
+def test_a_preset_that_is_not_there_is_told():
+    model = zoo.resnet((32, 32, 3), 5, depths=(1, 2), block="basic")
+    with pytest.raises(ValueError, match="KerasHub cannot load the preset 'resnet_18_nothing'"):
+        zoo.load_weights(model, "resnet_18_nothing")

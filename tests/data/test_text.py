@@ -1,0 +1,160 @@
+"""Texts: columns, arrays and documents; what becomes of empty ones, and parts that give nothing away."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import recipes
+from recipes.data.documents import WORDS, from_documents, without_repeats
+from recipes.data.parts import Options
+from recipes.data.text import is_texts
+
+BIRDS, FISH = "a heron stood by the river", "the trout swam under the bridge"
+
+
+def texts(n=40):
+    return [f"{BIRDS if i % 2 else FISH} number {i}" for i in range(n)], ["bird" if i % 2 else "fish" for i in range(n)]
+
+
+def sentences(seed, words=60):
+    rng = np.random.default_rng(seed)
+    return " ".join("".join(rng.choice(list("abcdefgh"), 5)) for _ in range(words)) + ".\n\n"
+
+
+def test_a_column_of_a_table_and_an_array_are_the_same_texts(tmp_path):
+    x, y = texts()
+    pd.DataFrame({"note": x, "kind": y, "year": 1990}).to_csv(tmp_path / "notes.csv", index=False)
+    table = recipes.load(f"table:{tmp_path / 'notes.csv'}?target=kind&text=note")
+    assert (table.kind, table.shape, table.classes) == ("text", (), ("bird", "fish"))
+    for given in ((x, y), (np.array(x), np.array(y)), (np.array(x, object), pd.Series(y, dtype="category"))):
+        found = recipes.load(given)
+        for part in ("train", "validation", "test"):
+            mine, theirs = getattr(table, part), getattr(found, part)
+            assert mine.inputs.tolist() == theirs.inputs.tolist()
+            assert mine.targets.tolist() == theirs.targets.tolist()
+
+
+def test_parts_as_given_and_a_dataset_of_strings():
+    import tensorflow as tf
+
+    x, y = texts()
+    found = recipes.load(((x[:30], y[:30]), (x[30:], y[30:])))
+    assert found.test.inputs.tolist() == x[30:] and len(found.train) + len(found.validation) == 30
+    stream = tf.data.Dataset.from_tensor_slices((x, [int(label == "bird") for label in y]))
+    found = recipes.load(stream, classes=("fish", "bird"))
+    assert found.kind == "text" and isinstance(found.train.inputs[0], str)
+    assert all(("heron" in text) == (c == 1) for text, c in zip(found.test.inputs, found.test.targets, strict=True))
+
+
+def test_the_same_text_stays_on_one_side_and_groups_stay_whole():
+    x, y = texts(20)
+    found = recipes.load((x * 3, y * 3))
+    parts = [set(p.inputs) for p in (found.train, found.validation, found.test)]
+    assert not parts[0] & parts[1] and not parts[0] & parts[2] and not parts[1] & parts[2]
+    writers = np.repeat(np.arange(10), 2)
+    found = recipes.load((x, y), group=writers, validation=0.2, test=0.2)
+    sides = [set(writers[p.names]) for p in (found.train, found.validation, found.test)]
+    assert not sides[0] & sides[1] and not sides[0] & sides[2]
+
+
+def test_empty_texts_are_an_error_that_names_rows_or_left_out_on_request():
+    x, y = texts()
+    x[3], x[7], y[9] = "  ", None, None
+    with pytest.raises(ValueError, match="got empty texts in rows 3, 7; missing='drop' leaves them out"):
+        recipes.load((x, y))
+    found = recipes.load((x, y), missing="drop")
+    assert sum(map(len, (found.train, found.validation, found.test))) == 37
+    assert "left out 3 of 40 texts" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda x, y: recipes.load({"note": x, "kind": y}, target="kind", text="notes"), "Did you mean `note`"),
+        (lambda x, y: recipes.load({"note": list(range(40)), "kind": y}, target="kind", text="note"), "in row 0"),
+        (lambda x, y: recipes.load((x, y), missing="impute"), "must be error or drop for texts"),
+        (lambda x, y: recipes.load((x, y[:-1])), "as many texts as targets, got 40 and 39"),
+        (lambda x, y: recipes.load((x, ["bird"] * 40)), "two classes or more, got only 'bird'"),
+        (lambda x, y: recipes.load((x, y), block=("a", "b", 1)), "`block` is for tables"),
+        (lambda x, y: recipes.Classification().fit("lstm", (x, y), verbose=False), "`text_classification`"),
+    ],
+)
+def test_what_is_no_text_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make(*texts())
+
+
+def test_what_counts_as_texts():
+    assert is_texts(["a"]) and is_texts(np.array([None, "a"], object)) and is_texts(pd.Series(["a"]))
+    assert not is_texts("a") and not is_texts([1.0]) and not is_texts(np.ones((2, 2))) and not is_texts([])
+
+
+def test_documents_are_cut_so_that_every_character_but_the_first_is_foretold_once(tmp_path):
+    for i in range(8):
+        (tmp_path / f"{i}.txt").write_text(sentences(i))
+    found = recipes.load(f"text:{tmp_path}?window=16")
+    assert found.task == "language_model"
+    for part in (found.train, found.validation, found.test):
+        for asked, came in zip(part.inputs, part.targets, strict=True):
+            assert asked[1:] == came[:-1] and 1 <= len(asked) <= 16
+        first = [name for name in part.names if name.endswith(" 0")]
+        assert sum(map(len, part.targets)) == sum(len(sentences(int(n[0]))) - 1 for n in first)
+    assert found.train.names[-1][0] < found.validation.names[0][0] < found.test.names[0][0]
+    assert found.outputs == ("", "[UNK]", *sorted(set("".join(found.train.inputs) + found.train.targets[-1])))
+
+
+def test_one_document_is_cut_where_paragraphs_end(tmp_path):
+    text = "".join(sentences(i, 12) for i in range(30))
+    (tmp_path / "book.txt").write_text(text)
+    found = recipes.load(f"text:{tmp_path / 'book.txt'}")
+    stretches = [p.inputs[0][:1] + "".join(p.targets) for p in (found.train, found.validation, found.test)]
+    assert "".join(stretches) == text
+    assert all(stretch.endswith(".\n\n") for stretch in stretches)
+
+
+def test_a_document_that_stands_in_a_longer_one_is_left_out():
+    whole, other = sentences(0, 200), sentences(1)
+    documents = {"part": whole[300:600], "whole": whole, "other": other, "mixed": other[:150] + sentences(2)}
+    kept, repeated = without_repeats(documents)
+    assert set(kept) == {"whole", "mixed"} and repeated == ["part", "other"]
+    assert WORDS == 10
+    found = from_documents({**documents, "more": sentences(4), "last": sentences(5)}, Options(), name="some")
+    assert "left out 2 documents" in " ".join(found.notes) and "part 0" not in found.train.names
+
+
+@pytest.mark.parametrize(
+    ("documents", "options", "message"),
+    [
+        ({"a": " \n"}, {}, "must hold text, got none"),
+        ({"a": "ab"}, {}, "two characters or more for each part"),
+        ({"a": sentences(0)}, {"validation": 0.5, "test": 0.5}, "must be below 1"),
+        ({"a": sentences(0)}, {"missing": "drop"}, "`missing` is for tables"),
+    ],
+)
+def test_too_little_text_is_refused(documents, options, message):
+    with pytest.raises(ValueError, match=message):
+        from_documents(documents, Options(**options), name="some")
+
+
+def test_text_files_that_are_not_there_or_none_are_refused(tmp_path):
+    (tmp_path / "book.txt").write_text("something")
+    (tmp_path / "photo.txt").write_bytes(b"\xff\xd8\xff\xe0")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="Did you mean `book.txt`"):
+        recipes.load(f"text:{tmp_path / 'bok.txt'}")
+    with pytest.raises(ValueError, match="must be a text in UTF-8"):
+        recipes.load(f"text:{tmp_path / 'photo.txt'}")
+    with pytest.raises(ValueError, match=r"must hold texts \(.txt, .md, .rst\)"):
+        recipes.load(f"text:{tmp_path / 'empty'}")
+
+
+def test_python_topics_share_no_document_and_say_which_python_they_are_of():
+    import platform
+
+    found = recipes.load("bundled:python-topics?window=64")
+    sides = [{n.split(" ")[0] for n in p.names} for p in (found.train, found.validation, found.test)]
+    assert all(sides) and not sides[0] & sides[1] and not sides[0] & sides[2] and not sides[1] & sides[2]
+    assert platform.python_version() in found.notes[0] and "other versions have other texts" in found.notes[0]
+    if platform.python_version() == "3.11.7":
+        assert "79 documents" in found.notes[0] and "464,970 characters" in found.notes[0]
+    assert max(map(len, found.train.inputs)) == 64
