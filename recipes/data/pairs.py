@@ -156,7 +156,7 @@ def from_masks(data):
     parts = {}
     for part in PARTS:
         examples = getattr(data, part)
-        masks = np.where(examples.targets == IGNORE, -1, examples.targets)
+        masks = np.where(examples.targets == IGNORE, -1, examples.targets.astype(np.int64))
         given = np.stack([masks == i for i in shown], axis=-1).astype(np.uint8) * 255
         scaled = (examples.inputs.astype(np.float64) - low) / max(high - low, 1e-12)
         made = np.round(np.clip(scaled, 0, 1) * 255).astype(np.uint8)
