@@ -196,6 +196,8 @@ def test_missing_values_of_r_are_gaps(monkeypatch):
 def test_factors_are_no_array_of_numbers():
     with pytest.raises(ValueError, match="Text and factors are columns of a data frame"):
         load([[["u", "v"]] * 8, ["a", "b"] * 4])
+    with pytest.raises(ValueError, match=r"got 3 labels over and over in 24 rows .*are columns of a data frame"):
+        load([["u", "v", "w"] * 8, ["a", "b"] * 12])
 
 
 def test_a_factor_is_no_vector_of_numbers():

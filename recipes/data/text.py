@@ -77,6 +77,7 @@ def from_texts(pools, options, *, name, outputs=("target",), notes=(), **told):
         pool.keys = content_keys({"text": pool.inputs})
     if not any(len(pool.inputs) for pool in pools):
         raise ValueError("load: there must be texts, got none.")
+    _refuse_levels(np.concatenate([pool.inputs for pool in pools]))
     return assemble(
         pools, options, name=name, kind="text", shape=(), dtype="string", outputs=outputs, notes=notes, **told
     )
@@ -142,6 +143,18 @@ def text_files(files, origin):
         found = as_texts(frame[column], f"`files`: the column {column!r}")
         batches += [(f"row {i + 1}", text_batch(text)) for i, text in enumerate(found)]
     return batches
+
+
+def _refuse_levels(texts):
+    """No labels taken for texts: single words, each of them twice or more on average."""
+    levels = list(dict.fromkeys(texts))
+    if 2 * len(levels) > len(texts) or any(len(level.split()) > 1 for level in levels):
+        return
+    shown = ", ".join(map(repr, levels[:SHOWN])) + ", ..." * (len(levels) > SHOWN)
+    raise ValueError(
+        f"load: x must be numbers or texts, got {len(levels):,} labels over and over in {len(texts):,} rows ({shown}). "
+        "Text and factors are columns of a data frame."
+    )
 
 
 def _rows(wrong):
