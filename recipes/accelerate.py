@@ -102,6 +102,7 @@ def _measured(model, steps):
     kinds = [type(layer) for layer in model._flatten_layers()]
     recurrent = any(issubclass(k, RECURRENT) for k in kinds)
     convolutional = any(issubclass(k, CONVOLUTIONS) for k in kinds)
+    attention = any(issubclass(k, layers.MultiHeadAttention) for k in kinds)
     small = model.count_params() < SMALL
     if gpus():
         jit = not recurrent
@@ -110,6 +111,8 @@ def _measured(model, steps):
         jit, reason = False, "CPU: XLA trains recurrent layers at two thirds of the speed"
     elif convolutional:
         jit, reason = False, "CPU: XLA trains convolutions at about half the speed"
+    elif attention:
+        jit, reason = False, "CPU: XLA trains attention no faster, and compiles twice as long"
     else:
         jit, reason = small, "CPU: XLA trains dense layers about 1.5 times as fast"
     together = max(1, min(MANY_STEPS, steps)) if small else 1

@@ -1,12 +1,77 @@
 """What watches a training: progress on stderr, stops, backup, TensorBoard."""
 
+import json
 import math
 import shutil
 import time
+from pathlib import Path
 
 import keras
 
+from recipes.run import write_json
 from zoo.reader import embedded
+
+SPENT = ("seconds", "kWh", "kg_CO2eq")
+
+
+class Backup(keras.callbacks.BackupAndRestore):
+    """Keras' backup of weights and optimizers each epoch, with what the epochs have told and cost until then.
+
+    Args:
+        folder: where it lies until the training ends.
+        used: what `recipes.energy` yields.
+
+    Attributes:
+        history: metric name -> one number for each epoch before this session; empty where nothing was broken off.
+        spent: seconds, kWh and kg_CO2eq of those epochs, None where not measured.
+        sessions: trainings that were broken off before this one.
+    """
+
+    def __init__(self, folder, used):
+        super().__init__(str(folder), double_checkpoint=True)  # a kill while one is written leaves the other
+        self.told, self.used = Path(folder) / "told.json", used
+        self.history, self.spent, self.sessions = {}, dict.fromkeys(SPENT, 0.0), 0
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        if self.told.exists():
+            found = json.loads(self.told.read_text())
+            done = self.model._initial_epoch or 0
+            self.history = {name: values[:done] for name, values in found["history"].items()}
+            self.spent, self.sessions = found["spent"], found["sessions"]
+        self.now = {name: list(values) for name, values in self.history.items()}
+
+    def on_epoch_end(self, epoch, logs=None):
+        for name, value in (logs or {}).items():
+            self.now.setdefault(name, []).append(float(value))
+        told = {"history": self.now, "spent": self.with_earlier(self.used.so_far()), "sessions": self.sessions + 1}
+        self.told.parent.mkdir(parents=True, exist_ok=True)
+        write_json(self.told, told)  # first, so that it never has less than the weights
+        super().on_epoch_end(epoch, logs)
+
+    def with_earlier(self, spent):
+        """`spent` of this session, with what was spent before; what is not known in one is not known of both."""
+        both = {name: (self.spent[name], spent[name]) for name in SPENT}
+        return {name: None if None in pair else sum(pair) for name, pair in both.items()}
+
+
+def whole(watchers, history, record):
+    """(history, record) of a training that was broken off and went on: all its epochs, and all it cost.
+
+    Args:
+        watchers: the callbacks of the last session.
+        history: its metrics: name -> one number per epoch.
+        record: with `energy` and `seconds` of the last session; it is not changed.
+    """
+    backup = next((w for w in watchers if isinstance(w, Backup) and w.sessions), None)
+    if backup is None:
+        return history, record
+    names = dict.fromkeys([*backup.history, *history])
+    history = {name: [*backup.history.get(name, ()), *history.get(name, ())] for name in names}
+    told = f"; {backup.sessions + 1} sessions, without what each spent after its last whole epoch"
+    used = {**record["energy"], **backup.with_earlier(record["energy"])}
+    used["source"] += told
+    return history, {**record, "energy": used, "seconds": record["seconds"] + backup.spent["seconds"]}
 
 
 class Progress(keras.callbacks.Callback):
@@ -48,7 +113,7 @@ class Progress(keras.callbacks.Callback):
             self.bar.stop()
 
 
-def callbacks(recipe, out, validated, verbose):
+def callbacks(recipe, out, validated, verbose, used):
     """The Keras callbacks of a run.
 
     Args:
@@ -56,6 +121,7 @@ def callbacks(recipe, out, validated, verbose):
         out: folder for backup and TensorBoard's files, or None for neither.
         validated: whether there is a validation part.
         verbose: whether to show progress.
+        used: what `recipes.energy` yields.
     Raises:
         ValueError: if early stopping is asked for without a validation part.
     """
@@ -67,7 +133,7 @@ def callbacks(recipe, out, validated, verbose):
     if out:
         if not (out / "backup").exists():  # a new run, not one that goes on: old curves would mix with its own
             shutil.rmtree(out / "tensorboard", ignore_errors=True)
-        chosen.append(keras.callbacks.BackupAndRestore(str(out / "backup")))
+        chosen.append(Backup(out / "backup", used))
         chosen.append(keras.callbacks.TensorBoard(str(out / "tensorboard")))
     if verbose:
         chosen.append(Progress())

@@ -49,6 +49,14 @@ class _Totals:
         pass
 
 
+class Used(dict):
+    """What `energy` yields."""
+
+    def __init__(self, so_far):
+        super().__init__()
+        self.so_far = so_far
+
+
 class _Meter:
     """One measurement, from its construction to `stop`."""
 
@@ -151,13 +159,14 @@ def energy(country: str = "FRA"):
     Yields:
         A dict that is filled when the block ends: kWh, kg_CO2eq, seconds, source (estimate, counter, or not measured;
         of what), country. kWh and kg_CO2eq are None where nothing could be measured. Starting the tracker does
-        not count.
+        not count. Its `so_far()` is a dict of kWh, kg_CO2eq and seconds up to now.
     Raises:
         ValueError: if codecarbon knows no such country.
 
     Source: codecarbon, https://docs.codecarbon.io.
     """
-    meter, used = _Meter(country), {}
+    meter = _Meter(country)
+    used = Used(meter.read)
     try:
         yield used
     finally:

@@ -9,7 +9,7 @@ from typing import Literal
 import keras
 
 from recipes import accelerate as speed
-from recipes.callbacks import callbacks, verify_finite
+from recipes.callbacks import callbacks, verify_finite, whole
 from recipes.data import Data, load
 from recipes.data.augment import augmentation
 from recipes.diagnosis import diagnose
@@ -177,17 +177,28 @@ class Recipe:
             validation = self.feed(self.pipeline(data.validation, False, prepare, len(data.classes)), model)
         steps = max(1, len(data.train) // self.batch)
         chosen = speed.choose(model, steps, self.accelerate)
-        watchers = callbacks(self, out, validation is not None, verbose)
-        watchers += self.watchers(model, out, data)
-        fitting = {
-            "validation_data": validation,
-            "callbacks": watchers,
-            "verbose": 0,
-            "shuffle": False,  # the pipeline does; Keras warns otherwise
-            "class_weight": self.weights(data),
-        }
         with energy(self.country) as used:
+            watchers = callbacks(self, out, validation is not None, verbose, used)
+            watchers += self.watchers(model, out, data)
+            fitting = {
+                "validation_data": validation,
+                "callbacks": watchers,
+                "verbose": 0,
+                "shuffle": False,  # the pipeline does; Keras warns otherwise
+                "class_weight": self.weights(data),
+            }
             history = self.learn(model, training, steps, {**self.known(data), **chosen.settings}, fitting)
+        record = {
+            "model": name,
+            "arguments": arguments,
+            "data": data.origin,
+            "seed": self.seed,
+            "acceleration": chosen.record,
+            "energy": dict(used),
+            "seconds": time.perf_counter() - began,
+            "machine": speed.machine(),
+        }
+        history, record = whole(watchers, history, record)
         verify_finite(history, self)
         run = Run(
             recipe=self,
@@ -195,16 +206,7 @@ class Recipe:
             data=data,
             preprocessing=prepare,
             history={k: [float(v) for v in values] for k, values in history.items()},
-            record={
-                "model": name,
-                "arguments": arguments,
-                "data": data.origin,
-                "seed": self.seed,
-                "acceleration": chosen.record,
-                "energy": dict(used),
-                "seconds": time.perf_counter() - began,
-                "machine": speed.machine(),
-            },
+            record=record,
         )
         if out:
             run.save(out)

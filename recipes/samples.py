@@ -176,17 +176,24 @@ def paths(model, held, recipe, rows=4):
     return np.concatenate([np.asarray(model.interpolate(ends[2 * i], ends[2 * i + 1], 8)) for i in range(rows)])
 
 
+def contest(history):
+    """A sentence in a list where the discriminator's losses leave the generator nothing to learn; else none."""
+    judge, maker = (history.get(f"{name}_loss") for name in ("discriminator", "generator"))
+    if not (judge and maker and np.mean(judge[-3:]) < 0.1 < np.mean(maker[-3:])):
+        return []
+    return [
+        "The discriminator is too strong: its loss is almost 0, so the generator learns little. Lower its rate, or "
+        "give it less to see."
+    ]
+
+
 def signs(run):
     """What losses and figures say of a generative training, in plain words."""
     history, said = run.history, []
     part = "test" if len(run.data.test) else "validation"
     found = run.evaluate(part)
-    judge, maker = (history.get(f"{name}_loss") for name in ("discriminator", "generator"))
-    if judge and maker and not hasattr(run.model, "critic_steps") and np.mean(judge[-3:]) < 0.1 < np.mean(maker[-3:]):
-        said.append(
-            "The discriminator is too strong: its loss is almost 0, so the generator learns little. Lower its rate, or "
-            "give it less to see."
-        )
+    if not hasattr(run.model, "critic_steps"):
+        said += contest(history)
     if "recall" in found and found["recall"] < 0.1 and found["precision"] > 2 * found["recall"]:
         said.append(
             f"Mode collapse: samples look real ({found['precision']:.0%}) but are like only {found['recall']:.0%} of "

@@ -10,7 +10,7 @@ from recipes.data.parts import Options
 from recipes.data.preprocessing import preprocessing
 from recipes.generation import refuse_unused, signed
 from recipes.recipe import Recipe, recipe
-from recipes.samples import SampleGrids, panels, shown, signs
+from recipes.samples import SampleGrids, contest, panels, shown
 from zoo.arguments import Count, Positive
 from zoo.registry import entry
 
@@ -158,7 +158,8 @@ class Translation(Recipe):
             run: a `Run`.
             part: train, validation or test.
         Returns:
-            Dict of floats; `subjects` holds each one's, `baseline` those of the trivial one with the least difference.
+            Dict of floats; `subjects` holds each one's, `baseline` those of the trivial one with the least difference,
+            and `variety`, where the targets differ, says how much the answers differ from each other, 1 being as much.
         """
         held = getattr(run.data, part)
         mean = np.broadcast_to(run.data.train.targets.mean(0) / 255, held.targets.shape)
@@ -172,7 +173,8 @@ class Translation(Recipe):
         name, least = min(trivial, key=lambda one: one[1]["difference"])
         skill = 1 - own[1]["difference"] / max(least["difference"], 1e-9)
         baseline = {**least, "skill": 0.0, "name": name}
-        return {"examples": len(held), **own[1], "skill": skill, "subjects": subjects, "baseline": baseline}
+        told = {"examples": len(held), **own[1], "skill": skill, **variety(held.targets / 255, made["generator"])}
+        return {**told, "subjects": subjects, "baseline": baseline}
 
     def labels(self, data):
         """None: an export answers images."""
@@ -191,7 +193,16 @@ class Translation(Recipe):
 
     def signs(self, run):
         """What the losses and the answers say, in plain words."""
-        return signs(run)
+        found = run.evaluate("test" if len(run.data.test) else "validation")
+        said = contest(run.history)
+        if found.get("variety", 1) < 0.1:
+            said.append(
+                f"The answers are alike whatever the input: they differ {found['variety']:.0%} as much from each other "
+                "as the targets do. Train longer, or look whether inputs and targets belong together."
+            )
+        if found["skill"] <= 0:
+            said.append(f"The answers are no nearer to their targets than {found['baseline']['name']}: train longer.")
+        return said or ["Nothing looks wrong: the answers differ as the inputs do, and beat the trivial baseline."]
 
     def figures(self, run, part):
         """Pairs as input, target and answer."""
@@ -239,6 +250,12 @@ def median_colours(train, inputs):
     rest = np.median(targets, axis=0) / 255
     answer = np.stack([table.get(colour.tobytes(), rest) for colour in seen])
     return answer[place.ravel()].reshape(*inputs.shape[:-1], -1)
+
+
+def variety(targets, images):
+    """{"variety": how much images differ from each other, by how much their targets do}; {} where these do not."""
+    spread, wanted = (float(np.std(a, axis=0).mean()) for a in (images, targets))
+    return {"variety": spread / wanted} if wanted else {}
 
 
 def likeness(targets, images):

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import zoo
+from zoo.classify.alexnet import features
 from zoo.layers.local_response import LocalResponse
 
 
@@ -66,3 +67,12 @@ def test_pooling_overlaps():
 def test_groups_must_divide():
     with pytest.raises(ValueError, match="`groups` must divide each of `filters`, .* got 3"):
         tiny(groups=3)
+
+
+def test_maps_of_small_images_are_refused_with_the_size_that_they_need():
+    for version, side in ((2012, 66), (2014, 62)):
+        with pytest.raises(ValueError, match=rf"must be at least {side + 1} \[pixels\], got \({side}, {side}, 3\)"):
+            features(keras.Input((side, side, 3)), filters=(4, 4, 4, 4, 4), version=version)
+        assert (
+            features(keras.Input((side + 1, side + 1, 3)), filters=(4, 4, 4, 4, 4), version=version)[-1].shape[1] == 1
+        )

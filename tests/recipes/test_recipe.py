@@ -185,8 +185,13 @@ def test_a_killed_run_goes_on_from_its_last_epoch(tmp_path):
             recipe.fit("dnn", clouds(), out=tmp_path, verbose=False)
     finally:
         recipes.recipe.callbacks = before
+    broken = json.loads((tmp_path / "backup" / "told.json").read_text())
     run = recipe.fit("dnn", clouds(), out=tmp_path, verbose=False)
-    assert len(run.history["loss"]) == 3
+    assert all(len(values) == 6 for values in run.history.values())
+    assert run.history["loss"][:3] == broken["history"]["loss"]
+    assert run.record["seconds"] > broken["spent"]["seconds"] > 0
+    assert run.record["energy"]["source"].endswith("2 sessions, without what each spent after its last whole epoch")
+    assert not (tmp_path / "backup").exists()
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,25 @@ def test_held_out_pairs_are_shown_and_watched_while_it_learns(run):
     assert "Input, target, answer" in done.report(out / "report.html").read_text()
 
 
+def test_the_diagnosis_tells_answers_that_are_all_alike(run):
+    done, _ = run
+    assert 0.5 < done.evaluate("test")["variety"] < 2
+    exact = "the median of each input's colour"  # here: nothing is nearer
+    assert done.recipe.signs(done) == [f"The answers are no nearer to their targets than {exact}: train longer."]
+
+    class Blind:
+        recipe, data, preprocessing, history = done.recipe, done.data, done.preprocessing, done.history
+
+        class model:
+            predict = staticmethod(lambda given, **_: np.zeros((len(given), 16, 16, 3), "float32"))
+
+        def evaluate(self, part):
+            return self.recipe.examine(self, part)
+
+    said = done.recipe.signs(Blind())
+    assert said[0].startswith("The answers are alike whatever the input: they differ 0% as much")
+
+
 def test_the_export_takes_raw_images_and_answers_as_predict(run, tmp_path):
     done, _ = run
     exported = done.export(tmp_path / "saved")
@@ -93,7 +112,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
     state = json.loads((tmp_path / "backup" / "training_metadata.json").read_text())
     assert state["epoch"] == 1
     run = recipe.fit("pix2pix", data, out=tmp_path, verbose=False, **SMALL)
-    assert len(run.history["loss"]) == 2
+    assert len(run.history["loss"]) == 3
     steps = len(data.train) // 4 * 3
     assert int(run.model.optimizer.iterations) == int(run.model.discriminator_optimizer.iterations) == steps
 

@@ -145,7 +145,7 @@ def _operation(operation, step):
     shapes = [tuple(x.shape) for x in keras.tree.flatten((step.args, step.kwargs)) if hasattr(x, "shape")]
     answer = step.outputs[0].shape
     if kind == "Matmul":
-        return _size(answer) * shapes[0][-1]
+        return _size((*answer, shapes[0][-1]))
     if kind in ("Dot", "Inner", "Tensordot"):  # every axis is in one factor and the answer, or in both factors
         return math.sqrt(_size(shapes[0]) * _size(shapes[1]) * _size(answer))
     if kind == "Einsum":

@@ -10,6 +10,8 @@ from zoo.blocks import head
 from zoo.layers.local_response import LocalResponse
 from zoo.registry import register, variant
 
+LEAST = {2012: 67, 2014: 63}  # side from which the last pooling has a whole window [pixels]
+
 
 @register(
     task="classify",
@@ -53,7 +55,7 @@ def alexnet(
         is Krizhevsky 2014, https://arxiv.org/abs/1404.5997, with the widths that torchvision trained.
     Differs: the towers are grouped convolutions on one device.
     """
-    image_shape(name, input_shape, at_least=67 if version == 2012 else 63, fixed=True)
+    image_shape(name, input_shape, at_least=LEAST[version], fixed=True)
     if any(f % groups for f in filters):
         raise ValueError(f"{name}: `groups` must divide each of `filters`, {filters}, got {groups}.")
     inputs = layers.Input(input_shape, name="image")
@@ -68,6 +70,7 @@ def alexnet(
 
 def features(x, *, filters=(96, 256, 384, 384, 256), groups=2, version=2012):
     """The last map at each stride, finest first: 4, 8, 16 (before pooling) and 32; 55, 27, 13 and 6 pixels of 227."""
+    image_shape("alexnet", x.shape[1:], at_least=LEAST[version])
     stages, name = [], "stem"
     if version == 2014:
         x = layers.ZeroPadding2D(2, name="stem_pad")(x)

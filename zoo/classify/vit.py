@@ -8,6 +8,7 @@ from zoo.arguments import Answer, Count, Rate, Shape, checked, image_shape
 from zoo.blocks import head
 from zoo.layers.class_token import ClassToken
 from zoo.layers.drop_path import DropPath
+from zoo.layers.fused_attention import FusedAttention
 from zoo.layers.position_embedding import PositionEmbedding
 from zoo.registry import register, variant
 
@@ -131,7 +132,7 @@ def _block(x, name, units, heads, dropout, drop_path, asking=None):
     query = y
     if asking is not None:
         x, query = asking, layers.Cropping1D((0, y.shape[1] - 1), name=f"{name}_query")(y)
-    attention = layers.MultiHeadAttention(heads, width // heads, kernel_initializer=kernel, name=f"{name}_attention")
+    attention = FusedAttention(heads, width // heads, kernel_initializer=kernel, name=f"{name}_attention")
     x = add(x, attention(query, y), "attention")
     y = layers.LayerNormalization(epsilon=1e-6, name=f"{name}_norm2")(x)
     y = layers.Dense(units, activation="gelu", bias_initializer=_tiny(), name=f"{name}_mlp1")(y)

@@ -11,6 +11,7 @@ from zoo.layers.cost_volume import CostVolume
 from zoo.layers.coupling import Coupling
 from zoo.layers.drop_path import DropPath
 from zoo.layers.enlarge import Enlarge
+from zoo.layers.fused_attention import FusedAttention
 from zoo.layers.gaussian_latent import GaussianLatent
 from zoo.layers.impute import Impute
 from zoo.layers.last_step import LastStep
@@ -47,6 +48,7 @@ __all__ = [
     "CutToSize",
     "DropPath",
     "Enlarge",
+    "FusedAttention",
     "GaussianLatent",
     "Impute",
     "LastStep",

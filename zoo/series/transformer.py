@@ -5,6 +5,7 @@ from keras import layers, ops
 
 from zoo.arguments import Answer, Count, Rate, Shape, series_shape
 from zoo.blocks import head
+from zoo.layers.fused_attention import FusedAttention
 from zoo.layers.sinusoidal_position import SinusoidalPosition
 from zoo.registry import register, variant
 
@@ -182,7 +183,7 @@ def attention(width, heads, name):
     """
     bound = (3 / width) ** 0.5
     kernel = keras.initializers.RandomUniform(-bound, bound)
-    return layers.MultiHeadAttention(heads, width // heads, kernel_initializer=kernel, name=name)
+    return FusedAttention(heads, width // heads, kernel_initializer=kernel, name=name)
 
 
 def _feed(x, units, dropout, name):
