@@ -9,7 +9,8 @@ answered in processes of their own, which take turns ROUNDS times (3), by a U-Ne
 - loop / predict_raster: seconds, against `model.predict` on one tile after another, read, cut and written with rasterio
   as most scripts do it: without blending, by the same tiles.
 - memory: the largest resident set of the process [MiB]; that of a raster of 512 x 512 pixels is what TensorFlow takes.
-With a large side, such as 20000, the loop is left out, and its cells stay empty.
+With a large side, such as 20000, the loop is left out, and its cells stay empty. The rows of
+other sides are kept.
 """
 
 import csv
@@ -112,10 +113,13 @@ def main(side=4096, rounds=3):
     base = statistics.median(memory for *_, memory in found["small"])
     row = [side, rounds, f"{ours[0]:.1f}", f"{ours[1]:.3f}", ratio, f"{ours[2]:.0f}", f"{base:.0f}"]
     installed = [os.cpu_count(), platform.python_version(), tf.__version__, keras.__version__, rasterio.__version__]
-    with open(Path(__file__).with_suffix(".csv"), "w", newline="", encoding="utf-8") as file:
+    path = Path(__file__).with_suffix(".csv")
+    with path.open(newline="", encoding="utf-8") as file:
+        kept = [line for line in list(csv.reader(file))[1:] if int(line[0]) != side]
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*COLUMNS, "cores", "python", "tensorflow", "keras", "rasterio"])
-        writer.writerow([*row, *installed])
+        writer.writerows(sorted([*kept, [*row, *installed]], key=lambda line: int(line[0])))
     print(*(f"{name}={value}" for name, value in zip(COLUMNS, row, strict=True)))
 
 

@@ -78,6 +78,13 @@ def policy(mode):
         keras.config.set_dtype_policy(before)
 
 
+def bit_exact():
+    """Makes TensorFlow's operations give the same bits in every run, from now on in this process."""
+    import tensorflow as tf
+
+    tf.config.experimental.enable_op_determinism()
+
+
 def choose(model, steps, mode="auto"):
     """How to compile `model` for `steps` steps an epoch.
 

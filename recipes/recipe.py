@@ -163,9 +163,7 @@ class Recipe:
         self.verify_task(data)
         began = time.perf_counter()
         if self.deterministic:
-            import tensorflow as tf
-
-            tf.config.experimental.enable_op_determinism()
+            speed.bit_exact()
         name = model if isinstance(model, str) else model.name
         model = self.build(model, data, **arguments)
         self.verify_answer(model, data)

@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+ROWS = 16  # classes that samples are shown of
 SHOWN = 64  # images in a grid
 
 
@@ -127,13 +128,13 @@ def pictures(run, part, recipe):
     held = real(run, part)[:SHOWN]
     found = []
     if hasattr(model, "sample"):
-        found.append(
-            (
-                "Samples",
-                "Made of noise; none of them was chosen.",
-                shown(grid(scaled(model, drawn(model, SHOWN, recipe)))),
-            )
-        )
+        labels, told = None, "Made of noise; none of them was chosen."
+        if getattr(model, "classes", None):
+            names = run.data.classes[:ROWS]
+            labels = np.repeat(np.arange(len(names)), 8)
+            told = f"Made of noise, none chosen; each row of one class, from the top: {', '.join(names)}."
+        samples = drawn(model, SHOWN if labels is None else len(labels), recipe, labels)
+        found.append(("Samples", told, shown(grid(scaled(model, samples)))))
     elif len(held):
         both = np.stack([held[:32], model.predict(held[:32], verbose=0)], 1).reshape(-1, *held.shape[1:])
         found.append(

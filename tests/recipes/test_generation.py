@@ -7,7 +7,7 @@ import pytest
 
 import recipes
 import zoo
-from recipes.samples import grid, paths, signs
+from recipes.samples import grid, paths, pictures, signs
 
 
 def shapes(count=120, side=8, seed=0):
@@ -89,6 +89,15 @@ def test_labels_go_to_models_that_know_classes(data):
     model = recipe.build("conditional_gan", data)
     images, labels = next(iter(recipe.feed(recipe.pipeline(data.train, True, recipe.prepare(data, model), 2), model)))
     assert images.shape[1:] == (8, 8, 1) and set(labels.numpy()) == {0, 1}
+
+
+def test_the_report_has_a_row_of_samples_for_each_class(data, monkeypatch):
+    run = quick(epochs=1).fit("conditional_gan", data, verbose=False)
+    asked = []
+    monkeypatch.setattr("recipes.samples.drawn", lambda *a: asked.append(a) or np.zeros((a[1], 8, 8, 1)))
+    title, told, _ = pictures(run, "test", run.recipe)[0]
+    assert title == "Samples" and told.endswith(f"each row of one class, from the top: {', '.join(data.classes)}.")
+    assert asked[0][1] == 16 and asked[0][3].tolist() == [0] * 8 + [1] * 8
 
 
 def test_reconstructions_are_measured_where_nothing_is_sampled(data):
