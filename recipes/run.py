@@ -204,7 +204,7 @@ class Run:
         self.preprocessing.save(out / "preprocessing.keras")
         told = {
             "recipe": type(self.recipe).__name__,
-            "numbers": {f.name: getattr(self.recipe, f.name) for f in dataclasses.fields(self.recipe)},
+            "numbers": {f.name: _number(getattr(self.recipe, f.name)) for f in dataclasses.fields(self.recipe)},
             "data": {k: getattr(self.data, k) for k in DESCRIBED},
             "record": self.record,
         }
@@ -223,6 +223,12 @@ def probabilities(model, answers, classes):
         yes = 1 / (1 + np.exp(-answers)) if ending == "linear" else answers
         return np.concatenate([1 - yes, yes], axis=-1)
     return np.asarray(keras.ops.softmax(answers)) if ending == "linear" else answers
+
+
+def _number(value):
+    """A recipe's number as run.json has it; of a tokenizer what it is, for preprocessing.keras holds it whole."""
+    tokenizer = isinstance(value, keras.Layer)
+    return {"class": type(value).__name__, "tokens": value.vocabulary_size()} if tokenizer else value
 
 
 DESCRIBED = (
@@ -283,9 +289,12 @@ def revive(path, data):
         `Run`.
     """
     import recipes
+    from recipes.preset_tokens import preset_tokens
 
     saved = load_run(path)
     numbers = {k: tuple(v) if isinstance(v, list) else v for k, v in saved.told["numbers"].items()}
+    if isinstance(numbers.get("tokenizer"), dict):
+        numbers["tokenizer"] = preset_tokens(saved.preprocessing).tokenizer
     recipe = getattr(recipes, saved.told["recipe"])(**numbers)
     history = json.loads((Path(path) / "history.json").read_text())
     return Run(recipe, saved.model, recipe.open(data), saved.preprocessing, history, saved.told["record"])

@@ -1,6 +1,7 @@
 """Classification of texts: one class, or several labels, for what somebody wrote."""
 
 import functools
+import typing
 from typing import ClassVar, Literal
 
 import keras
@@ -8,10 +9,11 @@ import numpy as np
 from keras import layers, ops
 
 from recipes.classification import Classification
+from recipes.preset_tokens import opened, preset_preparation, rows, verify_tokens
 from recipes.recipe import recipe
+from recipes.word_picture import PADDING, UNKNOWN, words
 from zoo.arguments import Count
 
-PADDING, UNKNOWN = 0, 1  # the first two tokens of every vocabulary
 STRENGTHS = (1.0, 10.0, 100.0)  # of the rival's fit, of which the validation part chooses one
 
 
@@ -24,11 +26,19 @@ class TextClassification(Classification):
     makes it of BERT. What makes tokens of a text is a layer before the model, so the export takes strings. Beside the
     commonest class stands a logistic regression on the words' counts (TF-IDF), which is hard to beat with few texts.
 
+    A KerasHub backbone with released weights knows the tokens that it was trained on, and no others: it needs its own
+    `tokenizer`, the preset's. Nothing in a backbone says that it came from a preset, so what is refused without one is
+    a backbone whose vectors are not exactly as many as the tokens of the training texts. The export then has operations
+    of TensorFlow Text, which TensorFlow Serving has and `zoo.predictor` and `zoo serve` load; any other program has to
+    load them first, in Python by `import tensorflow_text`.
+
     Args:
         length: tokens of a text that are read, from its beginning; shorter ones are padded, which the model skips.
         vocabulary: tokens that are told apart, the training part's commonest; one of them stands for all others, and
             one for padding.
         tokens: words (without punctuation, a to z in lower case) or characters.
+        tokenizer: the KerasHub backbone's own, instead of tokens of the training texts: a preset's name, a folder that
+            `save_to_preset` wrote, or a `keras_hub.models.Tokenizer`, which a run keeps with its preprocessing.
         **kwargs: as `Classification` has them; augmentation is for images.
 
     Source: of the rival, Sparck Jones 1972, https://doi.org/10.1108/eb026526.
@@ -37,6 +47,7 @@ class TextClassification(Classification):
     length: Count = 128
     vocabulary: Count = 10_000
     tokens: Literal["words", "characters"] = "words"
+    tokenizer: typing.Any = None
 
     headline: ClassVar[str] = "accuracy"
 
@@ -49,6 +60,11 @@ class TextClassification(Classification):
             )
         if self.vocabulary < 3:
             raise ValueError(f"`vocabulary` must be 3 or more, with padding and unknown words, got {self.vocabulary}.")
+        made = [name for name in ("vocabulary", "tokens") if getattr(self, name) != getattr(type(self), name)]
+        if made and self.tokenizer is not None:
+            raise ValueError(
+                f"`{made[0]}` is for tokens of the training texts; leave it out, as `tokenizer` has its own."
+            )
 
     def verify_task(self, data):
         """A ValueError where the data are no labelled texts."""
@@ -65,6 +81,8 @@ class TextClassification(Classification):
 
         from zoo.registry import entry
 
+        if self.tokenizer is not None:
+            raise ValueError(f"`tokenizer` is for a KerasHub backbone under `zoo.transfer`, got {name}; leave it out.")
         if "vocabulary" not in signature(entry(name).build).parameters:
             raise ValueError(f"`model` must be an architecture that reads tokens, such as lstm, got {name}.")
         size = len(self.known_tokens(data)) + 2
@@ -73,24 +91,39 @@ class TextClassification(Classification):
     def verify_answer(self, model, data):
         """A ValueError where the model does not read these tokens, or does not answer these classes."""
         super().verify_answer(model, data)
-        tables = [layer.input_dim for layer in model._flatten_layers() if isinstance(layer, layers.Embedding)]
-        wanted = len(self.known_tokens(data)) + 2
-        if not tables or max(tables) < wanted:
-            told = f"for {max(tables):,} tokens" if tables else "without an embedding"
+        if self.tokenizer is not None:
+            return verify_tokens(opened(self.tokenizer), model, self.length)
+        found, wanted = rows(model), len(self.known_tokens(data)) + 2
+        if found < wanted:
+            told = f"for {found:,} tokens" if found else "without an embedding"
             raise ValueError(
                 f"`model` must have a vector for each of the {wanted:,} tokens of {data.name}, got {model.name} {told};"
                 " build it for as many, or lower `vocabulary`."
             )
+        if isinstance(model.input, dict) and found != wanted:
+            raise ValueError(
+                f"`tokenizer` must be given for {model.name}, which has vectors for {found:,} tokens, and not for the "
+                f"{wanted:,} of {data.name}: a KerasHub preset's weights know the preset's own tokens only. A new "
+                f"backbone for these texts has vocabulary_size={wanted}."
+            )
 
     def known_tokens(self, data):
-        """The tokens that are told apart, the commonest of the training part first, without the two special ones."""
+        """The tokens that are told apart, the commonest of the training part first, without the two special ones.
+
+        Of a `tokenizer` all that it has, in the order of their numbers, from 0.
+        """
+        if self.tokenizer is not None:
+            return opened(self.tokenizer).get_vocabulary()
         return _commonest(data, self.tokens, self.vocabulary)
 
     def prepare(self, data, model):
         """From texts to the model's tokens: (B,) strings  ->  (B, T) whole numbers, 0 after the end.
 
-        A KerasHub backbone also gets which of them are real, and that all belong to one segment.
+        A KerasHub backbone also gets which of them are real, and that all belong to one segment; with its `tokenizer`
+        also the tokens for start and end, as its family has them.
         """
+        if self.tokenizer is not None:
+            return preset_preparation(opened(self.tokenizer), model, self.length)
         length = self.length if isinstance(model.input, dict) else model.input_shape[1] or self.length
         text = layers.Input((), dtype="string", name="text")
         found = vectorizer(self.tokens, length, self.known_tokens(data))(text)
@@ -182,56 +215,3 @@ def _regression(data):
         if right > most:
             best, most = fitted, right
     return lambda texts: best.predict(counts.transform(texts))
-
-
-def words(run, part, shown=3, first=60):
-    """A matplotlib figure of a few texts whose words are coloured by what the answer loses without each.
-
-    Args:
-        run: a `Run`.
-        part: whose texts.
-        shown: how many right answers and how many mistakes.
-        first: words of a text that are shown.
-    """
-    from recipes.report import new_figure
-
-    examples, answers = getattr(run.data, part), run.answers(part)
-    chosen, truth = answers.argmax(-1), examples.targets
-    right = [i for c in range(len(run.data.classes)) for i in np.flatnonzero((truth == c) & (chosen == c))[:1]][:shown]
-    wrong = np.flatnonzero(truth != chosen)
-    kept = [*right, *wrong[np.argsort(-answers[wrong, chosen[wrong]])][:shown]]
-    figure = new_figure(9, 1.7 * len(kept))
-    known = ["", "[unknown]", *run.recipe.known_tokens(run.data)]
-    for ax, i in zip(np.ravel(figure.subplots(len(kept), 1, squeeze=False)), kept, strict=True):
-        inputs = run.preprocessing.predict(examples.take([i]).inputs, verbose=0)
-        ids = (inputs["token_ids"] if isinstance(inputs, dict) else inputs)[0]
-        count = min(first, int((ids != PADDING).sum()))
-        without = np.repeat(ids[None], count, axis=0)
-        without[np.arange(count), np.arange(count)] = UNKNOWN
-        batch = without
-        if isinstance(inputs, dict):
-            batch = {**{k: np.repeat(v, count, axis=0) for k, v in inputs.items()}, "token_ids": without}
-        lost = answers[i, chosen[i]] - run.model.predict(batch, verbose=0)[:, chosen[i]]
-        title = f"{run.data.classes[chosen[i]]} {answers[i, chosen[i]]:.0%}"
-        title += f", is {run.data.classes[truth[i]]}" if truth[i] != chosen[i] else ""
-        coloured(ax, [known[t] for t in ids[:count]], lost, title)
-    return figure
-
-
-def coloured(ax, words, weights, title, width=150):
-    """Writes words in lines of `width` characters, each on red (above 0) or blue."""
-    import matplotlib
-
-    reach = max(np.abs(weights).max(), 1e-9)
-    ax.set_axis_off()
-    ax.set_title(title, fontsize=9, loc="left")
-    column, line = 0, 0
-    for word, weight in zip(words, weights, strict=True):
-        if column + len(word) > width:
-            column, line = 0, line + 1
-        colour = matplotlib.colormaps["bwr"](0.5 + 0.4 * weight / reach)
-        ax.text(
-            column / width, 0.95 - 0.2 * line, word, fontsize=6, family="monospace", va="top", transform=ax.transAxes,
-            bbox={"facecolor": colour, "edgecolor": "none", "pad": 0.8},
-        )  # fmt: skip
-        column += len(word) + 1

@@ -60,6 +60,9 @@ def export(
     PATH/VERSION/assets.extra has parity.json, which says what was compared, and the same requests as warm-up records,
     so that TensorFlow Serving answers its first request as fast as any other.
 
+    A graph may have operations of TensorFlow Text, as the tokens of KerasHub's tokenizers need: TensorFlow Serving has
+    them, the proof loads them alone, parity.json notes them, and other programs need `import tensorflow_text`.
+
     A model with a method `signatures()`, as those that generate have, is exported with these signatures instead. Where
     one takes a `seed`, or answers the same twice, its answers are compared; of the others shape and range are, and
     parity.json says so.

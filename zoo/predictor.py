@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo import replay
 from zoo.arguments import checked, nearest
 from zoo.serving import lite, onnxfile, warmup
 from zoo.serving.client import Taken, by_name, text
@@ -112,6 +113,7 @@ def _tensorflow(folder, why):
     import tensorflow as tf
 
     inputs = _taken(folder)
+    replay.load_operations(folder)
     model = tf.saved_model.load(str(folder))
 
     def run(arrays):

@@ -49,6 +49,7 @@ def loaded(exported):
         small = tf.lite.Interpreter(model_path=exported)
         runners = {name: small.get_signature_runner(name) for name in small.get_signature_list()}
         return lambda signature, arguments: runners[signature](**arguments)
+    load_operations(exported)
     model = tf.saved_model.load(exported)
 
     def run(signature, arguments):
@@ -56,6 +57,45 @@ def loaded(exported):
         return model.signatures[signature](**{name: tf.constant(array) for name, array in arguments.items()})
 
     return run
+
+
+def foreign(exported):
+    """Names of the operations in a SavedModel's graph that are none of TensorFlow's own."""
+    from pathlib import Path
+
+    import tensorflow as tf
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    stored = saved_model_pb2.SavedModel.FromString((Path(exported) / "saved_model.pb").read_bytes())
+    used = {op.name for graph in stored.meta_graphs for op in graph.meta_info_def.stripped_op_list.op}
+    # tf.raw_ops leaves out what TensorFlow keeps for itself and for XLA
+    return sorted(n for n in used if not n.startswith(("_", "Xla")) and not hasattr(tf.raw_ops, n))
+
+
+def load_operations(exported):
+    """Loads TensorFlow Text's operations where a SavedModel's graph has others than this process knows.
+
+    Raises:
+        ValueError: if there are some, and TensorFlow Text is not installed.
+    """
+    import importlib.util
+    from pathlib import Path
+
+    import tensorflow as tf
+    from tensorflow.python.framework import op_def_registry
+
+    names = [name for name in foreign(exported) if op_def_registry.get(name) is None]
+    if not names:
+        return
+    text = importlib.util.find_spec("tensorflow_text")
+    if text is None:
+        raise ValueError(
+            f"{exported} has operations that TensorFlow lacks: {', '.join(names)}; those of TensorFlow Text come with "
+            "pip install tensorflow-text."
+        )
+    # What `import tensorflow_text` does too, but that needs Keras
+    for library in sorted(Path(text.origin).parent.glob("python/ops/_*.so")):
+        tf.load_op_library(str(library))
 
 
 if __name__ == "__main__":

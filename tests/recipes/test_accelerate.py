@@ -19,8 +19,6 @@ def test_dense_networks_take_xla_and_convolutions_do_not():
     assert "convolutions" in conv.record["reason"]
     recurrent = keras.Sequential([layers.Input((5, 2)), layers.LSTM(3)])
     assert accelerate.choose(recurrent, steps=10).settings["jit_compile"] is False
-    attention = zoo.transformer_encoder((5,), 1, vocabulary=9, depth=1, width=4, units=4, heads=1)
-    assert accelerate.choose(attention, steps=10).settings["jit_compile"] is False
 
 
 def test_off_is_keras_defaults_and_xla_is_xla():

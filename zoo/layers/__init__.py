@@ -23,6 +23,7 @@ from zoo.layers.maxout import Maxout
 from zoo.layers.peephole_conv_lstm import PeepholeConvLSTM2D
 from zoo.layers.pixel_logit import PixelLogit
 from zoo.layers.position_embedding import PositionEmbedding
+from zoo.layers.preset_tokens import PresetTokens
 from zoo.layers.presto_bands import PrestoBands
 from zoo.layers.radial_basis import RadialBasis
 from zoo.layers.relative_attention import RelativeAttention
@@ -61,6 +62,7 @@ __all__ = [
     "PeepholeConvLSTM2D",
     "PixelLogit",
     "PositionEmbedding",
+    "PresetTokens",
     "PrestoBands",
     "RadialBasis",
     "RelativeAttention",

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from zoo import replay
 from zoo.serving import folding, lite, onnxfile, proof
 from zoo.serving.quantising import quantised
 from zoo.serving.versions import ExportError
@@ -124,7 +125,7 @@ class Predictive:
             **told,
             **({"files": files} if files else {}),
             **({"skew": signatures.seen.told()} if signatures.seen is not None else {}),
-            "notes": [self.missing] if self.missing else [],
+            "notes": [*([self.missing] if self.missing else []), *_needs(folder)],
         }
 
     def _file(self, form, folder):
@@ -161,3 +162,10 @@ class Predictive:
         *_, batch = self.batches
         each = self.batches if len(next(iter(batch.values()))) == 1 else [batch]
         return [{n: a[i : i + 1] for n, a in b.items()} for b in each for i in range(len(next(iter(b.values()))))]
+
+
+def _needs(folder):
+    """What a program must have that loads the SavedModel, in a sentence; nothing where TensorFlow is enough."""
+    names = replay.foreign(folder)
+    told = "TensorFlow Serving has them, and in Python `import tensorflow_text` loads them before the model"
+    return [f"operations of TensorFlow Text: {', '.join(names)}; {told}"] if names else []

@@ -5,6 +5,7 @@ import threading
 import typing
 from pathlib import Path
 
+from zoo import replay
 from zoo.arguments import nearest
 from zoo.serving import warmup
 
@@ -44,6 +45,7 @@ class Loaded:
         graph = next(g for g in stored.meta_graphs if "serve" in g.meta_info_def.tags)
         self.definitions = {n: d for n, d in graph.signature_def.items() if d.method_name}
         self.folder, self.version = folder, int(folder.name)
+        replay.load_operations(folder)
         self._model = tf.saved_model.load(str(folder))  # kept: its functions do not keep their variables alive
         for record in warmup.read(folder):
             self.run(record.signature, record.inputs)
