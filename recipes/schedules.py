@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from zoo.arguments import Count, Fraction, NonNegative, Positive, checked
+from zoo.fused_adam import fused
 
 Optimizer = Literal["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamw"]
 Schedule = Literal["constant", "inverse_time", "exponential", "step", "piecewise", "cosine", "cosine_restarts"]
@@ -155,4 +156,4 @@ def optimizer(recipe, steps):
     if recipe.weight_decay:
         options["weight_decay"] = recipe.weight_decay
     config = {"learning_rate": recipe.rates(steps), "global_clipnorm": recipe.clip, **options}
-    return keras.optimizers.get({"class_name": name, "config": config})
+    return fused(keras.optimizers.get({"class_name": name, "config": config}))

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from zoo.arguments import Count, Rate, Whole, checked
+from zoo.fused_adam import fused
 from zoo.generate.generative import verify_range
 from zoo.generate.likelihood import terms
 from zoo.generate.reverse import Reverse
@@ -83,7 +84,7 @@ class Diffusion(Reverse):
         self.decay = average
         object.__setattr__(self, "graphs", {})  # those of before have other weights
         super().compile(
-            optimizer=optimizer,
+            optimizer=fused(optimizer),
             jit_compile=jit_compile,
             run_eagerly=run_eagerly,
             steps_per_execution=steps_per_execution,

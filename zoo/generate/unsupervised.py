@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.fused_adam import fused
 from zoo.generate.generative import Generative, verify_range
 
 
@@ -62,7 +63,7 @@ class Unsupervised(Generative):
         """
         given, own = (optimizer, loss, metrics), self.settings()
         optimizer, loss, metrics = (o if g is None else g for g, o in zip(given, own, strict=True))
-        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
+        super().compile(optimizer=fused(keras.optimizers.get(optimizer)), loss=loss, metrics=metrics, **kwargs)
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
