@@ -23,11 +23,9 @@ from zoo.fused_adam import fused
 
 LATER = 10
 NETWORKS = {  # model, inputs
-    "dnn, 64 rows": (lambda: zoo.dnn((10,), 3), (64, 10)),
-    "lenet5 28, 32 images": (lambda: zoo.lenet5((28, 28, 1), 10), (32, 28, 28, 1)),
+    "resnet20 32, 32 images": (lambda: zoo.resnet20((32, 32, 3), 10), (32, 32, 32, 3)),
     "resnet50 96, 4 images": (lambda: zoo.resnet50((96, 96, 3), 10), (4, 96, 96, 3)),
     "vit_tiny_16 96, 4 images": (lambda: zoo.vit_tiny_16((96, 96, 3), 10), (4, 96, 96, 3)),
-    "lstm 100, 32 series": (lambda: zoo.lstm((100, 8), 3), (32, 100, 8)),
 }
 
 

@@ -4,16 +4,19 @@ import functools
 
 import keras
 
+MANY = 40  # weights; a network of fewer begins within a second or two as it is
+
 
 def fused(optimizer):
     """The same optimizer, which from now on updates each weight by TensorFlow's `ResourceApplyAdam`.
 
-    The arithmetic is that of Keras, to the rounding. A graph of many weights is built and optimised in about half the
-    time, and small networks take steps more quickly; files name Keras' own class, so they load without the zoo.
+    The arithmetic is that of Keras, to the rounding; the first step of a network of many weights, in which its graph is
+    built and optimised, comes sooner (benchmarks/adam_speed.py). Files name Keras' own class, and load without the zoo.
 
     Args:
-        optimizer: any Keras optimizer. Others than Adam and AdamW, `amsgrad`, sparse gradients, weights under a
-            `tf.distribute` strategy and other backends than TensorFlow stay with Keras' own update.
+        optimizer: any Keras optimizer. Others than Adam and AdamW, `amsgrad`, sparse gradients, networks of fewer than
+            40 weights, weights under a `tf.distribute` strategy and other backends than TensorFlow stay with Keras' own
+            update.
     Returns:
         `optimizer`.
 
@@ -29,7 +32,8 @@ def _update_step(optimizer, gradient, variable, learning_rate):
     """What `optimizer.update_step` does, in one operation."""
     import tensorflow as tf
 
-    if isinstance(gradient, tf.IndexedSlices) or tf.distribute.has_strategy():
+    few = len(optimizer._momentums) < MANY
+    if few or isinstance(gradient, tf.IndexedSlices) or tf.distribute.has_strategy():
         return type(optimizer).update_step(optimizer, gradient, variable, learning_rate)
     i = optimizer._get_variable_index(variable)
     mean, square = optimizer._momentums[i].value, optimizer._velocities[i].value
