@@ -145,3 +145,13 @@ def test_smoothgrad_is_the_same_for_the_same_seed_whatever_the_batch():
     first = explain.smoothgrad(model, x, samples=5, seed=1)
     np.testing.assert_allclose(explain.smoothgrad(model, x, samples=5, seed=1, batch=3), first, atol=1e-6)
     assert np.abs(explain.smoothgrad(model, x, samples=5, seed=2) - first).max() > 1e-5
+
+
+def test_a_change_lost_among_larger_terms_of_the_logit_counts_as_rounding():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, use_bias=False)])
+    model.layers[0].set_weights([np.array([[1, 0], [0.03, 0.03], [-0.0301, 0]], "float32")])
+    x, start = np.array([[2e-10, 1, 1]], "float32"), (0.0, 1.0, 1.0)
+    ends = model.predict(np.concatenate([x, [start]]).astype("float32"), verbose=0)[:, 0]
+    assert ends[0] == ends[1] != 0  # 0.03 - 0.0301 is left, and what x adds is below 0.03's last digit
+    found = explain.integrated_gradients(model, x, 0, baseline=start, steps=2)
+    np.testing.assert_allclose(found, [[2e-10, 0, 0]], rtol=1e-6)

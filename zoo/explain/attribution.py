@@ -126,10 +126,11 @@ def attribution(
     rows = np.arange(path.count)
     first = path.at(rows, np.ones(path.count), np.full(path.count, -1))[0]
     targets = path.chosen(first, target)
-    ends = [path.at(rows, np.full(path.count, place), targets)[1] for place in (1.0, 0.0)]
+    logits, ends = zip(*(path.at(rows, np.full(path.count, place), targets)[:2] for place in (1.0, 0.0)), strict=True)
     change = ends[0] - ends[1]
-    # Every layer rounds, and attributions are sums of what many layers answered.
-    allowed = tolerance * np.abs(change) + 4 * path.precision * np.abs(ends).sum(axis=0)
+    # Every layer rounds, and a small logit is what is left of terms as large as the others'
+    rounding = 4 * path.precision * sum(np.abs(answers).max(axis=-1) for answers in logits)
+    allowed = tolerance * np.abs(change) + rounding
     for doubling in range(6):
         points = steps * 2**doubling
         total = path.integrate(targets, points)

@@ -54,7 +54,9 @@ def integrated_gradients(
     origin, _ = score.gradients(start[:1], targets[:1])
     rows = np.arange(len(x))
     ends = np.stack([logits[rows, targets], origin[0, targets]])
-    rounding = 4 * _precision(model) * np.abs(ends).sum(axis=0)
+    # A small logit is what is left of terms as large as the others', and is as inexact as these
+    largest = np.abs(logits).max(axis=-1) + np.abs(origin).max()
+    rounding = 4 * _precision(model) * largest
     allowed = tolerance * np.abs(ends[0] - ends[1]) + rounding
     result = np.zeros(x.shape, "float64")
     todo = rows
