@@ -120,8 +120,8 @@ def predictors(subjects):
                 raise path
             found[form] = zoo.predictor(path, **arguments)
         except ValueError as error:
-            told = str(error).replace(str(path), "the export").splitlines()[0]
-            missing[form] = told.partition(": ")[2][:120]
+            told = str(error).splitlines()[0].partition(": ")[2]
+            missing[form] = (told if error is path else told.replace(str(path), "the export"))[:120]
     return found, missing
 
 
