@@ -84,7 +84,7 @@ def test_what_it_does_not_know_stays_as_it_was():
         assert fused(optimizer) is optimizer and "update_step" not in vars(optimizer)
 
 
-def test_files_name_keras_own_class(tmp_path):
+def test_files_name_keras_own_class(tmp_path, many):
     model = zoo.dnn((3,), 2, units=(4,))
     model.compile(fused(keras.optimizers.Adam(0.5)), "mse")
     model.fit(np.ones((8, 3)), np.ones((8, 2)), verbose=0)

@@ -7,7 +7,7 @@ import numpy as np
 
 from zoo.arguments import Count, Positive, Whole, checked, nearest
 from zoo.explain.recording import fitting
-from zoo.explain.score import kind, squash, unsquashed
+from zoo.explain.score import kind, precision, squash, unsquashed
 
 
 class Attribution(typing.NamedTuple):
@@ -170,7 +170,7 @@ class _Path:
         self.step = (-1 if step is None else step) if places else None
         end = squash(model)
         self.yes_or_no = model.outputs[0].shape[-1] == 1 and end is not None and kind(end) == "sigmoid"
-        self.precision = _precision(model)
+        self.precision = precision(model)
         self.compute = self._compiled()
         self.moving = [n for n in self.moving if n not in self.blind]
         if not self.moving:
@@ -274,11 +274,3 @@ def _check(model):
     if len(model.outputs) != 1 or len(model.outputs[0].shape) not in (2, 3):
         told = [tuple(tensor.shape) for tensor in model.outputs]
         raise ValueError(f"attribution: `model` must answer (B, outputs) or (B, T, outputs), got {told}.")
-
-
-def _precision(model):
-    """The relative rounding error of the coarsest numbers that a layer of the model computes with."""
-    import ml_dtypes  # NumPy's own finfo does not know bfloat16
-
-    kinds = {model.compute_dtype, *(layer.compute_dtype for layer in model.layers)}
-    return max(float(ml_dtypes.finfo(k).eps) for k in kinds if "float" in k)

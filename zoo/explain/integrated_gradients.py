@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from zoo.arguments import Count, Positive, Whole, checked
-from zoo.explain.score import Score, over_bands, resolved
+from zoo.explain.score import Score, over_bands, precision, resolved
 
 
 @checked
@@ -56,7 +56,7 @@ def integrated_gradients(
     ends = np.stack([logits[rows, targets], origin[0, targets]])
     # A small logit is what is left of terms as large as the others', and is as inexact as these
     largest = np.abs(logits).max(axis=-1) + np.abs(origin).max()
-    rounding = 4 * _precision(model) * largest
+    rounding = 4 * precision(model) * largest
     allowed = tolerance * np.abs(ends[0] - ends[1]) + rounding
     result = np.zeros(x.shape, "float64")
     todo = rows
@@ -84,11 +84,3 @@ def _along(score, x, start, targets, steps):
         _, gradient = score.gradients(start[own] + place * (x[own] - start[own]), targets[own])
         np.add.at(total, own, gradient)
     return (x - start) * total / steps
-
-
-def _precision(model):
-    """The relative rounding error of the coarsest numbers that a layer of the model computes with."""
-    import ml_dtypes  # NumPy's own finfo does not know bfloat16
-
-    kinds = {model.compute_dtype, *(layer.compute_dtype for layer in model.layers)}
-    return max(float(ml_dtypes.finfo(kind).eps) for kind in kinds)

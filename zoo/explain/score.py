@@ -286,3 +286,11 @@ def resolved(targets, logits):
 def over_bands(attribution, reduce):
     """(N, ..., C) -> (N, ...) with `reduce` over the last axis; tables (N, F) keep their features."""
     return np.asarray(attribution if attribution.ndim == 2 else reduce(attribution, axis=-1), "float32")
+
+
+def precision(model):
+    """The relative rounding error of the coarsest numbers that a layer of the model computes with."""
+    import ml_dtypes  # NumPy's own finfo does not know bfloat16
+
+    kinds = {model.compute_dtype, *(layer.compute_dtype for layer in model.layers)}
+    return max(float(ml_dtypes.finfo(k).eps) for k in kinds if "float" in k)
