@@ -6,7 +6,8 @@ PYTHON is an interpreter that has PyTorch; without it the row of PyTorch is left
 shapes; the first steps (tracing, compiling) are left out; figures are medians over the rounds. Each
 subject has one thread, as two of PyTorch's spin where something else wants a core.
 - fit: `zoo.ddpm` with `compile()`, whose `fit` clips, skips what is not finite and averages the weights.
-- keras.io: the same network in a `keras.Model` with the `train_step` of Keras' examples: a second one is the average.
+- keras.io: the same network, of Keras' own group normalisation, in a `keras.Model` with the `train_step` of Keras'
+  examples: a second one is the average.
 - PyTorch: the same network, step and average in eager PyTorch, in a process of its own.
 - loop: `sample`, 50 steps in one compiled loop. predict: the same arithmetic in NumPy around 50 calls of `predict`.
 """
@@ -69,8 +70,21 @@ def training(model):
     return run
 
 
+def plain(layer):
+    """The layer as a Keras example has it."""
+    if isinstance(layer, zoo.layers.GroupNorm):
+        return keras.layers.GroupNormalization.from_config(layer.get_config())
+    return type(layer).from_config(layer.get_config())
+
+
+def network():
+    """The same network of Keras' own normalisation."""
+    ours = build()
+    return keras.models.clone_model(keras.Model(ours.input, ours.output), clone_function=plain)
+
+
 def customary(ours):
-    model = KerasIo(build(), build(), ours.schedule.kept)
+    model = KerasIo(network(), network(), ours.schedule.kept)
     model.average.set_weights(model.network.get_weights())
     model.compile(keras.optimizers.Adam(2e-4, global_clipnorm=1.0), keras.losses.MeanSquaredError(), jit_compile=False)
     return model

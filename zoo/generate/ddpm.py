@@ -9,6 +9,7 @@ from zoo.arguments import Count, Rate, Shape, Whole
 from zoo.arguments import image_shape as verify_shape
 from zoo.blocks import map_head
 from zoo.generate.diffusion import Diffusion
+from zoo.layers.group_norm import GroupNorm
 from zoo.layers.map_attention import MapAttention
 from zoo.layers.step_embedding import StepEmbedding
 from zoo.registry import register, variant
@@ -103,7 +104,7 @@ def conv(filters, name, strides=1, scale=1.0):
 def norm(x, name):
     """Group normalisation and swish."""
     groups = math.gcd(32, x.shape[-1] // 4)
-    x = layers.GroupNormalization(groups, epsilon=1e-6, name=name)(x)
+    x = GroupNorm(groups, epsilon=1e-6, name=name)(x)
     return layers.Activation("swish", name=f"{name}_swish")(x)
 
 
@@ -121,7 +122,7 @@ def residual(x, time, filters, dropout, name, attend):
     x = layers.Add(name=f"{name}_add")([x, y])
     if attend:
         groups = math.gcd(32, filters // 4)
-        y = layers.GroupNormalization(groups, epsilon=1e-6, name=f"{name}_attention_norm")(x)
+        y = GroupNorm(groups, epsilon=1e-6, name=f"{name}_attention_norm")(x)
         x = layers.Add(name=f"{name}_attention_add")([x, MapAttention(name=f"{name}_attention")(y)])
     return x
 

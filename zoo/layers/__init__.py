@@ -13,6 +13,7 @@ from zoo.layers.drop_path import DropPath
 from zoo.layers.enlarge import Enlarge
 from zoo.layers.fused_attention import FusedAttention
 from zoo.layers.gaussian_latent import GaussianLatent
+from zoo.layers.group_norm import GroupNorm
 from zoo.layers.impute import Impute
 from zoo.layers.last_step import LastStep
 from zoo.layers.local_response import LocalResponse
@@ -51,6 +52,7 @@ __all__ = [
     "Enlarge",
     "FusedAttention",
     "GaussianLatent",
+    "GroupNorm",
     "Impute",
     "LastStep",
     "LocalResponse",

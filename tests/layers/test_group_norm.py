@@ -1,0 +1,77 @@
+"""Group normalisation."""
+
+import keras
+import numpy as np
+import pytest
+
+from zoo.layers.group_norm import GroupNorm
+
+
+def both(shape, **arguments):
+    """The layer and Keras' own with the same weights that are not those of the start."""
+    pair = GroupNorm(**arguments), keras.layers.GroupNormalization(**arguments)
+    for layer in pair:
+        layer.build(shape)
+        rng = np.random.default_rng(1)
+        layer.set_weights([rng.normal(size=w.shape) for w in layer.weights])
+    return pair
+
+
+@pytest.mark.parametrize("options", [{}, {"center": False, "scale": False}])
+@pytest.mark.parametrize("groups", [1, 4, 8, -1])
+def test_answers_and_gradients_are_those_of_keras(groups, options):
+    import tensorflow as tf
+
+    x = np.random.default_rng(0).normal(50, 3, (3, 5, 4, 8)).astype("float32")  # a mean far from 0 needs care
+    seen = tf.constant(x)
+    weight = tf.constant(np.random.default_rng(2).normal(size=x.shape), "float32")
+    found = []
+    for layer in both(x.shape, groups=groups, **options):
+        with tf.GradientTape() as tape:
+            tape.watch(seen)
+            answer = layer(seen)
+            loss = tf.reduce_sum(answer * weight)
+        found.append([answer, *tape.gradient(loss, [seen, *(w.value for w in layer.weights)])])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_each_group_of_each_image_is_normalised_whatever_the_size_of_the_map():
+    inputs = keras.Input((None, None, 6))
+    model = keras.Model(inputs, GroupNorm(3, epsilon=1e-9)(inputs))
+    for shape in ((2, 7, 5, 6), (1, 4, 9, 6)):
+        found = model.predict(np.random.default_rng(3).uniform(0, 9, shape).astype("float32"), verbose=0)
+        groups = found.reshape(*shape[:3], 3, 2)
+        np.testing.assert_allclose(groups.mean((1, 2, 4)), 0, atol=1e-5)
+        np.testing.assert_allclose(groups.std((1, 2, 4)), 1, atol=1e-5)
+
+
+def test_half_precision_is_normalised_in_float32():
+    x = np.random.default_rng(4).normal(300, 1, (2, 16, 16, 4)).astype("float16")  # squares beyond float16
+    layer = GroupNorm(2, dtype="mixed_float16", epsilon=1e-6)
+    found = layer(x)
+    assert keras.backend.standardize_dtype(found.dtype) == "float16"
+    whole = GroupNorm(2, epsilon=1e-6)(x.astype("float32"))
+    np.testing.assert_allclose(np.asarray(found, "float32"), whole, atol=3e-3)
+
+
+def test_it_survives_its_configuration():
+    layer = GroupNorm(2, epsilon=1e-4, scale=False, name="norm")
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert type(again) is GroupNorm and again.get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: GroupNorm(2, axis=1), "GroupNorm: `axis` must be the last, -1, got 1"),
+        (
+            lambda: GroupNorm(2, name="n").build((None, 5, 4)),
+            r"n: the input must be \(B, H, W, C\), got \(None, 5, 4\)",
+        ),
+        (lambda: GroupNorm(3).build((None, 5, 5, 4)), "multiple"),
+    ],
+)
+def test_what_it_cannot_normalise_is_refused(make, told):
+    with pytest.raises(ValueError, match=told):
+        make()
