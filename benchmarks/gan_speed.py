@@ -9,7 +9,8 @@ what the process computed and says more than `wall` on a machine that others use
 - ours: `Adversarial.train_step`. The generator makes one batch a step, which the discriminator learns to refuse and
   then the generator to pass off, as PyTorch's example of DCGAN has it; real and made images are normalised apart.
 - keras.io: a `train_step` as in https://keras.io/examples/generative/dcgan_overriding_train_step/: a tape for each
-  network, real and made images as one batch of the discriminator's, and other noise for the generator's own turn.
+  network, real and made images as one batch of the discriminator's, and other noise for the generator's own turn;
+  batch normalisation as Keras has it.
 - PyTorch: the step of its example, eager, channels last. Its threads wait without spinning, which on busy cores costs
   it several times its own work.
 
@@ -31,6 +32,7 @@ from pathlib import Path
 import keras
 import numpy as np
 from keras import layers, ops
+from norm_speed import keras_own
 
 import zoo
 from recipes import accelerate
@@ -166,7 +168,7 @@ def main(*python):
     ):
         subjects = {
             "ours": Fit(ours(networks), shape, batch, steps),
-            "keras.io": Fit(Example(*networks()), shape, batch, steps),
+            "keras.io": Fit(Example(*map(keras_own, networks())), shape, batch, steps),
         }
         if python and networks is digits:
             subjects["PyTorch"] = Torch(python[0], batch, steps)

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 from keras import layers
 
+from zoo.fused_norm import fused_norms
 from zoo.layers.peephole_conv_lstm import PeepholeConvLSTM2D
 
 SMALL = 5_000_000  # parameters below which a step on a CPU is mostly Keras' own overhead
@@ -91,13 +92,15 @@ def choose(model, steps, mode="auto"):
     Args:
         model: built `keras.Model`.
         steps: training steps of one epoch.
-        mode: auto, off (Keras' own defaults), xla (XLA whatever the family) or mixed (auto, in mixed precision).
+        mode: auto, off (Keras' own defaults), xla (XLA whatever the family) or mixed (auto, in mixed precision). All
+            but off have batch normalisations of maps train in one operation from now on (`zoo.fused_norm`).
     Returns:
         `Choice`: settings `jit_compile` and `steps_per_execution`, and the record of what was chosen and why.
     """
     if mode == "off":
         settings, reason = {"jit_compile": "auto", "steps_per_execution": 1}, "asked for: Keras' own defaults"
     else:
+        fused_norms(model)
         settings, reason = _measured(model, steps)
         if mode == "xla":
             settings, reason = {**settings, "jit_compile": True}, "XLA was asked for"

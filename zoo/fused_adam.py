@@ -7,7 +7,7 @@ import keras
 MANY = 40  # weights; a network of fewer begins within a second or two as it is
 
 
-def fused(optimizer):
+def fused(optimizer, fewest=MANY):
     """The same optimizer, which from now on updates each weight by TensorFlow's `ResourceApplyAdam`.
 
     The arithmetic is that of Keras, to the rounding; the first step of a network of many weights, in which its graph is
@@ -15,8 +15,9 @@ def fused(optimizer):
 
     Args:
         optimizer: any Keras optimizer. Others than Adam and AdamW, `amsgrad`, sparse gradients, networks of fewer than
-            40 weights, weights under a `tf.distribute` strategy and other backends than TensorFlow stay with Keras' own
-            update.
+            `fewest` weights, weights under a `tf.distribute` strategy and other backends than TensorFlow stay with
+            Keras' own update.
+        fewest: weights that a network must have.
     Returns:
         `optimizer`.
 
@@ -24,15 +25,15 @@ def fused(optimizer):
     """
     kinds = keras.optimizers.Adam, keras.optimizers.AdamW
     if keras.backend.backend() == "tensorflow" and type(optimizer) in kinds and not optimizer.amsgrad:
-        optimizer.update_step = functools.partial(_update_step, optimizer)
+        optimizer.update_step = functools.partial(_update_step, optimizer, fewest)
     return optimizer
 
 
-def _update_step(optimizer, gradient, variable, learning_rate):
+def _update_step(optimizer, fewest, gradient, variable, learning_rate):
     """What `optimizer.update_step` does, in one operation."""
     import tensorflow as tf
 
-    few = len(optimizer._momentums) < MANY
+    few = len(optimizer._momentums) < fewest
     if few or isinstance(gradient, tf.IndexedSlices) or tf.distribute.has_strategy():
         return type(optimizer).update_step(optimizer, gradient, variable, learning_rate)
     i = optimizer._get_variable_index(variable)

@@ -5,6 +5,7 @@ import inspect
 import typing
 
 from zoo.arguments import checked, nearest
+from zoo.fused_norm import fused_norms
 
 TASKS = ("tabular", "classify", "segment", "detect", "restore", "motion", "series", "generate")
 
@@ -87,8 +88,13 @@ def _enter(name, build, task, source, example, parent):
         raise ValueError(f"{name}: `task` must be one of {', '.join(TASKS)}, got {task!r}.{nearest(task, TASKS)}")
     if name in entries:
         raise ValueError(f"{name} is already registered.")
-    entries[name] = Entry(name, build, task, source, example, parent)
-    return build
+
+    @functools.wraps(build)
+    def quick(*args, **kwargs):
+        return fused_norms(build(*args, **kwargs))
+
+    entries[name] = Entry(name, quick, task, source, example, parent)
+    return quick
 
 
 def entry(name):

@@ -84,7 +84,7 @@ class Diffusion(Reverse):
         self.decay = average
         object.__setattr__(self, "graphs", {})  # those of before have other weights
         super().compile(
-            optimizer=fused(optimizer),
+            optimizer=fused(optimizer, fewest=1),
             jit_compile=jit_compile,
             run_eagerly=run_eagerly,
             steps_per_execution=steps_per_execution,

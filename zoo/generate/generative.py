@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from zoo.arguments import Count, checked
+from zoo.fused_norm import fused_norms
 
 
 @checked
@@ -123,6 +124,11 @@ class Generative(keras.Model):
     own, `train_step`. What Keras forgets in a `.keras` file, the states of the random generators, is written here: the
     noise and the dropout after a load are those that would have come without it.
     """
+
+    def compile(self, *args, **kwargs):
+        """As `keras.Model.compile`."""
+        super().compile(*args, **kwargs)
+        fused_norms(self)  # a model that goes on after a save computes as before it
 
     def verify(self, x, y):
         """Refuses, by a ValueError, data that `fit` cannot train on; the first batch where they are a dataset."""

@@ -63,7 +63,9 @@ class Unsupervised(Generative):
         """
         given, own = (optimizer, loss, metrics), self.settings()
         optimizer, loss, metrics = (o if g is None else g for g, o in zip(given, own, strict=True))
-        super().compile(optimizer=fused(keras.optimizers.get(optimizer)), loss=loss, metrics=metrics, **kwargs)
+        super().compile(
+            optimizer=fused(keras.optimizers.get(optimizer), fewest=1), loss=loss, metrics=metrics, **kwargs
+        )
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
