@@ -10,8 +10,9 @@ def fused_norms(model):
     """The same model, whose batch normalisations train from now on by TensorFlow's `FusedBatchNormV3`.
 
     Answers, gradients and moving averages are those of Keras, up to the rounding; a training step of a convolutional
-    network on a processor is faster by a twentieth to a third (benchmarks/norm_speed.py). The layers stay Keras' own,
-    in files too; a model that is read back is as Keras has it until this is called.
+    network on a processor is 1.03 to 1.26 times as fast (benchmarks/norm_speed.py). The layers stay Keras' own, in
+    files too; a model that is read back is as Keras has it until this is called, so inference stays with Keras'
+    arithmetic: answers after a load are those before it, to the bit.
 
     Args:
         model: a `keras.Model`. Keras' own step stays where the input is not float32 maps (B, H, W, C), in inference,
