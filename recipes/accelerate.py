@@ -93,7 +93,8 @@ def choose(model, steps, mode="auto"):
         model: built `keras.Model`.
         steps: training steps of one epoch.
         mode: auto, off (Keras' own defaults), xla (XLA whatever the family) or mixed (auto, in mixed precision). All
-            but off have batch normalisations of maps train in one operation from now on (`zoo.fused_norm`).
+            but off have any Keras model's batch normalisations train in one operation (`zoo.fused_norm`), as the zoo's
+            own do.
     Returns:
         `Choice`: settings `jit_compile` and `steps_per_execution`, and the record of what was chosen and why.
     """

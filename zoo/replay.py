@@ -68,7 +68,10 @@ def signature_runner(small, name):
         return answer
 
     def each(**arguments):
-        count = len(next(iter(arguments.values())))
+        counts = {key: len(array) for key, array in arguments.items()}
+        count = min(counts.values(), default=0)
+        if count != max(counts.values(), default=0) or not count:
+            raise ValueError(f"every input must have as many examples, at least one, got {counts}.")
         found = [answer(**{key: array[i : i + 1] for key, array in arguments.items()}) for i in range(count)]
         return {key: np.concatenate([one[key] for one in found]) for key in found[0]}
 

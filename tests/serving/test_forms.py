@@ -110,6 +110,8 @@ def test_a_recurrent_network_is_a_file_of_one_example_and_still_answers_batches(
     assert set(told(found)["files"]) == {"litert_float", "litert_dynamic"}
     small = zoo.predictor(found.path, "litert", form="float")
     np.testing.assert_allclose(small(series)["probabilities"], model.predict(series, verbose=0), atol=1e-5)
+    with pytest.raises(ValueError, match="every input must have as many examples, at least one, got {.*: 0}"):
+        small(series[:0])
     with pytest.raises(zoo.ExportError, match="export: LiteRT has no such int8 model"):
         zoo.export(model, tmp_path, inputs=series, forms=("litert_int8",))
 
