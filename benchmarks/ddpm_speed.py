@@ -3,11 +3,11 @@
     python benchmarks/ddpm_speed.py [PYTHON]          writes benchmarks/ddpm_speed.csv
 
 PYTHON is an interpreter that has PyTorch; without it the row of PyTorch is left out. Subjects take turns on the same
-shapes; the first steps (tracing, compiling) are left out; figures are medians over the rounds. Each
-subject has one thread, as two of PyTorch's spin where something else wants a core.
+shapes, in an order drawn anew for each round; the first steps (tracing, compiling) are left out; figures are medians
+over the rounds. Each subject has one thread, as two of PyTorch's spin where something else wants a core.
 - fit: `zoo.ddpm` with `compile()`, whose `fit` clips, skips what is not finite and averages the weights.
-- keras.io: the same network, of Keras' own group normalisation, in a `keras.Model` with the `train_step` of Keras'
-  examples: a second one is the average.
+- keras.io: the same network, of Keras' own group normalisation, enlargement and dropout, in a `keras.Model` with the
+  `train_step` of Keras' examples: a second one is the average.
 - PyTorch: the same network, step and average in eager PyTorch, in a process of its own.
 - loop: `sample`, 50 steps in one compiled loop. predict: the same arithmetic in NumPy around 50 calls of `predict`.
 """
@@ -27,7 +27,7 @@ import tensorflow as tf
 import zoo
 from recipes import accelerate
 
-ROUNDS, STEPS, SIDE, BATCH, DEPTH, FILTERS, MADE, THREADS = 7, 8, 16, 16, 1, (32, 64), 4, 1
+ROUNDS, STEPS, SIDE, BATCH, DEPTH, FILTERS, MADE, THREADS = 9, 24, 16, 16, 1, (32, 64), 4, 1
 
 
 class KerasIo(keras.Model):
@@ -74,6 +74,11 @@ def plain(layer):
     """The layer as a Keras example has it."""
     if isinstance(layer, zoo.layers.GroupNorm):
         return keras.layers.GroupNormalization.from_config(layer.get_config())
+    if isinstance(layer, zoo.layers.BriskDropout):
+        return keras.layers.Dropout.from_config(layer.get_config())
+    if isinstance(layer, zoo.layers.DoublingConv):
+        conv = keras.layers.Conv2D.from_config({**layer.get_config(), "kernel_size": 3, "padding": "same"})
+        return keras.Sequential([keras.layers.UpSampling2D(2), conv], name=layer.name)
     return type(layer).from_config(layer.get_config())
 
 
@@ -145,10 +150,10 @@ def main():
     subjects["predict"] = timed(lambda: by_predict(ours, path))
     for run in subjects.values():
         run()
-    seconds = {name: [] for name in subjects}
+    seconds, order = {name: [] for name in subjects}, np.random.default_rng(0)
     for turn in range(ROUNDS):
-        for name, run in subjects.items():
-            seconds[name].append(run())
+        for name in order.permutation(list(subjects)).tolist():
+            seconds[name].append(subjects[name]())
         told = "  ".join(f"{name} {found[-1]:.3f}" for name, found in seconds.items())
         print(f"round {turn + 1}/{ROUNDS} [s]: {told}", file=sys.stderr)
     if "PyTorch" in steps:
@@ -161,7 +166,7 @@ def main():
         for slow, quick in pairs:
             if slow in seconds:
                 each = [p / q for p, q in zip(seconds[slow], seconds[quick], strict=True)]
-                ratio = statistics.median(seconds[slow]) / statistics.median(seconds[quick])
+                ratio = statistics.median(each)
                 numbers = [f"{value:.3f}" for value in (ratio, min(each), max(each))]
                 versions = [machine[key] for key in ("python", "tensorflow", "keras")]
                 table.writerow([f"{slow} / {quick}", *numbers, ROUNDS, THREADS, *versions])

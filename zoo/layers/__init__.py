@@ -4,11 +4,13 @@ from zoo.layers.all_pairs import AllPairs
 from zoo.layers.any_size import CutToSize, PadToMultiple, Traced
 from zoo.layers.bicubic import Bicubic
 from zoo.layers.boltzmann import Boltzmann
+from zoo.layers.brisk_dropout import BriskDropout
 from zoo.layers.carry_forward import CarryForward
 from zoo.layers.class_token import ClassToken
 from zoo.layers.corrupt import Corrupt
 from zoo.layers.cost_volume import CostVolume
 from zoo.layers.coupling import Coupling
+from zoo.layers.doubling_conv import DoublingConv
 from zoo.layers.drop_path import DropPath
 from zoo.layers.enlarge import Enlarge
 from zoo.layers.fused_attention import FusedAttention
@@ -42,12 +44,14 @@ __all__ = [
     "AllPairs",
     "Bicubic",
     "Boltzmann",
+    "BriskDropout",
     "CarryForward",
     "ClassToken",
     "Corrupt",
     "CostVolume",
     "Coupling",
     "CutToSize",
+    "DoublingConv",
     "DropPath",
     "Enlarge",
     "FusedAttention",
