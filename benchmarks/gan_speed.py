@@ -2,15 +2,16 @@
 
     python benchmarks/gan_speed.py [PYTHON]          writes benchmarks/gan_speed.csv
 
-PYTHON is an interpreter that has PyTorch, for its rows; without it they are left out. Subjects take turns and train the
-same networks on the same batches; figures are medians over the rounds of (the other's seconds / ours). `cpu` counts
-what the process computed and says more than `wall` on a machine that others use too. Both forms are compiled by `fit`.
+PYTHON is an interpreter that has PyTorch, for its rows; without it they are left out. Subjects take turns, in an order
+drawn anew for each round, and train the same networks on the same batches; figures are medians over the rounds of (the
+other's seconds / ours). `cpu` counts what the process computed and says more than `wall` on a machine that others use
+too. Both forms are compiled by `fit`.
 
 - ours: `Adversarial.train_step`. The generator makes one batch a step, which the discriminator learns to refuse and
   then the generator to pass off, as PyTorch's example of DCGAN has it; real and made images are normalised apart.
 - keras.io: a `train_step` as in https://keras.io/examples/generative/dcgan_overriding_train_step/: a tape for each
   network, real and made images as one batch of the discriminator's, and other noise for the generator's own turn;
-  batch normalisation as Keras has it.
+  batch normalisation and convolutions as Keras has them.
 - PyTorch: the step of its example, eager, channels last. Its threads wait without spinning, which on busy cores costs
   it several times its own work.
 
@@ -36,9 +37,10 @@ from norm_speed import keras_own
 
 import zoo
 from recipes import accelerate
+from recipes.feeding import at_ease
 from zoo.generate.adversarial import Adversarial
 
-ROUNDS = 7
+ROUNDS = 9
 
 
 def adam():
@@ -91,6 +93,17 @@ def digits():
     return model.generator, model.discriminator
 
 
+def plain(network):
+    """The network of Keras' own layers and steps."""
+    twins = {zoo.layers.DoublingTranspose: layers.Conv2DTranspose, zoo.layers.HalvingConv: layers.Conv2D}
+
+    def own(layer):
+        fixed = {"kernel_size": 4, "strides": 2, "padding": "same"} if type(layer) in twins else {}
+        return twins.get(type(layer), type(layer)).from_config({**layer.get_config(), **fixed})
+
+    return keras_own(keras.models.clone_model(network, clone_function=own))
+
+
 def faces():
     """The networks of keras.io's example."""
     noise = layers.Input((128,))
@@ -119,7 +132,7 @@ class Fit:
         import tensorflow as tf
 
         images = np.random.default_rng(0).uniform(-1, 1, (batch * steps, *shape)).astype("float32")
-        self.data = tf.data.Dataset.from_tensor_slices(images).batch(batch).cache()
+        self.data = at_ease(tf.data.Dataset.from_tensor_slices(images).batch(batch).cache())
         self.model = model
         model.compile()
 
@@ -150,10 +163,10 @@ class Torch:
 
 def turns(subjects):
     """Seconds (wall, cpu) of every subject in each round; the first epoch of each, with its tracing, is left out."""
-    taken = {name: [] for name in subjects}
+    taken, order = {name: [] for name in subjects}, np.random.default_rng(0)
     for turn in range(ROUNDS + 1):
-        for name, subject in subjects.items():
-            seconds = subject.run()
+        for name in order.permutation(list(subjects)).tolist():
+            seconds = subjects[name].run()
             if turn:
                 taken[name].append(seconds)
             print(f"round {turn}/{ROUNDS}: {name}: {seconds[0]:.3f} s, cpu {seconds[1]:.3f} s", file=sys.stderr)
@@ -163,12 +176,12 @@ def turns(subjects):
 def main(*python):
     rows = []
     for label, networks, shape, batch, steps in (
-        ("dcgan 28", digits, (28, 28, 1), 64, 6),
-        ("keras.io 64", faces, (64, 64, 3), 4, 2),
+        ("dcgan 28", digits, (28, 28, 1), 64, 24),
+        ("keras.io 64", faces, (64, 64, 3), 4, 6),
     ):
         subjects = {
             "ours": Fit(ours(networks), shape, batch, steps),
-            "keras.io": Fit(Example(*map(keras_own, networks())), shape, batch, steps),
+            "keras.io": Fit(Example(*map(plain, networks())), shape, batch, steps),
         }
         if python and networks is digits:
             subjects["PyTorch"] = Torch(python[0], batch, steps)

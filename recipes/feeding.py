@@ -51,7 +51,21 @@ def batches(recipe, examples, training, prepare, classes):
     if count > 0:  # Keras counts the steps by it
         steps = count // recipe.batch if whole else -(-count // recipe.batch)
         data = data.apply(tf.data.experimental.assert_cardinality(steps))
-    return data.prefetch(parallel)
+    return at_ease(data.prefetch(parallel))
+
+
+def at_ease(data):
+    """The dataset without tf.data's search for how much to do at once, which each epoch then waits for.
+
+    The search is a thread that wakes after 10, 20, 40 ms and so on. In TensorFlow 2.21 an iterator that ends may wait
+    until it wakes again: up to as long as the epoch took (benchmarks/epoch_speed.py). Without it as many calls of a
+    `map` run at once as there are cores, and the order is the same.
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return data.with_options(options)
 
 
 def input_shape(name, data):

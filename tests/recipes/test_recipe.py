@@ -155,6 +155,18 @@ def test_compile_and_pipeline_serve_whoever_prefers_fit():
     assert model.fit(batches, epochs=2, shuffle=False, verbose=0).history["loss"][0] > 0
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_no_epoch_waits_for_tf_datas_search_for_parallelism(training):
+    from recipes.data.preprocessing import preprocessing
+
+    photos = [np.full((40, 40, 3), i, "uint8") for i in range(8)]
+    for recipe, given in ((quick(), clouds()), (recipes.Restoration(patch=16), photos)):
+        data = recipe.open(given)
+        shape = data.shape if data.task == "classification" else (None, None, 3)
+        batches = recipe.pipeline(data.train, training, preprocessing(data, shape))
+        assert batches.options().autotune.enabled is False
+
+
 def test_a_run_leaves_everything_behind_and_can_be_read_back(tmp_path):
     run = quick(epochs=4).fit("dnn", clouds(), out=tmp_path / "run", verbose=False)
     left = {p.name for p in (tmp_path / "run").iterdir()}

@@ -6,6 +6,8 @@ from keras import layers
 from zoo import arguments
 from zoo.arguments import Count, Shape
 from zoo.generate.adversarial import Adversarial
+from zoo.layers.doubling_transpose import MOST, DoublingTranspose
+from zoo.layers.halving_conv import HalvingConv
 from zoo.registry import register, variant
 
 PAPER = "https://arxiv.org/abs/1511.06434"
@@ -77,7 +79,7 @@ def _generator(start, widths, bands, latent, kernel_size):
 def _discriminator(image_shape, widths, kernel_size):
     inputs = x = layers.Input(image_shape, name="image")
     for i, width in enumerate(widths):
-        x = convolution(width, kernel_size, 2, "same", f"discriminator_stage{i}")(x)
+        x = convolution(width, kernel_size, 2, "same", f"discriminator_stage{i}", bands=x.shape[-1])(x)
         x = norm(f"discriminator_stage{i}_norm")(x) if i else x
         x = layers.LeakyReLU(0.2, name=f"discriminator_stage{i}_relu")(x)
     x = layers.Flatten(name="discriminator_flatten")(x)
@@ -94,13 +96,17 @@ def transposed(filters, kernel_size, strides, padding, name, *, use_bias=False, 
     """A transposed convolution that starts as DCGAN's do, N(0, 0.02)."""
     start = keras.initializers.RandomNormal(0, 0.02)
     options = {"use_bias": use_bias, "kernel_initializer": start, "dtype": dtype, "name": name}
+    if (kernel_size, strides, padding) == (4, 2, "same") and filters <= MOST:
+        return DoublingTranspose(filters, **options)
     return layers.Conv2DTranspose(filters, kernel_size, strides, padding, **options)
 
 
-def convolution(filters, kernel_size, strides, padding, name, *, use_bias=False, dtype=None):
+def convolution(filters, kernel_size, strides, padding, name, *, bands=None, use_bias=False, dtype=None):
     """A convolution that starts as DCGAN's do, N(0, 0.02)."""
     start = keras.initializers.RandomNormal(0, 0.02)
     options = {"use_bias": use_bias, "kernel_initializer": start, "dtype": dtype, "name": name}
+    if (kernel_size, strides, padding) == (4, 2, "same") and bands is not None and bands <= MOST:
+        return HalvingConv(filters, **options)
     return layers.Conv2D(filters, kernel_size, strides, padding, **options)
 
 

@@ -11,11 +11,13 @@ from zoo.layers.corrupt import Corrupt
 from zoo.layers.cost_volume import CostVolume
 from zoo.layers.coupling import Coupling
 from zoo.layers.doubling_conv import DoublingConv
+from zoo.layers.doubling_transpose import DoublingTranspose
 from zoo.layers.drop_path import DropPath
 from zoo.layers.enlarge import Enlarge
 from zoo.layers.fused_attention import FusedAttention
 from zoo.layers.gaussian_latent import GaussianLatent
 from zoo.layers.group_norm import GroupNorm
+from zoo.layers.halving_conv import HalvingConv
 from zoo.layers.impute import Impute
 from zoo.layers.last_step import LastStep
 from zoo.layers.local_response import LocalResponse
@@ -52,11 +54,13 @@ __all__ = [
     "Coupling",
     "CutToSize",
     "DoublingConv",
+    "DoublingTranspose",
     "DropPath",
     "Enlarge",
     "FusedAttention",
     "GaussianLatent",
     "GroupNorm",
+    "HalvingConv",
     "Impute",
     "LastStep",
     "LocalResponse",

@@ -1,0 +1,93 @@
+"""Convolutions from and to the few bands of an image."""
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from zoo.layers.doubling_transpose import DoublingTranspose
+from zoo.layers.halving_conv import HalvingConv
+
+PAIRS = {
+    "to an image": (DoublingTranspose, keras.layers.Conv2DTranspose, 3, (2, 5, 3, 6)),
+    "to many maps": (DoublingTranspose, keras.layers.Conv2DTranspose, 5, (2, 5, 3, 6)),
+    "from an image": (HalvingConv, keras.layers.Conv2D, 6, (2, 8, 6, 3)),
+    "from an odd image": (HalvingConv, keras.layers.Conv2D, 6, (2, 7, 5, 1)),
+    "from many maps": (HalvingConv, keras.layers.Conv2D, 6, (2, 8, 6, 5)),
+}
+
+
+def both(name, **options):
+    """The layer and Keras' own with the same weights, and what they are given."""
+    ours, theirs, filters, shape = PAIRS[name]
+    pair = ours(filters, **options), theirs(filters, 4, 2, "same", **options)
+    rng = np.random.default_rng(1)
+    for layer in pair:
+        layer.build(shape)
+    pair[0].set_weights([rng.normal(size=w.shape) for w in pair[0].weights])
+    pair[1].set_weights(pair[0].get_weights())
+    return (*pair, rng.normal(size=shape).astype("float32"))
+
+
+@pytest.mark.parametrize("options", [{}, {"use_bias": False, "activation": "tanh"}])
+@pytest.mark.parametrize("name", PAIRS)
+def test_answers_and_gradients_are_those_of_keras(name, options):
+    import tensorflow as tf
+
+    *pair, x = both(name, **options)
+    seen, found = tf.constant(x), []
+    for layer in pair:
+        with tf.GradientTape() as tape:
+            tape.watch(seen)
+            answer = layer(seen)
+            loss = tf.reduce_sum(answer * tf.sin(tf.reshape(tf.range(tf.size(answer), dtype="float32"), answer.shape)))
+        found.append([answer, *tape.gradient(loss, [seen, *(w.value for w in layer.weights)])])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["to an image", "from an image"])
+def test_gradients_of_gradients_are_those_of_keras(name):
+    """As a gradient penalty takes them."""
+    import tensorflow as tf
+
+    *pair, x = both(name)
+    seen, found = tf.constant(x), []
+    for layer in pair:
+        with tf.GradientTape() as outer:
+            with tf.GradientTape() as inner:
+                inner.watch(seen)
+                answer = tf.reduce_sum(tf.square(layer(seen)))
+            penalty = tf.reduce_sum(tf.square(inner.gradient(answer, seen)))
+        found.append(outer.gradient(penalty, layer.kernel.value))
+    np.testing.assert_allclose(*found, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["to an image", "from an image"])
+def test_maps_of_any_size(name):
+    ours, theirs, x = both(name)
+    inputs = keras.Input((None, None, x.shape[-1]))
+    models = [keras.Model(inputs, layer(inputs)) for layer in (ours, theirs)]
+    assert models[0].output_shape == models[1].output_shape
+    for height, width in ((1, 2), (4, 6), (5, 7)):
+        image = np.random.default_rng(0).normal(size=(2, height, width, x.shape[-1]))
+        np.testing.assert_allclose(*(m.predict(image, verbose=0) for m in models), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["to an image", "from an image"])
+def test_they_cost_what_keras_counts_and_survive_a_file(name, tmp_path):
+    ours, theirs, x = both(name)
+    models = [keras.Sequential([keras.Input(x.shape[1:]), layer]) for layer in (ours, theirs)]
+    assert zoo.macs(models[0]) == zoo.macs(models[1])
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(ours))
+    assert again.get_config() == ours.get_config()
+    models[0].save(tmp_path / "model.keras")
+    read = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(read.predict(x, verbose=0), models[0].predict(x, verbose=0))
+
+
+@pytest.mark.parametrize("name", ["to an image", "from an image"])
+def test_half_precision_answers_in_half_precision(name):
+    x = both(name)[-1]
+    found = PAIRS[name][0](2, dtype="mixed_bfloat16")(x)
+    assert keras.backend.standardize_dtype(found.dtype) == "bfloat16"
