@@ -59,11 +59,12 @@ def _fits(layer, inputs):
 
     maps = len(inputs.shape) == 4 and layer.axis in (-1, 3) and inputs.shape[-1] is not None
     plain = not (layer.synchronized or layer.renorm or tf.distribute.has_strategy())
-    return maps and plain and inputs.dtype == layer.compute_dtype == "float32" and not _gpus()
+    return maps and plain and inputs.dtype == layer.compute_dtype == "float32" and not gpus()
 
 
 @functools.cache
-def _gpus():
+def gpus():
+    """TensorFlow's GPUs, on which Keras' own operations are left as they are."""
     import tensorflow as tf
 
     return tf.config.list_logical_devices("GPU")

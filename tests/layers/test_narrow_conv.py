@@ -79,6 +79,7 @@ def test_they_cost_what_keras_counts_and_survive_a_file(name, tmp_path):
     ours, theirs, x = both(name)
     models = [keras.Sequential([keras.Input(x.shape[1:]), layer]) for layer in (ours, theirs)]
     assert zoo.macs(models[0]) == zoo.macs(models[1])
+    assert zoo.receptive_field(models[0]) == zoo.receptive_field(models[1])
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(ours))
     assert again.get_config() == ours.get_config()
     models[0].save(tmp_path / "model.keras")

@@ -79,8 +79,8 @@ def steps(model) -> list[Step]:
 
 
 def native(operation):
-    """Whether what it computes is Keras' own code."""
-    owner = next(c for c in type(operation).__mro__ if "call" in vars(c))
+    """Whether what it computes is Keras' own code, or the same by another way, of a class that says `as_keras`."""
+    owner = next(c for c in type(operation).__mro__ if "call" in vars(c) and not vars(c).get("as_keras"))
     return owner.__module__.startswith("keras.") and ".applications." not in owner.__module__
 
 

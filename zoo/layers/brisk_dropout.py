@@ -22,6 +22,8 @@ class BriskDropout(layers.Dropout):
     Source: Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html.
     """
 
+    as_keras = True  # `zoo.anatomy` takes it for Keras' own
+
     def call(self, inputs, training=False):
         level = round(self.rate * LEVELS)
         plain = keras.backend.backend() != "tensorflow" or self.noise_shape is not None or level == LEVELS

@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from zoo.fused_norm import gpus
+
 MOST = 4  # bands of an image; with more maps TensorFlow's own operation is as fast
 
 
@@ -13,7 +15,7 @@ class DoublingTranspose(layers.Conv2DTranspose):
     (B, H, W, C) float  ->  (B, 2 H, 2 W, filters) float. Weights, arguments and answers are those of
     `keras.layers.Conv2DTranspose(filters, 4, 2, "same")`, up to the rounding. TensorFlow leaves most of a processor's
     lanes empty where so few maps come out; here each pixel is multiplied with all 16 taps in one product, and what
-    overlaps is added up (benchmarks/gan_speed.py). Other backends, and more than 4 filters, stay with Keras' own.
+    overlaps is added up (benchmarks/gan_speed.py). GPUs, other backends, and more than 4 filters stay with Keras' own.
 
     Args:
         filters: bands that come out.
@@ -21,24 +23,27 @@ class DoublingTranspose(layers.Conv2DTranspose):
             `output_padding`, `dilation_rate` and `data_format`, which are fixed.
     """
 
+    as_keras = True  # the same maps, the same cost: `zoo.anatomy` takes it for Keras' own
+
     def __init__(self, filters, **kwargs):
         super().__init__(filters, 4, 2, "same", **kwargs)
 
     def call(self, x):
-        if keras.backend.backend() != "tensorflow" or self.filters > MOST or self.data_format != "channels_last":
+        if not fits(self, self.filters):
             return super().call(x)
         x = doubled(x, self.kernel)
         x = x + self.bias if self.use_bias else x
         return x if self.activation is None else self.activation(x)
 
-    def macs(self, input_shape):
-        """16 products for each input, band and pixel."""
-        b, h, w, c = input_shape
-        return b * h * w * 16 * c * self.filters
-
     def get_config(self):
         fixed = ("kernel_size", "strides", "padding", "output_padding", "dilation_rate", "data_format")
         return {k: v for k, v in super().get_config().items() if k not in fixed}
+
+
+def fits(layer, bands):
+    """Whether a layer between maps and so many bands is computed here, on what it was measured on."""
+    here = keras.backend.backend() == "tensorflow" and layer.data_format == "channels_last"
+    return here and bands <= MOST and not gpus()
 
 
 def doubled(x, kernel):

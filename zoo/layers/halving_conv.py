@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from zoo.layers.doubling_transpose import MOST, doubled
+from zoo.layers.doubling_transpose import doubled, fits
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -12,8 +12,8 @@ class HalvingConv(layers.Conv2D):
 
     (B, H, W, bands) float  ->  (B, H / 2, W / 2, filters) float. Weights, arguments and answers are those of
     `keras.layers.Conv2D(filters, 4, 2, "same")`; the gradient for the image, by which a generator learns, is
-    `zoo.layers.DoublingTranspose`'s transposed convolution. Other backends, more than 4 bands, and sides that are odd
-    or not given stay with Keras' own gradient.
+    `zoo.layers.DoublingTranspose`'s transposed convolution. GPUs, other backends, more than 4 bands, and sides that are
+    odd or not given stay with Keras' own gradient.
 
     Args:
         filters: maps that come out.
@@ -21,22 +21,18 @@ class HalvingConv(layers.Conv2D):
             `groups` and `data_format`, which are fixed.
     """
 
+    as_keras = True  # the same maps, the same cost: `zoo.anatomy` takes it for Keras' own
+
     def __init__(self, filters, **kwargs):
         super().__init__(filters, 4, 2, "same", **kwargs)
 
     def call(self, x):
         even = all(side is not None and side % 2 == 0 for side in x.shape[1:3])
-        here = keras.backend.backend() == "tensorflow" and self.data_format == "channels_last"
-        if not (here and even and x.shape[-1] <= MOST):
+        if not (even and fits(self, x.shape[-1])):
             return super().call(x)
         x = halved(x, self.kernel)
         x = x + self.bias if self.use_bias else x
         return x if self.activation is None else self.activation(x)
-
-    def macs(self, input_shape):
-        """16 products for each band, map and pixel of the answer."""
-        b, h, w, c = input_shape
-        return b * -(-h // 2) * -(-w // 2) * 16 * c * self.filters
 
     def get_config(self):
         fixed = ("rank", "kernel_size", "strides", "padding", "dilation_rate", "groups", "data_format")
