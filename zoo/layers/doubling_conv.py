@@ -29,10 +29,7 @@ class DoublingConv(layers.Conv2D):
             none = [(0, 0)] * 4
             after, before = ([*none[:axis], side, *none[axis + 1 :]] for side in ((0, 1), (1, 0)))
             kernel = ops.pad(kernel, after) + ops.pad(kernel, before)
-        x = ops.conv_transpose(x, kernel, strides=2, padding="same", data_format="channels_last")
-        if self.use_bias:
-            x = x + self.bias
-        return x if self.activation is None else self.activation(x)
+        return ended(self, ops.conv_transpose(x, kernel, strides=2, padding="same", data_format="channels_last"))
 
     def compute_output_shape(self, input_shape):
         b, h, w, _ = input_shape
@@ -46,3 +43,9 @@ class DoublingConv(layers.Conv2D):
     def get_config(self):
         fixed = ("rank", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "groups")
         return {k: v for k, v in super().get_config().items() if k not in fixed}
+
+
+def ended(layer, x):
+    """What a convolutional layer does after its product: bias and activation."""
+    x = x + layer.bias if layer.use_bias else x
+    return x if layer.activation is None else layer.activation(x)

@@ -4,6 +4,7 @@ import keras
 from keras import layers
 
 from zoo.fused_norm import gpus
+from zoo.layers.doubling_conv import ended
 
 MOST = 4  # bands of an image; with more maps TensorFlow's own operation is as fast
 
@@ -31,9 +32,7 @@ class DoublingTranspose(layers.Conv2DTranspose):
     def call(self, x):
         if not fits(self, self.filters):
             return super().call(x)
-        x = doubled(x, self.kernel)
-        x = x + self.bias if self.use_bias else x
-        return x if self.activation is None else self.activation(x)
+        return ended(self, doubled(x, self.kernel))
 
     def get_config(self):
         fixed = ("kernel_size", "strides", "padding", "output_padding", "dilation_rate", "data_format")

@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from zoo.layers.doubling_conv import ended
 from zoo.layers.doubling_transpose import doubled, fits
 
 
@@ -30,9 +31,7 @@ class HalvingConv(layers.Conv2D):
         even = all(side is not None and side % 2 == 0 for side in x.shape[1:3])
         if not (even and fits(self, x.shape[-1])):
             return super().call(x)
-        x = halved(x, self.kernel)
-        x = x + self.bias if self.use_bias else x
-        return x if self.activation is None else self.activation(x)
+        return ended(self, halved(x, self.kernel))
 
     def get_config(self):
         fixed = ("rank", "kernel_size", "strides", "padding", "dilation_rate", "groups", "data_format")
