@@ -5,7 +5,8 @@
 PYTHON is an interpreter that has PyTorch; without it the row of PyTorch is left out. Subjects take turns on the same
 shapes, in an order drawn anew for each round; the first steps (tracing, compiling) are left out; figures are medians
 over the rounds. Each subject has one thread, as two of PyTorch's spin where something else wants a core.
-- fit: `zoo.ddpm` with `compile()`, whose `fit` clips, skips what is not finite and averages the weights.
+- fit: `zoo.ddpm` as the recipe `Generation` compiles it, with several steps in one call; its `fit` clips, skips what is
+  not finite and averages the weights. single steps: the same with one step in a call, as `compile()` leaves it.
 - keras.io: the same network, of Keras' own group normalisation, enlargement and dropout, in a `keras.Model` with the
   `train_step` of Keras' examples: a second one is the average.
 - PyTorch: the same network, step and average in eager PyTorch, in a process of its own.
@@ -140,9 +141,10 @@ def main():
     tf.config.threading.set_inter_op_parallelism_threads(THREADS)
     keras.utils.set_random_seed(0)
     machine = accelerate.machine()
-    ours = build()
-    ours.compile()
-    steps = {"fit": training(ours), "keras.io": training(customary(ours))}
+    ours, single = build(), build()
+    ours.compile(**accelerate.choose(ours, STEPS).settings)
+    single.compile()
+    steps = {"fit": training(ours), "single steps": training(single), "keras.io": training(customary(ours))}
     if len(sys.argv) > 1:
         steps["PyTorch"] = torch_steps(sys.argv[1])
     path = ours.path(50, "sample")
@@ -160,7 +162,7 @@ def main():
     if "PyTorch" in steps:
         steps["PyTorch"].close()
 
-    pairs = [("keras.io", "fit"), ("PyTorch", "fit"), ("predict", "loop")]
+    pairs = [("keras.io", "fit"), ("keras.io", "single steps"), ("PyTorch", "fit"), ("predict", "loop")]
     with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["figure", "ratio", "lowest", "highest", "rounds", "threads", "python", "tensorflow", "keras"])

@@ -12,7 +12,7 @@ from zoo.serving import lite, onnxfile, warmup
 from zoo.serving.client import Taken, by_name, text
 
 CLOSE = 1e-3  # of the largest answer: how far an engine that `auto` takes may be off the export's recorded answers
-LOOPS = ("While", "StatelessWhile", "TensorListReserve")  # recurrent networks: OpenVINO takes twice TensorFlow's time
+LOOPS = ("While", "StatelessWhile", "TensorListReserve")  # of recurrent networks, say: OpenVINO takes twice the time
 
 
 class Predictor:
@@ -194,7 +194,7 @@ def _fastest(folder):
     # The loop over image files is not of the network.
     used = _reached(graph, "serving_default")
     if any(n.op in LOOPS for n in nodes if id(n) in used):
-        return _tensorflow(folder, "a recurrent network is faster on TensorFlow")
+        return _tensorflow(folder, "a network with loops is faster on TensorFlow")
     try:
         found = _openvino(folder, "it answers single requests faster, and as was proved")
     except ValueError as error:

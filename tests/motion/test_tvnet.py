@@ -89,3 +89,15 @@ def test_what_cannot_be_meant_is_refused():
         zoo.tvnet((8, 8, 3), iterations=1)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(PrimalDual(2, 3, rate=0.2)))
     assert (again.warps, again.iterations, again.rate, again.compute_dtype) == (2, 3, 0.2, "float32")
+
+
+def test_the_loop_trains_compiled_by_xla_as_without():
+    rng = np.random.default_rng(0)
+    frames = {name: rng.uniform(size=(2, 8, 8, 1)).astype("float32") for name in ("first", "second")}
+    losses = []
+    for jit in (False, True):
+        model = zoo.tvnet((8, 8, 1), warps=2, iterations=3)
+        model.compile(keras.optimizers.Adam(0.01), "mse", jit_compile=jit)
+        losses.append([float(model.train_on_batch(frames, np.ones((2, 8, 8, 2)))) for _ in range(2)])
+    assert losses[0][1] < losses[0][0]
+    np.testing.assert_allclose(*losses, rtol=1e-4)

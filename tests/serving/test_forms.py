@@ -117,6 +117,17 @@ def test_a_recurrent_network_is_a_file_of_one_example_and_still_answers_batches(
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_loop_of_maps_is_a_file_but_for_the_8_bits_on_which_the_converter_crashes(tmp_path):
+    model = zoo.tvnet((8, 8, 1), iterations=3)
+    rng = np.random.default_rng(0)
+    frames = {name: rng.uniform(size=(3, 8, 8, 1)).astype("float32") for name in ("first", "second")}
+    found = zoo.export(model, tmp_path, inputs=frames, forms=("litert_float",))
+    assert told(found)["files"]
+    with pytest.raises(zoo.ExportError, match="no such int8 model: its network has a loop"):
+        zoo.export(model, tmp_path, inputs=frames, forms=("litert_int8",))
+
+
+@pytest.mark.usefixtures("quick")
 def test_keras_quantises_the_dense_layers_and_says_where_there_are_none(tmp_path):
     model = shaken(keras.Sequential([layers.Input((6,)), layers.Dense(16, activation="relu"), layers.Dense(3)]))
     rows = np.random.default_rng(1).normal(size=(4, 6))

@@ -63,7 +63,7 @@ def test_auto_takes_tensorflow_for_a_recurrent_network(tmp_path):
     model = zoo.lstm((None, 2), 1, units=(3,))
     zoo.export(model, tmp_path, inputs=np.ones((1, 4, 2)))
     found = zoo.predictor(str(tmp_path))
-    assert (found.engine, found.why) == ("tensorflow", "a recurrent network is faster on TensorFlow")
+    assert (found.engine, found.why) == ("tensorflow", "a network with loops is faster on TensorFlow")
 
 
 def test_what_cannot_be_loaded_or_asked_is_named(exported, tmp_path):

@@ -1,7 +1,11 @@
 """A map twice as large and a convolution of it, computed on the small map."""
 
 import keras
+import numpy as np
 from keras import layers, ops
+
+# What a pixel of the small map is multiplied with, by the taps of the large one: first, first + second, ...
+SUMS = np.array([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]], "float32")
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -24,11 +28,11 @@ class DoublingConv(layers.Conv2D):
         super().__init__(filters, 3, padding="same", **kwargs)
 
     def call(self, x):
-        kernel = ops.transpose(ops.flip(self.kernel, (0, 1)), (0, 1, 3, 2))
-        for axis in (0, 1):  # 3 taps of the large map are 4 of the small one: first, first + second, ...
-            none = [(0, 0)] * 4
-            after, before = ([*none[:axis], side, *none[axis + 1 :]] for side in ((0, 1), (1, 0)))
-            kernel = ops.pad(kernel, after) + ops.pad(kernel, before)
+        channels = self.kernel.shape[2]
+        taps = ops.reshape(self.kernel, (9, channels * self.filters))
+        taps = ops.matmul(ops.cast(np.kron(SUMS, SUMS), taps.dtype), taps)
+        taps = ops.transpose(ops.reshape(taps, (16, channels, self.filters)), (0, 2, 1))
+        kernel = ops.reshape(taps, (4, 4, self.filters, channels))
         return ended(self, ops.conv_transpose(x, kernel, strides=2, padding="same", data_format="channels_last"))
 
     def compute_output_shape(self, input_shape):

@@ -57,22 +57,28 @@ class PrimalDual(layers.Layer):
         shown = ops.concatenate([second, *slopes(second)], axis=-1)
         column, row = places(second)
         bottom, right = (ops.cast(side - 1, "float32") for side in ops.shape(second)[1:3])
-        across, down = ops.zeros_like(flow), ops.zeros_like(flow)
-        for step in range(self.warps * self.iterations):
-            if step % self.iterations == 0:
-                x, y = column + flow[..., 0], row + flow[..., 1]
-                inside = (x >= 0) & (x <= right) & (y >= 0) & (y <= bottom)
-                seen = sample(shown, ops.clip(x, 0.0, right), ops.clip(y, 0.0, bottom))
-                slope = seen[..., 1:] * ops.cast(inside, "float32")[..., None]
-                steepness = ops.sum(ops.square(slope), axis=-1, keepdims=True) + TINY
-                rest = seen[..., :1] - first - ops.sum(slope * flow, axis=-1, keepdims=True)
-            wrong = (rest + ops.sum(slope * flow, axis=-1, keepdims=True)) / steepness
-            most = self.attachment * self.tightness
-            flow = flow - ops.clip(wrong, -most, most) * slope
-            if step:
-                flow = flow + self.tightness * divergence(across, down, self.divergences[step - 1])
-            if step < self.warps * self.iterations - 1:
-                across, down = self.dual(across, down, flow, self.slopes[step])
+        most = self.attachment * self.tightness
+        # Taps of 0 stand for the derivatives that the first and the last step go without
+        none = ops.zeros((1, *self.slopes.shape[1:]))
+        taps = ops.concatenate([none, self.divergences]), ops.concatenate([self.slopes, none])
+        dual = ops.zeros_like(flow), ops.zeros_like(flow)
+        for warp in range(self.warps):
+            x, y = column + flow[..., 0], row + flow[..., 1]
+            inside = (x >= 0) & (x <= right) & (y >= 0) & (y <= bottom)
+            seen = sample(shown, ops.clip(x, 0.0, right), ops.clip(y, 0.0, bottom))
+            slope = seen[..., 1:] * ops.cast(inside, "float32")[..., None]
+            steepness = ops.sum(ops.square(slope), axis=-1, keepdims=True) + TINY
+            rest = seen[..., :1] - first - ops.sum(slope * flow, axis=-1, keepdims=True)
+
+            def step(i, state, slope=slope, steepness=steepness, rest=rest):
+                flow, *dual = state
+                wrong = (rest + ops.sum(slope * flow, axis=-1, keepdims=True)) / steepness
+                flow = flow - ops.clip(wrong, -most, most) * slope
+                before, after = (ops.take(part, i, axis=0) for part in taps)
+                flow = flow + self.tightness * divergence(*dual, before)
+                return (flow, *self.dual(*dual, flow, after))
+
+            flow, *dual = repeated(step, warp * self.iterations, self.iterations, (flow, *dual))
         return flow
 
     def dual(self, across, down, flow, taps):
@@ -100,6 +106,19 @@ class PrimalDual(layers.Layer):
 def differences(shape, dtype=None):
     """Taps -1 and 1: a value less the one before it."""
     return ops.broadcast_to(ops.reshape(ops.convert_to_tensor([-1.0, 1.0], dtype=dtype), (2, 1)), shape)
+
+
+def repeated(step, begin, times, state):
+    """The state after `state = step(i, state)` for so many i from `begin` on, as one loop of the graph.
+
+    Written out, the graph grows with the steps, and with it the time until the first of them is trained.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return ops.fori_loop(begin, begin + times, step, state)
+    # The same; but XLA must be told how often, to go back through it
+    end = begin + times
+    more, once = (lambda i, *_: i < end), (lambda i, *state: (i + 1, *step(i, state)))
+    return ops.while_loop(more, once, (begin, *state), maximum_iterations=times)[1:]
 
 
 def slopes(image):

@@ -32,7 +32,7 @@ def convert(graph, specs, kind, examples):
     try:
         return _converted(graph, specs, kind, examples)
     except Exception as error:  # the converter's own classes, and whatever an operation or a lookup table raises
-        # LiteRT has the loop of a recurrent network only where the batch is known; in 8 bits its converter would crash
+        # LiteRT has the loop of a recurrent network only where the batch is known
         if kind != "int8" and "TensorList" in str(error):
             with contextlib.suppress(Exception):
                 return _converted(graph, [_single(spec) for spec in specs], kind, examples)
@@ -44,14 +44,22 @@ def _converted(graph, specs, kind, examples):
     import tensorflow as tf
 
     with tempfile.TemporaryDirectory() as place, quiet():
-        function = tf.function(graph, input_signature=specs, autograph=False)
-        tf.saved_model.save(tf.Module(), place, signatures={"serving_default": function.get_concrete_function()})
+        function = tf.function(graph, input_signature=specs, autograph=False).get_concrete_function()
+        if kind == "int8" and loops(function.graph.as_graph_def()):
+            raise ValueError("its network has a loop, on which the converter to 8 bits crashes.")
+        tf.saved_model.save(tf.Module(), place, signatures={"serving_default": function})
         converter = tf.lite.TFLiteConverter.from_saved_model(place, signature_keys=["serving_default"])
         if kind != "float":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if kind == "int8":
             converter.representative_dataset = lambda: (("serving_default", example) for example in examples)
         return converter.convert()
+
+
+def loops(graph):
+    """Whether a GraphDef has a loop, in its functions too."""
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    return any(node.op in ("While", "StatelessWhile") for node in nodes)
 
 
 def _single(spec):
