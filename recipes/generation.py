@@ -13,6 +13,7 @@ from zoo.arguments import Count, Positive
 from zoo.registry import entry
 
 MOST = 1000  # images that the figures of quality are taken on
+LIKELIHOODS = (("elbo", "ELBO [nats]", "more"), ("bits_per_dimension", "Bits per dimension", "less"))
 
 
 @recipe
@@ -23,7 +24,7 @@ class Generation(Recipe):
     whose features the distances are measured on. Samples are drawn each `every` epochs as PNG (and for TensorBoard),
     and compared at the end with held-out images: Frechet and kernel distance, precision and recall, copies of training
     images; beside a normal distribution fitted to the pixels and training images with noise. Where a model knows
-    likelihoods, bits per dimension or the bound on it.
+    likelihoods, bits per dimension or the bound on it, beside those of pixels that know nothing of each other.
 
     Args:
         rate: learning rate of all optimizers, or None for the paper's.
@@ -146,8 +147,9 @@ class Generation(Recipe):
         subjects = quality.compare(training[: max(MOST, len(held01))], held01, made01, features, seed=self.seed)
         own, normal = subjects["generator"], subjects["gaussian"]
         found = {"examples": len(held), **own, "skill": 1 - own["frechet"] / normal["frechet"]}
-        found |= likelihoods(run.model, held)
-        baseline = {**normal, "skill": 0.0, "name": "a normal distribution of the pixels"}
+        likely, trivial = likelihoods(run.model, held, real(run, "train"))
+        found |= likely
+        baseline = {**normal, **trivial, "skill": 0.0, "name": "a normal distribution of the pixels"}
         return {**found, "features": told, "subjects": subjects, "baseline": baseline}
 
     def verdict(self, found, part):
@@ -161,6 +163,12 @@ class Generation(Recipe):
             f"{found['precision']:.0%} of the samples look like real images, and {found['recall']:.0%} of the real "
             f"ones are like some sample. {found['copies']:.1%} of the samples are nearer to a training image than 99 % "
             "of the held-out images are.",
+            *(
+                f"{told} of the held-out images {found[name]:.2f}; pixels that know nothing of each other have "
+                f"{trivial[name]:.2f}, and {better} is better."
+                for name, told, better in LIKELIHOODS
+                if name in found
+            ),
         ]
 
     def signs(self, run):
@@ -193,14 +201,18 @@ def real(run, part):
     return run.preprocessing.predict(raw.head(len(raw)), batch_size=256, verbose=0)
 
 
-def likelihoods(model, images):
-    """What a model knows of the images' likelihood, under its usual name."""
-    found = {}
+def likelihoods(model, images, training):
+    """What a model knows of the images' likelihood, under its usual name; and what independent pixels know of it."""
+    from zoo.generate import quality
+
+    found, trivial = {}, {}
     if hasattr(model, "elbo"):
-        found["elbo"] = float(np.mean(model.elbo(images)))
+        found["elbo"] = model.elbo(images, seed=0)
+        trivial["elbo"] = quality.pixel_likelihood(training, images)
     if hasattr(model, "bits_per_dimension"):
-        found["bits_per_dimension"] = float(np.mean(model.bits_per_dimension(images)))
-    return found
+        found["bits_per_dimension"] = model.bits_per_dimension(images, seed=0)
+        trivial["bits_per_dimension"] = quality.pixel_bits(training, images, model.levels)
+    return tuple({name: float(np.mean(each)) for name, each in figures.items()} for figures in (found, trivial))
 
 
 FEATURES = {}  # (data, size and seed) -> features, as several parts and baselines ask for the same

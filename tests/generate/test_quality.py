@@ -10,6 +10,8 @@ from zoo.generate.quality import (
     kernel_distance,
     memorisation,
     noisy_baseline,
+    pixel_bits,
+    pixel_likelihood,
     precision_recall,
 )
 
@@ -112,6 +114,14 @@ def test_the_noisy_baseline_is_training_images_with_noise_in_their_range():
     assert (drawn.min(), drawn.max()) == (0.0, 1.0)
     away = np.abs(drawn - images.T.astype("float32")).min(axis=1)
     assert away.max() > 0.001
+
+
+def test_independent_pixels_have_the_likelihood_of_their_counts():
+    training = np.array([[0, 1.0], [0, 1], [1, 1]])
+    found = pixel_likelihood(training[..., None], np.array([[0, 1.0], [1, 0.5]])[..., None])
+    np.testing.assert_allclose(found, [np.log(3 / 5 * 4 / 5), np.log(2 / 5) + np.log(4 / 5 * 1 / 5) / 2])
+    bits = pixel_bits(training, np.array([[0.0, 1], [0.5, 0]]), levels=3)
+    np.testing.assert_allclose(bits, [-np.log2(3 / 6 * 4 / 6) / 2, -np.log2(1 / 6 * 1 / 6) / 2])
 
 
 def test_all_figures_stand_beside_the_baselines():

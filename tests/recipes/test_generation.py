@@ -54,7 +54,7 @@ def test_figures_stand_beside_trivial_ones(run):
     assert set(found["subjects"]) == {"generator", "gaussian", "noisy", "training"}
     assert found["skill"] == pytest.approx(1 - found["frechet"] / found["subjects"]["gaussian"]["frechet"])
     assert found["subjects"]["training"]["frechet"] < found["subjects"]["gaussian"]["frechet"]
-    assert found["elbo"] < 0 and "features of a small CNN" in found["features"]
+    assert found["elbo"] < 0 > found["baseline"]["elbo"] and "features of a small CNN" in found["features"]
 
 
 def test_the_report_shows_samples_and_the_export_samples_too(run, tmp_path):

@@ -158,6 +158,47 @@ def noisy_baseline(images, n: Count, deviation: NonNegative, seed: int = 0):
 
 
 @checked
+def pixel_likelihood(training, held_out):
+    """The log-likelihood of images by pixels that know nothing of each other: the trivial answer beside an ELBO.
+
+    Each pixel is white with the share of white at its place in the training images, a white and a black one added.
+
+    Args:
+        training: (N, ...) images from 0 to 1.
+        held_out: (K, ...) images from 0 to 1; greys count for both, as in the Bernoulli loss.
+    Returns:
+        (K,) float64 array [nats].
+    Raises:
+        ValueError: if there are no images, shapes differ, or values are not finite.
+    """
+    training, held_out = _sets(training, held_out, 1)
+    white = (training.sum(axis=0) + 1) / (len(training) + 2)
+    return held_out @ np.log(white) + (1 - held_out) @ np.log(1 - white)
+
+
+@checked
+def pixel_bits(training, held_out, levels: Count = 256):
+    """Bits per dimension of images by pixels that know nothing of each other: the trivial answer beside a flow.
+
+    Each pixel has each level as often as at its place in the training images, each once more than it was seen.
+
+    Args:
+        training: (N, ...) images, k / (levels - 1).
+        held_out: (K, ...) images, k / (levels - 1).
+        levels: values that a pixel can have.
+    Returns:
+        (K,) float64 array [bits]; log2(levels) where every level is as likely as the others.
+    Raises:
+        ValueError: if there are no images, shapes differ, or values are not finite.
+    """
+    training, held_out = (np.rint(s * (levels - 1)).astype(int) for s in _sets(training, held_out, 1))
+    places = np.arange(training.shape[1])
+    seen = np.ones((len(places), levels))
+    np.add.at(seen, (np.broadcast_to(places, training.shape), training), 1)
+    return np.log2(len(training) + levels) - np.log2(seen[places, held_out]).mean(axis=1)
+
+
+@checked
 def compare(
     training,
     held_out,
