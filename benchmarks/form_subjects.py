@@ -54,7 +54,7 @@ class Said:
         return self.answers[self.at - count : self.at]
 
     def predict(self, inputs, **_):
-        return self.sample(len(inputs))
+        return self.sample(len(next(iter(inputs.values())) if isinstance(inputs, dict) else inputs))
 
     __call__ = predict
 
