@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import os
+import re
 import tempfile
 import warnings
 
@@ -36,8 +37,16 @@ def convert(graph, specs, kind, examples):
         if kind != "int8" and "TensorList" in str(error):
             with contextlib.suppress(Exception):
                 return _converted(graph, [_single(spec) for spec in specs], kind, examples)
-        first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise ValueError(f"LiteRT has no such {kind} model: {first[:300]}") from error
+        raise ValueError(f"LiteRT has no such {kind} model: {_told(error)}") from error
+
+
+def _told(error):
+    """What the converter could not do: the operations, out of what may be megabytes of its graph; or its first line."""
+    missing = sorted(set(re.findall(r"'tf\.(\w+)' op is neither a custom op nor a flex op", str(error))))
+    if missing:
+        return f"it lacks TensorFlow's {', '.join(missing)} as the network needs it."
+    first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return first[:300]
 
 
 def _converted(graph, specs, kind, examples):

@@ -147,8 +147,9 @@ def replayed(asked, exported):
             errors="replace",
         )
         if done.returncode:
-            told = "\n".join((done.stdout + done.stderr).splitlines()[-20:])
-            raise ExportError(f"export: the exported model could not be replayed.\n{told}")
+            lines = (done.stdout + done.stderr).splitlines()[-20:]
+            why = lines[-1][:300] if lines else f"its process ended with {done.returncode}"
+            raise ExportError("\n".join([f"export: the exported model could not be replayed: {why}", *lines]))
         with np.load(answers, allow_pickle=False) as found:
             return [{k.split("/", 2)[2]: found[k] for k in found.files if k.startswith(f"{key}/")} for key in keys]
 
