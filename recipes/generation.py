@@ -75,7 +75,7 @@ class Generation(Recipe):
 
     def prepare(self, data, model):
         """Images brought to the size and the range that the model was made for."""
-        images = preprocessing(data, model.output_shape[1:])
+        images = preprocessing(data, model.image_shape)
         return images if model.low == 0 else signed(images)
 
     def bounds(self, preprocessing):

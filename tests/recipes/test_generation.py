@@ -30,6 +30,8 @@ TINY = {
     "dcgan": {"filters": 4, "latent": 4},
     "conditional_gan": {},
     "autoencoder": {"latent": 3},
+    "realnvp": {"scales": 2, "filters": 4, "blocks": 1},
+    "rbm": {"latent": 5},
 }
 
 
@@ -55,6 +57,18 @@ def test_figures_stand_beside_trivial_ones(run):
     assert found["skill"] == pytest.approx(1 - found["frechet"] / found["subjects"]["gaussian"]["frechet"])
     assert found["subjects"]["training"]["frechet"] < found["subjects"]["gaussian"]["frechet"]
     assert found["elbo"] < 0 > found["baseline"]["elbo"] and "features of a small CNN" in found["features"]
+
+
+@pytest.mark.parametrize("name", ["realnvp", "rbm"])
+def test_flows_and_boltzmann_machines_are_trained_judged_reported_and_exported(data, name, tmp_path):
+    run = quick(epochs=1).fit(name, data, out=tmp_path / "run", verbose=False, **TINY[name])
+    found = run.evaluate("test")
+    assert np.isfinite(found["frechet"]) and found["baseline"]["name"] == "a normal distribution of the pixels"
+    if name == "realnvp":
+        assert 0 < found["baseline"]["bits_per_dimension"] < 8 and found["bits_per_dimension"] > 0
+    assert any(f"Frechet distance {found['frechet']:.1f}" in line for line in run.recipe.verdict(found, "test"))
+    assert "Samples" in run.report(tmp_path / "report.html").read_text()
+    assert "sample" in run.export(tmp_path / "saved").signatures
 
 
 def test_the_report_shows_samples_and_the_export_samples_too(run, tmp_path):

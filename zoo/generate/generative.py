@@ -125,6 +125,11 @@ class Generative(keras.Model):
     noise and the dropout after a load are those that would have come without it.
     """
 
+    @property
+    def image_shape(self):
+        """(H, W, C) of the images that it makes."""
+        return self.output_shape[1:]
+
     def compile(self, *args, **kwargs):
         """As `keras.Model.compile`."""
         super().compile(*args, **kwargs)

@@ -27,6 +27,11 @@ class RealNVP(Unsupervised):
         return keras.optimizers.Adam(1e-3), None, None
 
     @property
+    def image_shape(self):
+        """(H, W, C) of the images that it makes, which are what it is called with."""
+        return self.input_shape[1:]
+
+    @property
     def levels(self):
         """Values that a pixel can have."""
         return self.get_layer("logit").levels
