@@ -143,11 +143,12 @@ class Generation(Recipe):
             return {**found, "baseline": {"mse": trivial, "skill": 0.0, "name": "the mean image"}}
         features, told = classifier_features(run.data, held.shape[1:], self.seed)
         low, high = run.model.low, run.model.high
-        training, held01, made01 = ((v - low) / (high - low) for v in (real(run, "train"), held, made))
-        subjects = quality.compare(training[: max(MOST, len(held01))], held01, made01, features, seed=self.seed)
+        training = real(run, "train")
+        shown, held01, made01 = ((v - low) / (high - low) for v in (training[: max(MOST, len(held))], held, made))
+        subjects = quality.compare(shown, held01, made01, features, seed=self.seed)
         own, normal = subjects["generator"], subjects["gaussian"]
         found = {"examples": len(held), **own, "skill": 1 - own["frechet"] / normal["frechet"]}
-        likely, trivial = likelihoods(run.model, held, real(run, "train"))
+        likely, trivial = likelihoods(run.model, held, training)
         found |= likely
         baseline = {**normal, **trivial, "skill": 0.0, "name": "a normal distribution of the pixels"}
         return {**found, "features": told, "subjects": subjects, "baseline": baseline}
