@@ -46,10 +46,10 @@ test-all: $(VENV)/.installed lint
 
 # The scripts of examples/r beside Python, and the vignette; each starts R anew, which `make test` has no time for
 test-r: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests/test_r.py
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests/r/test_r.py
 
 tables: $(VENV)/.installed
-	$(BIN)/python -m recipes.tables
+	$(BIN)/python -m recipes.reference.readme_tables
 
 # An older reticulate reads neither NumPy 2's arrays nor pandas 3's frames; `zoo$$r_check()` knows the same limits.
 r-env:

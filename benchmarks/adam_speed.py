@@ -3,7 +3,7 @@
     python benchmarks/adam_speed.py [ROUNDS]          writes benchmarks/adam_speed.csv
 
 Each of ROUNDS (3) builds every network twice and trains one of them with `keras.optimizers.Adam`, the other with the
-same optimizer after `zoo.fused_adam.fused`; figures are medians over the rounds of (Keras' seconds / ours), so above 1
+same optimizer after `zoo.keras_patches.fused`; figures are medians over the rounds of (Keras' seconds / ours), so above 1
 ours is faster. `first` is the first call of `fit` with one batch, in which the graph is built and optimised; `later` a
 call with LATER batches. Both compile without XLA. `cpu` counts what the process computed.
 """
@@ -18,8 +18,8 @@ import keras
 import numpy as np
 
 import zoo
-from recipes import accelerate
-from zoo.fused_adam import fused
+from recipes.training import accelerate
+from zoo.keras_patches import fused
 
 LATER = 10
 NETWORKS = {  # model, inputs

@@ -34,7 +34,7 @@ import keras
 import numpy as np
 
 import zoo
-from recipes import accelerate
+from recipes.training import accelerate
 
 SHAPE, CLASSES = (224, 224, 3), 1000
 WORK = {"answer 8": 8, "answer 1": 1, "learn 4": 4}

@@ -26,8 +26,8 @@ import numpy as np
 import tensorflow as tf
 
 import zoo
-from recipes import accelerate
-from recipes.feeding import at_ease
+from recipes.training import accelerate
+from recipes.training.pipeline import at_ease
 
 ROUNDS, STEPS, SIDE, BATCH, DEPTH, FILTERS, MADE, THREADS = 9, 24, 16, 16, 1, (32, 64), 4, 1
 

@@ -23,8 +23,9 @@ import numpy as np
 import tensorflow as tf
 
 import zoo
-from recipes import WORKED, accelerate, load
+from recipes import WORKED, load
 from recipes.data.preprocessing import preprocessing
+from recipes.training import accelerate
 
 ROUNDS, EPOCHS = 7, 6
 

@@ -3,7 +3,7 @@
     python benchmarks/epoch_speed.py          writes benchmarks/epoch_speed.csv
 
 Worked rows are trained with the search, as tf.data has it unless told otherwise, and without it, as recipes do
-(`recipes.feeding.at_ease`), in turns; figures are medians over the rounds of (seconds with / seconds without). `cpu`
+(`recipes.training.pipeline.at_ease`), in turns; figures are medians over the rounds of (seconds with / seconds without). `cpu`
 counts what the process computed. Both reach the same result, which is checked.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from unittest import mock
 
 import recipes
-from recipes import accelerate, feeding
+from recipes.training import accelerate, pipeline
 
 ROUNDS = 3
 ROWS = ("cnn_satimage", "lstm_co2", "dnn_breast_cancer")
@@ -35,7 +35,7 @@ def main():
         row, found = recipes.WORKED[name], []
         for turn in range(ROUNDS + 1):  # the first warms up
             without = trained(row)
-            with mock.patch.object(feeding, "at_ease", lambda data: data):
+            with mock.patch.object(pipeline, "at_ease", lambda data: data):
                 searched = trained(row)
             if without[1] != searched[1]:
                 raise RuntimeError(f"{name}: {searched[1]} with the search and {without[1]} without.")

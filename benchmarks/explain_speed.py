@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 
 import zoo
-from recipes import accelerate
+from recipes.training import accelerate
 from zoo import explain
 
 PART = 40  # single inputs that a loop is timed on

@@ -11,13 +11,13 @@ from PIL import Image
 
 import recipes
 import zoo
-from recipes.data.photographs import pixels_of
-from recipes.generation import MOST, Generation
-from recipes.recipe import Recipe
-from recipes.restoration import Restoration
-from recipes.rows import RESULTS
-from recipes.run import Run, load_run, probabilities
-from zoo.wheels import Wheel
+from recipes.data.images.image_patches import pixels_of
+from recipes.reference.recipes import RESULTS
+from recipes.tasks.generation import MOST, Generation
+from recipes.tasks.restoration import Restoration
+from recipes.training.run import Run, load_run, probabilities
+from recipes.training.task import Recipe
+from zoo.package_files import Wheel
 
 TOLERANCE, SIDE = 1e-4, 96
 FOOLBOX = Wheel(

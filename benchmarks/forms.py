@@ -31,8 +31,8 @@ import numpy as np
 from form_subjects import lite0, worked
 
 import zoo
-from recipes.accelerate import machine
-from recipes.rows import RESULTS
+from recipes.reference.recipes import RESULTS
+from recipes.training.accelerate import machine
 
 ROUNDS, SECONDS, BATCH = 5, 0.15, 32
 STORED = ("folded", "bfloat16", "int8")

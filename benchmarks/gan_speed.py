@@ -36,8 +36,8 @@ from keras import layers, ops
 from norm_speed import keras_own
 
 import zoo
-from recipes import accelerate
-from recipes.feeding import at_ease
+from recipes.training import accelerate
+from recipes.training.pipeline import at_ease
 from zoo.generate.adversarial import Adversarial
 
 ROUNDS = 9

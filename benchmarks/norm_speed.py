@@ -2,7 +2,7 @@
 
     python benchmarks/norm_speed.py          writes benchmarks/norm_speed.csv
 
-Each network is trained by `model.fit` twice, with Keras' own batch normalisation and as `zoo.fused_norm` has it; they
+Each network is trained by `model.fit` twice, with Keras' own batch normalisation and as `zoo.keras_patches` has it; they
 take turns. Figures are medians over the rounds of (Keras' seconds / ours), so above 1 is faster; `cpu` counts what the
 process computed and says more than `wall` on a machine that others use too.
 """
@@ -18,7 +18,7 @@ import numpy as np
 from keras import layers
 
 import zoo
-from recipes.accelerate import machine
+from recipes.training.accelerate import machine
 
 ROUNDS, STEPS = 9, 3
 NETWORKS = {  # builder and arguments, batch

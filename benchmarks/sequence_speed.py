@@ -7,7 +7,7 @@ networks of the same shapes on the same batches; figures are medians over the ro
 above 1 ours is faster. `cpu` counts what the process computed and says more than `wall` on a machine that others use
 too. The first epoch of each, with its tracing, is left out; `first_ours` and `first_other` are its seconds.
 
-- ours: a network of the zoo, compiled as a recipe compiles it (`recipes.accelerate`).
+- ours: a network of the zoo, compiled as a recipe compiles it (`recipes.training.accelerate`).
 - keras: the same layers as a user writes them, with `compile(optimizer="adam", loss="mse")` and `fit`.
 - PyTorch: `nn.LSTM`, and `nn.TransformerEncoder` with sinusoidal positions; eager. Its threads wait without spinning.
 
@@ -30,7 +30,7 @@ import numpy as np
 from keras import layers
 
 import zoo
-from recipes import accelerate
+from recipes.training import accelerate
 
 ROUNDS, STEPS, BATCH = 7, 8, 32
 

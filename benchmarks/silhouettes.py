@@ -15,7 +15,7 @@ from scipy.stats import binomtest
 from sklearn.ensemble import RandomForestClassifier
 
 import recipes
-from recipes.rows import RESULTS
+from recipes.reference.recipes import RESULTS
 
 DATA = "bundled:animal-silhouettes"
 

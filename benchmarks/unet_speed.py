@@ -30,7 +30,7 @@ import keras
 import numpy as np
 
 import zoo
-from recipes import accelerate
+from recipes.training import accelerate
 
 SHAPE, BATCH, STEPS = (128, 128, 3), 8, 4
 ROUNDS = 5

@@ -80,7 +80,7 @@ def mean_of(values, valid):
 class CrossEntropy(PixelLoss):
     """Mean of -w_c log p_c over the pixels that count, c being the pixel's class; pixels may have weights of their own.
 
-    With those of `recipes.data.boundary` as the pixels' weights it is U-Net's.
+    With those of `recipes.data.images.boundary_weights` as the pixels' weights it is U-Net's.
     """
 
     gamma = 0.0

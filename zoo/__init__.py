@@ -8,7 +8,17 @@
 
 # What there is
 from zoo import explain, serving
-from zoo.anatomy import describe, last_spatial, macs, outline, parameters, receptive_field
+
+# A trained trunk under a new head; several trunks under one
+from zoo.backbones.bands import adapt_bands, band_statistics
+from zoo.backbones.feature_extraction import feature_classifier, features_of
+from zoo.backbones.finetune_schedule import layer_factors, phases
+from zoo.backbones.fusion import fusion
+from zoo.backbones.hub import HubLayer, save_reusable
+from zoo.backbones.input_range import RangeError, verify_range
+from zoo.backbones.sensors import SENSORS
+from zoo.backbones.stages import stages, thaw
+from zoo.backbones.transfer import transfer
 
 # (H, W, C) -> (classes,)
 from zoo.classify.alexnet import alexnet, alexnet_owt
@@ -55,7 +65,7 @@ from zoo.classify.vit import (
 )
 
 # What can be done with it
-from zoo.export import Export, ExportError, export
+from zoo.export.export import Export, ExportError, export
 
 # noise, or noise and label -> (H, W, C); image -> image
 from zoo.generate import quality
@@ -71,14 +81,15 @@ from zoo.generate.rbm import rbm
 from zoo.generate.realnvp import realnvp
 from zoo.generate.vae import conv_vae, vae
 from zoo.generate.wgan_gp import wgan_gp
+from zoo.introspect import describe, last_spatial, macs, outline, parameters, receptive_field
+from zoo.keras_patches import LayerRates
 
 # two frames (H, W, C) -> (H, W, 2)
 from zoo.motion.flownet_s import flownet_s
 from zoo.motion.pwcnet import pwcnet
 from zoo.motion.raft_small import raft_small
 from zoo.motion.tvnet import tvnet
-from zoo.predictor import Predictor, predictor
-from zoo.r import r_check
+from zoo.r_check import r_check
 from zoo.registry import build, names, register, variant
 
 # (H, W, C) -> (rH, rW, C)
@@ -96,21 +107,10 @@ from zoo.series.presto import presto, presto_autoencoder
 from zoo.series.recurrent import gru, lstm, rnn
 from zoo.series.tempcnn import tempcnn
 from zoo.series.transformer import transformer, transformer_big, transformer_encoder
+from zoo.serving.predictor import Predictor, predictor
 
 # (F,) -> (outputs,)
 from zoo.tabular.dnn import dnn
-
-# A trained trunk under a new head; several trunks under one
-from zoo.trunks.bands import adapt_bands, band_statistics
-from zoo.trunks.extract import feature_classifier, features_of
-from zoo.trunks.fusion import fusion
-from zoo.trunks.hub import HubLayer, save_reusable
-from zoo.trunks.phases import layer_factors, phases
-from zoo.trunks.pixels import RangeError, verify_range
-from zoo.trunks.rates import LayerRates
-from zoo.trunks.sensors import SENSORS
-from zoo.trunks.stages import stages, thaw
-from zoo.trunks.transfer import transfer
 
 # Weights that others trained
 from zoo.weights import BUNDLED, load, load_weights

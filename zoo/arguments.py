@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from zoo.reader import embedded, place, readable, shown
+from zoo.r_interop import embedded, place, readable, shown
 
 _R_NA_INTEGER = -(2**31)
 

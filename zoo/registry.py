@@ -5,7 +5,7 @@ import inspect
 import typing
 
 from zoo.arguments import checked, nearest
-from zoo.fused_norm import fused_norms
+from zoo.keras_patches import fused_norms
 
 TASKS = ("tabular", "classify", "segment", "detect", "restore", "motion", "series", "generate")
 

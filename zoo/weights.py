@@ -10,8 +10,8 @@ from zoo.arguments import checked
 from zoo.convert import densenet, dncnn, efficientnet_lite, mobilenet_v2, presto, resnet, vgg, vit
 from zoo.convert.checkpoint import parse_checkpoint, read_checkpoint
 from zoo.convert.match import fill
+from zoo.package_files import Wheel
 from zoo.registry import entry
-from zoo.wheels import Wheel
 
 SCHEMES = (
     *(*vgg.SCHEMES, *resnet.SCHEMES, *densenet.SCHEMES),

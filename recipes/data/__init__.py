@@ -6,9 +6,9 @@ import typing
 from typing import Literal
 from urllib.parse import parse_qsl
 
+from recipes.data.assemble import Options
 from recipes.data.examples import Data, Examples
-from recipes.data.parts import Options
-from recipes.data.photos import Files
+from recipes.data.images.image_files import Files
 from zoo.arguments import Count, Fraction, Whole, checked, nearest
 
 __all__ = ["Data", "Examples", "Files", "load", "sources"]
@@ -129,11 +129,11 @@ def load(
     source = without_names(source)
     if isinstance(source, pd.DataFrame | dict):
         if options["time"]:
-            from recipes.data.frames import frame_of
-            from recipes.data.windows import read_windows
+            from recipes.data.series.windows import read_windows
+            from recipes.data.tables.frames import frame_of
 
             return read_windows(frame_of(source), _options("table", options), name="table")
-        from recipes.data.table import from_frames
+        from recipes.data.tables.table import from_frames
 
         return from_frames([source], _options("table", options), name="table")
     import tensorflow as tf
@@ -152,7 +152,7 @@ def sources():
     Returns:
         List of dicts: name, task, examples, classes (0 for numbers), licence, source.
     """
-    from recipes.data.bundled import SETS
+    from recipes.data.bundled.sets import SETS
 
     kept = ("task", "examples", "classes", "licence", "source")
     return [{"name": name, **{k: getattr(known, k) for k in kept}} for name, known in SETS.items()]
@@ -171,23 +171,23 @@ def _load_string(source, options):
         return load(f"{door}:{place}", **{**options, **_parsed(query)})
     options = _options(door, options)
     if door == "bundled":
-        from recipes.data.bundled import read_bundled as read
+        from recipes.data.bundled.sets import read_bundled as read
     elif door == "tfds":
         from recipes.data.tfds import read_tfds as read
     elif door == "cifar56eco":
-        from recipes.data.cifar56eco import read_cifar56eco as read
+        from recipes.data.bundled.cifar56eco import read_cifar56eco as read
     elif door == "folder":
-        from recipes.data.folder import read_folder as read
+        from recipes.data.images.folder import read_folder as read
     elif door == "masks":
-        from recipes.data.masks import read_masks as read
+        from recipes.data.images.masks import read_masks as read
     elif door == "pairs":
-        from recipes.data.pairs import read_pairs as read
+        from recipes.data.images.pairs import read_pairs as read
     elif door == "raster":
-        from recipes.data.raster import read_raster as read
+        from recipes.data.rasters.raster import read_raster as read
     elif door == "text":
-        from recipes.data.documents import read_text as read
+        from recipes.data.text.documents import read_text as read
     else:
-        from recipes.data.table import read_table as read
+        from recipes.data.tables.table import read_table as read
     return read(place, options)
 
 

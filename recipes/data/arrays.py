@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from recipes.data.frames import verify_doubles
-from recipes.data.parts import Pool, assemble
+from recipes.data.assemble import Pool, assemble
 from recipes.data.split import content_keys
 from recipes.data.streams import read_stream
+from recipes.data.tables.frames import verify_doubles
 from recipes.data.targets import R_NA, gaps
-from recipes.data.text import from_texts, is_texts, text_pairs
+from recipes.data.text.labelled_texts import from_texts, is_texts, text_pairs
 
 PARTS = {1: (None,), 2: ("train", "test"), 3: ("train", "validation", "test")}
 
@@ -41,7 +41,7 @@ def read_arrays(source, options):
         else:
             pools.append(_pool(*pair, part, options, notes))
     if isinstance(pools[0].inputs, dict):
-        from recipes.data.table import read_pools
+        from recipes.data.tables.table import read_pools
 
         return read_pools(pools, options, name="arrays")
     if is_texts(pools[0].inputs):
@@ -77,7 +77,7 @@ def _with_masks(pairs, options):
     """`Data` whose targets are masks; a stream is read into memory."""
     import tensorflow as tf
 
-    from recipes.data.masks import read_mask_arrays
+    from recipes.data.images.masks import read_mask_arrays
 
     read = []
     for part, pair in zip(PARTS[len(pairs)], pairs, strict=True):

@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from recipes.data.parts import Pool
+from recipes.data.assemble import Pool
 
 HOLD = 2**30  # bytes of inputs that are kept as arrays
 LOOK = 64  # examples that a stream is read twice for

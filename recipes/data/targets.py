@@ -5,7 +5,7 @@ import typing
 import numpy as np
 
 from zoo.arguments import nearest
-from zoo.reader import embedded
+from zoo.r_interop import embedded
 
 FEW = 20  # a row's whole number is a class up to this many different values, and a number above
 R_NA = -(2**31)  # what R sends for a missing whole number

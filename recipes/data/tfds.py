@@ -7,9 +7,9 @@ import urllib.request
 
 import numpy as np
 
-from recipes.data.parts import assemble
+from recipes.data.assemble import assemble
 from recipes.data.streams import read_stream
-from recipes.data.text import from_texts, is_texts
+from recipes.data.text.labelled_texts import from_texts, is_texts
 from zoo.arguments import nearest
 
 HOST = "https://storage.googleapis.com"  # where TensorFlow Datasets keeps most of its files
@@ -57,7 +57,7 @@ def read_tfds(name, options):
     }
     title = f"tfds:{name}"
     if isinstance(pools[0].inputs, dict):
-        from recipes.data.table import read_pools
+        from recipes.data.tables.table import read_pools
 
         _name_codes(pools, features)
         return read_pools(pools, options, name=title, **told)

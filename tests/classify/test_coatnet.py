@@ -112,7 +112,7 @@ def test_features_halve_at_every_stage_and_are_finest_first():
 
 def test_the_map_to_explain_is_that_of_the_last_stage():
     model = zoo.coatnet((32, 64, 3), 3, **SMALL)
-    assert zoo.anatomy.last_spatial(model).tensor is model.get_layer("pool").input
+    assert zoo.introspect.last_spatial(model).tensor is model.get_layer("pool").input
 
 
 def test_a_mixed_stage_has_two_widths_at_one_size():

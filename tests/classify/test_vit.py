@@ -141,7 +141,7 @@ def test_the_map_to_explain_changes_the_answer_and_lies_as_the_patches_do(golden
     import tensorflow as tf
 
     model, images, *_ = golden
-    assert zoo.anatomy.last_spatial(model).layer is model.get_layer("map")
+    assert zoo.introspect.last_spatial(model).layer is model.get_layer("map")
     both = keras.Model(model.input, [model.get_layer("map").output, model.output])
     rest = keras.Model([model.get_layer("class").output, model.get_layer("map").output], model.output)
     token = keras.Model(model.input, model.get_layer("class").output)(images)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import zoo
-from zoo.wheels import Wheel
+from zoo.package_files import Wheel
 
 # foolbox/data/imagenet_NN_CLASS.jpg
 PHOTOS = Wheel(

@@ -10,9 +10,9 @@ import pytest
 import zoo
 from tests.convert.test_parity import CASES, TWO, VIT, application, golden
 from tests.golden.drawn import drawn
-from zoo.anatomy.graph import weightless
 from zoo.convert.match import _plan
-from zoo.convert.scheme import OURS
+from zoo.convert.name_map import OURS
+from zoo.introspect.graph import weightless
 from zoo.weights import SCHEMES
 
 

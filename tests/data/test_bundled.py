@@ -11,7 +11,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from recipes.data import load, packages, sources
+from recipes.data import load, sources
+from recipes.data.bundled import packages
 
 SHAPES = {
     "mnist-5k": ((28, 28, 1), 5000, tuple("0123456789")),

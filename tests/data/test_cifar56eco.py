@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from recipes.data import cifar56eco as door
 from recipes.data import load
+from recipes.data.bundled import cifar56eco as door
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from recipes.data import Files, load
-from recipes.data.photos import read
+from recipes.data.images.image_files import read
 
 RNG = np.random.default_rng(0)
 

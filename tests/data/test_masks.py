@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from recipes.data import load
-from recipes.data.labels import separated
-from recipes.data.masks import BLOCK, tiles
+from recipes.data.images.mask_labels import separated
+from recipes.data.images.masks import BLOCK, tiles
 from recipes.losses import IGNORE
 
 RNG = np.random.default_rng(0)

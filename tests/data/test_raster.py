@@ -47,7 +47,7 @@ def test_tiles_are_read_on_demand_and_are_what_the_files_have(tmp_path, monkeypa
     data = load(door(tmp_path))
     assert (data.task, data.kind, data.shape, data.dtype) == ("segmentation", "image", (16, 16, 2), "uint16")
     assert data.classes == ("0", "1") and data.missing == "error" and sum(map(len, parts(data))) == 5 * 6
-    from recipes.data import tiles
+    from recipes.data.rasters import tiles
 
     asked, window = [], tiles.window
     monkeypatch.setattr(tiles, "window", lambda *place: asked.append(place[-2:]) or window(*place))

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from recipes.data import load
-from recipes.data.table import plain_names
+from recipes.data.tables.table import plain_names
 
 N = 60
 

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 import recipes
-from recipes.data.documents import WORDS, from_documents, without_repeats
-from recipes.data.parts import Options
-from recipes.data.text import is_texts
+from recipes.data.assemble import Options
+from recipes.data.text.documents import WORDS, from_documents, without_repeats
+from recipes.data.text.labelled_texts import is_texts
 
 BIRDS, FISH = "a heron stood by the river", "the trout swam under the bridge"
 

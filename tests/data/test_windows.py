@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 import recipes
-from recipes.data.calendar import cycles, season_of
-from recipes.data.packages import read_ts
+from recipes.data.bundled.packages import read_ts
 from recipes.data.preprocessing import moments, preprocessing
+from recipes.data.series.calendar import cycles, season_of
 
 
 def daily(days=120, start="2020-01-01", **columns):

@@ -10,7 +10,7 @@ from keras import layers
 import zoo
 from tests.explain.test_gradients import draw
 from zoo import explain
-from zoo.explain.sharing import sharing
+from zoo.explain.shared_functions import sharing
 
 CHEAP = {
     "smoothgrad": {"samples": 2},

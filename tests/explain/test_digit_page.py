@@ -20,7 +20,7 @@ from keras import layers
 import zoo
 from tests.explain.test_gradients import linear
 from zoo import explain
-from zoo.explain.digit_page import page
+from zoo.explain.figures.digit_page import page
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
 

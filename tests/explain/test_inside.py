@@ -10,7 +10,7 @@ from tests.cases import CASES
 from tests.explain.test_gradients import draw, linear
 from tests.test_contract import batch, build
 from zoo import explain
-from zoo.explain.gabor import PARAMETERS
+from zoo.explain.figures.gabor import PARAMETERS
 from zoo.registry import entries
 
 

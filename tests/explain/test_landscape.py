@@ -8,7 +8,7 @@ from keras import layers
 import zoo
 from tests.explain.test_gradients import draw, linear
 from zoo import explain
-from zoo.explain.landscape import _direction, directed
+from zoo.explain.figures.landscape import _direction, directed
 
 
 def data(model, count=12):

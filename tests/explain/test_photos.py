@@ -5,7 +5,7 @@ import pytest
 
 import zoo
 from zoo import explain
-from zoo.explain.sharing import sharing
+from zoo.explain.shared_functions import sharing
 
 pytestmark = pytest.mark.slow
 

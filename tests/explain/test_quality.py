@@ -8,7 +8,7 @@ from keras import layers
 import zoo
 from tests.explain.test_gradients import draw, kernel, linear
 from zoo import explain
-from zoo.explain.agreement import spearman
+from zoo.explain.quality.agreement import spearman
 
 
 def exact(model, x, target):
@@ -54,7 +54,7 @@ def test_the_area_is_that_under_the_curve_by_hand():
 
 
 def test_the_blurred_canvas_says_less_than_the_input_and_keeps_its_bands_apart():
-    from zoo.explain.faithfulness import _blurred
+    from zoo.explain.quality.faithfulness import _blurred
 
     x = np.zeros((1, 20, 30, 2), "float32")
     x[0, 10, 15, 0] = 1

@@ -10,7 +10,7 @@ import zoo
 from tests.cases import CASES
 from tests.test_contract import batch, build
 from zoo import explain
-from zoo.explain.sharing import sharing
+from zoo.explain.shared_functions import sharing
 from zoo.registry import entries
 
 METHODS = (

@@ -9,7 +9,7 @@ import zoo
 from tests.explain.test_gradients import draw
 from zoo import explain
 from zoo.explain import progress
-from zoo.explain.rise import _enlarged, _mask
+from zoo.explain.attribution.rise import _enlarged, _mask
 
 
 @keras.saving.register_keras_serializable("tests")

@@ -6,7 +6,7 @@ import zoo
 from tests.explain.test_gradients import draw
 from zoo import explain
 from zoo.explain.score import Score
-from zoo.explain.sharing import sharing
+from zoo.explain.shared_functions import sharing
 
 
 def test_functions_are_compiled_once_while_shared_and_see_new_weights():

@@ -5,7 +5,7 @@ import pytest
 
 from tests.explain.test_gradients import draw
 from zoo import explain
-from zoo.explain.show import stretched
+from zoo.explain.figures.show import stretched
 
 
 @pytest.mark.parametrize("bands", [1, 2, 3, 5])

@@ -9,7 +9,7 @@ from keras import layers
 from tf_explain import core
 
 from tests.explain.test_gradients import draw
-from zoo.explain import tfexplain
+from zoo.explain.attribution import tf_explain
 
 SHAPE = (8, 8, 3)
 
@@ -90,7 +90,7 @@ def test_every_explainer_runs_on_every_model(build, name):
 def test_grad_cam_takes_a_layers_name(name):
     model = MODELS[name]()
     x = images(model)
-    explain = tfexplain.GradCAM().explain
+    explain = tf_explain.GradCAM().explain
     own, first, second = (explain((x, None), model, 1, layer_name=n) for n in (None, "first", "second"))
     np.testing.assert_array_equal(own, second)
     assert (own != first).any()
@@ -117,7 +117,7 @@ def test_it_is_what_the_original_answers_where_that_works(name):
 def test_several_layers_stand_below_one_another():
     model = nested()
     x = images(model, 1)
-    explain = tfexplain.ExtractActivations().explain
+    explain = tf_explain.ExtractActivations().explain
     first, second = (explain((x, None), model, [name]) for name in ("first", "second"))
     both = explain((x, None), model, ["first", "second"])
     np.testing.assert_array_equal(both[: first.shape[0], : first.shape[1]], first)
@@ -130,7 +130,7 @@ def test_occlusion_knows_rows_from_columns():
     inputs = layers.Input((8, 12, 1))
     corner = layers.Cropping2D(((0, 4), (8, 0)))(inputs)  # the answer is what lies at the upper right
     model = keras.Model(inputs, layers.Flatten()(layers.GlobalAveragePooling2D()(corner)))
-    found = tfexplain.OcclusionSensitivity().get_sensitivity_map(model, np.zeros((8, 12, 1)), 0, 4)
+    found = tf_explain.OcclusionSensitivity().get_sensitivity_map(model, np.zeros((8, 12, 1)), 0, 4)
     assert found.shape == (8, 12)
     assert np.unravel_index(found.argmin(), found.shape)[0] < 4
     assert found[0, -1] == 1 - 127.5
@@ -142,22 +142,22 @@ def test_flat_maps_and_constant_images_are_drawn():
     for weight in model.weights:
         weight.assign(keras.ops.zeros_like(weight))
     x = np.full((1, *SHAPE), 0.5, "float32")
-    assert tfexplain.GradCAM().explain((x, None), model, 0).shape == SHAPE
-    assert not tfexplain.ExtractActivations().explain((x, None), model, ["first"]).any()
+    assert tf_explain.GradCAM().explain((x, None), model, 0).shape == SHAPE
+    assert not tf_explain.ExtractActivations().explain((x, None), model, ["first"]).any()
 
 
 def test_other_precisions_and_subclassed_models_are_refused():
     keras.config.set_dtype_policy("mixed_float16")
     model = functional()
     with pytest.raises(ValueError, match="Grad-CAM needs a map, float32 .*; second answers float16"):
-        tfexplain.GradCAM().explain((images(model), None), model, 1)
+        tf_explain.GradCAM().explain((images(model), None), model, 1)
 
     class Subclassed(keras.Model):
         def call(self, x):
             return x
 
     with pytest.raises(ValueError, match="tfexplain: `model` must be functional or Sequential"):
-        tfexplain.SmoothGrad().explain((draw(1, 4), None), Subclassed(), 1)
+        tf_explain.SmoothGrad().explain((draw(1, 4), None), Subclassed(), 1)
 
 
 CALLBACKS = {

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from zoo.anatomy import macs
+from zoo.introspect import macs
 from zoo.layers import AllPairs, CostVolume, Lookup
 
 

@@ -6,8 +6,8 @@ import pytest
 
 import zoo
 from tests.layers.pairs import assert_same
-from zoo.layers.doubling_transpose import DoublingTranspose
-from zoo.layers.halving_conv import HalvingConv
+from zoo.layers.downsample_conv import HalvingConv
+from zoo.layers.narrow_conv_transpose import DoublingTranspose
 
 PAIRS = {
     "to an image": (DoublingTranspose, keras.layers.Conv2DTranspose, 3, (2, 5, 3, 6)),

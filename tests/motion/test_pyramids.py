@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo.anatomy import outline
+from zoo.introspect import outline
 
 TINY = {"flownet_s": {"width": 0.02}, "pwcnet": {"width": 0.05, "reach": 1}}
 both = pytest.mark.parametrize("name", sorted(TINY))

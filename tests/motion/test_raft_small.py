@@ -7,7 +7,7 @@ import pytest
 
 import zoo
 from tests.golden.drawn import drawn, images
-from zoo.anatomy import outline
+from zoo.introspect import outline
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "raft_small.npz"
 UPDATE = {

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import zoo
-from recipes.motion import inside
+from recipes.tasks.motion import inside
 from zoo.layers.primal_dual import PrimalDual, divergence, slopes
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo.anatomy import outline, receptive_field
+from zoo.introspect import outline, receptive_field
 
 DATA = Path("../shared/data/dncnn")
 

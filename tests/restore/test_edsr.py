@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo.anatomy import outline
+from zoo.introspect import outline
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo.anatomy import outline
+from zoo.introspect import outline
 
 
 @pytest.mark.parametrize(

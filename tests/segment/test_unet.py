@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo.anatomy import outline
+from zoo.introspect import outline
 from zoo.segment.unet import border, halves
 
 PAPER = {"input_shape": (572, 572, 1), "classes": 2, "padding": "valid"}

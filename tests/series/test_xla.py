@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import zoo
-from recipes import accelerate
+from recipes.training import accelerate
 
 RNG = np.random.default_rng(0)
 SERIES, ANSWERS = RNG.normal(size=(4, 5, 3)).astype("float32"), RNG.normal(size=(4, 2)).astype("float32")

@@ -10,7 +10,8 @@ import tensorflow as tf
 from keras import layers
 
 import zoo
-from zoo.serving import lite, onnxfile, proof
+from zoo.export import parity_check
+from zoo.export.formats import litert, onnx_file
 
 NAMES = ("ash", "beech", "elm", "fir", "oak", "yew")
 
@@ -18,10 +19,10 @@ NAMES = ("ash", "beech", "elm", "fir", "oak", "yew")
 def here(asked, exported):
     """What `proof.replayed` answers, without a process of its own: that takes seconds, and has tests of its own."""
     if str(exported).endswith(".tflite"):
-        run = lite.runner(exported)
+        run = litert.runner(exported)
         return [run(**request.arguments) for request in asked]
     if str(exported).endswith(".onnx"):
-        run = onnxfile.runner(exported)
+        run = onnx_file.runner(exported)
         return [run(**request.arguments) for request in asked]
     model = tf.saved_model.load(str(exported))
     found = []

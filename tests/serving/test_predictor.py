@@ -17,7 +17,7 @@ pytest.importorskip("openvino", reason="OpenVINO is not installed")
 def exported(tmp_path_factory):
     """Folder of a model whose whole graph is float32."""
     from tests.serving.conftest import here
-    from zoo.serving import proof
+    from zoo.export import parity_check
 
     inputs = layers.Input((None, None, 2), name="bands")
     x = layers.Conv2D(5, 3, activation="relu")(inputs)

@@ -1,6 +1,6 @@
 """DenseNet's weights by torchvision and timm, keras.applications and KerasHub."""
 
-from zoo.convert.scheme import Scheme
+from zoo.convert.name_map import Scheme
 
 
 def _torch(dot):

@@ -1,6 +1,6 @@
 """DnCNN's weights by its authors' PyTorch code, with normalisation folded: convolutions and ReLUs in sequence."""
 
-from zoo.convert.scheme import Scheme
+from zoo.convert.name_map import Scheme
 
 
 def _scheme(depth):

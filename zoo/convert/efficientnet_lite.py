@@ -1,7 +1,7 @@
 """EfficientNet-Lite's weights by the authors' PyTorch port, timm and KerasHub."""
 
 from zoo.convert.mobilenet_v2 import PARTS, needs, symmetric, timm
-from zoo.convert.scheme import Scheme
+from zoo.convert.name_map import Scheme
 
 
 def _port():

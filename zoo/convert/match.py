@@ -5,8 +5,8 @@ import typing
 import numpy as np
 from keras import layers
 
-from zoo.convert import turn
-from zoo.convert.scheme import OURS, places, theirs
+from zoo.convert import weight_layout
+from zoo.convert.name_map import OURS, places, theirs
 from zoo.layers.position_embedding import PositionEmbedding
 
 # what PyTorch puts in front of every name where it wraps a model
@@ -125,10 +125,10 @@ def _value(array, want, layer, scheme, model):
         if array.ndim == 0 or len(array) % want.parts:
             return array
         array = np.split(array, want.parts)[want.part]
-    array = turn.turned(array, want.weight, layer, scheme.layout)
-    shape, grid = tuple(want.weight.shape), turn.patches(model)
+    array = weight_layout.turned(array, want.weight, layer, scheme.layout)
+    shape, grid = tuple(want.weight.shape), weight_layout.patches(model)
     if isinstance(layer, PositionEmbedding) and grid and array.shape[1:] == shape[1:] and len(array) != shape[0]:
-        return turn.resized_positions(array, shape[0] - grid[0] * grid[1], grid)
+        return weight_layout.resized_positions(array, shape[0] - grid[0] * grid[1], grid)
     if isinstance(layer, layers.BatchNormalization) and want.weight.path.endswith("moving_variance"):
         epsilon = scheme.epsilon(model) if callable(scheme.epsilon) else scheme.epsilon
         return array if epsilon is None else array + np.float32(epsilon - layer.epsilon)

@@ -1,6 +1,6 @@
 """MobileNetV2's weights by torchvision, timm, Hugging Face and keras.applications."""
 
-from zoo.convert.scheme import Scheme
+from zoo.convert.name_map import Scheme
 
 # the parts of a block in the order in which they follow one another
 PARTS = {"expand": 0, "depthwise": 1, "project": 2}

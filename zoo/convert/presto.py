@@ -1,6 +1,6 @@
 """Presto's weights as its authors released them, https://github.com/nasaharvest/presto."""
 
-from zoo.convert.scheme import Scheme
+from zoo.convert.name_map import Scheme
 
 _GROUPS = {
     "s1": "S1",

@@ -1,6 +1,6 @@
 """ResNet's weights by torchvision and timm, Hugging Face, keras.applications and KerasHub; ResNet v2's."""
 
-from zoo.convert.scheme import Scheme
+from zoo.convert.name_map import Scheme
 
 _TORCH = {
     "stem": "conv1",

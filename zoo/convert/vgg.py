@@ -1,6 +1,6 @@
 """VGG's weights by torchvision, timm, keras.applications and KerasHub."""
 
-from zoo.convert.scheme import Scheme
+from zoo.convert.name_map import Scheme
 
 # In PyTorch's sequence a convolution is followed by its ReLU, and each stage by its pooling.
 _PLAIN = {"stem": "features.0", "stage{s}_conv{b}": lambda at: f"features.{2 * (at.n + 1) + at.s}"}

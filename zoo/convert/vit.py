@@ -1,6 +1,6 @@
 """ViT's weights by timm, torchvision, Hugging Face and KerasHub."""
 
-from zoo.convert.scheme import Scheme
+from zoo.convert.name_map import Scheme
 
 
 def _blocks(begin, **ends):

@@ -1,35 +1,35 @@
 """Why a model said so: `zoo.explain.NAME(model, inputs, target)` -> maps of the input's size, and pictures of them."""
 
-from zoo.explain.activations import activations
-from zoo.explain.adversarial_training import adversarial_training
-from zoo.explain.agreement import agreement
-from zoo.explain.attention import attention, attention_rollout
-from zoo.explain.attribution import attribution
-from zoo.explain.digit_page import digit_page
-from zoo.explain.faithfulness import deletion, insertion
-from zoo.explain.fgsm import fgsm
-from zoo.explain.fields import receptive_fields
-from zoo.explain.filters import filters
-from zoo.explain.gabor import gabor
-from zoo.explain.gradcam import gradcam
-from zoo.explain.gradient_input import gradient_input
-from zoo.explain.guided import guided_backprop, guided_gradcam
-from zoo.explain.integrated_gradients import integrated_gradients
-from zoo.explain.landscape import landscape
-from zoo.explain.latent_map import latent_map
-from zoo.explain.lbfgs import lbfgs
-from zoo.explain.lime import lime
+from zoo.explain.attacks.adversarial_training import adversarial_training
+from zoo.explain.attacks.fgsm import fgsm
+from zoo.explain.attacks.lbfgs import lbfgs
+from zoo.explain.attacks.pgd import pgd
+from zoo.explain.attacks.robustness import robustness_curve
+from zoo.explain.attribution.attention import attention, attention_rollout
+from zoo.explain.attribution.attribution import attribution
+from zoo.explain.attribution.gradcam import gradcam
+from zoo.explain.attribution.gradient_input import gradient_input
+from zoo.explain.attribution.guided import guided_backprop, guided_gradcam
+from zoo.explain.attribution.integrated_gradients import integrated_gradients
+from zoo.explain.attribution.lime import lime
+from zoo.explain.attribution.occlusion import occlusion
+from zoo.explain.attribution.rise import rise
+from zoo.explain.attribution.saliency import saliency
+from zoo.explain.attribution.shap_values import kept_gradients, shap_values
+from zoo.explain.attribution.smoothgrad import smoothgrad
+from zoo.explain.figures.activations import activations
+from zoo.explain.figures.digit_page import digit_page
+from zoo.explain.figures.filters import filters
+from zoo.explain.figures.gabor import gabor
+from zoo.explain.figures.landscape import landscape
+from zoo.explain.figures.latent_map import latent_map
+from zoo.explain.figures.receptive_fields import receptive_fields
+from zoo.explain.figures.show import show
+from zoo.explain.figures.show_classes import show_classes
 from zoo.explain.methods import methods
-from zoo.explain.occlusion import occlusion
-from zoo.explain.pgd import pgd
-from zoo.explain.randomisation import randomisation
-from zoo.explain.rise import rise
-from zoo.explain.robustness import robustness_curve
-from zoo.explain.saliency import saliency
-from zoo.explain.shap_values import kept_gradients, shap_values
-from zoo.explain.show import show
-from zoo.explain.show_classes import show_classes
-from zoo.explain.smoothgrad import smoothgrad
+from zoo.explain.quality.agreement import agreement
+from zoo.explain.quality.faithfulness import deletion, insertion
+from zoo.explain.quality.randomisation import randomisation
 
 __all__ = [
     "activations",

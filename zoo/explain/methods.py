@@ -3,10 +3,10 @@
 import keras
 
 from zoo.arguments import checked
-from zoo.explain.gradcam import unmapped
-from zoo.explain.guided import without_gates
-from zoo.explain.lime import not_images
-from zoo.explain.rise import unmaskable
+from zoo.explain.attribution.gradcam import unmapped
+from zoo.explain.attribution.guided import without_gates
+from zoo.explain.attribution.lime import not_images
+from zoo.explain.attribution.rise import unmaskable
 from zoo.explain.score import missing, refusal, without_gradients
 
 

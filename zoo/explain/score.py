@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.explain.sharing import functions
+from zoo.explain.shared_functions import functions
 from zoo.layers.any_size import CutToSize
 
 # Layers after which the answer is still the answer.

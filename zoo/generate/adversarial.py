@@ -4,9 +4,9 @@ import keras
 from keras import ops
 
 from zoo.arguments import Count, checked
-from zoo.fused_adam import fused
 from zoo.generate import generative
 from zoo.generate.generative import Generative
+from zoo.keras_patches import fused
 
 
 @keras.saving.register_keras_serializable("zoo")

@@ -6,8 +6,8 @@ from keras import layers
 from zoo import arguments
 from zoo.arguments import Count, Shape
 from zoo.generate.adversarial import Adversarial
-from zoo.layers.doubling_transpose import MOST, DoublingTranspose
-from zoo.layers.halving_conv import HalvingConv
+from zoo.layers.downsample_conv import HalvingConv
+from zoo.layers.narrow_conv_transpose import MOST, DoublingTranspose
 from zoo.registry import register, variant
 
 PAPER = "https://arxiv.org/abs/1511.06434"

@@ -9,11 +9,11 @@ from zoo.arguments import Count, Rate, Shape, Whole
 from zoo.arguments import image_shape as verify_shape
 from zoo.blocks import map_head
 from zoo.generate.diffusion import Diffusion
-from zoo.layers.brisk_dropout import BriskDropout
-from zoo.layers.doubling_conv import DoublingConv
+from zoo.layers.dropout_16bit import BriskDropout
 from zoo.layers.group_norm import GroupNorm
 from zoo.layers.map_attention import MapAttention
 from zoo.layers.step_embedding import StepEmbedding
+from zoo.layers.upsample_conv import DoublingConv
 from zoo.registry import register, variant
 
 

@@ -7,11 +7,11 @@ import numpy as np
 from keras import ops
 
 from zoo.arguments import Count, Rate, Whole, checked
-from zoo.fused_adam import fused
 from zoo.generate.generative import verify_range
 from zoo.generate.likelihood import terms
 from zoo.generate.reverse import Reverse
 from zoo.generate.schedule import linear
+from zoo.keras_patches import fused
 from zoo.layers.weight_average import WeightAverage
 
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from zoo.arguments import Count, checked
-from zoo.fused_norm import fused_norms
+from zoo.keras_patches import fused_norms
 
 
 @checked

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo.fused_adam import fused
 from zoo.generate.generative import Generative, verify_range
+from zoo.keras_patches import fused
 
 
 @keras.saving.register_keras_serializable("zoo")

@@ -2,29 +2,28 @@
 
 from zoo.layers.all_pairs import AllPairs
 from zoo.layers.any_size import CutToSize, PadToMultiple, Traced
+from zoo.layers.backbone_input import TrunkInput
 from zoo.layers.bicubic import Bicubic
 from zoo.layers.boltzmann import Boltzmann
-from zoo.layers.brisk_dropout import BriskDropout
 from zoo.layers.carry_forward import CarryForward
 from zoo.layers.class_token import ClassToken
+from zoo.layers.correlation_lookup import Lookup
 from zoo.layers.corrupt import Corrupt
 from zoo.layers.cost_volume import CostVolume
 from zoo.layers.coupling import Coupling
-from zoo.layers.doubling_conv import DoublingConv
-from zoo.layers.doubling_transpose import DoublingTranspose
+from zoo.layers.downsample_conv import HalvingConv
 from zoo.layers.drop_path import DropPath
-from zoo.layers.enlarge import Enlarge
+from zoo.layers.dropout_16bit import BriskDropout
 from zoo.layers.fused_attention import FusedAttention
 from zoo.layers.gaussian_latent import GaussianLatent
 from zoo.layers.group_norm import GroupNorm
-from zoo.layers.halving_conv import HalvingConv
 from zoo.layers.impute import Impute
 from zoo.layers.last_step import LastStep
 from zoo.layers.local_response import LocalResponse
-from zoo.layers.lookup import Lookup
 from zoo.layers.map_attention import MapAttention
 from zoo.layers.mask_token import MaskToken
 from zoo.layers.maxout import Maxout
+from zoo.layers.narrow_conv_transpose import DoublingTranspose
 from zoo.layers.peephole_conv_lstm import PeepholeConvLSTM2D
 from zoo.layers.pixel_logit import PixelLogit
 from zoo.layers.position_embedding import PositionEmbedding
@@ -38,7 +37,8 @@ from zoo.layers.sinusoidal_position import SinusoidalPosition
 from zoo.layers.step_embedding import StepEmbedding
 from zoo.layers.subsampling import Subsampling
 from zoo.layers.table_conv import TableConv2D
-from zoo.layers.trunk_input import TrunkInput
+from zoo.layers.upsample import Enlarge
+from zoo.layers.upsample_conv import DoublingConv
 from zoo.layers.warp import Warp
 from zoo.layers.weight_average import WeightAverage
 

@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from zoo.arguments import Positive, Shape, image_shape
-from zoo.layers.enlarge import Enlarge
+from zoo.layers.upsample import Enlarge
 from zoo.registry import register
 
 # name, maps, kernel, stride

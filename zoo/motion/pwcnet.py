@@ -5,7 +5,7 @@ from keras import layers, ops
 
 from zoo.arguments import Positive, Shape, Whole, image_shape
 from zoo.layers.cost_volume import CostVolume
-from zoo.layers.enlarge import Enlarge
+from zoo.layers.upsample import Enlarge
 from zoo.layers.warp import Warp
 from zoo.registry import register
 

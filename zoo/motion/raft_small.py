@@ -5,8 +5,8 @@ from keras import layers, ops
 
 from zoo.arguments import Count, Shape, Whole, image_shape
 from zoo.layers.all_pairs import AllPairs
-from zoo.layers.enlarge import Enlarge
-from zoo.layers.lookup import Lookup
+from zoo.layers.correlation_lookup import Lookup
+from zoo.layers.upsample import Enlarge
 from zoo.registry import register
 
 STAGES = ((32, 1), (64, 2), (96, 2))  # maps, stride of two bottlenecks each, after a stem of 32 at stride 2

@@ -5,8 +5,8 @@ import numpy as np
 from keras import layers, ops
 
 from zoo.arguments import Count, Positive, Shape, image_shape
-from zoo.layers.enlarge import Enlarge
 from zoo.layers.primal_dual import PrimalDual
+from zoo.layers.upsample import Enlarge
 from zoo.registry import register
 
 GREY = 255.0  # the brightest of the frames, as the weights of the method are meant

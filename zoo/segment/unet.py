@@ -7,9 +7,9 @@ from typing import Literal
 import keras
 from keras import layers
 
-from zoo.anatomy.graph import weightless
 from zoo.arguments import Answer, Count, Rate, Shape, image_shape
 from zoo.blocks import map_head
+from zoo.introspect.graph import weightless
 from zoo.registry import entry, register
 
 PROBE = 256  # side of the image [pixels] that shows a trunk's strides

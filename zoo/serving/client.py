@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.arguments import Count, Positive, Whole, checked, nearest
-from zoo.serving import wire
+from zoo.serving import transports
 
 AGAIN = ("UNAVAILABLE", "RESOURCE_EXHAUSTED")  # what a moment's patience can mend
 FIRST, LONGEST = 0.1, 2.0  # seconds between the first attempts, and at most
@@ -62,7 +62,7 @@ class Client:
             raise ValueError(f"Client: `address` must be http://HOST:PORT or grpc://HOST:PORT, got {address!r}.")
         if version is not None and label is not None:
             raise ValueError("Client: `version` or `label` must be given, not both.")
-        kind = wire.Grpc if scheme == "grpc" else wire.Rest
+        kind = transports.Grpc if scheme == "grpc" else transports.Rest
         self._wire = kind(address, model, version, label, timeout)
         self.model, self.retries, self._signatures = model, retries, None
 
@@ -119,7 +119,7 @@ class Client:
         for attempt in range(self.retries + 1):
             try:
                 return call(*arguments)
-            except wire.Failed as error:
+            except transports.Failed as error:
                 if error.code not in AGAIN or attempt == self.retries:
                     raise ServingError(error.code, str(error)) from None
                 # Clients that were refused together must not come back together.

@@ -6,7 +6,7 @@ import typing
 from pathlib import Path
 
 from zoo.arguments import Count, Whole, checked
-from zoo.serving import versions
+from zoo.export import versions
 
 
 class Configs(typing.NamedTuple):

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 
-from zoo.serving.shelf import Refused
+from zoo.serving.model_store import Refused
 
 STATUS = {
     "INVALID_ARGUMENT": 400,
@@ -20,8 +20,8 @@ def application(shelf, gate, largest):
     """The FastAPI application.
 
     Args:
-        shelf: `zoo.serving.shelf.Shelf`.
-        gate: `zoo.serving.shelf.Gate`.
+        shelf: `zoo.serving.model_store.Shelf`.
+        gate: `zoo.serving.model_store.Gate`.
         largest: how many bytes a request may have.
     """
     from fastapi import FastAPI, Request

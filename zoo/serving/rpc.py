@@ -3,15 +3,15 @@
 import math
 from concurrent import futures
 
-from zoo.serving.shelf import Refused
+from zoo.serving.model_store import Refused
 
 
 def server(shelf, gate, address, workers, queue, largest):
     """(server, port): a gRPC server that listens, and has yet to be started.
 
     Args:
-        shelf: `zoo.serving.shelf.Shelf`.
-        gate: `zoo.serving.shelf.Gate`.
+        shelf: `zoo.serving.model_store.Shelf`.
+        gate: `zoo.serving.model_store.Gate`.
         address: HOST:PORT; port 0 takes a free one.
         workers: requests at work side by side.
         queue: requests that may wait.

@@ -4,9 +4,9 @@ import socket
 import threading
 
 from zoo.arguments import Count, Whole, checked
-from zoo.reader import verify_here
+from zoo.r_interop import verify_here
 from zoo.serving import rest, rpc
-from zoo.serving.shelf import Gate, Shelf
+from zoo.serving.model_store import Gate, Shelf
 
 NOTE = "This is a development server. In production, serve the same folder with the stock tensorflow/serving image."
 

@@ -5,7 +5,7 @@ from typing import Literal
 import tensorflow as tf
 
 from recipes.data.augment.elastic import elastic
-from recipes.data.augment.moves import random_move
+from recipes.data.augment.geometric import random_move
 from recipes.data.augment.pipeline import Augmentation, augmentation
 from zoo.arguments import Count, Whole, checked
 

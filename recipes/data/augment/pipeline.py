@@ -5,9 +5,9 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
-from recipes.data.augment import borrowed, colours, mixing
+from recipes.data.augment import colours, keras_cv_steps, mixing
 from recipes.data.augment.elastic import elastic
-from recipes.data.augment.moves import random_move
+from recipes.data.augment.geometric import random_move
 from recipes.data.augment.rand_augment import rand_augment
 from recipes.data.augment.steps import GEOMETRIC, MIXING, parse
 from zoo.arguments import Count, Whole, checked
@@ -83,7 +83,7 @@ class Augmentation:
             self.plan[first] = ("move", moves)
         self.seed, self.classes, self.value_range = seed, classes, value_range
         self.fill, self.fill_value = fill, fill_value
-        self.layers = {name: borrowed.layer(name) for name, _ in plan if name in borrowed.NAMES}
+        self.layers = {name: keras_cv_steps.layer(name) for name, _ in plan if name in keras_cv_steps.NAMES}
         with tf.device("CPU"):  # where tf.data reads it
             self.generator = tf.random.Generator.from_seed(seed)
 
@@ -136,7 +136,7 @@ class Augmentation:
             if name in MIXING:
                 targets = mixing.mixable(None if targets is None else tf.convert_to_tensor(targets), self.classes)
                 if name == "mosaic":
-                    mixed = borrowed.mosaic(images, targets, weights, own, amount, self.layers[name])
+                    mixed = keras_cv_steps.mosaic(images, targets, weights, own, amount, self.layers[name])
                 else:
                     mixed = getattr(mixing, name)(images, targets, weights, own, amount)
                 images, targets, weights = mixed
@@ -161,9 +161,9 @@ class Augmentation:
         if name in ("cutout", "grid_mask"):
             return getattr(colours, name)(images, seed, amount, self.fill_value)
         if name == "channel_shuffle":
-            return borrowed.channel_shuffle(images, seed, self.layers[name])
+            return keras_cv_steps.channel_shuffle(images, seed, self.layers[name])
         if name == "jittered_resize":
-            return borrowed.jittered_resize(images, seed, amount, self.layers[name])
+            return keras_cv_steps.jittered_resize(images, seed, amount, self.layers[name])
         return getattr(colours, name)(images, seed, amount, self.value_range)
 
 

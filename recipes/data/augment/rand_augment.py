@@ -4,7 +4,7 @@ import math
 
 import tensorflow as tf
 
-from recipes.data.augment.moves import move
+from recipes.data.augment.geometric import move
 
 MOVES = ("rotate", "shear_x", "shear_y", "shift_x", "shift_y")
 FACTORS = ("brightness", "contrast", "colour", "sharpness")

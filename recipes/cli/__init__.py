@@ -1,0 +1,1 @@
+"""The command line `zoo`, a file per group of commands."""

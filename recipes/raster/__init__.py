@@ -1,0 +1,1 @@
+"""Prediction for rasters of any size."""

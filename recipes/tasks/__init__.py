@@ -1,0 +1,1 @@
+"""The tasks: loss, metrics, baselines and report figures of each."""

@@ -1,0 +1,1 @@
+"""Training: the task interface, `fit`, input pipeline, optimizer, callbacks, and the trained run."""

@@ -1,0 +1,227 @@
+"""A TF Hub module in Keras 3: it trains, freezes, saves with its module inside, reloads without it, exports."""
+
+import http.server
+import io
+import shutil
+import tarfile
+import threading
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import zoo
+
+X = np.random.default_rng(5).random((8, 6, 6, 2), "float32")
+Y = np.arange(8) % 2
+
+
+@pytest.fixture
+def module(tmp_path):
+    """A reusable SavedModel with a convolution that has a penalty, batch normalisation and dropout."""
+    inputs = layers.Input((6, 6, 2))
+    x = layers.Conv2D(3, 3, kernel_regularizer=keras.regularizers.L2(0.1), name="conv")(inputs)
+    x = layers.BatchNormalization(name="norm", momentum=0.5)(x)
+    trunk = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
+    trunk.get_layer("norm").set_weights([np.full(3, v, "float32") for v in (1, 0, 0.2, 2)])
+    zoo.save_reusable(trunk, str(tmp_path / "module"))
+    return trunk, tmp_path / "module"
+
+
+def wrapped(place, **arguments):
+    inputs = layers.Input((6, 6, 2))
+    hub = zoo.HubLayer(place, name="hub", **arguments)
+    model = keras.Model(inputs, layers.Dense(2, activation="softmax", name="head")(hub(inputs)))
+    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+    return model, hub
+
+
+def copies(layer):
+    return [np.array(w) for w in layer.weights]
+
+
+def test_it_answers_as_the_module_does_and_counts_its_variables(module):
+    trunk, place = module
+    model, hub = wrapped(place)
+    np.testing.assert_allclose(hub(X), trunk(X, training=False), atol=1e-6)
+    assert len(hub.trainable_weights) == 4
+    assert len(hub.weights) == 6
+    assert model.count_params() == trunk.count_params() + 3 * 2 + 2
+    assert hub(X[:1]).shape == (1, 3)
+
+
+def test_fit_changes_the_modules_own_variables(module):
+    model, hub = wrapped(module[1])
+    before = copies(hub)
+    model.fit(X, Y, verbose=0)
+    changed = [not np.array_equal(a, b) for a, b in zip(before, copies(hub), strict=True)]
+    assert changed == [w.trainable for w in hub.weights]  # and the statistics stay, as batch_norm is frozen
+    own = {v.name: v.numpy() for v in hub._module.variables}
+    assert sorted(map(np.sum, own.values())) == sorted(map(np.sum, copies(hub)))
+
+
+def test_frozen_it_changes_nothing_and_the_flag_can_be_turned(module):
+    model, hub = wrapped(module[1], trainable=False)
+    before = copies(hub)
+    model.fit(X, Y, verbose=0)
+    assert all(np.array_equal(a, b) for a, b in zip(before, copies(hub), strict=True))
+    assert hub.trainable_weights == []
+    assert model.losses == []
+    hub.trainable = True
+    assert len(hub.trainable_weights) == 4
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(X, Y, verbose=0)
+    assert not np.array_equal(before[0], copies(hub)[0])
+
+
+def test_the_modules_penalties_are_losses(module):
+    trunk, place = module
+    model, _ = wrapped(place)
+    model(X)
+    penalty = 0.1 * float(np.sum(np.square(trunk.get_layer("conv").get_weights()[0])))
+    assert [float(x) for x in model.losses] == pytest.approx([penalty], rel=1e-5)
+    compiled = model.evaluate(X, Y, verbose=0)
+    answer = np.asarray(model(X))
+    assert compiled == pytest.approx(-np.log(answer[np.arange(8), Y]).mean() + penalty, rel=1e-4)
+
+
+def test_batch_normalisation_trains_only_where_it_is_asked_to(module):
+    model, hub = wrapped(module[1], batch_norm="train")
+    before = copies(hub)
+    model.fit(X, Y, verbose=0)
+    assert not any(np.array_equal(a, b) for a, b in zip(before, copies(hub), strict=True))
+    np.testing.assert_allclose(hub(X, training=False), hub._module(tf.constant(X), training=False), atol=1e-6)
+    with pytest.raises(ValueError, match="`batch_norm` train needs a module"):
+        zoo.HubLayer(module[1], signature="serving_default", batch_norm="train")
+
+
+def test_it_reloads_without_its_folder_and_trains_on_as_if_never_saved(module, tmp_path):
+    model, _ = wrapped(module[1])
+    model.fit(X, Y, verbose=0)
+    model.save(tmp_path / "model.keras")
+    shutil.rmtree(module[1])
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again(X), model(X))
+    for each in (model, again):
+        each.fit(X, Y, verbose=0, shuffle=False, epochs=2)
+    for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    again.save(tmp_path / "twice.keras")  # out of its own copy
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "twice.keras")(X), again(X))
+    with pytest.raises(ValueError, match="cannot be saved, as its folder .* is gone"):
+        model.save(tmp_path / "lost.keras")
+    assert len(again.get_layer("hub").trainable_weights) == 4
+
+
+def test_a_file_holds_its_own_module_whatever_stands_at_the_handle_now(module, tmp_path):
+    place = module[1]
+    model, _ = wrapped(place)
+    model.save(tmp_path / "model.keras")
+    expected = np.asarray(model(X))
+    shutil.rmtree(place)
+    other = keras.Sequential([layers.Input((6, 6, 2)), layers.Flatten(), layers.Dense(3, name="other")])
+    zoo.save_reusable(other, str(place))
+    again = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    np.testing.assert_array_equal(again(X), expected)
+
+
+def test_it_exports_and_what_our_export_wrote_is_a_module_again(module, tmp_path):
+    model, _ = wrapped(module[1])
+    model.fit(X, Y, verbose=0)
+    assert zoo.export(model, str(tmp_path / "served"), inputs=X).difference <= 1e-5
+    hub = zoo.HubLayer(tmp_path / "served")  # the largest version
+    np.testing.assert_allclose(hub(X), model(X), atol=1e-6)
+    assert len(hub.trainable_weights) == len(model.trainable_weights)
+
+
+def test_a_saved_model_of_several_answers_wants_to_know_which(tmp_path):
+    class Two(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = tf.Variable(2.0)
+
+        @tf.function(input_signature=[tf.TensorSpec((None, 3), tf.float32)])
+        def __call__(self, x):
+            return {"twice": x * self.scale, "same": x}
+
+    tf.saved_model.save(Two(), str(tmp_path / "two"))
+    x = layers.Input((3,))
+    hub = zoo.HubLayer(tmp_path / "two", output="twice")
+    hub(x)
+    np.testing.assert_array_equal(hub(np.ones((2, 3))), np.full((2, 3), 2))
+    assert len(hub.trainable_weights) == 1
+    with pytest.raises(ValueError, match="`output` must be one of .*twice.*, got 'twise'. Did you mean `twice`"):
+        zoo.HubLayer(tmp_path / "two", output="twise")(np.ones((2, 3)))
+    with pytest.raises(ValueError, match=r"takes .*None, 3.*, got float32 \(2, 4\)"):
+        hub(np.ones((2, 4)))
+
+
+def test_it_is_a_trunk_with_one_stage(module):
+    model = zoo.transfer(str(module[1]), 4, input_shape=(6, 6, 2))
+    assert len(zoo.stages(model)) == 1
+    assert [w.path for w in model.trainable_weights] == ["head/kernel", "head/bias"]
+    zoo.thaw(model, 1)
+    assert len(model.trainable_weights) == 6
+    np.testing.assert_allclose(zoo.features_of(str(module[1]), X), zoo.HubLayer(module[1])(X), atol=1e-6)
+
+
+def test_text_modules_take_strings(tmp_path):
+    class Lengths(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)])
+        def __call__(self, text):
+            return tf.cast(tf.strings.length(text), "float32")[:, None] * [[1.0, 2.0]]
+
+    tf.saved_model.save(Lengths(), str(tmp_path / "lengths"))
+    model = zoo.transfer(str(tmp_path / "lengths"), 2, input_shape=())
+    found = keras.Model(model.input, model.get_layer("hub").output)(tf.constant(["a", "abc"]))
+    np.testing.assert_array_equal(found, [[1, 2], [3, 6]])
+
+
+def test_handles_that_lead_nowhere_say_what_would_help(tmp_path):
+    with pytest.raises(ValueError, match="must be a folder with a SavedModel, and .* has no saved_model.pb"):
+        zoo.HubLayer(tmp_path)
+    with pytest.raises(ValueError, match="`handle` must be a folder, an address, or a name"):
+        zoo.HubLayer("there_is_no_such_folder")
+    with pytest.raises(ValueError, match="could not be fetched .*Without a network: download .* give the folder"):
+        zoo.HubLayer("https://there.is.none.invalid/module/1")
+    with pytest.raises(ValueError, match="must be new"):
+        zoo.save_reusable(zoo.dnn((3,), 2, units=()), str(tmp_path))
+
+
+def test_an_address_is_fetched_once_and_kept(module, tmp_path, monkeypatch):
+    """A server on this machine answers as TF Hub does: the module as an archive, where `tf-hub-format` asks for one."""
+    trunk, place = module
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as file:
+        file.add(place, arcname=".")
+    asked = []
+
+    class Hub(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(archive.getvalue())
+
+        def log_message(self, *_):
+            pass
+
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "cache"))
+    with http.server.HTTPServer(("127.0.0.1", 0), Hub) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/module/1"
+        for _ in range(2):
+            np.testing.assert_allclose(zoo.HubLayer(address)(X), trunk(X, training=False), atol=1e-6)
+        server.shutdown()
+    assert asked == ["/module/1?tf-hub-format=compressed"]
+
+
+def test_names_become_addresses():
+    from zoo.backbones.hub_handles import _address
+
+    assert _address("google/nnlm-en-dim50/2") == "https://tfhub.dev/google/nnlm-en-dim50/2"
+    kaggle = "google/yamnet/tensorFlow2/yamnet/1"
+    assert _address(kaggle) == f"https://www.kaggle.com/models/{kaggle}"
+    assert _address("../module") is None

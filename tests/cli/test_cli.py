@@ -1,0 +1,190 @@
+"""The command line as a person uses it: typos, broken files, missing columns; exit codes and streams."""
+
+import json
+
+import numpy as np
+import pytest
+
+from recipes.cli.main import main
+
+NUMBERS = "--epochs 12 --batch 8 --rate 0.002"
+
+
+def run(capsys, *arguments):
+    """(exit code, stdout, stderr) of `zoo ARGUMENTS`."""
+    with pytest.raises(SystemExit) as stop:
+        main([str(a) for a in arguments])
+    captured = capsys.readouterr()
+    return stop.value.code or 0, captured.out, captured.err
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Two classes of small photos of different sizes: bright above, or bright below."""
+    from PIL import Image
+
+    root, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for label in ("above", "below"):
+        (root / label).mkdir()
+        for i in range(20):
+            side = int(rng.integers(30, 50))
+            pixels = rng.integers(0, 60, (side, side + 4, 3)).astype("uint8")
+            half = pixels[: side // 2] if label == "above" else pixels[side // 2 :]
+            half += 150
+            Image.fromarray(pixels).save(root / label / f"{i}.{'png' if i % 2 else 'jpg'}")
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained(photos, tmp_path_factory):
+    """A run on those photos, made by the command line."""
+    out = tmp_path_factory.mktemp("runs") / "photos"
+    with pytest.raises(SystemExit) as stop:
+        main(f"train classification --model lenet5 --data folder:{photos} --out {out} {NUMBERS} --json".split())
+    assert not stop.value.code
+    return out
+
+
+def test_photos_never_seen_before_are_trained_on_exported_and_reported(trained):
+    left = {p.name for p in trained.iterdir()}
+    assert {"model.keras", "metrics.json", "report.html", "saved_model"} <= left
+    metrics = json.loads((trained / "metrics.json").read_text())
+    assert metrics["export"]["largest_difference"] <= metrics["export"]["tolerance"]
+    page = (trained / "report.html").read_text()
+    assert page.count("data:image/png;base64,") >= 3
+    assert "http" not in page.replace("https://", "http://").split("<style>")[1].split("</style>")[0]
+    assert 'src="http' not in page
+
+
+def test_predict_answers_for_files_in_order(trained, photos, capsys):
+    files = [photos / "above" / "3.png", photos / "below" / "4.jpg"]
+    code, out, _ = run(capsys, "predict", trained, *files, "--json")
+    rows = json.loads(out)
+    assert code == 0
+    assert [r["input"] for r in rows] == [str(f) for f in files]
+    assert [r["class"] for r in rows] == ["above", "below"]
+    assert abs(rows[0]["above"] + rows[0]["below"] - 1) < 1e-5
+
+
+def test_evaluate_on_its_own_and_on_other_data(trained, photos, capsys):
+    code, out, _ = run(capsys, "evaluate", trained, "--json")
+    assert code == 0
+    assert json.loads(out)["examples"] == 6
+    code, out, _ = run(capsys, "evaluate", trained, "--data", f"folder:{photos}", "--json")
+    assert json.loads(out)["examples"] == 40
+    code, _, err = run(capsys, "evaluate", trained, "--data", "bundled:digits")
+    assert code == 2
+    assert "`data` must have the classes or targets above, below" in err
+
+
+def test_explain_writes_a_picture(trained, photos, tmp_path, capsys):
+    from PIL import Image
+
+    code, out, _ = run(capsys, "explain", trained, photos / "above" / "1.png", "--out", tmp_path / "why.png")
+    assert code == 0
+    assert out.strip() == str(tmp_path / "why.png")
+    with Image.open(tmp_path / "why.png") as picture:
+        assert min(picture.size) > 100
+
+
+def test_export_of_a_saved_run_is_the_next_version(trained, tmp_path, capsys):
+    for version in (1, 2):
+        code, out, _ = run(capsys, "export", trained, tmp_path / "served")
+        assert code == 0
+        assert (tmp_path / "served" / str(version) / "saved_model.pb").is_file()
+        assert "differs from predict by at most" in out
+
+
+def test_list_and_describe_are_for_people_and_programs(capsys):
+    code, out, _ = run(capsys, "list", "--json")
+    assert code == 0
+    assert {"lenet5", "dnn"} <= {r["name"] for r in json.loads(out)}
+    code, out, _ = run(capsys, "list", "recipes", "--json")
+    assert "lenet5_mnist" in {r["name"] for r in json.loads(out)}
+    code, out, _ = run(capsys, "list", "data")
+    assert code == 0
+    assert "mnist-5k" in out
+    code, out, _ = run(capsys, "describe", "lenet5")
+    assert "61,706" in out
+    assert "LeCun" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "lenet5_mnits"], "Did you mean `lenet5_mnist`?"),
+        (["train", "classification", "--model", "lenet5"], "--model and --data must be given"),
+        (["train", "classification", "--model", "lenet", "--data", "bundled:digits"], "Did you mean `lenet5`?"),
+        (["train", "classification", "--model", "dnn", "--data", "bundled:mnist5k"], "Did you mean `mnist-5k`?"),
+        (["train", "classification", "--model", "dnn", "--data", "foldr:photos"], "foldr"),
+        (["train", "lenet5_mnist", "--epochs", "2.5"], "2.5"),
+        (["train", "lenet5_mnist", "--epochs", "0"], "`epochs` must be a whole number of at least 1, got 0"),
+        (["train", "lenet5_mnist", "--set", "optimiser=sgd"], "Did you mean `optimizer`?"),
+        (["train", "lenet5_mnist", "--set", "optimizer"], "--set must be NAME=VALUE"),
+        (["train", "lenet5_mnist", "--size", "big"], "--size must be HEIGHTxWIDTH"),
+        (["describe", "lenet6"], "Did you mean `lenet5`?"),
+        (["list", "modles"], "Did you mean `models`?"),
+        (["list", "--task", "clasify"], "Did you mean `classify`?"),
+        (["predict", "no_such_run", "a.jpg"], "`run` must be the folder of a run"),
+        (["trian"], "trian"),
+        (["train", "lenet5_mnist", "--epoch", "3"], "--epoch"),
+    ],
+)
+def test_wrong_use_is_one_line_on_stderr_and_exit_2(arguments, message, capsys):
+    code, out, err = run(capsys, *arguments)
+    lines = [line for line in err.splitlines() if not line.startswith("note: ")]
+    assert code == 2
+    assert out == ""
+    assert message in err
+    assert len(lines) == 1
+    assert "Traceback" not in err
+
+
+def test_broken_files_are_named(trained, photos, tmp_path, capsys):
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes((photos / "above" / "0.jpg").read_bytes()[:300])
+    code, _, err = run(capsys, "predict", trained, cut)
+    assert code == 2
+    assert "cut.jpg, which cannot be read" in err
+    code, _, err = run(capsys, "predict", trained, tmp_path / "gone.jpg")
+    assert code == 2
+    assert "gone.jpg" in err
+
+
+def test_a_diverging_training_is_exit_1(tmp_path, capsys):
+    code, _, err = run(
+        capsys, "train", "dnn_diabetes", "--rate", "1e30", "--set", "optimizer=sgd", "--out", tmp_path / "run"
+    )
+    assert code == 1
+    assert "training diverged" in err
+
+
+def test_a_table_is_trained_on_and_predicted(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    site, wet = rng.integers(0, 2, 80), rng.normal(size=80)
+    lines = [
+        "site,wetness,species",
+        *(f"{'ab'[s]},{w:.3f},{'oak' if w + s > 0.5 else 'pine'}" for s, w in zip(site, wet, strict=True)),
+    ]
+    table = tmp_path / "plots.csv"
+    table.write_text("\n".join(lines))
+    code, out, err = run(
+        capsys, "train", "classification", "--model", "dnn", "--data", f"table:{table}?target=species", "--out",
+        tmp_path / "run", "--epochs", "30", "--rate", "0.01", "--json",
+    )  # fmt: skip
+    assert code == 0, err
+    assert json.loads(out)["test"]["accuracy"] > 0.7
+    code, out, _ = run(capsys, "predict", tmp_path / "run", table, "--json")
+    rows = json.loads(out)
+    assert len(rows) == 80
+    assert {r["class"] for r in rows} == {"oak", "pine"}
+    code, _, err = run(capsys, "train", "classification", "--model", "dnn", "--data", f"table:{table}?target=specie")
+    assert code == 2
+    assert "Did you mean `species`?" in err
+
+
+def test_a_pipe_gets_plain_numbers_between_tabs(capsys):
+    code, out, _ = run(capsys, "list", "data")
+    head, *rows = [line.split("\t") for line in out.splitlines()]
+    assert code == 0
+    assert {row[0]: row[head.index("examples")] for row in rows}["mnist-5k"] == "5000"

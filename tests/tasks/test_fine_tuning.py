@@ -1,0 +1,152 @@
+"""Fine-tuning: a trunk gets the numbers that it records, the head trains first, then the top."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import recipes
+import zoo
+from recipes.tasks.fine_tuning import drawn
+from zoo.layers.backbone_input import TrunkInput
+
+
+def trunk(bands=3):
+    """A tiny trunk of two stages that records 0 to 255, called like those of `keras.applications`."""
+    x = inputs = layers.Input((12, 12, bands), name="image")
+    x = TrunkInput(mean=(127.0,), deviation=(128.0,), low=0.0, high=255.0, name="trunk_input")(x)
+    x = layers.Conv2D(4, 3, strides=2, padding="same", name="stage0_conv")(x)
+    x = layers.ReLU()(layers.BatchNormalization(name="stage0_norm")(x))
+    x = layers.Conv2D(8, 3, strides=2, padding="same", name="stage1_conv")(x)
+    x = layers.ReLU()(layers.BatchNormalization(name="stage1_norm")(x))
+    return keras.Model(inputs, layers.GlobalAveragePooling2D(name="pool")(x), name="tiny")
+
+
+def pictures(count=48, bands=3, side=12):
+    """Dark and bright squares, as raw 8-bit numbers from 0 to 255."""
+    rng = np.random.default_rng(0)
+    y = np.arange(count) % 2
+    x = rng.integers(0, 100, (count, side, side, bands)) + 155 * y[:, None, None, None]
+    x[:, 0, 0], x[:, -1, -1] = 0, 255
+    return x.astype("uint8"), y
+
+
+def quick(**changes):
+    return recipes.FineTuning(**{"epochs": 2, "head_epochs": 2, "batch": 8, "stages": 1, **changes})
+
+
+def test_a_trunk_gets_the_numbers_that_it_records():
+    x, y = pictures()
+    run = quick().fit(trunk(), (x, y), verbose=False)
+    by_hand = run.model.predict(x[:6].astype("float32"), verbose=0)
+    np.testing.assert_allclose(run.predict(x[:6]), by_hand, atol=1e-6)
+    assert np.abs(run.predict(x[:6]) - run.model.predict(x[:6] / 255, verbose=0)).max() > 1e-3
+    assert run.recipe.bounds(run.preprocessing) == (0.0, 255.0)
+
+
+def test_any_recipe_does_so_for_a_model_with_its_own_preprocessing():
+    x, y = pictures()
+    model = zoo.transfer(trunk(), 2)
+    run = recipes.Classification(epochs=1, batch=8).fit(model, (x, y), verbose=False)
+    np.testing.assert_allclose(run.predict(x[:6]), model.predict(x[:6].astype("float32"), verbose=0), atol=1e-6)
+
+
+def test_one_grey_band_is_repeated_and_images_are_resized():
+    x, y = pictures(bands=1)
+    run = quick().fit(trunk(), (x, y), verbose=False)
+    by_hand = run.model.predict(np.repeat(x[:6], 3, axis=-1).astype("float32"), verbose=0)
+    np.testing.assert_allclose(run.predict(x[:6]), by_hand, atol=1e-6)
+    small = quick().prepare(recipes.load(pictures(bands=1, side=6)), run.model)
+    assert small.output_shape == (None, 12, 12, 3)
+
+
+def test_two_bands_are_not_made_three_and_a_plain_model_repeats_nothing():
+    with pytest.raises(ValueError, match="`input_shape` must have the 2 bands"):
+        quick().fit(trunk(), pictures(bands=2), verbose=False)
+    with pytest.raises(ValueError, match="`input_shape` must have the 1 bands"):
+        recipes.Classification().fit(zoo.cnn((12, 12, 3), 2, filters=(4,)), pictures(bands=1), verbose=False)
+
+
+def test_images_out_of_the_trunks_range_are_refused():
+    x, y = pictures()
+    with pytest.raises(ValueError, match="trained on images from 0 to 255, and these go from 0 to 1"):
+        quick().fit(trunk(), (x.astype("float32") / 255, y), verbose=False)
+
+
+def test_first_the_head_trains_then_the_top_and_batch_normalisation_never():
+    before, seen = trunk(), []
+
+    class Watched(recipes.FineTuning):
+        def watchers(self, model, out, data):
+            def note(epoch, logs):
+                seen.append([np.array(model.get_layer(n).kernel) for n in ("stage0_conv", "stage1_conv", "head")])
+
+            return [keras.callbacks.LambdaCallback(on_epoch_end=note)]
+
+    run = Watched(epochs=1, head_epochs=1, batch=8, stages=1).fit(before, pictures(), verbose=False)
+    start = [np.array(before.get_layer(n).kernel) for n in ("stage0_conv", "stage1_conv")]
+    np.testing.assert_array_equal(seen[0][0], start[0])
+    np.testing.assert_array_equal(seen[0][1], start[1])
+    np.testing.assert_array_equal(seen[1][0], start[0])
+    assert np.abs(seen[1][1] - start[1]).max() > 0 and np.abs(seen[1][2] - seen[0][2]).max() > 0
+    for name in ("stage0_norm", "stage1_norm"):
+        np.testing.assert_array_equal(run.model.get_layer(name).moving_mean, 0)
+        np.testing.assert_array_equal(run.model.get_layer(name).gamma, 1)
+    assert len(run.history["loss"]) == 2 and len(run.history["val_loss"]) == 2
+
+
+def test_each_phase_has_its_rate_and_schedule_and_lower_stages_a_smaller_one():
+    rates = []
+
+    class Watched(recipes.FineTuning):
+        def compile(self, model, steps=1000, **settings):
+            rates.append(settings["optimizer"])
+            return super().compile(model, steps, **settings)
+
+    Watched(epochs=1, head_epochs=1, batch=8, rate=1e-5, head_rate=1e-2, decay=0.5, weight_decay=0.1).fit(
+        trunk(), pictures(), verbose=False
+    )
+    first, second = rates
+    assert float(first.inner._learning_rate(0)) == pytest.approx(1e-2)
+    assert float(second.inner._learning_rate(0)) == pytest.approx(1e-5)
+    assert second.factors["head"] == 1 and second.factors["stage0_conv"] == 0.25
+    assert second.inner.weight_decay == 0.1
+
+
+def test_few_examples_are_drawn_in_the_classes_shares():
+    targets = np.repeat([0, 1, 2], [80, 18, 2])
+    chosen = drawn(targets, 20, seed=0)
+    assert np.bincount(targets[chosen]).tolist() in ([16, 3, 1], [15, 4, 1]) and len(set(chosen)) == 20
+    assert np.bincount(targets[drawn(targets, 3, seed=0)]).tolist() == [1, 1, 1]
+    assert drawn(targets, 20, seed=1).tolist() != chosen.tolist()
+    data = quick(examples=10).open(recipes.load(pictures()))
+    assert len(data.train) == 10 and any("10 of" in note for note in data.notes)
+    assert quick(examples=10).open(data) is data
+    with pytest.raises(
+        ValueError, match=r"`examples` must be from 2, one a class, to the \d+ training examples .* got 1"
+    ):
+        quick(examples=1).open(recipes.load(pictures()))
+
+
+@pytest.mark.slow
+def test_a_run_is_compared_with_a_random_start_saved_exported_and_read_back(tmp_path):
+    x, y = pictures()
+    run = quick(compare=True, head_rate=1e-2).fit(trunk(), (x, y), out=tmp_path, verbose=False)
+    found = json.loads((tmp_path / "metrics.json").read_text())["from_scratch"]
+    assert found["part"] == "test" and found["epochs"] == 4 and 0 <= found["accuracy"] <= 1
+    export = run.export(tmp_path / "saved_model")
+    assert export.difference <= 1e-5
+    from recipes.training.run import revive
+
+    again = revive(tmp_path, run.data)
+    assert again.recipe == run.recipe
+    np.testing.assert_allclose(again.predict(x[:4]), run.predict(x[:4]), atol=1e-6)
+
+
+def test_a_name_without_weights_and_too_many_stages_are_refused():
+    with pytest.raises(ValueError, match="`weights` 'bundled' is there for"):
+        quick().fit("lenet5", pictures(), verbose=False, input_shape=(12, 12, 3))
+    with pytest.raises(ValueError, match="`stages` must be a whole number from 0 to 2, got 5"):
+        quick(stages=5).fit(trunk(), pictures(), verbose=False)

@@ -1,0 +1,1 @@
+"""Attribution methods: what a prediction depends on."""

@@ -1,0 +1,1 @@
+"""Figures of layers, kernels, losses and attributions."""

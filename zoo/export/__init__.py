@@ -1,0 +1,1 @@
+"""SavedModel export, its parity check, and smaller formats."""

@@ -1,0 +1,1 @@
+"""Smaller or faster formats of an export."""
