@@ -19,7 +19,7 @@ import numpy as np
 
 import zoo
 from recipes.training import accelerate
-from zoo.keras_patches import fused
+from zoo.keras_patches import patch_adam
 
 LATER = 10
 NETWORKS = {  # model, inputs
@@ -45,7 +45,7 @@ def measured(build, shape):
         keras.utils.clear_session()
         model, adam = build(), keras.optimizers.Adam(1e-4)
         y = rng.normal(size=(shape[0], *model.output_shape[1:])).astype("float32")
-        model.compile(fused(adam) if name == "ours" else adam, "mse", jit_compile=False)
+        model.compile(patch_adam(adam) if name == "ours" else adam, "mse", jit_compile=False)
         first = seconds(model, x, y)
         times[name] = first, seconds(model, x, y, LATER)
     return [[a / b for a, b in zip(*pair, strict=True)] for pair in zip(times["keras"], times["ours"], strict=True)]

@@ -49,11 +49,11 @@ def hub(name):
     from keras_hub import models
 
     if name == "resnet50":
-        trunk = models.ResNetBackbone(**RESNET, **STEM, block_type="bottleneck_block", image_shape=SHAPE)
-        task = models.ResNetImageClassifier(trunk, CLASSES, activation="softmax")
+        backbone = models.ResNetBackbone(**RESNET, **STEM, block_type="bottleneck_block", image_shape=SHAPE)
+        task = models.ResNetImageClassifier(backbone, CLASSES, activation="softmax")
     else:
-        trunk = models.ViTBackbone(image_shape=SHAPE, **TINY)
-        task = models.ViTImageClassifier(trunk, CLASSES, pooling="token", activation="softmax")
+        backbone = models.ViTBackbone(image_shape=SHAPE, **TINY)
+        task = models.ViTImageClassifier(backbone, CLASSES, pooling="token", activation="softmax")
     return keras.Model(task.input, task.output)
 
 

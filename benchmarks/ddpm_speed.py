@@ -76,9 +76,9 @@ def plain(layer):
     """The layer as a Keras example has it."""
     if isinstance(layer, zoo.layers.GroupNorm):
         return keras.layers.GroupNormalization.from_config(layer.get_config())
-    if isinstance(layer, zoo.layers.BriskDropout):
+    if isinstance(layer, zoo.layers.Dropout16Bit):
         return keras.layers.Dropout.from_config(layer.get_config())
-    if isinstance(layer, zoo.layers.DoublingConv):
+    if isinstance(layer, zoo.layers.UpsampleConv2D):
         conv = keras.layers.Conv2D.from_config({**layer.get_config(), "kernel_size": 3, "padding": "same"})
         return keras.Sequential([keras.layers.UpSampling2D(2), conv], name=layer.name)
     return type(layer).from_config(layer.get_config())

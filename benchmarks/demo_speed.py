@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 
 import zoo
-from recipes import WORKED, load
+from recipes import REFERENCE, load
 from recipes.data.preprocessing import preprocessing
 from recipes.training import accelerate
 
@@ -73,11 +73,11 @@ def blocked(batches, model):
 def main():
     import tensorflow as tf
 
-    row = WORKED["lenet5_mnist"]
+    row = REFERENCE["lenet5_mnist"]
     recipe, data = row.recipe, load(row.data)
     prepare = preprocessing(data)
     x, y = np.asarray(prepare(data.train.inputs)), data.train.targets
-    steps = len(y) // recipe.batch
+    steps = len(y) // recipe.batch_size
     fed = recipe.pipeline(data.train, True, prepare, len(data.classes))
     one = next(iter(fed))
     same = tf.data.Dataset.from_tensors(one).repeat(steps)
@@ -100,7 +100,7 @@ def main():
     subjects = {
         "recipe": ours(fed),
         "plain": plain(32),
-        "plain, same batch": plain(recipe.batch),
+        "plain, same batch": plain(recipe.batch_size),
         "no input": ours(same),
     }
     epochs = {name: [] for name in subjects}

@@ -32,7 +32,7 @@ def trained(row):
 def main():
     rows = []
     for name in ROWS:
-        row, found = recipes.WORKED[name], []
+        row, found = recipes.REFERENCE[name], []
         for turn in range(ROUNDS + 1):  # the first warms up
             without = trained(row)
             with mock.patch.object(pipeline, "at_ease", lambda data: data):

@@ -61,7 +61,7 @@ class Said:
 
 def worked(name, runs):
     """`Subject` of a worked row: from the shelf, or a run in the folder `runs`, trained first if it is not there."""
-    row = recipes.WORKED[name]
+    row = recipes.REFERENCE[name]
     folder = RESULTS / name
     if not (folder / "model.keras").is_file():
         folder = Path(runs) / name

@@ -95,7 +95,7 @@ def digits():
 
 def plain(network):
     """The network of Keras' own layers and steps."""
-    twins = {zoo.layers.DoublingTranspose: layers.Conv2DTranspose, zoo.layers.HalvingConv: layers.Conv2D}
+    twins = {zoo.layers.NarrowConv2DTranspose: layers.Conv2DTranspose, zoo.layers.DownsampleConv2D: layers.Conv2D}
 
     def own(layer):
         fixed = {"kernel_size": 4, "strides": 2, "padding": "same"} if type(layer) in twins else {}

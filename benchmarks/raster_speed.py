@@ -82,7 +82,7 @@ def one(way, path):
     if way == "loop":
         loop(model, path, out)
     else:
-        done = recipes.predict_raster(model, path, out, tile=TILE, overlap=OVERLAP, batch=8, verbose=False)
+        done = recipes.predict_raster(model, path, out, tile=TILE, overlap=OVERLAP, batch_size=8, verbose=False)
         share = done.model
     seconds = time.perf_counter() - began
     os.remove(out)

@@ -35,7 +35,7 @@ def main():
     right, seconds = forest(data)
     interval = binomtest(right, len(data.test)).proportion_ci(method="wilson")
     rows = [["random forest on pixels", right / len(data.test), interval.low, interval.high, seconds]]
-    for name, row in recipes.WORKED.items():
+    for name, row in recipes.REFERENCE.items():
         record = RESULTS / name / "metrics.json"
         if row.data == DATA and type(row.recipe) is recipes.Classification and record.is_file():
             told = json.loads(record.read_text())

@@ -25,8 +25,8 @@ WHERE = {
     "Forecasting": "recipes.tasks.forecasting",
     "Generation": "recipes.tasks.generation",
     "Translation": "recipes.tasks.translation",
-    "more_examples": "recipes.reference.generated_examples",
-    "gain_of_samples": "recipes.reference.generated_examples",
+    "generate_examples": "recipes.reference.generated_examples",
+    "gain_from_generated": "recipes.reference.generated_examples",
     "SeriesClassification": "recipes.tasks.series_classification",
     "NextFrame": "recipes.tasks.next_frame",
     "TextClassification": "recipes.tasks.text_classification",
@@ -38,7 +38,7 @@ WHERE = {
     "load_run": "recipes.training.run",
     "predict_raster": "recipes.raster.predict",
     # Worked recipes
-    "WORKED": "recipes.reference.recipes",
+    "REFERENCE": "recipes.reference.recipes",
     "published": "recipes.reference.published_settings",
     "train": "recipes.reference.recipes",
     "worked": "recipes.reference.recipes",
@@ -48,9 +48,9 @@ __all__ = list(WHERE)
 
 def __getattr__(name):
     if name not in WHERE:
-        from zoo.arguments import nearest
+        from zoo.arguments import suggestion
 
-        raise AttributeError(f"recipes has no {name!r}.{nearest(name, WHERE)}")
+        raise AttributeError(f"recipes has no {name!r}.{suggestion(name, WHERE)}")
     return getattr(importlib.import_module(WHERE[name]), name)
 
 

@@ -156,7 +156,7 @@ COUNTS = [
     ("gru", {**SERIES, "reset_after": False}, 18624 + 65, 18624 + 65, "32 to 64, reset before"),
     # by hand: 1,024 + 2 x 20,544 + 384; 753,920 + 512; 3,341
     ("tempcnn", {"input_shape": (46, 3), "outputs": 13}, 800269, 801165, "Pelletier et al. 2019, figure 3"),
-    # the trunk is cnn's convolutions, 287,008, the LSTM 4 x 256 x (128 + 256 + 1), the head 771
+    # the backbone is cnn's convolutions, 287,008, the LSTM 4 x 256 x (128 + 256 + 1), the head 771
     ("cnn_lstm", {"input_shape": (4, 32, 32, 3), "outputs": 3}, 682019, 682019, "by hand"),
     # ConvLSTM: Shi et al. 2015, table 1
     ("convlstm", FRAMES, 10042896, 10042896, "(5x5)-5x5-128-128"),

@@ -9,10 +9,10 @@
 # What there is
 from zoo import explain, serving
 
-# A trained trunk under a new head; several trunks under one
+# A trained backbone under a new head; several backbones under one
 from zoo.backbones.bands import adapt_bands, band_statistics
-from zoo.backbones.feature_extraction import feature_classifier, features_of
-from zoo.backbones.finetune_schedule import layer_factors, phases
+from zoo.backbones.feature_extraction import extract_features, feature_classifier
+from zoo.backbones.finetune_schedule import finetune_schedule, layer_factors
 from zoo.backbones.fusion import fusion
 from zoo.backbones.hub import HubLayer, save_reusable
 from zoo.backbones.input_range import RangeError, verify_range
@@ -89,7 +89,7 @@ from zoo.motion.flownet_s import flownet_s
 from zoo.motion.pwcnet import pwcnet
 from zoo.motion.raft_small import raft_small
 from zoo.motion.tvnet import tvnet
-from zoo.r_check import r_check
+from zoo.r_setup import r_check
 from zoo.registry import build, names, register, variant
 
 # (H, W, C) -> (rH, rW, C)
@@ -117,6 +117,6 @@ from zoo.weights import BUNDLED, load, load_weights
 
 
 def __getattr__(name):
-    from zoo.arguments import nearest
+    from zoo.arguments import suggestion
 
-    raise AttributeError(f"zoo has no {name!r}.{nearest(name, globals()) if name[:1] != '_' else ''}")
+    raise AttributeError(f"zoo has no {name!r}.{suggestion(name, globals()) if name[:1] != '_' else ''}")

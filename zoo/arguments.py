@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from zoo.r_interop import embedded, place, readable, shown
+from zoo.r_interop import called_from_r, format_index, format_value, to_r
 
 _R_NA_INTEGER = -(2**31)
 
@@ -47,11 +47,13 @@ Fraction = Annotated[float, Limits(0, 1)]  # a share, both ends included
 Rate = Annotated[float, Limits(0, 1, below=True)]  # a dropout rate: [0, 1)
 Size = Annotated[int | None, "size"]  # one side of an input; None (in R also NA) where any size will do
 Shape = tuple[Size, ...]  # the shape of one input, without the batch
-Place = Annotated[str, "path"]  # a file or folder; ~ is the home folder
-Answer = Literal["softmax", "sigmoid", "linear"] | None  # a head's activation; None and linear give logits or numbers
+FilePath = Annotated[str, "path"]  # a file or folder; ~ is the home folder
+Activation = (
+    Literal["softmax", "sigmoid", "linear"] | None
+)  # a head's activation; None and linear give logits or numbers
 
 
-def nearest(word, words):
+def suggestion(word, words):
     """The sentence that offers what a mistyped `word` may have meant, from `words`; empty where nothing is close."""
     close = difflib.get_close_matches(str(word), [str(w) for w in words], n=1, cutoff=0.5)
     return f" Did you mean `{close[0]}`?" if close else ""
@@ -76,7 +78,7 @@ def checked(function):
                 if key not in named:
                     offered = [n for n in named if n != "self"]
                     raise ValueError(
-                        f"{called}: unknown argument `{key}`.{nearest(key, offered)} It takes {', '.join(offered)}."
+                        f"{called}: unknown argument `{key}`.{suggestion(key, offered)} It takes {', '.join(offered)}."
                     )
         try:
             bound = signature.bind(*args, **kwargs)
@@ -86,7 +88,7 @@ def checked(function):
             if key in hints:
                 bound.arguments[key] = convert(value, hints[key], f"{called}: `{key}`")
         answer = function(*bound.args, **bound.kwargs)
-        return readable(answer) if embedded() else answer
+        return to_r(answer) if called_from_r() else answer
 
     return wrapper
 
@@ -104,7 +106,7 @@ def convert(value, kind, name):
     origin = typing.get_origin(kind)
     if kind is Size:
         return None if _means_any(value) else _whole(value, Limits(1), name)
-    if origin is Annotated and kind is not Place:
+    if origin is Annotated and kind is not FilePath:
         base, *extra = typing.get_args(kind)
         limits = next((e for e in extra if isinstance(e, Limits)), None)
         if base is int:
@@ -124,16 +126,16 @@ def convert(value, kind, name):
         flag = _scalar(value)
         if isinstance(flag, bool | np.bool_):
             return bool(flag)
-        raise ValueError(f"{name} must be True or False, got {shown(value)}.")
-    if kind is str or kind is Place:
+        raise ValueError(f"{name} must be True or False, got {format_value(value)}.")
+    if kind is str or kind is FilePath:
         text = _scalar(value)
         if isinstance(text, str | os.PathLike):
-            return os.path.expanduser(text) if kind is Place else os.fspath(text)
-        raise ValueError(f"{name} must be a string, got {shown(value)}.")
+            return os.path.expanduser(text) if kind is FilePath else os.fspath(text)
+        raise ValueError(f"{name} must be a string, got {format_value(value)}.")
     if kind is tuple:
         return tuple(value) if isinstance(value, list | tuple | range) else (value,)
     if kind is dict and not isinstance(value, dict):
-        raise ValueError(f"{name} must be a dict, in R a named list such as list(a = 1), got {shown(value)}.")
+        raise ValueError(f"{name} must be a dict, in R a named list such as list(a = 1), got {format_value(value)}.")
     return value
 
 
@@ -162,11 +164,11 @@ def _whole(value, limits, name):
     wanted = f"a whole number{f' {limits}' if limits else ''}"
     number = _scalar(value)
     if isinstance(number, bool | np.bool_) or not isinstance(number, numbers.Real):
-        raise ValueError(f"{name} must be {wanted}, got {shown(value)}.")
+        raise ValueError(f"{name} must be {wanted}, got {format_value(value)}.")
     if _is(number, _R_NA_INTEGER) or _nan(number):
         raise ValueError(f"{name} must be {wanted}, got NA.")
     if not float(number).is_integer() or (limits and not limits.hold(number)):
-        raise ValueError(f"{name} must be {wanted}, got {shown(number)}.")
+        raise ValueError(f"{name} must be {wanted}, got {format_value(number)}.")
     return int(number)
 
 
@@ -176,9 +178,9 @@ def _real(value, limits, name):
         wanted = "a number above 0"
     number = _scalar(value)
     if isinstance(number, bool | np.bool_) or not isinstance(number, numbers.Real) or _nan(number):
-        raise ValueError(f"{name} must be {wanted}, got {shown(value)}.")
+        raise ValueError(f"{name} must be {wanted}, got {format_value(value)}.")
     if limits and not limits.hold(number):
-        raise ValueError(f"{name} must be {wanted}, got {shown(number)}.")
+        raise ValueError(f"{name} must be {wanted}, got {format_value(number)}.")
     return float(number)
 
 
@@ -190,7 +192,7 @@ def _choice(value, choices, name):
         if _is(value, choice) and not isinstance(value, bool) and isinstance(choice, int | float):
             return choice  # R's 1 is 1.0
     offered = ", ".join(repr(c) for c in choices)
-    raise ValueError(f"{name} must be one of {offered}, got {shown(value)}.{nearest(value, choices)}")
+    raise ValueError(f"{name} must be one of {offered}, got {format_value(value)}.{suggestion(value, choices)}")
 
 
 def _sequence(value, kinds, name):
@@ -200,9 +202,9 @@ def _sequence(value, kinds, name):
     if isinstance(value, str) or not isinstance(value, list | tuple | range):
         value = (value,)
     if not repeated and len(value) != len(kinds):
-        raise ValueError(f"{name} must have {len(kinds)} entries, got {len(value)}: {shown(value)}.")
+        raise ValueError(f"{name} must have {len(kinds)} entries, got {len(value)}: {format_value(value)}.")
     kinds = [kinds[0]] * len(value) if repeated else kinds
-    return tuple(convert(v, k, f"{name}{place(i)}") for i, (v, k) in enumerate(zip(value, kinds, strict=True)))
+    return tuple(convert(v, k, f"{name}{format_index(i)}") for i, (v, k) in enumerate(zip(value, kinds, strict=True)))
 
 
 def _either(value, kinds, name):

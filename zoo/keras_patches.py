@@ -12,7 +12,7 @@ from keras import layers
 from zoo.arguments import NonNegative, convert
 
 
-def fused_norms(model):
+def patch_batch_norm(model):
     """The same model, whose batch normalisations train from now on by TensorFlow's `FusedBatchNormV3`.
 
     Answers, gradients and moving averages are those of Keras, up to the rounding; a training step of a convolutional
@@ -79,7 +79,7 @@ def gpus():
 MANY = 40  # weights; a network of fewer begins within a second or two as it is
 
 
-def fused(optimizer, fewest=MANY):
+def patch_adam(optimizer, fewest=MANY):
     """The same optimizer, which from now on updates each weight by TensorFlow's `ResourceApplyAdam`.
 
     The arithmetic is that of Keras, to the rounding; the first step of a network of many weights, in which its graph is

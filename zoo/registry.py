@@ -4,8 +4,8 @@ import functools
 import inspect
 import typing
 
-from zoo.arguments import checked, nearest
-from zoo.keras_patches import fused_norms
+from zoo.arguments import checked, suggestion
+from zoo.keras_patches import patch_batch_norm
 
 TASKS = ("tabular", "classify", "segment", "detect", "restore", "motion", "series", "generate")
 
@@ -62,7 +62,7 @@ def variant(parent, name, *, source=None, example=None, **defaults):
     for key in defaults:
         if key not in old.parameters:
             raise ValueError(
-                f"variant {name}: `{parent.__name__}` has no argument `{key}`.{nearest(key, old.parameters)}"
+                f"variant {name}: `{parent.__name__}` has no argument `{key}`.{suggestion(key, old.parameters)}"
             )
     defaults["name"] = name
     new = old.replace(parameters=[p.replace(default=defaults.get(p.name, p.default)) for p in old.parameters.values()])
@@ -85,13 +85,13 @@ def variant(parent, name, *, source=None, example=None, **defaults):
 
 def _enter(name, build, task, source, example, parent):
     if task not in TASKS:
-        raise ValueError(f"{name}: `task` must be one of {', '.join(TASKS)}, got {task!r}.{nearest(task, TASKS)}")
+        raise ValueError(f"{name}: `task` must be one of {', '.join(TASKS)}, got {task!r}.{suggestion(task, TASKS)}")
     if name in entries:
         raise ValueError(f"{name} is already registered.")
 
     @functools.wraps(build)
     def quick(*args, **kwargs):
-        return fused_norms(build(*args, **kwargs))
+        return patch_batch_norm(build(*args, **kwargs))
 
     entries[name] = Entry(name, quick, task, source, example, parent)
     return quick
@@ -100,7 +100,7 @@ def _enter(name, build, task, source, example, parent):
 def entry(name):
     """The registry's entry of `name`; a ValueError that offers the nearest name where there is none."""
     if name not in entries:
-        raise ValueError(f"no architecture is called {name!r}.{nearest(name, entries)} `zoo.names()` lists them.")
+        raise ValueError(f"no architecture is called {name!r}.{suggestion(name, entries)} `zoo.names()` lists them.")
     return entries[name]
 
 
@@ -114,7 +114,7 @@ def names(task: str | None = None) -> list[str]:
         ValueError: if there is no such task.
     """
     if task is not None and task not in TASKS:
-        raise ValueError(f"names: `task` must be one of {', '.join(TASKS)}, got {task!r}.{nearest(task, TASKS)}")
+        raise ValueError(f"names: `task` must be one of {', '.join(TASKS)}, got {task!r}.{suggestion(task, TASKS)}")
     return sorted(name for name, e in entries.items() if task in (None, e.task))
 
 

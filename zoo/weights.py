@@ -50,7 +50,9 @@ BUNDLED = {
     ),
 }
 
-SHELF = Path(__file__).parents[1] / "saved_models"  # there in a clone of the repository, not in an installed wheel
+RESULTS_FOLDER = (
+    Path(__file__).parents[1] / "saved_models"
+)  # there in a clone of the repository, not in an installed wheel
 
 
 @checked
@@ -72,8 +74,8 @@ def load(name: str, weights: str | None = None, *, head: bool = True, **argument
     Raises:
         ValueError: if there is no such name or bundle, as the builder says, or as `load_weights` says.
     """
-    if (SHELF / name / "model.keras").is_file() and weights is None and not arguments:
-        return _trained(SHELF / name)
+    if (RESULTS_FOLDER / name / "model.keras").is_file() and weights is None and not arguments:
+        return _trained(RESULTS_FOLDER / name)
     known = entry(name)
     if weights == "bundled" and name not in BUNDLED:
         raise ValueError(f"load: `weights` 'bundled' is there for {', '.join(BUNDLED)} only, not for {name}.")

@@ -53,7 +53,7 @@ def explain_files(run, files, out, method="integrated_gradients", target=None, *
     from recipes.runs.predict_files import answer, read_inputs
     from recipes.training.run import load_run
     from zoo import explain
-    from zoo.arguments import nearest
+    from zoo.arguments import suggestion
 
     saved = load_run(run)
     applicable = explain.methods(saved.model)
@@ -61,11 +61,11 @@ def explain_files(run, files, out, method="integrated_gradients", target=None, *
     if method not in known:
         why = applicable.get(method)
         reason = f" ({why})" if why else ""
-        near = "" if why else nearest(method, [*applicable, ROLLOUT])
+        near = "" if why else suggestion(method, [*applicable, ROLLOUT])
         raise ValueError(f"`method` must be one of {', '.join(known)}, got {method!r}{reason}.{near}")
     if target is not None and target not in saved.classes:
         raise ValueError(
-            f"`target` must be one of {', '.join(saved.classes)}, got {target!r}.{nearest(target, saved.classes)}"
+            f"`target` must be one of {', '.join(saved.classes)}, got {target!r}.{suggestion(target, saved.classes)}"
         )
     if target is not None and method == ROLLOUT:
         raise ValueError(f"`target` must not be given for {ROLLOUT}, which says nothing about a class, got {target!r}.")
@@ -112,10 +112,12 @@ def digits_page(run, port=0, layers=None):
     """
     from recipes.training.run import load_run
     from zoo import explain
-    from zoo.weights import SHELF
+    from zoo.weights import RESULTS_FOLDER
 
     run = Path(run)
-    saved = load_run(run if run.exists() or not (SHELF / run.name / "run.json").is_file() else SHELF / run.name)
+    saved = load_run(
+        run if run.exists() or not (RESULTS_FOLDER / run.name / "run.json").is_file() else RESULTS_FOLDER / run.name
+    )
     if saved.told["data"]["kind"] != "image" or not saved.classes:
         told = f"{saved.told['data']['kind']} data for {saved.told['data']['task']}"
         raise ValueError(f"digits: `run` must be of images with classes, got one on {told}.")

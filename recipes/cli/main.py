@@ -92,12 +92,12 @@ def list_(
         return
     import recipes
 
-    tables = {"recipes": recipes.worked, "data": recipes.sources}
+    tables = {"recipes": recipes.reference_recipes, "data": recipes.sources}
     if what not in tables:
-        from zoo.arguments import nearest
+        from zoo.arguments import suggestion
 
         known = ["models", *tables]
-        raise ValueError(f"list: must be one of {', '.join(known)}, got {what!r}.{nearest(what, known)}")
+        raise ValueError(f"list: must be one of {', '.join(known)}, got {what!r}.{suggestion(what, known)}")
     show(tables[what](), as_json)
 
 
@@ -128,8 +128,8 @@ def train(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for model, metrics, SavedModel, report.html.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over the training part.")] = None,
-    batch: Annotated[float | None, typer.Option(help="Examples per step.")] = None,
-    rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    batch_size: Annotated[float | None, typer.Option(help="Examples per step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     seed: Annotated[
         float | None, typer.Option(help="Of the split, the weights, the order and the augmentation.")
     ] = None,
@@ -147,21 +147,25 @@ def train(
     zoo train classification --model lenet5 --data folder:photos --out runs/photos
     """
     import recipes
-    from recipes.reference.recipes import TASKS, Worked, complete, worked_recipe
+    from recipes.reference.recipes import TASKS, ReferenceRecipe, complete, reference_recipe
     from zoo.registry import entry
 
-    changes = {k: v for k, v in {"epochs": epochs, "batch": batch, "rate": rate, "seed": seed}.items() if v is not None}
+    changes = {
+        k: v
+        for k, v in {"epochs": epochs, "batch": batch_size, "rate": learning_rate, "seed": seed}.items()
+        if v is not None
+    }
     changes |= dict(numbers(item) for item in set_ or [])
     if what in TASKS:
         if not model or not data:
             raise ValueError(f"train {what}: --model and --data must be given, got {model or data or 'neither'}.")
-        row = Worked(TASKS[what](), model, data)
+        row = ReferenceRecipe(TASKS[what](), model, data)
     else:
-        row = worked_recipe(what)
+        row = reference_recipe(what)
         arguments = row.arguments if model in (None, row.model) else None
-        row = Worked(row.recipe, model or row.model, data or row.data, arguments)
+        row = ReferenceRecipe(row.recipe, model or row.model, data or row.data, arguments)
     entry(row.model)
-    recipe = row.recipe.but(**changes)
+    recipe = row.recipe.replace(**changes)
     loaded = recipes.load(row.data, seed=recipe.seed, strict=strict)
     arguments = dict(row.arguments or {})
     if size:

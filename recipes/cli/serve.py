@@ -29,7 +29,7 @@ def export(
     from recipes.runs.predict_files import on_data
 
     revived = on_data(run, data)
-    done = revived.export(out, forms=tuple(form or ()), seen=revived.seen() if skew else None)
+    done = revived.export(out, formats=tuple(form or ()), training_statistics=revived.seen() if skew else None)
     if as_json:
         print(json.dumps(done._asdict(), indent=1, default=str))
     else:
@@ -77,7 +77,7 @@ def predict_raster(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Write a band of probabilities per class.")
     ] = False,
-    batch: Annotated[int, typer.Option(help="Tiles that go through the model at once.")] = 4,
+    batch_size: Annotated[int, typer.Option(help="Tiles that go through the model at once.")] = 4,
     bands: Annotated[str | None, typer.Option(help="Numbers or names, as in 1,2,B08; the run's own else.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")] = False,
 ):
@@ -86,7 +86,7 @@ def predict_raster(
 
     chosen = tuple(int(b) if b.isdigit() else b for b in bands.split(",")) if bands else ()
     done = recipes.predict_raster(
-        run, raster, out, tile=tile, overlap=overlap, blend=blend, probabilities=probabilities, batch=batch,
+        run, raster, out, tile=tile, overlap=overlap, blend=blend, probabilities=probabilities, batch_size=batch_size,
         bands=chosen,
     )  # fmt: skip
     if as_json:

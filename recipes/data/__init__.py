@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from recipes.data.assemble import Options
 from recipes.data.examples import Data, Examples
 from recipes.data.images.image_files import Files
-from zoo.arguments import Count, Fraction, Whole, checked, nearest
+from zoo.arguments import Count, Fraction, Whole, checked, suggestion
 
 __all__ = ["Data", "Examples", "Files", "load", "sources"]
 
@@ -47,9 +47,9 @@ def load(
     group=None,
     block=None,
     missing: Literal["error", "drop", "impute"] | None = None,
-    category: tuple[str, ...] = (),
-    drop: tuple[str, ...] = (),
-    keep: tuple[str, ...] = (),
+    categorical: tuple[str, ...] = (),
+    drop_columns: tuple[str, ...] = (),
+    columns: tuple[str, ...] = (),
     strict: bool = False,
     time: str | None = None,
     window: Count | None = None,
@@ -57,8 +57,8 @@ def load(
     gap: Whole = 0,
     step: str | None = None,
     calendar: tuple[Literal["hour", "day_of_week", "day_of_year", "month"], ...] = (),
-    season: Count | None = None,
-    until: Fraction | None = None,
+    season_length: Count | None = None,
+    time_fraction: Fraction | None = None,
     labels: str | None = None,
     tile: Count | None = None,
     bands: tuple[Count | str, ...] = (),
@@ -92,9 +92,9 @@ def load(
         block: (x column, y column, size): squares of land of that size stay on one side.
         missing: error, drop (the row) or impute (the training part's medians, with an indicator); a target is never
             imputed. None is error, except for bundled sets that state a policy.
-        category: columns of numbers that are codes, not amounts.
-        drop: columns of a table to leave out.
-        keep: columns of a table to take, and no others.
+        categorical: columns of numbers that are codes, not amounts.
+        drop_columns: columns of a table to leave out.
+        columns: columns of a table to take, and no others.
         strict: whether a photo that cannot be read is an error; else it is skipped, counted and named.
         time: column of a table's times: then its rows are series, examples are windows of them, and the parts follow
             each other in time. `group` names the column that tells series apart.
@@ -103,8 +103,8 @@ def load(
         gap: steps left out between the parts.
         step: time between rows, such as 1D or 1h, where they are irregular: they are put on that grid.
         calendar: cycles of the calendar to add to the inputs, each as sine and cosine.
-        season: steps after which the series repeats, for the seasonal naive forecast; by the calendar if None.
-        until: share of the times that is known; what comes later is left out, for tests at several origins in time.
+        season_length: steps after which the series repeats, for the seasonal naive forecast; by the calendar if None.
+        time_fraction: share of the times that is known; what comes later is left out, for tests at several origins in time.
         labels: folder (or file) of the masks, or of pairs the other images, that belong to the images.
         tile: side of the squares that images are cut into, without overlap [pixels]; needed where they differ in size;
             256 for rasters; of bundled:moving-mnist the side of a frame.
@@ -164,7 +164,7 @@ def _load_string(source, options):
     if door not in TAKES or door == "arrays" or not place:
         raise ValueError(
             f"load: `source` must begin with {DOORS}, got {source!r}."
-            f"{nearest(door, TAKES)} For a folder of photos say folder:PATH, for a CSV file table:FILE?target=COLUMN."
+            f"{suggestion(door, TAKES)} For a folder of photos say folder:PATH, for a CSV file table:FILE?target=COLUMN."
         )
     place, _, query = place.partition("?")
     if query:
@@ -198,7 +198,7 @@ def _parsed(query):
     found = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in known:
-            raise ValueError(f"load: unknown option `{name}` in the source.{nearest(name, known)}")
+            raise ValueError(f"load: unknown option `{name}` in the source.{suggestion(name, known)}")
         found.setdefault(name, []).append(value)
     for name, values in found.items():
         if name in ("horizon", "ignore"):

@@ -25,9 +25,9 @@ class Options:
     group: object = None
     block: tuple | None = None
     missing: str | None = None
-    category: tuple = ()
-    drop: tuple = ()
-    keep: tuple = ()
+    categorical: tuple = ()
+    drop_columns: tuple = ()
+    columns: tuple = ()
     strict: bool = False
     time: str | None = None
     window: int | None = None
@@ -35,8 +35,8 @@ class Options:
     gap: int = 0
     step: str | None = None
     calendar: tuple = ()
-    season: int | None = None
-    until: float | None = None
+    season_length: int | None = None
+    time_fraction: float | None = None
     labels: str | None = None
     tile: int | None = None
     bands: tuple = ()
@@ -114,7 +114,7 @@ def assemble(pools, options, *, name, kind, shape, dtype, outputs=("target",), c
     )  # fmt: skip
 
 
-def note(text):
+def warn_and_note(text):
     """Warns of `text` and returns it, for what must be seen at once and stay in the notes."""
     warnings.warn(text, stacklevel=4)
     return text
@@ -173,7 +173,7 @@ def _leaks(keys, own):
         if {part, other} <= set(keys) and {part, other} & set(own):
             shared = int(np.isin(keys[part], keys[other]).sum())
             if shared:
-                notes.append(note(f"{shared:,} examples of the {part} part are also in the {other} part"))
+                notes.append(warn_and_note(f"{shared:,} examples of the {part} part are also in the {other} part"))
     return notes
 
 

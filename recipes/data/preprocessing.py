@@ -26,8 +26,8 @@ def preprocessing(data, input_shape: Shape | None = None, *, raw: bool = False) 
     Args:
         data: `Data`.
         input_shape: what the model takes, without the batch; None takes the inputs as they come.
-        raw: whether the model has its own preprocessing inside, as a trained trunk has: images keep their numbers and
-            are only resized, and the one band of grey images is repeated to the three that a trunk of photos takes.
+        raw: whether the model has its own preprocessing inside, as a trained backbone has: images keep their numbers and
+            are only resized, and the one band of grey images is repeated to the three that a backbone of photos takes.
     Returns:
         `keras.Model` called preprocessing, without trainable weights, in float32 whatever the policy.
     Raises:
@@ -98,7 +98,7 @@ def _image(data, input_shape, raw):
         )
     x = inputs = layers.Input(data.shape, dtype=data.dtype, name="image")
     if raw and data.missing == "impute":
-        raise ValueError(f"preprocessing: `missing` of {data.name} must be error for a trained trunk, got impute.")
+        raise ValueError(f"preprocessing: `missing` of {data.name} must be error for a trained backbone, got impute.")
     if raw or data.dtype == "uint8":
         x = layers.Rescaling(1.0 if raw else 1 / 255, dtype="float32", name="rescaling")(x)
     else:

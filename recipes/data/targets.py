@@ -4,8 +4,8 @@ import typing
 
 import numpy as np
 
-from zoo.arguments import nearest
-from zoo.r_interop import embedded
+from zoo.arguments import suggestion
+from zoo.r_interop import called_from_r
 
 FEW = 20  # a row's whole number is a class up to this many different values, and a number above
 R_NA = -(2**31)  # what R sends for a missing whole number
@@ -27,7 +27,7 @@ def gaps(y):
 
     y = np.asarray(y)
     missing = pd.isna(y) if y.dtype.kind in "fcOMm" else y == R_NA if y.dtype.kind == "i" else np.zeros(y.shape, bool)
-    if embedded() and y.dtype.kind in "OU":
+    if called_from_r() and y.dtype.kind in "OU":
         missing = missing | (y == "NA")
     return missing.reshape(len(y), -1).any(1)
 
@@ -148,7 +148,7 @@ def _classes(y, classes, notes):
         return _indexed(y, tuple(classes), notes)
     for name in found.tolist():
         if name not in classes:
-            raise ValueError(f"load: `classes` must name every label, got {name!r}.{nearest(name, classes)}")
+            raise ValueError(f"load: `classes` must name every label, got {name!r}.{suggestion(name, classes)}")
     place = {name: i for i, name in enumerate(classes)}
     return _indexed(np.array([place[name] for name in found.tolist()])[index], tuple(classes), notes)
 

@@ -10,7 +10,7 @@ import numpy as np
 from recipes.data.assemble import assemble
 from recipes.data.streams import read_stream
 from recipes.data.text.labelled_texts import from_texts, is_texts
-from zoo.arguments import nearest
+from zoo.arguments import suggestion
 
 HOST = "https://storage.googleapis.com"  # where TensorFlow Datasets keeps most of its files
 PATIENCE = 5  # seconds; TensorFlow Datasets itself tries for minutes
@@ -35,7 +35,7 @@ def read_tfds(name, options):
         builder = tfds.builder(name)
     except tfds.core.registered.DatasetNotFoundError:
         known = tfds.list_builders(with_community_datasets=False)
-        raise ValueError(f"load: TensorFlow Datasets has no {name!r}.{nearest(name.split('/')[0], known)}") from None
+        raise ValueError(f"load: TensorFlow Datasets has no {name!r}.{suggestion(name.split('/')[0], known)}") from None
     features, keys = builder.info.features, builder.info.supervised_keys
     if not keys or len(keys) != 2:
         raise ValueError(f"load: tfds:{name} must have an input and a target, got {', '.join(sorted(features))}.")

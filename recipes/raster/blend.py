@@ -11,12 +11,12 @@ import numpy as np
 import rasterio
 from rasterio.windows import Window
 
-from recipes.data.rasters.geotiff import reading, window
+from recipes.data.rasters.geotiff import open_raster, read_window
 from recipes.losses import IGNORE
 from recipes.raster.resumable_geotiff import BLOCK
 from recipes.raster.tiling import axis, stripes
 from zoo.introspect import receptive_field
-from zoo.introspect.output_activation import activation
+from zoo.introspect.output_activation import output_activation
 from zoo.layers.any_size import multiple
 
 SIDE = 512  # of a tile where neither the caller nor the model says [pixels]
@@ -47,7 +47,7 @@ class Stitch:
     """
 
     def __init__(self, source, raster, tile, overlap, blend, probabilities, batch):
-        self.source, self.raster, self.probabilities, self.batch = source, raster, probabilities, batch
+        self.source, self.raster, self.probabilities, self.batch_size = source, raster, probabilities, batch
         self.classes = max(2, source.model.output_shape[-1])
         self.rows, self.columns = _axes(source, raster, tile, overlap, blend)
         self.answer = answers(source, (self.rows.tile, self.columns.tile, len(raster.bands)), raster.dtype)
@@ -65,7 +65,7 @@ class Stitch:
     def work(self, part, tell):
         """Answers what `part` lacks; `tell` is called with the block rows that are done."""
         with (
-            reading(self.raster.path, "predict_raster") as file,
+            open_raster(self.raster.path, "predict_raster") as file,
             concurrent.futures.ThreadPoolExecutor(1) as reader,
             concurrent.futures.ThreadPoolExecutor(1) as writer,
         ):
@@ -93,13 +93,13 @@ class Stitch:
             first = (done % rows) * BLOCK if s == done // rows else 0
             columns = self.columns.within(*self.stripes[s])
             for row in self.rows.within(first, self.raster.height):
-                for i in range(0, len(columns), self.batch):
-                    yield Batch(s, row, columns[i : i + self.batch], i + self.batch >= len(columns))
+                for i in range(0, len(columns), self.batch_size):
+                    yield Batch(s, row, columns[i : i + self.batch_size], i + self.batch_size >= len(columns))
 
     def _read(self, file, batch):
         """The batch with its pixels, without the tiles that are all nodata."""
         top, sides = self.rows.starts[batch.row], (self.rows.tile, self.columns.tile)
-        read = {k: window(file, self.raster, top, self.columns.starts[k], *sides) for k in batch.columns}
+        read = {k: read_window(file, self.raster, top, self.columns.starts[k], *sides) for k in batch.columns}
         some = [k for k in batch.columns if read[k][1].any()]
         self.tiles, self.empty = self.tiles + len(some), self.empty + len(read) - len(some)
         if not some:
@@ -204,7 +204,7 @@ def answers(source, shape, dtype):
     """A compiled function: (B, *shape) raw pixels and (B, h, w) validity -> (B, h, w, classes) probabilities."""
     import tensorflow as tf
 
-    ending, front = activation(source.model), source.preprocessing
+    ending, front = output_activation(source.model), source.preprocessing
     single = source.model.output_shape[-1] == 1
 
     @tf.function(input_signature=[tf.TensorSpec((None, *shape), dtype), tf.TensorSpec((None, *shape[:2]), "bool")])

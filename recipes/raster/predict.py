@@ -11,9 +11,9 @@ from typing import Literal
 import keras
 import numpy as np
 
-from recipes.data.rasters.geotiff import found
+from recipes.data.rasters.geotiff import raster_info
 from recipes.training.run import Run, Saved, load_run
-from zoo.arguments import Count, Place, Whole, checked
+from zoo.arguments import Count, FilePath, Whole, checked
 
 
 class Mapped(typing.NamedTuple):
@@ -49,14 +49,14 @@ class Source(typing.NamedTuple):
 @checked
 def predict_raster(
     run,
-    path: Place,
-    out: Place,
+    path: FilePath,
+    out: FilePath,
     *,
     tile: Count | None = None,
     overlap: Whole | None = None,
     blend: Literal["cosine", "linear", "none"] = "cosine",
     probabilities: bool = False,
-    batch: Count = 4,
+    batch_size: Count = 4,
     bands: tuple[Count | str, ...] = (),
     classes: tuple[str, ...] = (),
     preprocessing: keras.Model | None = None,
@@ -81,7 +81,7 @@ def predict_raster(
         overlap: of neighbouring tiles, made such a multiple too [pixels]; 64, or a quarter of a smaller tile.
         blend: how one tile passes into the next over the overlap: cosine, linear, or none for a cut in its middle.
         probabilities: whether to write these instead of classes.
-        batch: tiles that go through the model at once.
+        batch_size: tiles that go through the model at once.
         bands: numbers from 1, or names as the file has them; those of the run's training, or all, where empty.
         classes: their names, for a bare model; a run has its own.
         preprocessing: from raw pixels to the inputs of a bare model; a run has its own.
@@ -93,12 +93,12 @@ def predict_raster(
     """
     began = time.perf_counter()
     source = opened(run, preprocessing, classes)
-    raster = found(path, bands or source.bands, what="predict_raster")
+    raster = raster_info(path, bands or source.bands, what="predict_raster")
     verify(source, raster, out)
     from recipes.raster.blend import Stitch
     from recipes.raster.resumable_geotiff import Unfinished
 
-    job = Stitch(source, raster, tile, overlap, blend, probabilities, batch)
+    job = Stitch(source, raster, tile, overlap, blend, probabilities, batch_size)
     file = Path(raster.path)
     asked = [file.resolve(), file.stat().st_size, file.stat().st_mtime_ns, raster.bands]
     asked += [job.rows, job.columns, job.stripes, probabilities]

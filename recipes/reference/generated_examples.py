@@ -13,7 +13,7 @@ MOVES = ("rotate:0.03", "shift:0.08", "zoom:0.1")  # what a lecture would try fi
 
 
 @checked
-def more_examples(model, images, labels, count: Count, *, seed: Whole = 0):
+def generate_examples(model, images, labels, count: Count, *, seed: Whole = 0):
     """Images of each class out of a generative model.
 
     A model that knows classes is asked for them. A VAE, or another model with a code, decodes places between the codes
@@ -34,12 +34,12 @@ def more_examples(model, images, labels, count: Count, *, seed: Whole = 0):
     """
     images, labels = np.asarray(images), np.asarray(labels)
     if len(images) != len(labels) or not len(images):
-        raise ValueError(f"more_examples: `labels` must be one an image, got {len(labels)} for {len(images)}.")
+        raise ValueError(f"generate_examples: `labels` must be one an image, got {len(labels)} for {len(images)}.")
     wanted = np.repeat(np.unique(labels), count).astype("int32")
     if getattr(model, "classes", None):
         return np.asarray(model.sample(len(wanted), seed=seed, labels=wanted)), wanted
     if not hasattr(model, "decoder") or not hasattr(model, "encoder"):
-        raise ValueError(f"more_examples: `model` must know classes or have a code, got {model.name}.")
+        raise ValueError(f"generate_examples: `model` must know classes or have a code, got {model.name}.")
     codes = model.code(images) if hasattr(model, "code") else model.encoder.predict(images, verbose=0)
     rng = np.random.default_rng(seed)
     pairs = np.stack([rng.choice(np.flatnonzero(labels == c), 2) for c in wanted])
@@ -49,7 +49,7 @@ def more_examples(model, images, labels, count: Count, *, seed: Whole = 0):
 
 
 @checked
-def gain_of_samples(
+def gain_from_generated(
     data: Data,
     model: str = "vae",
     *,
@@ -82,11 +82,11 @@ def gain_of_samples(
         ValueError: if a class has too few images, or the data are no such images.
     """
     if data.task != "classification" or data.dtype != "uint8" or not isinstance(data.train.inputs, np.ndarray):
-        raise ValueError(f"gain_of_samples: `data` must be 8-bit images with a class each, got {data!r}.")
+        raise ValueError(f"gain_from_generated: `data` must be 8-bit images with a class each, got {data!r}.")
     smallest = int(np.bincount(data.train.targets, minlength=len(data.classes)).min())
     if few > smallest or not len(data.test):
         raise ValueError(
-            f"gain_of_samples: `few` must be at most {smallest}, the images of the smallest class, and there must be a "
+            f"gain_from_generated: `few` must be at most {smallest}, the images of the smallest class, and there must be a "
             f"test part, got {few} and {len(data.test)} test images."
         )
     found = {"few": [], "moved": [], "made": [], "made and moved": []}
@@ -94,9 +94,9 @@ def gain_of_samples(
         rng = np.random.default_rng(seed)
         chosen = [rng.permutation(np.flatnonzero(data.train.targets == c))[:few] for c in range(len(data.classes))]
         small = alone(data, data.train.take(np.concatenate(chosen)))
-        run = Generation(epochs=epochs, batch=32, seed=seed).fit(model, small, verbose=False, **arguments)
+        run = Generation(epochs=epochs, batch_size=32, seed=seed).fit(model, small, verbose=False, **arguments)
         prepared = run.preprocessing.predict(small.train.inputs, verbose=0)
-        images, labels = more_examples(run.model, prepared, small.train.targets, made, seed=seed)
+        images, labels = generate_examples(run.model, prepared, small.train.targets, made, seed=seed)
         shares = (images - run.model.low) / (run.model.high - run.model.low)
         more = np.round(np.clip(shares, 0, 1) * 255).astype(np.uint8)
         both = Examples(np.concatenate([small.train.inputs, more]), np.concatenate([small.train.targets, labels]))
@@ -107,7 +107,7 @@ def gain_of_samples(
             ("made and moved", both, MOVES),
         ):
             recipe = Classification(
-                epochs=max(1, steps // (len(part) // 32)), batch=32, rate=2e-3, seed=seed, augment=augment
+                epochs=max(1, steps // (len(part) // 32)), batch_size=32, learning_rate=2e-3, seed=seed, augment=augment
             )
             sizes = {"filters": (16, 32), "units": (64,), "dropout": 0.2}
             learnt = recipe.fit("cnn", alone(data, part), verbose=False, **sizes)

@@ -1,10 +1,10 @@
 """Worked recipes of image classifiers as their papers train them, and the ecology lecture's CIFAR-100."""
 
-from recipes.reference.published_settings import published
+from recipes.reference.published_settings import published_settings
 from recipes.tasks.classification import Classification
 
 SILHOUETTES = "bundled:animal-silhouettes"
-LECTURE = published("ecology_lecture")
+LECTURE = published_settings("ecology_lecture")
 # As few examples for training as over-fit the lecture's network, as CIFAR-100 does
 INSTEAD = f"{SILHOUETTES}?validation=0.2&test=0.6"
 
@@ -14,11 +14,11 @@ ROWS = {  # name -> recipe, model, data, arguments, and the data of the committe
     "resnet20_silhouettes": (
         Classification(
             epochs=14,
-            batch=128,
-            rate=0.1,
+            batch_size=128,
+            learning_rate=0.1,
             optimizer="momentum",
             schedule="piecewise",
-            boundaries=(0.5, 0.75),
+            decay_boundaries=(0.5, 0.75),
             warmup=0.05,
             weight_decay=1e-3,
             augment=("crop:4", "flip"),
@@ -33,14 +33,14 @@ ROWS = {  # name -> recipe, model, data, arguments, and the data of the committe
     "vit_silhouettes": (
         Classification(
             epochs=24,
-            batch=64,
-            rate=2e-3,
+            batch_size=64,
+            learning_rate=2e-3,
             optimizer="adamw",
             warmup=0.1,
             weight_decay=0.05,
             label_smoothing=0.1,
             augment=("flip", "rotate:0.03", "shift:0.1", "zoom:0.1"),
-            renew=2,
+            echo_epochs=2,
         ),
         "vit_tiny_16",
         SILHOUETTES,
@@ -52,8 +52,8 @@ ROWS = {  # name -> recipe, model, data, arguments, and the data of the committe
     "resnet14_cifar56eco": (
         Classification(
             epochs=15,
-            batch=64,
-            rate=0.1,
+            batch_size=64,
+            learning_rate=0.1,
             optimizer="nesterov",
             warmup=0.1,
             weight_decay=5e-3,  # 5e-4 / (1 - momentum), as it acts on the weights alone

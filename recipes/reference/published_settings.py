@@ -8,7 +8,7 @@ from recipes.training.task import Recipe
 from zoo.arguments import Count, checked
 
 
-class Published(typing.NamedTuple):
+class PublishedSettings(typing.NamedTuple):
     """A published setting; `setting.recipe.fit(setting.model, setting.data, **setting.arguments)` runs it."""
 
     recipe: Recipe
@@ -24,23 +24,23 @@ def _he2015_cifar(examples):
     epochs = round(64_000 / steps)
     recipe = Classification(
         epochs=epochs,
-        batch=128,
-        rate=0.1,
+        batch_size=128,
+        learning_rate=0.1,
         optimizer="momentum",
         schedule="piecewise",
-        boundaries=tuple(at / (steps * epochs) for at in (32_000, 48_000)),
+        decay_boundaries=tuple(at / (steps * epochs) for at in (32_000, 48_000)),
         weight_decay=1e-3,  # 1e-4 / (1 - momentum), as the docstring says
         augment=("crop:4", "flip"),
     )
-    return Published(recipe, "resnet20", "tfds:cifar10", {}, 0.9125, "https://arxiv.org/abs/1512.03385")
+    return PublishedSettings(recipe, "resnet20", "tfds:cifar10", {}, 0.9125, "https://arxiv.org/abs/1512.03385")
 
 
 def _deit(examples):
     batch, epochs = 1024, 300
     recipe = Classification(
         epochs=epochs,
-        batch=batch,
-        rate=5e-4 * batch / 512,
+        batch_size=batch,
+        learning_rate=5e-4 * batch / 512,
         optimizer="adamw",
         schedule="cosine",
         warmup=5 / epochs,
@@ -48,13 +48,13 @@ def _deit(examples):
         augment=("flip", "rand_augment:0.9", "mixup:0.8", "cutmix:1.0", "cutout:0.25"),
         label_smoothing=0.1,
     )
-    return Published(
+    return PublishedSettings(
         recipe, "vit_tiny_16", "tfds:imagenet2012", {"drop_path": 0.1}, 0.722, "https://arxiv.org/abs/2012.12877"
     )
 
 
 def _ecology_lecture(examples):
-    recipe = Classification(epochs=30, batch=128, rate=1e-3, optimizer="rmsprop", schedule="constant")
+    recipe = Classification(epochs=30, batch_size=128, learning_rate=1e-3, optimizer="rmsprop", schedule="constant")
     arguments = {
         "filters": (32, 64, 128, 256),
         "convolutions": 1,
@@ -62,7 +62,7 @@ def _ecology_lecture(examples):
         "max_norm": None,
         "dropout": 0.5,
     }
-    return Published(
+    return PublishedSettings(
         recipe, "cnn", "cifar56eco:tfds?validation=0.2", arguments, 0.42, "https://www.cs.toronto.edu/~kriz/cifar.html"
     )
 
@@ -75,10 +75,12 @@ SETTINGS = {
 
 
 @checked
-def published(name: Literal["he2015_cifar", "deit", "ecology_lecture"], *, examples: Count | None = None) -> Published:
+def published_settings(
+    name: Literal["he2015_cifar", "deit", "ecology_lecture"], *, examples: Count | None = None
+) -> PublishedSettings:
     """A published training setting: the recipe, the model with its arguments, the data and the published result.
 
-    >>> setting = recipes.published("he2015_cifar")
+    >>> setting = recipes.published_settings("he2015_cifar")
     >>> run = setting.recipe.fit("resnet20", "bundled:animal-silhouettes", **setting.arguments)
 
     he2015_cifar (He et al. 2015, section 4.2): batches of 128, momentum 0.9, rate 0.1 divided by 10 after 32,000 and

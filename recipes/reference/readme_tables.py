@@ -55,7 +55,7 @@ def worked():
     """The README's table of worked recipes."""
     import recipes
 
-    return table(_coded(row, "name", "model") for row in recipes.worked())
+    return table(_coded(row, "name", "model") for row in recipes.reference_recipes())
 
 
 def data():

@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from recipes.reference.recipes import RESULTS, worked_recipe
+from recipes.reference.recipes import RESULTS, reference_recipe
 from recipes.reports.card import card
 from recipes.training.run import load_run, write_json
 
@@ -20,7 +20,7 @@ SMALL = 1_000_000  # bytes of a SavedModel
 GOLDEN = 4  # raw inputs whose answers are kept
 
 
-def shelve(name, run, shelf=RESULTS):
+def save_results(name, run, shelf=RESULTS):
     """Copies what a run of a worked recipe left behind to the shelf.
 
     Args:
@@ -32,7 +32,7 @@ def shelve(name, run, shelf=RESULTS):
     Raises:
         ValueError: if there is no such row, or the folder holds no whole run of it.
     """
-    row, run, place = worked_recipe(name), Path(run), Path(shelf) / name
+    row, run, place = reference_recipe(name), Path(run), Path(shelf) / name
     saved = load_run(run)
     data = row.record or row.data
     if saved.told["record"]["data"] != data or saved.told["record"]["model"] != row.model:
@@ -89,7 +89,7 @@ def main(arguments=None):
     parser.add_argument("name")
     parser.add_argument("run", type=Path)
     given = parser.parse_args(arguments)
-    print(shelve(given.name, given.run))
+    print(save_results(given.name, given.run))
 
 
 if __name__ == "__main__":

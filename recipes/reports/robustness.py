@@ -8,7 +8,7 @@ import numpy as np
 
 from recipes.reports import robustness_figures
 from recipes.training.run import probabilities
-from zoo.introspect.output_activation import activation
+from zoo.introspect.output_activation import output_activation
 
 SHARE = 4  # examples that are attacked for each one that is explained
 FEWEST = 2  # examples that are explained of the largest model
@@ -36,7 +36,7 @@ def figures(run, part):
     What is measured lies in `run.record["trust"]` and is measured once; the recipe's number `examined` says of how
     many examples, and nothing is shown where it is 0.
     """
-    if not run.recipe.examined or run.data.task != "classification":
+    if not run.recipe.report_examples or run.data.task != "classification":
         return []
     found = run.record.get("trust")
     if found is None or found["part"] != part:
@@ -89,7 +89,7 @@ def examine(run, part):
 
 def answering(model):
     """The model, with probabilities at its end where it answers logits."""
-    if activation(model) != "linear":
+    if output_activation(model) != "linear":
         return model
     ending = "sigmoid" if model.output_shape[-1] == 1 else "softmax"
     return keras.Model(model.inputs, keras.layers.Activation(ending, dtype="float32")(model.outputs[0]))
@@ -101,7 +101,7 @@ def affordable(run, available):
 
     cost = macs(run.model)
     most = int(BUDGET / (PASSES * cost)) if cost else FEWEST
-    return max(1, min(max(most, FEWEST), -(-run.recipe.examined // SHARE), available))
+    return max(1, min(max(most, FEWEST), -(-run.recipe.report_examples // SHARE), available))
 
 
 def spread(targets, count):

@@ -14,17 +14,17 @@ class SampleGrids(keras.callbacks.Callback):
 
     Args:
         out: the run's folder.
-        every: epochs between two pictures; the last epoch has one in any case.
+        sample_every: epochs between two pictures; the last epoch has one in any case.
         draw: function of the model to an (H, W, 1 or 3) uint8 picture, always of the same noise or inputs.
     """
 
-    def __init__(self, out, every, draw):
+    def __init__(self, out, sample_every, draw):
         super().__init__()
-        self.out, self.every, self.draw = Path(out), every, draw
+        self.out, self.sample_every, self.draw = Path(out), sample_every, draw
 
     def on_epoch_end(self, epoch, logs=None):
         last = epoch + 1 == self.params["epochs"]
-        if (epoch + 1) % self.every and not last:
+        if (epoch + 1) % self.sample_every and not last:
             return
         import tensorflow as tf
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from recipes.data.augment.steps import MIXING
 from recipes.training.task import Recipe, recipe
-from zoo.arguments import Rate, Whole, nearest
-from zoo.introspect.output_activation import activation
+from zoo.arguments import Rate, Whole, suggestion
+from zoo.introspect.output_activation import output_activation
 
 
 @recipe
@@ -23,14 +23,14 @@ class Classification(Recipe):
         class_weight: balanced (each class counts the same), a dict from class (name, or index from 0) to weight, in R
             a named list, or None.
         label_smoothing: share of the target spread over all classes.
-        examined: held-out examples that the report attacks; a quarter of them are explained by several methods, whose
+        report_examples: held-out examples that the report attacks; a quarter of them are explained by several methods, whose
             quality is measured. Fewer of a large model, as the report says; 0 leaves this out.
         **kwargs: as `Recipe` has them.
     """
 
     class_weight: Literal["balanced"] | dict | None = None
     label_smoothing: Rate = 0.0
-    examined: Whole = 64
+    report_examples: Whole = 64
 
     tasks: ClassVar[tuple] = ("classification", "multilabel")
     headline: ClassVar[str] = "accuracy"
@@ -56,9 +56,9 @@ class Classification(Recipe):
             raise ValueError(
                 f"`model` must answer the {len(data.classes)} classes of {data.name}, got {model.name} with {units}."
             )
-        if data.task == "multilabel" and activation(model) != "sigmoid":
+        if data.task == "multilabel" and output_activation(model) != "sigmoid":
             raise ValueError(
-                f"`model` must end in a sigmoid for several labels at once, got {model.name} with {activation(model)}."
+                f"`model` must end in a sigmoid for several labels at once, got {model.name} with {output_activation(model)}."
             )
 
     def mixes(self):
@@ -78,7 +78,7 @@ class Classification(Recipe):
 
     def loss(self, model):
         """The cross-entropy that the model's head asks for."""
-        ending = activation(model)
+        ending = output_activation(model)
         logits = ending == "linear"
         if model.output_shape[-1] == 1 or ending == "sigmoid":
             return keras.losses.BinaryCrossentropy(from_logits=logits, label_smoothing=self.label_smoothing)
@@ -115,7 +115,7 @@ class Classification(Recipe):
             index = named.get(str(key), int(key) if str(key).isdigit() and int(key) < len(named) else None)
             if index is None:
                 raise ValueError(
-                    f"`class_weight` must name the classes {list(named)}, got {key!r}.{nearest(key, named)}"
+                    f"`class_weight` must name the classes {list(named)}, got {key!r}.{suggestion(key, named)}"
                 )
             weights[index] = float(weight)
         return weights

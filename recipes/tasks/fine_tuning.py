@@ -1,4 +1,4 @@
-"""Fine-tuning: a trained trunk learns other classes, the new head first and then the trunk's top."""
+"""Fine-tuning: a trained backbone learns other classes, the new head first and then the backbone's top."""
 
 import dataclasses
 import time
@@ -17,13 +17,13 @@ from zoo.arguments import Count, Positive, Whole
 
 @recipe
 class FineTuning(Classification):
-    """A trained trunk under a new head, for few labelled images.
+    """A trained backbone under a new head, for few labelled images.
 
-    Two phases: first the head on the frozen trunk, so that its random start spoils nothing; then the trunk's topmost
-    stages too, at a lower rate. Batch normalisation stays frozen in inference mode. Images go to the trunk in the range
+    Two phases: first the head on the frozen backbone, so that its random start spoils nothing; then the backbone's topmost
+    stages too, at a lower rate. Batch normalisation stays frozen in inference mode. Images go to the backbone in the range
     that it records; one grey band is repeated to the three of photos.
 
-    `fit` takes for `model` what `zoo.transfer` takes for a trunk: a name with bundled weights ("efficientnet_lite0"), a
+    `fit` takes for `model` what `zoo.transfer` takes for a backbone: a name with bundled weights ("efficientnet_lite0"), a
     `keras.Model`, or a TF Hub module; its further arguments are those of `zoo.transfer`, such as
     `input_shape=(64, 64, 3)`, `weights="file.safetensors"`, `pixels="torch"`.
 
@@ -31,25 +31,25 @@ class FineTuning(Classification):
 
     Args:
         epochs: passes of the second phase.
-        rate: peak learning rate of the second phase.
+        learning_rate: peak learning rate of the second phase.
         head_epochs: passes of the first phase, with the head alone.
-        head_rate: peak learning rate of the first phase.
+        head_learning_rate: peak learning rate of the first phase.
         stages: how many of `zoo.stages(model)` train in the second phase, from the top; None for all.
         decay: a stage's rate is that of the one above times this; 1 for one rate.
-        examples: how many training examples are used, drawn with the seed in the classes' shares; None for all.
-        compare: whether the same network is also trained from a random start: all of it, batch normalisation too, for
-            as many epochs, at `head_rate`. Its figures are in the record as `from_scratch`, and the time is its own.
+        train_examples: how many training examples are used, drawn with the seed in the classes' shares; None for all.
+        compare_untrained: whether the same network is also trained from a random start: all of it, batch normalisation too, for
+            as many epochs, at `head_learning_rate`. Its figures are in the record as `from_scratch`, and the time is its own.
         **kwargs: as `Classification` has them; the schedule runs once in each phase.
     """
 
     epochs: Count = 10
-    rate: Positive = 1e-4
+    learning_rate: Positive = 1e-4
     head_epochs: Count = 5
-    head_rate: Positive = 1e-3
+    head_learning_rate: Positive = 1e-3
     stages: Whole | None = 2
     decay: Positive = 1.0
-    examples: Count | None = None
-    compare: bool = False
+    train_examples: Count | None = None
+    compare_untrained: bool = False
 
     tasks: ClassVar[tuple] = ("classification",)
 
@@ -61,7 +61,7 @@ class FineTuning(Classification):
             return data
         if not len(data.classes) <= count <= len(targets):
             raise ValueError(
-                f"FineTuning: `examples` must be from {len(data.classes)}, one a class, to the {len(targets)} training "
+                f"FineTuning: `train_examples` must be from {len(data.classes)}, one a class, to the {len(targets)} training "
                 f"examples of {data.name}, got {count}."
             )
         chosen = drawn(targets, count, self.seed)
@@ -69,10 +69,10 @@ class FineTuning(Classification):
         return dataclasses.replace(data, train=data.train.take(chosen), notes=(*data.notes, note))
 
     def build(self, model, data, **arguments):
-        """The trunk under a new head.
+        """The backbone under a new head.
 
         Args:
-            model: what `zoo.transfer` takes as `trunk`.
+            model: what `zoo.transfer` takes as `backbone`.
             data: a `Data`, or what `recipes.load` takes.
             **arguments: of `zoo.transfer`.
         """
@@ -82,11 +82,11 @@ class FineTuning(Classification):
             return zoo.transfer(model, len(data.classes), **arguments)
 
     def phases(self):
-        """The two `zoo.phases`."""
-        return zoo.phases(
+        """The two `zoo.finetune_schedule`."""
+        return zoo.finetune_schedule(
             stages=(0, self.stages),
             epochs=(self.head_epochs, self.epochs),
-            rates=(self.head_rate, self.rate),
+            learning_rates=(self.head_learning_rate, self.learning_rate),
             decay=self.decay,
         )
 
@@ -98,7 +98,7 @@ class FineTuning(Classification):
         history, before = {}, 0
         keras.utils.set_random_seed(self.seed)
         for phase in self.phases():
-            numbers = self.but(rate=phase.rate, epochs=phase.epochs)
+            numbers = self.replace(learning_rate=phase.learning_rate, epochs=phase.epochs)
 
             def optimizer(learning_rate, numbers=numbers):
                 return numbers.optimize(steps * numbers.epochs)
@@ -112,10 +112,10 @@ class FineTuning(Classification):
         return history
 
     def fit(self, model, data, *, out=None, verbose=True, **arguments):
-        """Trains a new head on a trunk, then the trunk's top, and returns the run.
+        """Trains a new head on a backbone, then the backbone's top, and returns the run.
 
         Args:
-            model: what `zoo.transfer` takes as `trunk`.
+            model: what `zoo.transfer` takes as `backbone`.
             data: what `recipes.load` takes.
             out: folder for what the run leaves behind; None leaves nothing. A run that was killed starts again.
             verbose: whether to show progress (on stderr).
@@ -123,11 +123,11 @@ class FineTuning(Classification):
         Returns:
             `Run`.
         Raises:
-            ValueError: if trunk and data do not go together, the images are not in the trunk's range, or there are
+            ValueError: if backbone and data do not go together, the images are not in the backbone's range, or there are
                 fewer stages.
         """
         run = super().fit(model, data, out=out, verbose=verbose, **arguments)
-        if self.compare:
+        if self.compare_untrained:
             run.record["from_scratch"] = self.from_scratch(run)
             if out:
                 run.save(out)
@@ -145,15 +145,15 @@ class FineTuning(Classification):
         """
         data, began = run.data, time.perf_counter()
         if any(isinstance(layer, zoo.HubLayer) for layer in run.model.layers):
-            raise ValueError("FineTuning: `compare` must be False for a TF Hub module, got True.")
+            raise ValueError("FineTuning: `compare_untrained` must be False for a TF Hub module, got True.")
         keras.utils.set_random_seed(self.seed)
         model = zoo.thaw(keras.models.clone_model(run.model), None, batch_norm=True)
         for layer in model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 # Slower moving means would, after so few steps, still be near their start
                 layer.momentum = min(layer.momentum, 0.9)
-        epochs, steps = self.head_epochs + self.epochs, max(1, len(data.train) // self.batch)
-        numbers = self.but(rate=self.head_rate, epochs=epochs)
+        epochs, steps = self.head_epochs + self.epochs, max(1, len(data.train) // self.batch_size)
+        numbers = self.replace(learning_rate=self.head_learning_rate, epochs=epochs)
         chosen = speed.choose(model, steps, self.accelerate)
         numbers.compile(model, steps * epochs, **chosen.settings)
         training = self.pipeline(data.train, True, run.preprocessing, len(data.classes))

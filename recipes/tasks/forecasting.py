@@ -252,7 +252,7 @@ def errors(targets, answers):
     }
 
 
-def backtest(recipe, model, source, *, folds=5, known=0.5, **options):
+def backtest(recipe, model, source, *, folds=5, first_fraction=0.5, **options):
     """Trains anew at several origins in time and forecasts what follows each: one split alone says little.
 
     Each fold knows all before its origin, a tenth of it as the validation part, and is measured on the stretch up to
@@ -263,12 +263,12 @@ def backtest(recipe, model, source, *, folds=5, known=0.5, **options):
         model: a registered name.
         source: a table with times, as `recipes.load` takes it.
         folds: how many origins.
-        known: share of the times before the first origin.
+        first_fraction: share of the times before the first origin.
         **options: of `recipes.load`, and of the builder under `arguments`.
     Returns:
         pandas.DataFrame, one row a fold: training windows, MAE, RMSE, skill, the best trivial forecast and its MAE.
     Raises:
-        ValueError: as `recipes.load` says, or if `folds` or `known` is out of range.
+        ValueError: as `recipes.load` says, or if `folds` or `first_fraction` is out of range.
     """
     import pandas as pd
 
@@ -276,14 +276,14 @@ def backtest(recipe, model, source, *, folds=5, known=0.5, **options):
     from zoo.arguments import Count, convert
 
     folds = convert(folds, Count, "folds")
-    if not 0 < known < 1:
-        raise ValueError(f"backtest: `known` must lie between 0 and 1, got {known}.")
+    if not 0 < first_fraction < 1:
+        raise ValueError(f"backtest: `first_fraction` must lie between 0 and 1, got {first_fraction}.")
     arguments = options.pop("arguments", {})
-    stretch, rows = (1 - known) / folds, []
+    stretch, rows = (1 - first_fraction) / folds, []
     for fold in range(1, folds + 1):
-        end = known + fold * stretch
+        end = first_fraction + fold * stretch
         until = end if fold < folds else None
-        data = load(source, seed=recipe.seed, validation=0.1, test=stretch / end, until=until, **options)
+        data = load(source, seed=recipe.seed, validation=0.1, test=stretch / end, time_fraction=until, **options)
         found = recipe.fit(model, data, verbose=False, **arguments).evaluate("test")
         best = found["baseline"]
         rows.append(

@@ -21,25 +21,25 @@ class Generation(Recipe):
     """Autoencoders, GANs, flows and diffusion models, each trained with its paper's own optimizers and loss.
 
     It needs images; their labels are used by models that make images of a class, and to train the small classifier
-    whose features the distances are measured on. Samples are drawn each `every` epochs as PNG (and for TensorBoard),
+    whose features the distances are measured on. Samples are drawn each `sample_every` epochs as PNG (and for TensorBoard),
     and compared at the end with held-out images: Frechet and kernel distance, precision and recall, copies of training
     images; beside a normal distribution fitted to the pixels and training images with noise. Where a model knows
     likelihoods, bits per dimension or the bound on it, beside those of pixels that know nothing of each other.
 
     Args:
-        rate: learning rate of all optimizers, or None for the paper's.
+        learning_rate: learning rate of all optimizers, or None for the paper's.
         optimizer: the paper's.
         schedule: constant.
-        every: epochs between two grids of samples.
+        sample_every: epochs between two grids of samples.
         steps: of a diffusion model's sampler.
         **kwargs: as `Recipe` has them; weight decay, warm-up and early stopping are not for these models.
     """
 
-    batch: Count = 64
-    rate: Positive | None = None
+    batch_size: Count = 64
+    learning_rate: Positive | None = None
     optimizer: Literal["paper"] = "paper"
     schedule: Literal["constant"] = "constant"
-    every: Count = 1
+    sample_every: Count = 1
     steps: Count = 50
 
     tasks: ClassVar[tuple] = ("classification",)
@@ -99,17 +99,17 @@ class Generation(Recipe):
         """Compiles `model` with its paper's settings, but for what the recipe says of rate and clipping."""
         model.compile(**settings)
         for optimizer in (model.optimizer, getattr(model, "discriminator_optimizer", None)):
-            if optimizer is not None and self.rate is not None:
-                optimizer.learning_rate = self.rate
-            if optimizer is not None and self.clip is not None:
-                optimizer.global_clipnorm = self.clip
+            if optimizer is not None and self.learning_rate is not None:
+                optimizer.learning_rate = self.learning_rate
+            if optimizer is not None and self.global_clipnorm is not None:
+                optimizer.global_clipnorm = self.global_clipnorm
         return model
 
     def watchers(self, model, out, data):
         """The callback that draws samples while the model learns."""
         if not out or not hasattr(model, "sample"):
             return []
-        return [SampleGrids(out, self.every, lambda model: grid(scaled(model, drawn(model, SHOWN, self))))]
+        return [SampleGrids(out, self.sample_every, lambda model: grid(scaled(model, drawn(model, SHOWN, self))))]
 
     def trivial_loss(self, data):
         """None: these losses have no trivial answer in common."""
@@ -231,7 +231,7 @@ def classifier_features(data, shape, seed):
     if key not in FEATURES:
         from recipes.tasks.classification import Classification
 
-        learnt = Classification(epochs=8, batch=64, rate=2e-3, seed=seed)
+        learnt = Classification(epochs=8, batch_size=64, learning_rate=2e-3, seed=seed)
         sizes = {"input_shape": tuple(shape), "filters": (16, 32), "units": (64,), "dropout": 0.2}
         run = learnt.fit("cnn", data, verbose=False, **sizes)
         accuracy = run.evaluate("test" if len(data.test) else "validation")["accuracy"]

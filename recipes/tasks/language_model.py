@@ -32,12 +32,12 @@ class LanguageModel(Recipe):
     Model and rivals foretell the same characters from the same window.
 
     Args:
-        clip: largest global norm of a gradient.
+        global_clipnorm: largest global norm of a gradient.
         **kwargs: as `Recipe` has them; augmentation is for images.
     """
 
-    rate: Positive = 2e-3
-    clip: Positive | None = 1.0
+    learning_rate: Positive = 2e-3
+    global_clipnorm: Positive | None = 1.0
 
     tasks: ClassVar[tuple] = ("language_model",)
     headline: ClassVar[str] = "skill"

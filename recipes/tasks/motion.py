@@ -36,20 +36,20 @@ class Motion(Recipe):
         loss: endpoint (the known flow teaches) or photometric (the frames do: brightness constancy, smoothness).
         smoothness: weight of the smoothness beside the photometric loss.
         side: of a frame that is made of a photo [pixels]; a multiple of 64.
-        reach: longest motion along each axis that is made [pixels].
-        draws: flows for each square of the training photos.
+        max_displacement: longest motion along each axis that is made [pixels].
+        samples: flows for each square of the training photos.
         **kwargs: as `Recipe` has them; there is no augmentation but the flows.
     """
 
     loss: Literal["endpoint", "photometric"] = "endpoint"
     smoothness: NonNegative = 0.1
     side: Count = 64
-    reach: Count = 8
-    draws: Count = 4
+    max_displacement: Count = 8
+    samples: Count = 4
 
     tasks: ClassVar[tuple] = ("motion",)
     headline: ClassVar[str] = "skill"
-    at_once: ClassVar[int] = 16
+    predict_batch_size: ClassVar[int] = 16
 
     def __post_init__(self):
         if self.augment:
@@ -63,7 +63,11 @@ class Motion(Recipe):
             names = [f"image {i}" for i in range(len(data))]
             data = from_photos(list(data), names, Options(seed=self.seed), name="arrays")
         data = super().open(data)
-        return data if data.task == "motion" else known_warps(data, self.side, self.reach, self.draws, self.seed)
+        return (
+            data
+            if data.task == "motion"
+            else known_warps(data, self.side, self.max_displacement, self.samples, self.seed)
+        )
 
     def answers(self, name, data):
         """What a builder is told: frames of any size, and to answer the flow at every scale."""
@@ -129,15 +133,15 @@ class Motion(Recipe):
     def trivial_loss(self, data):
         """Loss of no motion, on the first training pairs."""
         loss = FlowLoss(self.loss, self.smoothness)
-        head = data.train.take(slice(0, 2 * self.batch))
+        head = data.train.take(slice(0, 2 * self.batch_size))
         prepare = self.prepare(data, None)
         return float(np.mean([loss(y, 0.0 * y[..., :2]) for _, y in self.pipeline(head, False, prepare)]))
 
     def respond(self, run, part):
         """(N, H, W, 2) flow of each pair of a part."""
         inputs = getattr(run.data, part).inputs
-        frames = run.preprocessing.predict(inputs, batch_size=self.at_once, verbose=0)
-        return finest(run.model).predict(frames, batch_size=self.at_once, verbose=0)
+        frames = run.preprocessing.predict(inputs, batch_size=self.predict_batch_size, verbose=0)
+        return finest(run.model).predict(frames, batch_size=self.predict_batch_size, verbose=0)
 
     def assess(self, data, part, answers):
         """Endpoint error and warp error of flows, beside those of no motion.

@@ -9,7 +9,7 @@ import numpy as np
 from recipes.metrics import SSIM
 from recipes.training.task import Recipe, recipe
 from zoo.arguments import Count
-from zoo.introspect.output_activation import activation
+from zoo.introspect.output_activation import output_activation
 from zoo.registry import entry
 
 BINS = 16  # brightnesses of the last frame that `last frame, calibrated` tells apart
@@ -26,12 +26,12 @@ class NextFrame(Recipe):
     pixel that was that bright, the best that can be foretold without knowing what moves.
 
     Args:
-        clip: largest global norm of a gradient.
+        global_clipnorm: largest global norm of a gradient.
         **kwargs: as `Recipe` has them; augmentation is for single images.
     """
 
-    batch: Count = 16
-    clip: float | None = 1.0
+    batch_size: Count = 16
+    global_clipnorm: float | None = 1.0
 
     tasks: ClassVar[tuple] = ("next_frame",)
     headline: ClassVar[str] = "skill"
@@ -51,10 +51,10 @@ class NextFrame(Recipe):
     def verify_answer(self, model, data):
         """A ValueError where the model does not answer these frames with a sigmoid."""
         wanted = tuple(data.train.targets.shape[1:])
-        if tuple(model.output_shape[1:]) != wanted or activation(model) != "sigmoid":
+        if tuple(model.output_shape[1:]) != wanted or output_activation(model) != "sigmoid":
             raise ValueError(
                 f"`model` must answer {wanted} with a sigmoid, got {model.name} with {model.output_shape[1:]} and "
-                f"{activation(model)}."
+                f"{output_activation(model)}."
             )
 
     def target(self, y, classes=None):

@@ -57,7 +57,7 @@ class Restoration(Recipe):
 
     tasks: ClassVar[tuple] = ("restoration",)
     headline: ClassVar[str] = "gain_db"
-    at_once: ClassVar[int] = 16
+    predict_batch_size: ClassVar[int] = 16
 
     def __post_init__(self):
         if self.patch % self.factor:
@@ -118,7 +118,9 @@ class Restoration(Recipe):
         import tensorflow as tf
 
         alone = not isinstance(examples.inputs, np.ndarray)
-        clean = Recipe.pipeline(self.but(batch=1) if alone else self, examples, training, preprocessing, classes)
+        clean = Recipe.pipeline(
+            self.replace(batch_size=1) if alone else self, examples, training, preprocessing, classes
+        )
         if training:
             made = Degradation(self).over(clean)
         else:
@@ -163,7 +165,7 @@ class Restoration(Recipe):
     def trivial_loss(self, data):
         """Loss of the trivial answer, on the first training batches."""
         loss, found = keras.losses.get(LOSSES[self.loss]), []
-        head = data.train.take(slice(0, 4 * self.batch))
+        head = data.train.take(slice(0, 4 * self.batch_size))
         for seen, clean in self.pipeline(head, False, preprocessing(data, (None, None, data.shape[-1]))):
             found.append(float(np.mean(loss(clean, self.trivial(seen)))))
         return float(np.mean(found))

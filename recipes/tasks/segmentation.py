@@ -13,8 +13,8 @@ from recipes.data.preprocessing import preprocessing
 from recipes.losses import IGNORE
 from recipes.metrics import Confusion, confusion_matrix, overlap
 from recipes.training.task import Recipe, recipe
-from zoo.arguments import Count, Whole, nearest
-from zoo.introspect.output_activation import activation
+from zoo.arguments import Count, Whole, suggestion
+from zoo.introspect.output_activation import output_activation
 from zoo.layers.any_size import any_size
 from zoo.registry import entry
 
@@ -55,14 +55,14 @@ class Segmentation(Recipe):
 
     tasks: ClassVar[tuple] = ("segmentation",)
     headline: ClassVar[str] = "iou"
-    at_once: ClassVar[int] = 16
+    predict_batch_size: ClassVar[int] = 16
 
     def __post_init__(self):
         for part in self.loss.split("+"):
             if part not in LOSSES:
                 raise ValueError(
                     f"Segmentation: `loss` must be of {', '.join(LOSSES)}, or a sum such as cross_entropy+dice, got "
-                    f"{part!r}.{nearest(part, LOSSES)}"
+                    f"{part!r}.{suggestion(part, LOSSES)}"
                 )
 
     def answers(self, name, data):
@@ -136,7 +136,7 @@ class Segmentation(Recipe):
             index = named.get(str(key), int(key) if str(key).isdigit() and int(key) < len(named) else None)
             if index is None:
                 raise ValueError(
-                    f"`class_weight` must name the classes {list(named)}, got {key!r}.{nearest(key, named)}"
+                    f"`class_weight` must name the classes {list(named)}, got {key!r}.{suggestion(key, named)}"
                 )
             weights[index] = float(weight)
         return weights
@@ -163,7 +163,7 @@ class Segmentation(Recipe):
             class_weight: weights of the classes in their order, or None.
             **settings: of `model.compile` (jit_compile, ...).
         """
-        logits = activation(model) == "linear"
+        logits = output_activation(model) == "linear"
         classes = max(2, model.output_shape[-1])
         metrics = [Confusion(classes, value, from_logits=logits) for value in ("iou", "accuracy")]
         loss = self.losses(logits, class_weight)
@@ -178,7 +178,7 @@ class Segmentation(Recipe):
         )  # the best constant answer to weighted pixels
         shares = shares / shares.sum()
         found = []
-        for _, *targets in self.but(augment=(), tile=None).pipeline(batch, False):
+        for _, *targets in self.replace(augment=(), tile=None).pipeline(batch, False):
             answers = np.broadcast_to(shares.astype("float32"), (*targets[0].shape, len(shares)))
             found.append(float(self.losses(False, self.class_weights(data))(targets[0], answers, *targets[1:])))
         return float(np.mean(found))

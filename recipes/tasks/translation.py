@@ -25,16 +25,16 @@ class Halfway(keras.optimizers.schedules.LearningRateSchedule):
     Source: Isola et al. 2016, https://arxiv.org/abs/1611.07004, as their code has it.
     """
 
-    def __init__(self, rate, steps):
+    def __init__(self, learning_rate, steps):
         super().__init__()
-        self.rate, self.steps = rate, steps
+        self.learning_rate, self.steps = learning_rate, steps
 
     def __call__(self, step):
         left = 2.0 - 2.0 * ops.cast(step, "float32") / self.steps
-        return self.rate * ops.clip(left, 0.0, 1.0)
+        return self.learning_rate * ops.clip(left, 0.0, 1.0)
 
     def get_config(self):
-        return {"rate": self.rate, "steps": self.steps}
+        return {"rate": self.learning_rate, "steps": self.steps}
 
 
 @recipe
@@ -45,32 +45,32 @@ class Translation(Recipe):
     turned round: their images are to be made of their masks. Other images are to be made of their edges.
 
     Optimizers are Adam with beta1 0.5; the weight of the mean absolute difference is the model's `l1`, the paper's 100.
-    Each `every` epochs a picture shows held-out pairs as input, target and answer, as PNG and for TensorBoard. At the
+    Each `sample_every` epochs a picture shows held-out pairs as input, target and answer, as PNG and for TensorBoard. At the
     end the mean absolute difference (of the range 0 to 1), PSNR and SSIM stand beside those of two answers that need no
     network: the mean of the training part's targets, and the median of the target's colour over all training pixels of
     an input's colour. The `skill` is the share of the difference of the better one that is gone.
 
     Args:
-        rate: learning rate of both optimizers.
+        learning_rate: learning rate of both optimizers.
         optimizer: the paper's.
         schedule: halfway: the rate falls in a straight line to 0 over the second half, as in the paper; or constant.
-        every: epochs between two pictures.
+        sample_every: epochs between two pictures.
         patch: side of the squares that images are cut into to be made of their edges [pixels]; None takes images of one
             size as they are, and of others squares of 256, the paper's size.
         **kwargs: as `Recipe` has them; weight decay, warm-up and early stopping are not for these models.
     """
 
     epochs: Count = 200
-    batch: Count = 1
-    rate: Positive = 2e-4
+    batch_size: Count = 1
+    learning_rate: Positive = 2e-4
     optimizer: Literal["paper"] = "paper"
     schedule: Literal["halfway", "constant"] = "halfway"
-    every: Count = 1
+    sample_every: Count = 1
     patch: Count | None = None
 
     tasks: ClassVar[tuple] = ("translation",)
     headline: ClassVar[str] = "skill"
-    at_once: ClassVar[int] = 16
+    predict_batch_size: ClassVar[int] = 16
 
     def __post_init__(self):
         refuse_unused(self)
@@ -125,8 +125,8 @@ class Translation(Recipe):
 
     def compile(self, model, steps=1000, **settings):
         """Compiles `model` with an optimizer for each network."""
-        rate = Halfway(self.rate, steps) if self.schedule == "halfway" else self.rate
-        both = [keras.optimizers.Adam(rate, beta_1=0.5, global_clipnorm=self.clip) for _ in range(2)]
+        rate = Halfway(self.learning_rate, steps) if self.schedule == "halfway" else self.learning_rate
+        both = [keras.optimizers.Adam(rate, beta_1=0.5, global_clipnorm=self.global_clipnorm) for _ in range(2)]
         model.compile(*both, **settings)
         return model
 
@@ -136,7 +136,7 @@ class Translation(Recipe):
             return []
         part = data.validation if len(data.validation) else data.train
         given, made = prepared(self.prepare(data, model), part.take(slice(0, SHOWN)))
-        return [SampleGrids(out, self.every, lambda model: panels(given, made, model.predict(given, verbose=0)))]
+        return [SampleGrids(out, self.sample_every, lambda model: panels(given, made, model.predict(given, verbose=0)))]
 
     def trivial_loss(self, data):
         """None: the losses of networks that train each other have no trivial answer."""
@@ -149,7 +149,7 @@ class Translation(Recipe):
     def respond(self, run, part):
         """The images that are made of a part's inputs, (N, H, W, C) from -1 to 1."""
         given, _ = prepared(run.preprocessing, getattr(run.data, part))
-        return run.model.predict(given, batch_size=self.at_once, verbose=0)
+        return run.model.predict(given, batch_size=self.predict_batch_size, verbose=0)
 
     def examine(self, run, part):
         """Difference, PSNR and SSIM of a part's answers and of the trivial ones, averaged over the images.
@@ -207,7 +207,7 @@ class Translation(Recipe):
     def figures(self, run, part):
         """Pairs as input, target and answer."""
         given, made = prepared(run.preprocessing, getattr(run.data, part).take(slice(0, 2 * SHOWN)))
-        answer = run.model.predict(given, batch_size=self.at_once, verbose=0)
+        answer = run.model.predict(given, batch_size=self.predict_batch_size, verbose=0)
         told = f"From the {part} part; none of them was chosen."
         return [("Input, target, answer", told, shown(panels(given, made, answer), 2))]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 from keras import layers
 
-from zoo.keras_patches import fused_norms
+from zoo.keras_patches import patch_batch_norm
 from zoo.layers.peephole_conv_lstm import PeepholeConvLSTM2D
 
 SMALL = 5_000_000  # parameters below which a step on a CPU is mostly Keras' own overhead
@@ -101,7 +101,7 @@ def choose(model, steps, mode="auto"):
     if mode == "off":
         settings, reason = {"jit_compile": "auto", "steps_per_execution": 1}, "asked for: Keras' own defaults"
     else:
-        fused_norms(model)
+        patch_batch_norm(model)
         settings, reason = _measured(model, steps)
         if mode == "xla":
             settings, reason = {**settings, "jit_compile": True}, "XLA was asked for"

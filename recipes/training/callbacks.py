@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 
 from recipes.training.run import write_json
-from zoo.r_interop import embedded
+from zoo.r_interop import called_from_r
 
 SPENT = ("seconds", "kWh", "kg_CO2eq")
 
@@ -83,7 +83,7 @@ class Progress(keras.callbacks.Callback):
 
         console = Console(stderr=True)
         # A live bar is drawn from a thread of its own, and where R catches what is written, that ends R
-        self.live = (console.is_terminal or console.is_jupyter) and not embedded()
+        self.live = (console.is_terminal or console.is_jupyter) and not called_from_r()
         self.epochs, self.began = self.params["epochs"], time.perf_counter()
         if self.live:
             columns = (
@@ -145,6 +145,6 @@ def verify_finite(history, recipe):
     for epoch, loss in enumerate(history["loss"], 1):
         if not math.isfinite(loss):
             raise ArithmeticError(
-                f"training diverged: the loss became {loss} in epoch {epoch}. Lower `rate` (now {recipe.rate:g}), set "
-                f"`clip` (now {recipe.clip}), or look for values out of range in the data."
+                f"training diverged: the loss became {loss} in epoch {epoch}. Lower `rate` (now {recipe.learning_rate:g}), set "
+                f"`clip` (now {recipe.global_clipnorm}), or look for values out of range in the data."
             )

@@ -10,7 +10,7 @@ import time
 
 import keras
 
-from zoo.arguments import checked, nearest
+from zoo.arguments import checked, suggestion
 
 SHORTEST = 0.1  # seconds; codecarbon does not sample again below half of that
 COUNTERS = {
@@ -69,7 +69,7 @@ class _Meter:
         if self.country not in countries:
             raise ValueError(
                 f"energy: `country` must be the ISO code of a country in three letters, as in FRA, got {country!r}."
-                f"{nearest(self.country, countries)}"
+                f"{suggestion(self.country, countries)}"
             )
         self.quiet, self.totals = _Quiet(), _Totals()
         log = logging.getLogger("codecarbon")

@@ -5,9 +5,9 @@ import contextlib
 import numpy as np
 
 from recipes.data import Examples
-from recipes.data.augment import data_echoing
+from recipes.data.augment import echo_batches
 from recipes.data.preprocessing import preprocessing
-from zoo.backbones.input_range import recorded, verify_range
+from zoo.backbones.input_range import recorded_range, verify_range
 from zoo.registry import entry
 
 CACHE_LIMIT = 2 * 2**30  # bytes of prepared examples that a pipeline keeps in memory
@@ -39,17 +39,17 @@ def batches(recipe, examples, training, prepare, classes):
     )
     if count > 0 and count * prepared <= CACHE_LIMIT:
         data = data.cache()
-    whole = training and count >= recipe.batch
+    whole = training and count >= recipe.batch_size
     changes = recipe.changes(prepare, classes) if training else None
-    if changes and recipe.renew > 1 and whole and 4 * count * prepared <= CACHE_LIMIT:
-        data = renewed(changes, data, count, recipe.batch, recipe.renew, recipe.seed)
+    if changes and recipe.echo_epochs > 1 and whole and 4 * count * prepared <= CACHE_LIMIT:
+        data = echo_batches(changes, data, count, recipe.batch_size, recipe.echo_epochs, recipe.seed)
     else:
         if training:
             data = data.shuffle(max(1, min(count if count > 0 else 10_000, 10_000)), seed=recipe.seed)
-        data = data.batch(recipe.batch, drop_remainder=whole)
+        data = data.batch(recipe.batch_size, drop_remainder=whole)
         data = changes.over(data) if changes else data
     if count > 0:  # Keras counts the steps by it
-        steps = count // recipe.batch if whole else -(-count // recipe.batch)
+        steps = count // recipe.batch_size if whole else -(-count // recipe.batch_size)
         data = data.apply(tf.data.experimental.assert_cardinality(steps))
     return at_ease(data.prefetch(parallel))
 
@@ -96,7 +96,7 @@ def preparation(data, model):
     A model that records its own, as `zoo.transfer` and `zoo.adapt_bands` make them, gets images in their own numbers; a
     ValueError where those are not in the range that it records.
     """
-    raw = recorded(model) is not None
+    raw = recorded_range(model) is not None
     made = preprocessing(data, model.input_shape[1:], raw=raw)
     if raw:
         seen = data.train.head(64)

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from recipes.data.input_batches import read_batch
-from zoo.arguments import Place, checked, nearest
-from zoo.introspect.output_activation import activation
+from zoo.arguments import FilePath, checked, suggestion
+from zoo.introspect.output_activation import output_activation
 
 PARTS = ("train", "validation", "test")
 
@@ -72,8 +72,10 @@ class Run:
                 return [probabilities(self.model, answer, self.data.classes)[0] for answer in answers]
             prepared = np.concatenate(prepared)
         else:
-            prepared = self.preprocessing.predict(self._raw(inputs), batch_size=self.recipe.at_once, verbose=0)
-        answers = self.model.predict(prepared, batch_size=self.recipe.at_once, verbose=0)
+            prepared = self.preprocessing.predict(
+                self._raw(inputs), batch_size=self.recipe.predict_batch_size, verbose=0
+            )
+        answers = self.model.predict(prepared, batch_size=self.recipe.predict_batch_size, verbose=0)
         return probabilities(self.model, answers, self.data.classes)
 
     def _raw(self, inputs):
@@ -113,15 +115,15 @@ class Run:
         """What the learning curves say, in plain words."""
         return self.recipe.signs(self)
 
-    def export(self, path, *, inputs=None, tolerance=None, forms=(), seen=None):
+    def export(self, path, *, inputs=None, tolerance=None, formats=(), training_statistics=None):
         """Writes a SavedModel that takes raw inputs, and proves in a process of its own that it answers as `predict`.
 
         Args:
             path: folder; the model lands in PATH/1, PATH/2, ...
             inputs: raw inputs to prove it with; 16 of the test part where None.
             tolerance: largest difference allowed, in the answers' own unit; the recipe's where None.
-            forms: faster forms, as `zoo.export` has them.
-            seen: what `run.seen()` answers, for the output `skew`; None for none.
+            formats: faster forms, as `zoo.export` has them.
+            training_statistics: what `run.seen()` answers, for the output `skew`; None for none.
         Returns:
             `zoo.export.Export`.
         """
@@ -129,7 +131,7 @@ class Run:
 
         if tolerance is None:
             tolerance = self.recipe.tolerance(self.data)
-        asked = {"inputs": inputs, "tolerance": tolerance, "forms": forms, "seen": seen}
+        asked = {"inputs": inputs, "tolerance": tolerance, "forms": formats, "seen": training_statistics}
         model = self.recipe.served(self.model)
         if not hasattr(model, "signatures"):
             if inputs is None:
@@ -144,11 +146,11 @@ class Run:
         Args:
             nodata: the value that stands for a missing one; NaN always does.
         Returns:
-            `zoo.serving.Seen`.
+            `zoo.serving.TrainingStatistics`.
         """
         import zoo
 
-        return zoo.serving.seen(self.data.train.head(10_000), nodata=nodata)
+        return zoo.serving.training_statistics(self.data.train.head(10_000), nodata=nodata)
 
     def exported(self, done, tolerance):
         """Notes an export in the record, and returns it."""
@@ -160,7 +162,7 @@ class Run:
         return done
 
     @checked
-    def report(self, path: Place):
+    def report(self, path: FilePath):
         """Writes one self-contained HTML page on this run and returns its path."""
         from recipes.reports.report import write
 
@@ -181,10 +183,10 @@ class Run:
         """
         from recipes.reports import data_frames
 
-        return data_frames.examples(self, part) if what == "examples" else getattr(results, what)(self)
+        return data_frames.examples(self, part) if what == "examples" else getattr(data_frames, what)(self)
 
     @checked
-    def plots(self, folder: Place, part: typing.Literal["train", "validation", "test"] = "test") -> dict:
+    def plots(self, folder: FilePath, part: typing.Literal["train", "validation", "test"] = "test") -> dict:
         """Writes the report's figures as PNG files, and returns the path of each by its name.
 
         Args:
@@ -196,7 +198,7 @@ class Run:
         return plots(self, folder, part)
 
     @checked
-    def save(self, out: Place):
+    def save(self, out: FilePath):
         """Writes model.keras, preprocessing.keras, run.json, history.json and metrics.json into the folder `out`."""
         out = Path(out)
         out.mkdir(parents=True, exist_ok=True)
@@ -218,7 +220,7 @@ def probabilities(model, answers, classes):
     """A head's answers as one column a class; numbers, which have no classes, stay as they are."""
     if not classes:
         return answers
-    ending = activation(model)
+    ending = output_activation(model)
     if answers.shape[-1] == 1 and len(classes) == 2:
         yes = 1 / (1 + np.exp(-answers)) if ending == "linear" else answers
         return np.concatenate([1 - yes, yes], axis=-1)
@@ -256,7 +258,7 @@ class Saved(typing.NamedTuple):
 
 
 @checked
-def load_run(path: Place):
+def load_run(path: FilePath):
     """Reads back what `Run.save` wrote.
 
     Args:
@@ -269,7 +271,7 @@ def load_run(path: Place):
     path = Path(path)
     missing = [n for n in ("model.keras", "preprocessing.keras", "run.json") if not (path / n).is_file()]
     if missing:
-        near = nearest(path.name, [p.name for p in path.parent.glob("*") if (p / "run.json").is_file()])
+        near = suggestion(path.name, [p.name for p in path.parent.glob("*") if (p / "run.json").is_file()])
         raise ValueError(f"`run` must be the folder of a run, got {path}: {', '.join(missing)} not there.{near}")
     told = json.loads((path / "run.json").read_text())
     return Saved(

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from zoo.arguments import Count, Fraction, NonNegative, Positive, checked
-from zoo.keras_patches import fused
+from zoo.keras_patches import patch_adam
 
 Optimizer = Literal["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamw"]
 Schedule = Literal["constant", "inverse_time", "exponential", "step", "piecewise", "cosine", "cosine_restarts"]
@@ -51,14 +51,14 @@ class Warmup(keras.optimizers.schedules.LearningRateSchedule):
 @checked
 def schedule(
     name: Schedule,
-    rate: Positive,
+    learning_rate: Positive,
     steps: Count,
     *,
     warmup: NonNegative = 0,
-    decay: Positive | None = None,
-    every: Count | None = None,
+    decay_rate: Positive | None = None,
+    decay_steps: Count | None = None,
     boundaries: tuple[Count, ...] = (),
-    final: Fraction = 0.0,
+    alpha: Fraction = 0.0,
     epochs: Count | None = None,
 ) -> keras.optimizers.schedules.LearningRateSchedule | float:
     """A learning rate, or how it moves over `steps` training steps: what `learning_rate` of a Keras optimizer takes.
@@ -68,21 +68,21 @@ def schedule(
         inverse_time: rate / (1 + decay * t / every); at the defaults half the rate is left at the end.
         exponential: rate * decay ** (t / every); at the defaults a tenth is left at the end.
         step: rate * decay ** floor(t / every); at the defaults halved every 10 epochs.
-        piecewise: multiplied by `decay` after each of `boundaries`; at the defaults a tenth each time.
-        cosine: half a cosine wave from the rate to `final` * rate.
+        piecewise: multiplied by `decay_rate` after each of `boundaries`; at the defaults a tenth each time.
+        cosine: half a cosine wave from the rate to `alpha` * rate.
         cosine_restarts: such half waves, each twice as long as the one before; at the defaults three of them.
 
     Args:
         name: one of the above.
-        rate: the rate after the warm-up [per step], the highest.
+        learning_rate: the rate after the warm-up [per step], the highest.
         steps: all steps of the training, the warm-up among them.
         warmup: how long the rate first rises in a straight line from 0: below 1 a share of `steps`, else steps.
-        decay: how much it falls; 1 for inverse_time, 0.1 for exponential and piecewise, 0.5 for step.
-        every: steps over which `decay` acts, or of the first wave of cosine_restarts. By default all that follow the
+        decay_rate: how much it falls; 1 for inverse_time, 0.1 for exponential and piecewise, 0.5 for step.
+        decay_steps: steps over which `decay_rate` acts, or of the first wave of cosine_restarts. By default all that follow the
             warm-up for inverse_time and exponential, a seventh of them for cosine_restarts (1 + 2 + 4 waves), and for
             step 10 epochs, or a quarter of them where `epochs` is not given.
         boundaries: for piecewise, the last step of each level, counted from the start of the training.
-        final: share of the rate that a cosine falls to.
+        alpha: share of the rate that a cosine falls to.
         epochs: how many epochs `steps` are; only `step` asks.
     Returns:
         A float for a constant rate without warm-up, else a Keras schedule, which a `.keras` file keeps.
@@ -92,7 +92,9 @@ def schedule(
 
     Source: Loshchilov and Hutter 2017, https://arxiv.org/abs/1608.03983, eq. 5, for the cosines; Keras for the others.
     """
-    _verify_used(name, decay=decay, every=every, boundaries=boundaries or None, final=final or None)
+    _verify_used(
+        name, decay_rate=decay_rate, decay_steps=decay_steps, boundaries=boundaries or None, alpha=alpha or None
+    )
     rising = round(warmup * steps) if warmup < 1 else warmup
     if rising != int(rising) or rising >= steps:
         raise ValueError(
@@ -100,28 +102,28 @@ def schedule(
         )
     rising = int(rising)
     left = steps - rising
-    decay = decay or DECAY.get(name)
+    decay_rate = decay_rate or DECAY.get(name)
     kinds = keras.optimizers.schedules
     if name == "cosine":
         # Keras' own warm-up; its decay_steps count after it
         if rising:
-            return kinds.CosineDecay(0.0, left, alpha=final, warmup_target=rate, warmup_steps=rising)
-        return kinds.CosineDecay(rate, left, alpha=final)
+            return kinds.CosineDecay(0.0, left, alpha=alpha, warmup_target=learning_rate, warmup_steps=rising)
+        return kinds.CosineDecay(learning_rate, left, alpha=alpha)
     if name == "constant":
-        chosen = rate
+        chosen = learning_rate
     elif name == "inverse_time":
-        chosen = kinds.InverseTimeDecay(rate, every or left, decay)
+        chosen = kinds.InverseTimeDecay(learning_rate, decay_steps or left, decay_rate)
     elif name == "exponential":
-        chosen = kinds.ExponentialDecay(rate, every or left, decay)
+        chosen = kinds.ExponentialDecay(learning_rate, decay_steps or left, decay_rate)
     elif name == "step":
-        every = every or max(1, round(10 * steps / epochs if epochs else left / 4))
-        chosen = kinds.ExponentialDecay(rate, every, decay, staircase=True)
+        decay_steps = decay_steps or max(1, round(10 * steps / epochs if epochs else left / 4))
+        chosen = kinds.ExponentialDecay(learning_rate, decay_steps, decay_rate, staircase=True)
     elif name == "piecewise":
         _verify_boundaries(boundaries, rising, steps)
-        levels = [rate * decay**i for i in range(len(boundaries) + 1)]
+        levels = [learning_rate * decay_rate**i for i in range(len(boundaries) + 1)]
         chosen = kinds.PiecewiseConstantDecay([b - rising for b in boundaries], levels)
     else:
-        chosen = kinds.CosineDecayRestarts(rate, every or max(1, round(left / 7)), alpha=final)
+        chosen = kinds.CosineDecayRestarts(learning_rate, decay_steps or max(1, round(left / 7)), alpha=alpha)
     return Warmup(chosen, rising) if rising else chosen
 
 
@@ -155,5 +157,5 @@ def optimizer(recipe, steps):
     name = "sgd" if recipe.optimizer in momentum else recipe.optimizer
     if recipe.weight_decay:
         options["weight_decay"] = recipe.weight_decay
-    config = {"learning_rate": recipe.rates(steps), "global_clipnorm": recipe.clip, **options}
-    return fused(keras.optimizers.get({"class_name": name, "config": config}))
+    config = {"learning_rate": recipe.rates(steps), "global_clipnorm": recipe.global_clipnorm, **options}
+    return patch_adam(keras.optimizers.get({"class_name": name, "config": config}))

@@ -34,16 +34,16 @@ class Recipe:
 
     Args:
         epochs: passes over the training part.
-        batch: examples per step.
-        rate: peak learning rate.
+        batch_size: examples per step.
+        learning_rate: peak learning rate.
         optimizer: sgd, momentum (0.9), nesterov (0.9), adagrad, adadelta, rmsprop, adam or adamw.
         schedule: constant, inverse_time, exponential, step, cosine, ...: how the rate falls over the run.
-        boundaries: for piecewise, the shares of the steps after which the rate is divided by ten.
+        decay_boundaries: for piecewise, the shares of the steps after which the rate is divided by ten.
         warmup: share of the steps over which the rate first rises from 0.
         weight_decay: decoupled weight decay; adamw's is 0.004 where this is 0.
-        clip: largest global norm of a gradient, or None.
+        global_clipnorm: largest global norm of a gradient, or None.
         augment: names of augmentation steps with amounts, as `recipes.data.augment.steps()` lists them.
-        renew: epochs that share one draw of the augmentation; above 1 where drawing costs more than the step does.
+        echo_epochs: epochs that share one draw of the augmentation; above 1 where drawing costs more than the step does.
         patience: epochs without a better validation loss after which training stops at the best weights, or None.
         seed: of the weights, the order and the augmentation.
         country: where the electricity comes from, ISO 3166 in three letters; decides on the CO2 of the record.
@@ -55,16 +55,16 @@ class Recipe:
     """
 
     epochs: Count = 20
-    batch: Count = 32
-    rate: Positive = 1e-3
+    batch_size: Count = 32
+    learning_rate: Positive = 1e-3
     optimizer: Optimizer = "adam"
     schedule: Schedule = "cosine"
-    boundaries: tuple[Fraction, ...] = ()
+    decay_boundaries: tuple[Fraction, ...] = ()
     warmup: Rate = 0.0
     weight_decay: NonNegative = 0.0
-    clip: Positive | None = None
+    global_clipnorm: Positive | None = None
     augment: tuple = ()
-    renew: Count = 1
+    echo_epochs: Count = 1
     patience: Count | None = None
     seed: Whole = 0
     country: str = "FRA"
@@ -73,7 +73,7 @@ class Recipe:
     adversarial: NonNegative = 0.0
 
     tasks: typing.ClassVar[tuple] = ()  # what Data.task may be
-    at_once: typing.ClassVar[int] = 256  # examples that `Run.predict` takes through the model together
+    predict_batch_size: typing.ClassVar[int] = 256  # examples that `Run.predict` takes through the model together
     headline: typing.ClassVar[str] = ""  # the metric, in `measure` and in its baseline, that a run is judged by
 
     def but(self, **changes):
@@ -103,8 +103,10 @@ class Recipe:
 
     def rates(self, steps):
         """The learning rate over `steps` training steps: a number or a Keras schedule."""
-        placed = tuple(round(share * steps) for share in self.boundaries)
-        return schedule(self.schedule, self.rate, steps, warmup=self.warmup, boundaries=placed, epochs=self.epochs)
+        placed = tuple(round(share * steps) for share in self.decay_boundaries)
+        return schedule(
+            self.schedule, self.learning_rate, steps, warmup=self.warmup, boundaries=placed, epochs=self.epochs
+        )
 
     def optimize(self, steps):
         """The Keras optimizer over `steps` training steps."""
@@ -173,7 +175,7 @@ class Recipe:
         validation = None
         if len(data.validation) and self.validated(model):
             validation = self.feed(self.pipeline(data.validation, False, prepare, len(data.classes)), model)
-        steps = max(1, len(data.train) // self.batch)
+        steps = max(1, len(data.train) // self.batch_size)
         chosen = speed.choose(model, steps, self.accelerate)
         with energy(self.country) as used:
             watchers = callbacks(self, out, validation is not None, verbose, used)

@@ -1,4 +1,4 @@
-"""A trunk for red, green and blue on other bands."""
+"""A backbone for red, green and blue on other bands."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import zoo
-from tests.trunks.test_transfer import RESNET, answers, images, served, small
+from tests.backbones.test_transfer import RESNET, answers, images, served, small
 from zoo.backbones.input_range import IMAGENET
 
 PLAIN = ((0, 0, 0), (1, 1, 1))
@@ -20,36 +20,36 @@ def statistics(count):
 @pytest.mark.parametrize("strategy", ["by_band", "zero_extra", "repeat_scaled"])
 @pytest.mark.parametrize("bands", [("B04", "B03", "B02"), ("B4", "B3", "B2"), ("red", "green", "blue")])
 def test_with_its_own_three_bands_the_network_answers_exactly_as_before(bands, strategy):
-    trunk = zoo.resnet18((None, None, 3), 4, **RESNET)
-    adapted = zoo.adapt_bands(trunk, bands, statistics=PLAIN, strategy=strategy)
-    np.testing.assert_array_equal(answers(adapted, images() / 255), answers(trunk, images() / 255))
+    backbone = zoo.resnet18((None, None, 3), 4, **RESNET)
+    adapted = zoo.adapt_bands(backbone, bands, statistics=PLAIN, strategy=strategy)
+    np.testing.assert_array_equal(answers(adapted, images() / 255), answers(backbone, images() / 255))
 
 
 def test_bands_are_matched_by_name_in_any_order():
-    trunk = zoo.resnet18((32, 32, 3), 4, **RESNET)
-    adapted = zoo.adapt_bands(trunk, ("B02", "B04", "B03"), statistics=PLAIN)
+    backbone = zoo.resnet18((32, 32, 3), 4, **RESNET)
+    adapted = zoo.adapt_bands(backbone, ("B02", "B04", "B03"), statistics=PLAIN)
     x = images() / 255
-    np.testing.assert_allclose(answers(adapted, x[..., [2, 0, 1]]), answers(trunk, x), atol=1e-5)
-    assert [layer.name for layer in adapted.layers if layer.weights] == [x.name for x in trunk.layers if x.weights]
+    np.testing.assert_allclose(answers(adapted, x[..., [2, 0, 1]]), answers(backbone, x), atol=1e-5)
+    assert [layer.name for layer in adapted.layers if layer.weights] == [x.name for x in backbone.layers if x.weights]
     twice = zoo.adapt_bands(zoo.transfer(small(), 2), ("red", "green", "blue"), statistics=MOMENTS)
-    assert [layer.name for layer in twice.layers].count("trunk_input") == 1
+    assert [layer.name for layer in twice.layers].count("backbone_input") == 1
 
 
 @pytest.mark.parametrize("way", ["caffe", "torch", "tf"])
-def test_photos_with_imagenets_statistics_are_what_the_trunk_was_trained_on(way):
-    trunk = small()
-    adapted = zoo.adapt_bands(trunk, ("red", "green", "blue"), statistics=MOMENTS, pixels=way)
-    own = zoo.transfer(trunk, 2, pixels=way)
+def test_photos_with_imagenets_statistics_are_what_the_backbone_was_trained_on(way):
+    backbone = small()
+    adapted = zoo.adapt_bands(backbone, ("red", "green", "blue"), statistics=MOMENTS, input_range=way)
+    own = zoo.transfer(backbone, 2, input_range=way)
     stem = [keras.Model(m.input, m.get_layer("Conv1").output)(images()) for m in (adapted, own)]
     np.testing.assert_allclose(stem[0], stem[1], rtol=1e-4, atol=1e-4)
 
 
 def test_the_kernels_are_what_the_strategies_say():
-    trunk = zoo.resnet18((32, 32, 3), 4, **RESNET)
-    kernel = trunk.get_layer("stem").get_weights()[0]
+    backbone = zoo.resnet18((32, 32, 3), 4, **RESNET)
+    kernel = backbone.get_layer("stem").get_weights()[0]
     bands = ("B08", "B02", "B04", "B03", "B11")
     found = {
-        s: zoo.adapt_bands(trunk, bands, statistics=statistics(5), strategy=s).get_layer("stem").get_weights()[0]
+        s: zoo.adapt_bands(backbone, bands, statistics=statistics(5), strategy=s).get_layer("stem").get_weights()[0]
         for s in ("by_band", "zero_extra", "repeat_scaled")
     }
     np.testing.assert_array_equal(found["by_band"][:, :, [2, 3, 1]], kernel)
@@ -61,12 +61,12 @@ def test_the_kernels_are_what_the_strategies_say():
 
 
 def test_extra_bands_of_zero_kernels_say_nothing_at_first():
-    trunk = zoo.resnet18((32, 32, 3), 4, **RESNET)
+    backbone = zoo.resnet18((32, 32, 3), 4, **RESNET)
     x = images(bands=4) / 255
     adapted = zoo.adapt_bands(
-        trunk, ("red", "green", "blue", "nir"), statistics=((0,) * 4, (1,) * 4), strategy="zero_extra"
+        backbone, ("red", "green", "blue", "nir"), statistics=((0,) * 4, (1,) * 4), strategy="zero_extra"
     )
-    np.testing.assert_allclose(answers(adapted, x), answers(trunk, x[..., :3]), atol=1e-6)
+    np.testing.assert_allclose(answers(adapted, x), answers(backbone, x[..., :3]), atol=1e-6)
 
 
 def test_statistics_travel_in_the_saved_model(tmp_path):
@@ -75,7 +75,7 @@ def test_statistics_travel_in_the_saved_model(tmp_path):
     model = zoo.adapt_bands(small(), bands, statistics=(mean, deviation))
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
-    layer = again.get_layer("trunk_input")
+    layer = again.get_layer("backbone_input")
     assert (layer.mean, layer.deviation, layer.bands) == (tuple(mean), tuple(deviation), bands)
     x = np.asarray(mean) + np.asarray(deviation) * np.random.default_rng(1).normal(size=(4, 32, 32, 4))
     np.testing.assert_array_equal(answers(again, x), answers(model, x))
@@ -104,14 +104,14 @@ def test_networks_that_scale_their_images_themselves_are_unwrapped():
     inputs = layers.Input((8, 8, 3))
     x = layers.Rescaling(1 / 255)(inputs)
     x = layers.Normalization(mean=[0.4, 0.5, 0.6], variance=[0.04, 0.09, 0.01])(x)
-    trunk = keras.Model(
+    backbone = keras.Model(
         inputs, layers.Conv2D(2, 3, name="stem_conv")(layers.ZeroPadding2D(1)(x)), name="efficientnetb0"
     )
-    adapted = zoo.adapt_bands(trunk, ("red", "green", "blue"), statistics=MOMENTS)
+    adapted = zoo.adapt_bands(backbone, ("red", "green", "blue"), statistics=MOMENTS)
     assert not any(isinstance(x, layers.Rescaling) for x in adapted.layers)
-    np.testing.assert_allclose(answers(adapted, images(2, 8)), answers(trunk, images(2, 8)), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(answers(adapted, images(2, 8)), answers(backbone, images(2, 8)), rtol=1e-4, atol=1e-4)
     unknown = keras.Sequential([layers.Input((8, 8, 3)), layers.Rescaling(1 / 255), layers.Conv2D(2, 3)])
-    with pytest.raises(ValueError, match="`pixels` must say how the images of .* were prepared"):
+    with pytest.raises(ValueError, match="`input_range` must say how the images of .* were prepared"):
         zoo.adapt_bands(unknown, ("red", "green", "blue"), statistics=MOMENTS)
 
 
@@ -134,12 +134,12 @@ def test_networks_that_scale_their_images_themselves_are_unwrapped():
     ],
 )
 def test_what_is_not_known_is_an_error(bands, arguments, told):
-    trunk = zoo.lenet5((14, 14, 3), 2)
+    backbone = zoo.lenet5((14, 14, 3), 2)
     with pytest.raises(ValueError, match=told):
-        zoo.adapt_bands(trunk, bands, **{"statistics": PLAIN, **arguments})
+        zoo.adapt_bands(backbone, bands, **{"statistics": PLAIN, **arguments})
 
 
-def test_trunks_without_a_stem_for_three_bands_are_refused():
+def test_backbones_without_a_stem_for_three_bands_are_refused():
     with pytest.raises(ValueError, match="must begin with a convolution of 3 bands; lenet5 begins with .* of 2 bands"):
         zoo.adapt_bands(zoo.lenet5((14, 14, 2), 2), ("B04", "B03", "B02"), statistics=PLAIN)
     with pytest.raises(ValueError, match="must begin with a convolution"):
@@ -147,9 +147,9 @@ def test_trunks_without_a_stem_for_three_bands_are_refused():
 
 
 def test_bands_of_ones_own_and_the_tables():
-    trunk = zoo.lenet5((14, 14, 3), 2)
+    backbone = zoo.lenet5((14, 14, 3), 2)
     own = {"drone_red": "red", "slope": None}
-    model = zoo.adapt_bands(trunk, own, statistics=statistics(2))
+    model = zoo.adapt_bands(backbone, own, statistics=statistics(2))
     assert model.input_shape == (None, 14, 14, 2)
     assert len(zoo.SENSORS["sentinel2_l2a"]) == 12
     assert len(zoo.SENSORS["landsat8"]) == 11

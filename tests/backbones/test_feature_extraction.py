@@ -7,22 +7,22 @@ from sklearn.base import clone
 
 import recipes
 import zoo
-from tests.trunks.test_transfer import RESNET, images, small
+from tests.backbones.test_transfer import RESNET, images, small
 
 
 def test_features_are_what_goes_into_the_head():
-    trunk = zoo.resnet18((32, 32, 3), 4, **RESNET)
-    found = zoo.features_of(trunk, images() / 255, batch=3)
+    backbone = zoo.resnet18((32, 32, 3), 4, **RESNET)
+    found = zoo.extract_features(backbone, images() / 255, batch_size=3)
     assert (found.shape, found.dtype) == ((8, 128), np.float32)
-    weights = trunk.get_layer("head").get_weights()
+    weights = backbone.get_layer("head").get_weights()
     logits = found @ weights[0] + weights[1]
-    expected = np.asarray(trunk(images() / 255, training=False))
+    expected = np.asarray(backbone(images() / 255, training=False))
     np.testing.assert_allclose(np.exp(logits) / np.exp(logits).sum(1, keepdims=True), expected, atol=1e-5)
 
 
 def test_features_of_the_wrong_range_are_refused():
     with pytest.raises(zoo.RangeError, match="from 0 to 255, and these go from 0 to 1"):
-        zoo.features_of(small(), images() / 255)
+        zoo.extract_features(small(), images() / 255)
 
 
 @pytest.mark.parametrize("classifier", ["logistic", "forest", "svm"])
@@ -43,7 +43,7 @@ def test_an_unknown_classifier_is_refused():
 
 @pytest.mark.slow
 def test_real_weights_beat_the_same_network_untrained_by_far():
-    """300 silhouettes of ten kinds of animals, 200 held out: frozen features, a frozen trunk, and two phases."""
+    """300 silhouettes of ten kinds of animals, 200 held out: frozen features, a frozen backbone, and two phases."""
     data = recipes.load("bundled:animal-silhouettes", seed=0)
     (x, y), (u, v) = (silhouettes(part, n) for part, n in ((data.train, 300), (data.test, 200)))
     found = {}
@@ -51,7 +51,7 @@ def test_real_weights_beat_the_same_network_untrained_by_far():
         pipeline = zoo.feature_classifier("efficientnet_lite0", weights=weights).fit(x, y)
         found[weights, "logistic"] = pipeline.score(u, v)
         model = zoo.transfer("efficientnet_lite0", 10, mode="finetune", weights=weights, input_shape=(64, 64, 3))
-        for phase in zoo.phases(stages=(0, 1), epochs=(8, 4), rates=(5e-3, 3e-4)):
+        for phase in zoo.finetune_schedule(stages=(0, 1), epochs=(8, 4), learning_rates=(5e-3, 3e-4)):
             model.compile(phase.begin(model, x), "sparse_categorical_crossentropy", metrics=["accuracy"])
             model.fit(x, y, epochs=phase.epochs, verbose=0)
             found[weights, phase.stages] = model.evaluate(u, v, verbose=0)[1]

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import zoo
-from tests.trunks.test_transfer import RESNET, images, mobilenet, small
+from tests.backbones.test_transfer import RESNET, images, mobilenet, small
 
 LABELS = np.arange(8) % 3
 
@@ -51,10 +51,10 @@ def test_our_families_have_the_stages_of_their_papers(name, count, top):
 
 
 def test_a_squeeze_to_one_pixel_is_no_stage_and_any_size_is_measured():
-    trunk = keras.applications.MobileNetV3Small(
+    backbone = keras.applications.MobileNetV3Small(
         weights=None, include_top=False, input_shape=(None, None, 3), alpha=0.35
     )
-    assert [s.name for s in zoo.stages(trunk)] == [
+    assert [s.name for s in zoo.stages(backbone)] == [
         *("conv", "expanded_conv_depthwise", "expanded_conv_1_depthwise"),
         *("expanded_conv_3_depthwise", "expanded_conv_8_depthwise"),
     ]
@@ -78,7 +78,7 @@ def test_thaw_sets_the_top_stages_and_keeps_batch_normalisation_frozen():
 def test_two_phases_change_what_they_say_and_statistics_stay():
     model = zoo.transfer(zoo.resnet18((32, 32, 3), 3, **RESNET), 3)
     start = values(model)
-    first, second = zoo.phases(stages=(0, 1), epochs=(1, 1), rates=(1e-2, 1e-3))
+    first, second = zoo.finetune_schedule(stages=(0, 1), epochs=(1, 1), learning_rates=(1e-2, 1e-3))
     model.compile(first.begin(model, images()), "sparse_categorical_crossentropy")
     model.fit(images() / 255, LABELS, epochs=first.epochs, verbose=0)
     middle = values(model)
@@ -92,11 +92,11 @@ def test_two_phases_change_what_they_say_and_statistics_stay():
 
 def test_a_phase_refuses_images_of_another_range():
     model = zoo.transfer(small(), 3)
-    phase = zoo.phases()[0]
+    phase = zoo.finetune_schedule()[0]
     with pytest.raises(ValueError, match="from 0 to 255, and these go from 0 to 1"):
         phase.begin(model, images() / 255)
     with pytest.raises(ValueError, match="must be equally many, got 2, 1 and 2"):
-        zoo.phases(epochs=(3,))
+        zoo.finetune_schedule(epochs=(3,))
 
 
 def steps(optimizer, decay=None):
@@ -134,7 +134,7 @@ def test_layer_rates_fall_from_stage_to_stage_and_survive_saving(tmp_path):
     assert [factors[x] for x in ("head", "stage1_block0_conv0", "stage0_block0_conv0", "stem")] == [1, 0.5, 0.25, 0.125]
     model = zoo.transfer(zoo.dnn((4,), 2, units=(5, 3)), 3)
     x = np.random.default_rng(1).random((8, 4))
-    (phase,) = zoo.phases(stages=(None,), epochs=(1,), rates=(1e-2,), decay=0.5)
+    (phase,) = zoo.finetune_schedule(stages=(None,), epochs=(1,), learning_rates=(1e-2,), decay=0.5)
     model.compile(phase.begin(model, x), "sparse_categorical_crossentropy")
     model.fit(x, LABELS, verbose=0)
     model.save(tmp_path / "model.keras")

@@ -1,11 +1,11 @@
-"""Several trunks under one head, and inputs that are missing."""
+"""Several backbones under one head, and inputs that are missing."""
 
 import keras
 import numpy as np
 import pytest
 
 import zoo
-from tests.trunks.test_transfer import images, served, small
+from tests.backbones.test_transfer import images, served, small
 
 RNG = np.random.default_rng(4)
 INPUTS = {
@@ -17,7 +17,7 @@ INPUTS = {
 PRESENT = np.array([[1, 1, 1, 1], [0, 1, 1, 1], [1, 0, 1, 1], [1, 1, 0, 1], [1, 1, 1, 0], [0, 0, 0, 1]], "float32")
 
 
-def trunks():
+def backbones():
     resnet = {"depths": (1, 1), "block": "basic"}
     return {
         "optical": zoo.resnet18((16, 16, 4), 2, **resnet),
@@ -28,7 +28,7 @@ def trunks():
 
 
 def joined(**arguments):
-    return zoo.fusion(trunks(), 3, width=6, **arguments)
+    return zoo.fusion(backbones(), 3, width=6, **arguments)
 
 
 def test_images_of_two_resolutions_a_table_and_a_series_meet_before_one_head():
@@ -37,16 +37,16 @@ def test_images_of_two_resolutions_a_table_and_a_series_meet_before_one_head():
     assert model.get_layer("joined").output.shape == (None, 24)
     np.testing.assert_allclose(np.sum(model(INPUTS), axis=1), 1, atol=1e-5)
     model.compile("sgd", "sparse_categorical_crossentropy")
-    before = {w.path: np.array(w) for w in model.get_layer("site_trunk").weights}
+    before = {w.path: np.array(w) for w in model.get_layer("site_backbone").weights}
     model.fit(INPUTS, np.arange(6) % 3, verbose=0)
-    assert not any(np.array_equal(before[w.path], w) for w in model.get_layer("site_trunk").weights)
+    assert not any(np.array_equal(before[w.path], w) for w in model.get_layer("site_backbone").weights)
 
 
-def test_a_trunk_is_copied_with_its_weights_under_its_own_name():
-    given = trunks()
+def test_a_backbone_is_copied_with_its_weights_under_its_own_name():
+    given = backbones()
     model = zoo.fusion(given, 3)
     feature = keras.Model(given["site"].input, given["site"].get_layer("hidden0").output)
-    np.testing.assert_array_equal(model.get_layer("site_trunk")(INPUTS["site"]), feature(INPUTS["site"]))
+    np.testing.assert_array_equal(model.get_layer("site_backbone")(INPUTS["site"]), feature(INPUTS["site"]))
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -83,27 +83,27 @@ def test_it_saves_reloads_and_exports(tmp_path):
     assert served(again, given, tmp_path / "served") <= 1e-5
 
 
-def test_the_topmost_stages_of_its_trunks_thaw_together():
+def test_the_topmost_stages_of_its_backbones_thaw_together():
     model = zoo.thaw(joined(), 1)
     names = {w.path.split("/")[0] for w in model.trainable_weights}
     assert "stage1_block0_conv0" in names
     assert "stage0_block0_conv0" not in names
     assert "head_optical" in names
-    assert model.get_layer("site_trunk").trainable_weights
+    assert model.get_layer("site_backbone").trainable_weights
     zoo.thaw(model, 0)
     assert {w.path.split("/")[0].split("_")[0] for w in model.trainable_weights} == {"head"}
 
 
-def test_ranges_are_verified_trunk_by_trunk():
+def test_ranges_are_verified_backbone_by_backbone():
     model = zoo.fusion({"photo": small(), "site": zoo.dnn((3,), 2, units=(4,))}, 3)
     site = np.zeros((8, 3))
     zoo.verify_range(model, {"photo": images(), "site": site})
-    with pytest.raises(ValueError, match="photo_trunk: the trunk was trained on images from 0 to 255"):
+    with pytest.raises(ValueError, match="photo_backbone: the backbone was trained on images from 0 to 255"):
         zoo.verify_range(model, {"photo": images() / 255, "site": site})
 
 
 def test_what_cannot_be_joined_is_refused():
-    with pytest.raises(ValueError, match="`trunks` must be at least two"):
+    with pytest.raises(ValueError, match="`backbones` must be at least two"):
         zoo.fusion({"site": zoo.dnn((3,), 2)}, 3)
     with pytest.raises(ValueError, match="a name must be a plain word and none of present"):
         zoo.fusion({"present": zoo.dnn((3,), 2), "b": zoo.dnn((3,), 2)}, 3)

@@ -24,10 +24,10 @@ def module(tmp_path):
     inputs = layers.Input((6, 6, 2))
     x = layers.Conv2D(3, 3, kernel_regularizer=keras.regularizers.L2(0.1), name="conv")(inputs)
     x = layers.BatchNormalization(name="norm", momentum=0.5)(x)
-    trunk = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
-    trunk.get_layer("norm").set_weights([np.full(3, v, "float32") for v in (1, 0, 0.2, 2)])
-    zoo.save_reusable(trunk, str(tmp_path / "module"))
-    return trunk, tmp_path / "module"
+    backbone = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
+    backbone.get_layer("norm").set_weights([np.full(3, v, "float32") for v in (1, 0, 0.2, 2)])
+    zoo.save_reusable(backbone, str(tmp_path / "module"))
+    return backbone, tmp_path / "module"
 
 
 def wrapped(place, **arguments):
@@ -43,12 +43,12 @@ def copies(layer):
 
 
 def test_it_answers_as_the_module_does_and_counts_its_variables(module):
-    trunk, place = module
+    backbone, place = module
     model, hub = wrapped(place)
-    np.testing.assert_allclose(hub(X), trunk(X, training=False), atol=1e-6)
+    np.testing.assert_allclose(hub(X), backbone(X, training=False), atol=1e-6)
     assert len(hub.trainable_weights) == 4
     assert len(hub.weights) == 6
-    assert model.count_params() == trunk.count_params() + 3 * 2 + 2
+    assert model.count_params() == backbone.count_params() + 3 * 2 + 2
     assert hub(X[:1]).shape == (1, 3)
 
 
@@ -77,10 +77,10 @@ def test_frozen_it_changes_nothing_and_the_flag_can_be_turned(module):
 
 
 def test_the_modules_penalties_are_losses(module):
-    trunk, place = module
+    backbone, place = module
     model, _ = wrapped(place)
     model(X)
-    penalty = 0.1 * float(np.sum(np.square(trunk.get_layer("conv").get_weights()[0])))
+    penalty = 0.1 * float(np.sum(np.square(backbone.get_layer("conv").get_weights()[0])))
     assert [float(x) for x in model.losses] == pytest.approx([penalty], rel=1e-5)
     compiled = model.evaluate(X, Y, verbose=0)
     answer = np.asarray(model(X))
@@ -158,13 +158,13 @@ def test_a_saved_model_of_several_answers_wants_to_know_which(tmp_path):
         hub(np.ones((2, 4)))
 
 
-def test_it_is_a_trunk_with_one_stage(module):
+def test_it_is_a_backbone_with_one_stage(module):
     model = zoo.transfer(str(module[1]), 4, input_shape=(6, 6, 2))
     assert len(zoo.stages(model)) == 1
     assert [w.path for w in model.trainable_weights] == ["head/kernel", "head/bias"]
     zoo.thaw(model, 1)
     assert len(model.trainable_weights) == 6
-    np.testing.assert_allclose(zoo.features_of(str(module[1]), X), zoo.HubLayer(module[1])(X), atol=1e-6)
+    np.testing.assert_allclose(zoo.extract_features(str(module[1]), X), zoo.HubLayer(module[1])(X), atol=1e-6)
 
 
 def test_text_modules_take_strings(tmp_path):
@@ -192,7 +192,7 @@ def test_handles_that_lead_nowhere_say_what_would_help(tmp_path):
 
 def test_an_address_is_fetched_once_and_kept(module, tmp_path, monkeypatch):
     """A server on this machine answers as TF Hub does: the module as an archive, where `tf-hub-format` asks for one."""
-    trunk, place = module
+    backbone, place = module
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz") as file:
         file.add(place, arcname=".")
@@ -213,7 +213,7 @@ def test_an_address_is_fetched_once_and_kept(module, tmp_path, monkeypatch):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/module/1"
         for _ in range(2):
-            np.testing.assert_allclose(zoo.HubLayer(address)(X), trunk(X, training=False), atol=1e-6)
+            np.testing.assert_allclose(zoo.HubLayer(address)(X), backbone(X, training=False), atol=1e-6)
         server.shutdown()
     assert asked == ["/module/1?tf-hub-format=compressed"]
 

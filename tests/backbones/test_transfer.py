@@ -1,4 +1,4 @@
-"""Trunks of every kind under a new head: what goes in, what is cut, what stays, what is refused."""
+"""Backbones of every kind under a new head: what goes in, what is cut, what stays, what is refused."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 import zoo
-from zoo.backbones.input_range import way_of
+from zoo.backbones.input_range import input_range_of
 
 RESNET = {"depths": (1, 1), "block": "basic"}
 
@@ -50,12 +50,12 @@ def answers(model, x):
 
 
 def test_a_model_of_keras_applications_takes_raw_pixels_and_its_old_head_is_gone():
-    trunk = mobilenet()
-    model = zoo.transfer(trunk, 5)
+    backbone = mobilenet()
+    model = zoo.transfer(backbone, 5)
     assert model.output_shape == (None, 5)
     prepared = keras.applications.mobilenet_v2.preprocess_input(images())
-    last = trunk.get_layer("out_relu").output
-    expected = keras.ops.mean(keras.Model(trunk.input, last)(prepared, training=False), axis=(1, 2))
+    last = backbone.get_layer("out_relu").output
+    expected = keras.ops.mean(keras.Model(backbone.input, last)(prepared, training=False), axis=(1, 2))
     found = keras.Model(model.input, model.get_layer("head").input)(images(), training=False)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert [w.path for w in model.trainable_weights] == ["head/kernel", "head/bias"]
@@ -65,8 +65,8 @@ def test_a_model_of_keras_applications_takes_raw_pixels_and_its_old_head_is_gone
     ("way", "module"), [("caffe", "resnet"), ("torch", "densenet"), ("tf", "mobilenet_v2"), ("inside", "efficientnet")]
 )
 def test_every_way_of_preparing_pixels_is_keras_applications_own(way, module):
-    trunk = keras.Sequential([layers.Input((4, 4, 3)), layers.Identity()])
-    prepared = zoo.transfer(trunk, 2, pixels=way).get_layer("trunk_input")(images(2, 4))
+    backbone = keras.Sequential([layers.Input((4, 4, 3)), layers.Identity()])
+    prepared = zoo.transfer(backbone, 2, input_range=way).get_layer("backbone_input")(images(2, 4))
     expected = getattr(keras.applications, module).preprocess_input(images(2, 4))
     np.testing.assert_allclose(prepared, expected, atol=2e-5)
 
@@ -99,10 +99,10 @@ def test_models_of_keras_applications_are_known(build, way):
 
     with weightless():
         model = getattr(keras.applications, build)(weights=None, include_top=False, input_shape=(96, 96, 3))
-    assert way_of(model) == way
+    assert input_range_of(model) == way
 
 
-def test_a_trunk_without_a_head_is_pooled():
+def test_a_backbone_without_a_head_is_pooled():
     whole = small()
     bare = keras.Model(whole.input, whole.get_layer("block_1_conv_relu").output, name=whole.name)
     found = [
@@ -113,33 +113,33 @@ def test_a_trunk_without_a_head_is_pooled():
 
 
 def test_ours_of_the_same_name_is_not_taken_for_it_and_nothing_is_guessed():
-    trunk = zoo.resnet50((32, 32, 3), 4, **RESNET)
-    assert way_of(trunk) is None
-    assert all(layer.name != "trunk_input" for layer in zoo.transfer(trunk, 2).layers)
+    backbone = zoo.resnet50((32, 32, 3), 4, **RESNET)
+    assert input_range_of(backbone) is None
+    assert all(layer.name != "backbone_input" for layer in zoo.transfer(backbone, 2).layers)
 
 
-def test_our_trunk_is_copied_under_its_own_layer_names_and_stays_as_it_is():
-    trunk = zoo.resnet18((32, 32, 3), 4, **RESNET)
-    before = [w.copy() for w in trunk.get_weights()]
-    model = zoo.transfer(trunk, 6, mode="finetune", stages=None)
-    pooled = keras.Model(trunk.input, trunk.get_layer("pool").output)
+def test_our_backbone_is_copied_under_its_own_layer_names_and_stays_as_it_is():
+    backbone = zoo.resnet18((32, 32, 3), 4, **RESNET)
+    before = [w.copy() for w in backbone.get_weights()]
+    model = zoo.transfer(backbone, 6, mode="finetune", stages=None)
+    pooled = keras.Model(backbone.input, backbone.get_layer("pool").output)
     x = images() / 255
     np.testing.assert_array_equal(
         answers(keras.Model(model.input, model.get_layer("pool").output), x), answers(pooled, x)
     )
     model.compile("sgd", "sparse_categorical_crossentropy")
     model.fit(x, np.arange(8) % 6, verbose=0)
-    assert all(np.array_equal(a, b) for a, b in zip(before, trunk.get_weights(), strict=True))
-    assert all(w.trainable for w in trunk.trainable_weights)
+    assert all(np.array_equal(a, b) for a, b in zip(before, backbone.get_weights(), strict=True))
+    assert all(w.trainable for w in backbone.trainable_weights)
     assert zoo.last_spatial(model).layer.name == "stage1_block0_relu"
 
 
-def test_features_of_a_trunk_do_not_flicker_in_training():
-    trunk = zoo.efficientnet_lite0((32, 32, 3), 4, width=0.1, depth=0.3, drop_path=0.5)
-    model = zoo.transfer(trunk, 3)
+def test_features_of_a_backbone_do_not_flicker_in_training():
+    backbone = zoo.efficientnet_lite0((32, 32, 3), 4, width=0.1, depth=0.3, drop_path=0.5)
+    model = zoo.transfer(backbone, 3)
     np.testing.assert_array_equal(model(images(), training=True), model(images(), training=False))
-    thawed = zoo.transfer(trunk, 3, mode="finetune")
-    assert {x.rate for x in thawed.layers if isinstance(x, zoo.layers.drop_path.DropPath)} == {0.375}
+    thawed = zoo.transfer(backbone, 3, mode="finetune")
+    assert {x.learning_rate for x in thawed.layers if isinstance(x, zoo.layers.drop_path.DropPath)} == {0.375}
 
 
 def test_vectors_series_and_tokens_have_features_too():
@@ -148,22 +148,22 @@ def test_vectors_series_and_tokens_have_features_too():
     series = zoo.transfer(zoo.tempcnn((5, 2), 3, filters=(4, 4), units=(6,)), 2)
     assert series.get_layer("head").input.shape == (None, 6)
     tokens = layers.Input((7, 4))
-    trunk = keras.Model(tokens, layers.Conv1D(4, 3, padding="same", activation="relu")(tokens))
+    backbone = keras.Model(tokens, layers.Conv1D(4, 3, padding="same", activation="relu")(tokens))
     for pool in ("average", "max", "first"):
-        model = zoo.transfer(trunk, 2, pool=pool)
+        model = zoo.transfer(backbone, 2, pool=pool)
         assert model.get_layer("head").input.shape == (None, 4)
 
 
-def test_names_that_a_head_has_are_changed_in_the_trunk():
+def test_names_that_a_head_has_are_changed_in_the_backbone():
     x = layers.Input((8, 8, 3))
     y = layers.Conv2D(4, 3, name="head_conv")(x)
     y = layers.Activation("relu", name="activation")(y)
-    trunk = keras.Model(x, layers.Conv2D(4, 3, name="pool")(y))
-    model = zoo.transfer(trunk, 2, mode="finetune", dropout=0.1)
-    assert model.get_layer("trunk_head_conv") is not model.get_layer("head")
+    backbone = keras.Model(x, layers.Conv2D(4, 3, name="pool")(y))
+    model = zoo.transfer(backbone, 2, mode="finetune", dropout=0.1)
+    assert model.get_layer("backbone_head_conv") is not model.get_layer("head")
     np.testing.assert_array_equal(
-        answers(keras.Model(model.input, model.get_layer("trunk_pool").output), images(2, 8)),
-        answers(trunk, images(2, 8)),
+        answers(keras.Model(model.input, model.get_layer("backbone_pool").output), images(2, 8)),
+        answers(backbone, images(2, 8)),
     )
 
 
@@ -176,17 +176,19 @@ def test_a_name_takes_weights_and_says_where_there_are_none():
         zoo.transfer("resnet19", 4)
 
 
-def test_what_is_no_trunk_is_refused():
-    with pytest.raises(ValueError, match="`trunk` must be a model, a name or a handle, got int"):
+def test_what_is_no_backbone_is_refused():
+    with pytest.raises(ValueError, match="`backbone` must be a model, a name or a handle, got int"):
         zoo.transfer(3, 4)
     with pytest.raises(ValueError, match="`input_shape` is for a name or a handle"):
         zoo.transfer(small(), 4, input_shape=(64, 64, 3))
-    with pytest.raises(ValueError, match="`pixels` must be one of caffe, torch, tf, inside or as_is, got 'tensorflow'"):
-        zoo.transfer(small(), 4, pixels="tensorflow")
-    with pytest.raises(ValueError, match="`pixels` is for trunks that record nothing"):
-        zoo.transfer(zoo.transfer(small(), 4), 4, pixels="tf")
-    with pytest.raises(ValueError, match="`pixels` is for images of 3 bands"):
-        zoo.transfer(zoo.dnn((4,), 2), 4, pixels="tf")
+    with pytest.raises(
+        ValueError, match="`input_range` must be one of caffe, torch, tf, inside or as_is, got 'tensorflow'"
+    ):
+        zoo.transfer(small(), 4, input_range="tensorflow")
+    with pytest.raises(ValueError, match="`input_range` is for backbones that record nothing"):
+        zoo.transfer(zoo.transfer(small(), 4), 4, input_range="tf")
+    with pytest.raises(ValueError, match="`input_range` is for images of 3 bands"):
+        zoo.transfer(zoo.dnn((4,), 2), 4, input_range="tf")
 
     class Own(keras.Model):
         def call(self, x):
@@ -198,7 +200,7 @@ def test_what_is_no_trunk_is_refused():
         zoo.transfer(own, 4)
 
 
-def test_a_transferred_model_saves_reloads_exports_and_is_a_trunk_again(tmp_path):
+def test_a_transferred_model_saves_reloads_exports_and_is_a_backbone_again(tmp_path):
     model = zoo.transfer(small(), 3, mode="finetune", stages=1, activation="sigmoid")
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
@@ -207,14 +209,14 @@ def test_a_transferred_model_saves_reloads_exports_and_is_a_trunk_again(tmp_path
     done = zoo.export(again, tmp_path / "served", inputs=images().astype("uint8"))
     assert "serving_bytes" in done.signatures  # raw pixels go in, so files can be served
     twice = zoo.transfer(again, 4)
-    assert sum(x.name == "trunk_input" for x in twice.layers) == 1
+    assert sum(x.name == "backbone_input" for x in twice.layers) == 1
 
 
 def test_a_mixed_policy_leaves_pixels_and_the_answer_in_float32():
-    trunk = small()
+    backbone = small()
     keras.config.set_dtype_policy("mixed_bfloat16")
-    model = zoo.transfer(trunk, 3)
-    assert model.get_layer("trunk_input").compute_dtype == model.get_layer("head").compute_dtype == "float32"
+    model = zoo.transfer(backbone, 3)
+    assert model.get_layer("backbone_input").compute_dtype == model.get_layer("head").compute_dtype == "float32"
 
 
 def test_wrong_ranges_are_told_with_what_was_seen_and_needed():
@@ -234,12 +236,14 @@ def test_wrong_ranges_are_told_with_what_was_seen_and_needed():
     zoo.verify_range(zoo.resnet18((32, 32, 3), 2, **RESNET), images() / 255)  # records nothing
 
 
-def test_keras_hub_backbones_are_trunks():
+def test_keras_hub_backbones_are_backbones():
     hub = pytest.importorskip("keras_hub", reason="KerasHub is an extra: pip install fieldzoo[kerashub]")
-    trunk = hub.models.VGGBackbone(stackwise_num_repeats=[1, 1], stackwise_num_filters=[4, 6], image_shape=(32, 32, 3))
-    model = zoo.transfer(trunk, 3, mode="finetune", stages=1)
+    backbone = hub.models.VGGBackbone(
+        stackwise_num_repeats=[1, 1], stackwise_num_filters=[4, 6], image_shape=(32, 32, 3)
+    )
+    model = zoo.transfer(backbone, 3, mode="finetune", stages=1)
     assert model.output_shape == (None, 3)
-    expected = np.asarray(keras.ops.mean(trunk(images() / 255), axis=(1, 2)))
+    expected = np.asarray(keras.ops.mean(backbone(images() / 255), axis=(1, 2)))
     found = keras.Model(model.input, model.get_layer("head").input)(images() / 255)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     text = hub.models.BertBackbone(

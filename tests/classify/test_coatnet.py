@@ -167,7 +167,7 @@ def test_relative_attention_refuses_what_it_cannot_place():
 
 def test_drop_path_rises_linearly_over_all_blocks():
     model = zoo.coatnet((32, 32, 2), 3, **SMALL, drop_path=0.5)
-    rates = [x.rate for x in model.layers if isinstance(x, DropPath)]
+    rates = [x.learning_rate for x in model.layers if isinstance(x, DropPath)]
     assert rates == pytest.approx([0.1, 0.2, 0.3, 0.3, 0.4, 0.4, 0.5, 0.5])
     assert not any(isinstance(x, DropPath) for x in zoo.coatnet((32, 32, 2), 3, **SMALL).layers)
 

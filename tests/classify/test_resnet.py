@@ -67,8 +67,8 @@ def test_strided_convolutions_see_a_zero_on_every_side():
     model.get_layer("stem").set_weights([kernel])
     x = np.zeros((1, 32, 32, 1), "float32")
     x[0, 0, 0] = 1
-    trunk = keras.Model(model.input, model.get_layer("stem").output)
-    assert np.asarray(trunk(x))[0, 0, 0, 0] == 3 * 7 + 3
+    backbone = keras.Model(model.input, model.get_layer("stem").output)
+    assert np.asarray(backbone(x))[0, 0, 0, 0] == 3 * 7 + 3
 
 
 def test_v2_halves_in_the_last_block_of_a_stage():

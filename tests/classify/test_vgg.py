@@ -18,7 +18,7 @@ def test_every_convolution_is_3_by_3_and_keeps_the_size(build, convolutions):
     assert {(c.kernel_size, c.strides, c.padding) for c in found} == {((3, 3), (1, 1), "same")}
     assert len(found) == convolutions
     assert len(of(model, keras.layers.Dense)) == 3
-    assert [d.rate for d in of(model, keras.layers.Dropout)] == [0.5, 0.5]
+    assert [d.learning_rate for d in of(model, keras.layers.Dropout)] == [0.5, 0.5]
     assert not of(model, keras.layers.BatchNormalization)
 
 

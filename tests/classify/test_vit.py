@@ -170,7 +170,7 @@ def test_weights_start_as_in_the_paper():
 
 def test_drop_path_rises_linearly_and_dropout_follows_each_dense_layer():
     model = zoo.vit((8, 8, 3), 2, **{**SMALL, "drop_path": 0.2, "dropout": 0.1})
-    rates = {x.name: x.rate for x in model.layers if isinstance(x, zoo.layers.DropPath)}
+    rates = {x.name: x.learning_rate for x in model.layers if isinstance(x, zoo.layers.DropPath)}
     assert rates == {
         f"block{i}_{part}_path": pytest.approx(rate)
         for i, rate in ((1, 0.1), (2, 0.2))

@@ -98,7 +98,7 @@ def test_a_method_that_does_not_suit_the_model_is_refused_with_the_reason(digit,
 def test_attention_rollout_of_a_transformer(digit, tmp_path, capsys):
     x, y = np.random.default_rng(0).integers(0, 255, (16, 28, 28, 1)).astype("uint8"), np.arange(16) % 2
     model = zoo.vit((28, 28, 1), 2, patch=7, width=8, depth=2, heads=2, units=8)
-    recipes.Classification(epochs=1, batch=8).fit(model, (x, y), out=tmp_path / "run", verbose=False)
+    recipes.Classification(epochs=1, batch_size=8).fit(model, (x, y), out=tmp_path / "run", verbose=False)
     arguments = ["--method", "attention_rollout", "--out", tmp_path / "why.png"]
     code, out, err = run(capsys, "explain", tmp_path / "run", digit, *arguments)
     assert (code, out.strip()) == (0, str(tmp_path / "why.png")), err
@@ -128,7 +128,7 @@ def test_zoo_digits_serves_the_page_of_a_trained_model(monkeypatch, capsys):
 
 def test_drawings_are_brought_to_the_raw_images_size_and_bands(tmp_path):
     x, y = np.random.default_rng(0).integers(0, 255, (16, 20, 20, 1)).astype("uint8"), np.arange(16) % 2
-    run = recipes.Classification(epochs=1, batch=8).fit(
+    run = recipes.Classification(epochs=1, batch_size=8).fit(
         "lenet5", (x, y), out=tmp_path / "run", verbose=False, input_shape=(16, 16, 1)
     )
     with digits_page(tmp_path / "run") as page:

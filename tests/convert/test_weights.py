@@ -128,7 +128,7 @@ def test_other_spellings_of_the_same_names_are_known():
     refused(model, arrays, "2 missing in the source: classifier.weight.*2 not used: pooler.dense.weight")
 
 
-def test_a_trunk_of_keras_applications_fills_one_of_ours():
+def test_a_backbone_of_keras_applications_fills_one_of_ours():
     source = keras.applications.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3))
     model = zoo.vgg16((32, 32, 3), 5, units=())
     zoo.load_weights(model, source, head=False)

@@ -156,8 +156,8 @@ def test_what_cannot_be_is_named(source, message):
 
 
 def test_options_that_do_nothing_are_refused():
-    with pytest.raises(ValueError, match="`drop` is for tables, got it for arrays"):
-        load((IMAGES, LABELS), drop="a")
+    with pytest.raises(ValueError, match="`drop_columns` is for tables, got it for arrays"):
+        load((IMAGES, LABELS), drop_columns="a")
     with pytest.raises(ValueError, match="`target` is not for arrays"):
         load((IMAGES, LABELS), target="a")
 

@@ -75,5 +75,5 @@ def test_a_failed_download_and_other_ways_are_told(monkeypatch, online):
         load("cifar56eco:keras")
     with pytest.raises(ValueError, match="must be followed by keras or tfds, got 'kears'"):
         load("cifar56eco:kears")
-    with pytest.raises(ValueError, match="`drop` is not for cifar56eco"):
-        load("cifar56eco:keras", drop=("bear",))
+    with pytest.raises(ValueError, match="`drop_columns` is not for cifar56eco"):
+        load("cifar56eco:keras", drop_columns=("bear",))

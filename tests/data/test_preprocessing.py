@@ -159,8 +159,8 @@ def test_a_table_of_one_column_and_of_names_like_our_layers():
     frame = pd.DataFrame({"numbers": RNG.normal(size=N), "levels_of_a": levels, "y": np.arange(N) % 2})
     data = load(frame, target="y")
     assert preprocessing(data).output_shape == (None, 2 + len(set(data.train.inputs["levels_of_a"])))
-    assert preprocessing(load(frame, target="y", keep="numbers")).output_shape == (None, 1)
-    data = load(frame, target="y", keep="levels_of_a")
+    assert preprocessing(load(frame, target="y", columns="numbers")).output_shape == (None, 1)
+    data = load(frame, target="y", columns="levels_of_a")
     assert preprocessing(data).output_shape == (None, 1 + len(set(data.train.inputs["levels_of_a"])))
 
 

@@ -49,7 +49,7 @@ def test_tiles_are_read_on_demand_and_are_what_the_files_have(tmp_path, monkeypa
     assert data.classes == ("0", "1") and data.missing == "error" and sum(map(len, parts(data))) == 5 * 6
     from recipes.data.rasters import tiles
 
-    asked, window = [], tiles.window
+    asked, window = [], tiles.read_window
     monkeypatch.setattr(tiles, "window", lambda *place: asked.append(place[-2:]) or window(*place))
     for part in parts(data):
         for (x, y), name in zip(part.dataset().as_numpy_iterator(), part.names, strict=True):

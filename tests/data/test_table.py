@@ -128,7 +128,7 @@ def test_columns_of_0_and_1_are_several_labels(table):
 
 def test_codes_become_categories(table):
     table.loc[3, "code"] = np.nan
-    data = load(table, target="species", category="code", missing="impute")
+    data = load(table, target="species", categorical="code", missing="impute")
     assert data.columns["code"] == "category"
     assert set(np.concatenate([p.inputs["code"] for p in parts(data)])) == {"1", "2", "7", ""}
 
@@ -150,7 +150,7 @@ def test_gaps_need_a_policy(table):
 
 def test_gaps_elsewhere_do_not_matter(table):
     table.loc[0, "height"] = np.nan
-    assert load(table, target="species", drop="height").notes == ()
+    assert load(table, target="species", drop_columns="height").notes == ()
 
 
 @pytest.mark.parametrize("target", ["species", "biomass"])
@@ -179,7 +179,7 @@ def test_groups_and_squares_stay_whole(table):
         data = load(table, target="biomass", block=block)
         squares = [set(zip(p.inputs["x"] // 25, p.inputs["y"] // 25, strict=True)) for p in parts(data)]
         assert all(squares) and not (squares[0] & squares[1] or squares[0] & squares[2] or squares[1] & squares[2])
-    assert "`x` is an input too; `drop` leaves it out" in data.notes
+    assert "`x` is an input too; `drop_columns` leaves it out" in data.notes
 
 
 def test_identical_rows_stay_on_one_side(table):
@@ -203,7 +203,7 @@ def test_what_says_nothing_is_left_out_and_told(table):
         "`country`: it has the same value in every row", "`void`: it has no values", "`day`: a date is no number",
     ):  # fmt: skip
         assert text in notes
-    assert set(load(table, target="species", keep=("plot", "height")).columns) == {"plot", "height"}
+    assert set(load(table, target="species", columns=("plot", "height")).columns) == {"plot", "height"}
 
 
 def test_names_become_plain():
@@ -230,7 +230,7 @@ def test_parts_may_be_given(table):
     [
         ({}, "`target` must name a column of the table: height, soil"),
         ({"target": "specie"}, r"`target` must name columns of the table, got 'specie'. Did you mean `species`\?"),
-        ({"target": "species", "drop": "hight"}, r"`drop` must name .* 'hight'. Did you mean `height`\?"),
+        ({"target": "species", "drop": "hight"}, r"`drop_columns` must name .* 'hight'. Did you mean `height`\?"),
         ({"target": "species", "group": "sit"}, r"`group` must name .* Did you mean `site`\?"),
         ({"target": "species", "block": ("x", "soil", 1)}, "`block` must name two columns of numbers without gaps"),
         ({"target": "species", "block": ("x", "y", 0)}, r"`block` must be \(x column, y column, size above 0\)"),

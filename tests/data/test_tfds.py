@@ -37,7 +37,7 @@ def test_photos_stay_a_stream(online):
 def test_a_table_has_its_columns(online):
     text = ("boat", "cabin", "home.dest", "ticket")
     with tfds.testing.mock_data(num_examples=30), pytest.warns(UserWarning, match="left out `name`: it is text"):
-        data = load("tfds:titanic", drop=text)
+        data = load("tfds:titanic", drop_columns=text)
     assert data.kind == "table" and data.task == "classification" and len(data.classes) == 2
     assert data.columns["age"] == "number" and data.columns["sex"] == "category"
     assert set(data.train.inputs["sex"]) <= {"male", "female", "unknown"}

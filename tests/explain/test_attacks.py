@@ -59,7 +59,7 @@ def test_without_labels_the_predicted_class_is_left():
 @pytest.mark.parametrize("limits", [{}, {"low": (-1, -1.5, -2.0), "high": 2}])
 def test_pgd_of_one_step_without_a_start_is_fgsm(build, limits):
     model, x = build(), np.clip(draw(5, 8, 8, 3), -1, 2)
-    one = explain.pgd(model, x, 1, epsilon=0.1, steps=1, start=False, batch=2, **limits)
+    one = explain.pgd(model, x, 1, epsilon=0.1, steps=1, start=False, batch_size=2, **limits)
     np.testing.assert_array_equal(one, explain.fgsm(model, x, 1, epsilon=0.1, **limits))
     assert np.abs(one - x).max() == pytest.approx(0.1, rel=1e-5)
 
@@ -94,7 +94,7 @@ def test_more_steps_of_pgd_do_more_harm_than_fgsm():
 def test_the_random_start_depends_on_the_seed_and_not_on_the_batch():
     model, x = tiny(), draw(3, 8, 8, 3)
     first = explain.pgd(model, x, 1, epsilon=0.1, steps=2, seed=1)
-    np.testing.assert_allclose(explain.pgd(model, x, 1, epsilon=0.1, steps=2, seed=1, batch=2), first, atol=1e-6)
+    np.testing.assert_allclose(explain.pgd(model, x, 1, epsilon=0.1, steps=2, seed=1, batch_size=2), first, atol=1e-6)
     assert np.abs(explain.pgd(model, x, 1, epsilon=0.1, steps=2, seed=2) - first).max() > 1e-3
 
 
@@ -115,7 +115,7 @@ def test_lbfgs_reaches_its_class_with_a_smaller_change_than_fgsm():
     found = explain.lbfgs(model, x, target, low=0, high=1, searches=4)
     assert found.min() >= 0 and found.max() <= 1
     np.testing.assert_array_equal(model.predict(found, verbose=0).argmax(axis=-1), target)
-    signs = np.sign(explain.fgsm(model, x, target, epsilon=1e-3, toward=True) - x)
+    signs = np.sign(explain.fgsm(model, x, target, epsilon=1e-3, targeted=True) - x)
     moved = np.clip(x[:, None] + np.linspace(0.02, 1, 50)[:, None, None, None] * signs[:, None], 0, 1)  # (2, 50, ...)
     reached = model.predict(moved.reshape(-1, 8, 8, 3), verbose=0).argmax(axis=-1).reshape(2, 50) == target[:, None]
     assert reached.any()
@@ -181,7 +181,7 @@ def test_the_training_loss_under_attack_is_the_weighted_sum_of_both_losses():
     attacked = model.evaluate(explain.fgsm(model, x, y, epsilon=0.2), y, verbose=0)
     for share, each in ((0.3, None), (0.3, np.ones(8)), (1.0, None)):
         before = model.get_weights()
-        with explain.adversarial_training(model, epsilon=0.2, share=share):
+        with explain.adversarial_training(model, epsilon=0.2, fraction=share):
             found = model.fit(x, y, sample_weight=each, batch_size=8, verbose=0).history["loss"][0]
         model.set_weights(before)
         assert found == pytest.approx((1 - share) * plain + share * attacked, rel=1e-4)
@@ -191,7 +191,7 @@ def test_plain_training_returns_after_adversarial_training_even_after_an_error()
     x, y = draw(8, 6), np.arange(8) % 3
     model = linear((6,), activation="softmax")
     model.compile("sgd", "sparse_categorical_crossentropy")
-    with pytest.raises(KeyError), explain.adversarial_training(model, epsilon=0.2, share=1):
+    with pytest.raises(KeyError), explain.adversarial_training(model, epsilon=0.2, fraction=1):
         model.fit(x, y, verbose=0)
         raise KeyError
     plain = model.evaluate(x, y, verbose=0)
@@ -208,7 +208,7 @@ def test_of_several_inputs_those_of_real_numbers_are_attacked():
     model.compile("sgd", "mse", jit_compile=False)
     x = {"numbers": draw(8, 3), "tokens": np.arange(16).reshape(8, 2) % 5}
     plain = model.evaluate(x, np.ones(8), verbose=0)
-    with explain.adversarial_training(model, epsilon=0.2, share=1, low=-3, high=3):
+    with explain.adversarial_training(model, epsilon=0.2, fraction=1, low=-3, high=3):
         assert model.fit(x, np.ones(8), batch_size=8, verbose=0).history["loss"][0] > plain
 
 
@@ -247,7 +247,7 @@ def test_models_that_tell_no_classes_apart_and_other_mistakes_are_refused():
     with pytest.raises(ValueError, match="pgd: gradients need inputs of real numbers"):
         explain.pgd(words, np.zeros((1, 6), int), 0, epsilon=1)
     with pytest.raises(ValueError, match="`labels` must be given, the classes to reach"):
-        explain.fgsm(linear((6,)), x, epsilon=1, toward=True)
+        explain.fgsm(linear((6,)), x, epsilon=1, targeted=True)
     with pytest.raises(ValueError, match="`epsilon` must be a number of at least 0"):
         explain.fgsm(linear((6,)), x, epsilon=-1)
     with pytest.raises(ValueError, match="`norm` must be inf for fgsm"):

@@ -35,19 +35,19 @@ def test_coarse_maps_are_enlarged_to_the_input_and_not_scaled():
     np.testing.assert_allclose(found, np.full((1, 8, 12), 3.0 / 6), rtol=1e-6)
 
 
-def trunk():
+def backbone():
     return [layers.Conv2D(4, 3, activation="relu"), layers.Conv2D(5, 3, activation="relu")]
 
 
 def builds():
     yield keras.Sequential(
-        [layers.Input((12, 12, 5)), *trunk(), layers.Flatten(), layers.Dense(3, activation="softmax")]
+        [layers.Input((12, 12, 5)), *backbone(), layers.Flatten(), layers.Dense(3, activation="softmax")]
     )
     top = [layers.GlobalAveragePooling2D(), layers.Dense(3)]
-    yield keras.Sequential([layers.Input((12, 12, 5)), keras.Sequential(trunk()), *top])
+    yield keras.Sequential([layers.Input((12, 12, 5)), keras.Sequential(backbone()), *top])
     inputs = layers.Input((12, 12, 5))
     x = inner = layers.Input((12, 12, 5))
-    for layer in trunk():
+    for layer in backbone():
         x = layer(x)
     whole = keras.Model(inner, layers.GlobalMaxPooling2D()(x))
     yield keras.Model(inputs, layers.Dense(3, activation="softmax")(whole(inputs)))

@@ -135,7 +135,7 @@ def test_smoothgrad_averages_the_gradient_before_its_size_is_taken():
     inputs = layers.Input((4,))
     model = keras.Model(inputs, layers.Dense(1, kernel_initializer="ones")(ops.square(inputs)))  # its gradient is 2 x
     x = np.array([[0.0, 1.0, -2.0, 4.0]])
-    found = explain.smoothgrad(model, x, 0, samples=4000, sigma=0.15, batch=1000)
+    found = explain.smoothgrad(model, x, 0, samples=4000, sigma=0.15, batch_size=1000)
     np.testing.assert_allclose(found, np.abs(2 * x), atol=0.15)  # 2 sigma range / sqrt(samples) is 0.03
 
 
@@ -143,7 +143,7 @@ def test_smoothgrad_is_the_same_for_the_same_seed_whatever_the_batch():
     model = zoo.cnn((8, 8, 1), 3, filters=(4,), units=(5,))
     x = draw(2, 8, 8, 1)
     first = explain.smoothgrad(model, x, samples=5, seed=1)
-    np.testing.assert_allclose(explain.smoothgrad(model, x, samples=5, seed=1, batch=3), first, atol=1e-6)
+    np.testing.assert_allclose(explain.smoothgrad(model, x, samples=5, seed=1, batch_size=3), first, atol=1e-6)
     assert np.abs(explain.smoothgrad(model, x, samples=5, seed=2) - first).max() > 1e-5
 
 

@@ -24,13 +24,13 @@ def builds():
     yield keras.Sequential([layers.Input((4,)), *strings, layers.Dense(1)])
     apart = [layers.Dense(5), layers.ReLU(), layers.Dense(5), layers.Activation("relu")]
     yield keras.Sequential([layers.Input((4,)), *apart, layers.Dense(1)])
-    trunk = keras.Sequential([layers.Dense(5), layers.ReLU(max_value=100.0), layers.Dense(5), Within()])
-    yield keras.Sequential([layers.Input((4,)), trunk, layers.Dense(1)])
+    backbone = keras.Sequential([layers.Dense(5), layers.ReLU(max_value=100.0), layers.Dense(5), Within()])
+    yield keras.Sequential([layers.Input((4,)), backbone, layers.Dense(1)])
     inputs = inner = layers.Input((4,))
     x = layers.Dense(5)(ops.relu(layers.Dense(5)(inner)))
-    trunk = keras.Model(inner, x)
+    backbone = keras.Model(inner, x)
     inputs = layers.Input((4,))
-    yield keras.Model(inputs, layers.Dense(1)(layers.Activation(keras.activations.relu)(trunk(inputs))))
+    yield keras.Model(inputs, layers.Dense(1)(layers.Activation(keras.activations.relu)(backbone(inputs))))
 
 
 def by_hand(model, x, guided):

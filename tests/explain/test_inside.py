@@ -15,11 +15,11 @@ from zoo.registry import entries
 
 
 def nested():
-    """A Sequential around a functional trunk of five bands, and a layer that is called twice."""
-    trunk = zoo.cnn((12, 12, 5), 6, filters=(4,), units=(), name="trunk")
+    """A Sequential around a functional backbone of five bands, and a layer that is called twice."""
+    backbone = zoo.cnn((12, 12, 5), 6, filters=(4,), units=(), name="backbone")
     again = layers.Dense(6, name="again")
     inputs = layers.Input((12, 12, 5))
-    x = again(again(trunk(inputs)))
+    x = again(again(backbone(inputs)))
     return keras.Model(inputs, layers.Dense(2, activation="softmax", name="last")(x))
 
 
@@ -37,10 +37,10 @@ def test_activations_are_what_the_layers_answer():
 def test_layers_of_nested_models_and_second_calls_are_seen_and_named():
     model, x = nested(), draw(1, 12, 12, 5)
     found = explain.activations(model, x, ("head", "again", "last")).answers
-    assert list(found) == ["trunk/head", "again", "again:2", "last"]
+    assert list(found) == ["backbone/head", "again", "again:2", "last"]
     again = model.get_layer("again")
     np.testing.assert_allclose(found["again:2"], again(found["again"]), atol=1e-6)
-    assert list(explain.activations(model, x, "trunk/head").answers) == ["trunk/head"]
+    assert list(explain.activations(model, x, "backbone/head").answers) == ["backbone/head"]
     assert "call" not in vars(again)
 
 
@@ -96,11 +96,11 @@ def test_a_figure_has_a_row_for_each_layer_and_sixteen_maps_at_most():
 
 def test_filters_are_the_kernels_of_the_first_real_convolution(tmp_path):
     model = keras.Sequential(
-        [layers.Input((16, 16, 5)), layers.Conv2D(3, 1), nested_trunk := zoo.lenet5((16, 16, 3), 4)]
+        [layers.Input((16, 16, 5)), layers.Conv2D(3, 1), nested_backbone := zoo.lenet5((16, 16, 3), 4)]
     )
     found = explain.filters(model)
     assert found.layer == "lenet5/c1"
-    np.testing.assert_array_equal(found.kernels[2], nested_trunk.get_layer("c1").kernel.numpy()[..., 2])
+    np.testing.assert_array_equal(found.kernels[2], nested_backbone.get_layer("c1").kernel.numpy()[..., 2])
     assert len(found.figure(tmp_path / "filters.png").axes) == 6
     assert explain.filters(model, "c3").kernels.shape == (16, 5, 5, 6)
     assert len([a for a in explain.filters(model, "c3").figure().axes if a.images]) == 96
@@ -193,7 +193,7 @@ def test_a_latent_map_is_the_pca_of_what_the_head_is_given(tmp_path):
     from sklearn.decomposition import PCA
 
     model, x = zoo.lenet5((14, 14, 1), 3), draw(20, 14, 14, 1)
-    found = explain.latent_map(model, x, batch=7)
+    found = explain.latent_map(model, x, batch_size=7)
     f6 = keras.Model(model.input, model.get_layer("f6").output).predict(x, verbose=0)
     np.testing.assert_allclose(found.features, f6, atol=1e-5)
     pca = PCA(2).fit(f6)
@@ -212,7 +212,7 @@ def test_maps_are_averaged_over_their_places_and_several_inputs_are_taken():
     expected = keras.Model(model.input, model.get_layer("s4").output).predict(x, verbose=0).mean(axis=(1, 2))
     np.testing.assert_allclose(explain.latent_map(model, x, layer="s4").features, expected, atol=1e-5)
     presto = zoo.presto((3, 17), 2, width=16, depth=1, units=8, heads=2, masked=False)
-    assert explain.latent_map(presto, presto_inputs(4, 3), batch=3).features.shape == (4, 16)
+    assert explain.latent_map(presto, presto_inputs(4, 3), batch_size=3).features.shape == (4, 16)
 
 
 def test_umap_lays_out_where_it_is_installed_and_is_asked_for_where_not(monkeypatch):

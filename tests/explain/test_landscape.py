@@ -41,7 +41,7 @@ def test_the_middle_is_the_loss_of_the_model_and_the_axes_cross_there():
     x, y = data(model)
     model.compile("sgd", LOSS)
     expected = model.evaluate(x, y, verbose=0)
-    line = explain.landscape(model, x, y, points=5, batch=5)
+    line = explain.landscape(model, x, y, points=5, batch_size=5)
     plane = explain.landscape(model, x, y, dimensions=2, points=5)
     assert line.loss.shape == (5,) and plane.loss.shape == (5, 5)
     assert line.loss[2] == pytest.approx(expected, rel=1e-5)
@@ -111,7 +111,7 @@ def test_several_inputs_and_drawings(tmp_path):
     model = keras.Model([one, two], layers.Dense(2)(layers.Concatenate()([layers.Flatten()(one), two])))
     for dimensions in (1, 2):
         found = explain.landscape(
-            model, [draw(4, 3, 2), draw(4, 3)], draw(4, 2), loss="mse", dimensions=dimensions, points=3, reach=0.5
+            model, [draw(4, 3, 2), draw(4, 3)], draw(4, 2), loss="mse", dimensions=dimensions, points=3, extent=0.5
         )
         path = tmp_path / f"{dimensions}.png"
         figure = found.figure(path)

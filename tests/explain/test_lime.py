@@ -45,7 +45,7 @@ def test_a_model_that_is_linear_in_its_superpixels_has_their_worth():
     inputs = layers.Input((16, 16, 1))
     model = keras.Model(inputs, Quadrant()(inputs))
     image = quarters(1)
-    found = explain.lime(model, image, segments=4, samples=2000, width=10.0)[0, :8, 8:]
+    found = explain.lime(model, image, segments=4, samples=2000, kernel_width=10.0)[0, :8, 8:]
     worth = {}
     for value in np.unique(found):  # hidden, a superpixel loses what its own mean does not keep
         part = image[0, :8, 8:, 0][found == value]
@@ -59,7 +59,7 @@ def test_targets_are_taken_example_by_example_and_the_seed_decides():
     both = explain.lime(model, x, (0, 2), segments=6, samples=60)
     assert both.shape == (2, 8, 8) and both.dtype == np.float32
     np.testing.assert_allclose(explain.lime(model, x[:1], 0, segments=6, samples=60)[0], both[0], atol=1e-5)
-    np.testing.assert_allclose(explain.lime(model, x, (0, 2), segments=6, samples=60, batch=7), both, atol=1e-5)
+    np.testing.assert_allclose(explain.lime(model, x, (0, 2), segments=6, samples=60, batch_size=7), both, atol=1e-5)
     assert np.abs(explain.lime(model, x, (0, 2), segments=6, samples=60, seed=1) - both).max() > 1e-6
 
 

@@ -13,7 +13,7 @@ from tests.explain.test_gradients import METHODS, draw, linear
 from tests.test_contract import batch, build
 from tests.test_docs import documented
 from zoo import explain
-from zoo.explain.score import unsquashed
+from zoo.explain.score import as_logits
 from zoo.registry import entries
 
 
@@ -46,7 +46,7 @@ def test_the_logit_is_what_head_answers(name):
     model = build(name)
     x = batch(model, name)
     expected = keras.Model(model.input, model.get_layer("head").output)(x)
-    with unsquashed(model):
+    with as_logits(model):
         np.testing.assert_array_equal(model(x), expected)
     assert np.abs(model(x) - expected).max() > 1e-3
 

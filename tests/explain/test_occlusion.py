@@ -59,7 +59,7 @@ def test_hidden_inputs_are_batched():
     counter = Counter()
     model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(counter(inputs))))
     before = int(counter.calls.numpy())
-    explain.occlusion(model, draw(3, 6, 6, 1), 0, patch=2, stride=2, batch=10)
+    explain.occlusion(model, draw(3, 6, 6, 1), 0, patch=2, stride=2, batch_size=10)
     assert int(counter.calls.numpy()) - before == 1 + 3  # the inputs, then 3 x 9 hidden ones in tens
 
 

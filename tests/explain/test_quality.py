@@ -34,7 +34,7 @@ def test_the_exact_map_of_a_linear_model_is_better_than_any_other(shape):
 def test_curves_go_from_the_answer_to_the_input_to_that_to_the_fill_and_back():
     model, x = zoo.cnn((8, 8, 3), 4, filters=(4,), units=()), draw(2, 8, 8, 3)
     whole, nothing = model.predict(x, verbose=0)[:, 2], model.predict(np.full_like(x, 0.5), verbose=0)[:, 2]
-    found = explain.deletion(model, x, draw(2, 8, 8), 2, steps=7, fill=0.5, batch=5)
+    found = explain.deletion(model, x, draw(2, 8, 8), 2, steps=7, fill=0.5, batch_size=5)
     np.testing.assert_allclose(found.answers[:, [0, -1]], np.stack([whole, nothing], axis=1), rtol=1e-5)
     np.testing.assert_allclose(found.shares, np.round(np.linspace(0, 64, 8)) / 64)
     back = explain.insertion(model, x, -draw(2, 8, 8), 2, steps=7, canvas="fill", fill=(0.5, 0.5, 0.5))
@@ -119,8 +119,8 @@ def test_an_explanation_that_ignores_the_model_stays_the_same_and_saliency_does_
 
 @pytest.mark.parametrize("order", ["cascading", pytest.param("independent", marks=pytest.mark.slow)])
 def test_layers_go_from_the_answer_down_also_in_a_nested_model_and_the_weights_come_back(order):
-    trunk = zoo.cnn((8, 8, 3), 5, filters=(4,), units=(6,), name="trunk")
-    model = keras.Sequential([layers.Input((8, 8, 3)), trunk, layers.Dense(2, activation="softmax", name="last")])
+    backbone = zoo.cnn((8, 8, 3), 5, filters=(4,), units=(6,), name="backbone")
+    model = keras.Sequential([layers.Input((8, 8, 3)), backbone, layers.Dense(2, activation="softmax", name="last")])
     before = [w.numpy().copy() for w in model.weights]
     seen = []
 
@@ -130,7 +130,7 @@ def test_layers_go_from_the_answer_down_also_in_a_nested_model_and_the_weights_c
 
     found = explain.randomisation(model, draw(2, 8, 8, 3), watch, order=order)
     assert found.layers[:3] == ("as it is", "last", "head")
-    assert found.layers[-1] == next(layer.name for layer in trunk.layers if layer.weights)
+    assert found.layers[-1] == next(layer.name for layer in backbone.layers if layer.weights)
     for now, then in zip(model.weights, before, strict=True):
         np.testing.assert_array_equal(now, then)
     changed = [sum((now != then).any() for now, then in zip(s, before, strict=True)) for s in seen]

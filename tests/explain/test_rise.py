@@ -73,7 +73,7 @@ def test_the_map_is_that_of_the_seed_whatever_the_batch():
     model = zoo.cnn((8, 8, 1), 3, filters=(4,), units=())
     x = draw(2, 8, 8, 1)
     first = explain.rise(model, x, samples=20, seed=1)
-    np.testing.assert_allclose(explain.rise(model, x, samples=20, seed=1, batch=7), first, atol=1e-6)
+    np.testing.assert_allclose(explain.rise(model, x, samples=20, seed=1, batch_size=7), first, atol=1e-6)
     np.testing.assert_allclose(explain.rise(model, x[1:], samples=20, seed=1)[0], first[1], atol=1e-6)
     assert np.abs(explain.rise(model, x, samples=20, seed=2) - first).max() > 1e-4
 

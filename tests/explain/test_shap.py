@@ -62,7 +62,7 @@ def test_the_seed_decides_and_numpys_own_generator_is_left_alone():
     first = explain.shap_values(model, x, (0, 2), background=background, samples=4)
     assert np.random.random() == expected  # noqa: NPY002
     np.testing.assert_array_equal(
-        explain.shap_values(model, x, (0, 2), background=background, samples=4, batch=3), first
+        explain.shap_values(model, x, (0, 2), background=background, samples=4, batch_size=3), first
     )
     assert np.abs(explain.shap_values(model, x, (0, 2), background=background, samples=4, seed=1) - first).max() > 0
 

@@ -14,7 +14,7 @@ from zoo.explain.attribution import tf_explain
 SHAPE = (8, 8, 3)
 
 
-def trunk():
+def backbone_layers():
     return [
         layers.Conv2D(4, 3, padding="same", activation="relu", name="first"),
         layers.Conv2D(6, 3, strides=2, padding="same", activation="relu", name="second"),
@@ -33,16 +33,18 @@ def chain(x, parts):
 
 def functional(shape=SHAPE):
     inputs = layers.Input(shape)
-    return keras.Model(inputs, chain(inputs, [*trunk(), *top()]))
+    return keras.Model(inputs, chain(inputs, [*backbone_layers(), *top()]))
 
 
 def sequential():
-    return keras.Sequential([layers.Input(SHAPE), *trunk(), *top()[:1], layers.Dense(3, activation="softmax")])
+    return keras.Sequential(
+        [layers.Input(SHAPE), *backbone_layers(), *top()[:1], layers.Dense(3, activation="softmax")]
+    )
 
 
 def nested():
     inner, inputs = layers.Input(SHAPE), layers.Input(SHAPE)
-    backbone = keras.Model(inner, chain(inner, trunk()), name="backbone")
+    backbone = keras.Model(inner, chain(inner, backbone_layers()), name="backbone")
     return keras.Model(inputs, chain(backbone(inputs), top()))
 
 
@@ -75,7 +77,7 @@ def test_every_explainer_runs_on_every_model(build, name):
     model = MODELS[build]()
     x = images(model)
     before = model(x).numpy()
-    found = getattr(tfexplain, name)().explain((x, None), model, **CALLS[name])
+    found = getattr(tf_explain, name)().explain((x, None), model, **CALLS[name])
     height, width = x.shape[1:3]
     if name == "ExtractActivations":
         assert found.shape == (4 * height // 2, 4 * width // 2)  # 2 images of 6 half-sized maps, in 4 x 4 places
@@ -110,7 +112,7 @@ def test_it_is_what_the_original_answers_where_that_works(name):
         warnings.simplefilter("ignore")  # Keras' of how tf-explain passes inputs
         expected = getattr(core, name)().explain((x, None), model, **call)
     np.random.seed(3)  # noqa: NPY002
-    found = getattr(tfexplain, name)().explain((x, None), model, **call)
+    found = getattr(tf_explain, name)().explain((x, None), model, **call)
     assert np.abs(found.astype(int) - expected).max() <= 1
 
 
@@ -156,7 +158,7 @@ def test_other_precisions_and_subclassed_models_are_refused():
         def call(self, x):
             return x
 
-    with pytest.raises(ValueError, match="tfexplain: `model` must be functional or Sequential"):
+    with pytest.raises(ValueError, match="tf_explain: `model` must be functional or Sequential"):
         tf_explain.SmoothGrad().explain((draw(1, 4), None), Subclassed(), 1)
 
 
@@ -181,7 +183,7 @@ def test_the_seven_callbacks_write_a_picture_after_every_epoch(build, tmp_path):
     model = MODELS[build]()
     x, y = images(model, 4), np.eye(3)[[0, 1, 2, 0]]
     watching = [
-        getattr(tfexplain, name)((x[:1], None), output_dir=tmp_path / name, **given)
+        getattr(tf_explain, name)((x[:1], None), output_dir=tmp_path / name, **given)
         for name, (_, given) in CALLBACKS.items()
     ]
     model.compile("sgd", "categorical_crossentropy")

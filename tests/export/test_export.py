@@ -58,7 +58,7 @@ def tables(tmp_path_factory):
     """A folder with the versions 1 and 7 of a table's model."""
     folder = tmp_path_factory.mktemp("table")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(proof, "replayed", here)
+        patch.setattr(parity_check, "replayed", here)
         for version in (None, 7.0):
             zoo.export(zoo.dnn((3,), 2, units=(4,)), folder, inputs=np.ones((1, 3)), version=version)
     return folder
@@ -139,7 +139,7 @@ def test_a_corrupt_file_is_an_error_and_the_next_is_answered(trees):
 
 
 def test_versions_count_up_and_are_never_written_over(tables, monkeypatch):
-    monkeypatch.setattr(proof, "replayed", here)
+    monkeypatch.setattr(parity_check, "replayed", here)
     model, rows = zoo.dnn((3,), 2), np.ones((1, 3))
     assert sorted(os.listdir(tables)) == ["1", "7"]
     with pytest.raises(zoo.ExportError, match="`version` 7 is already in"):
@@ -185,7 +185,7 @@ def test_an_export_that_cannot_be_proved_leaves_nothing_behind(tmp_path, layer, 
 
 
 def test_a_graph_that_differs_slightly_is_caught(tables, monkeypatch):
-    monkeypatch.setattr(proof, "replayed", here)
+    monkeypatch.setattr(parity_check, "replayed", here)
     right = EXPORT.Signatures.by_value
 
     def wrong(self, *raw):

@@ -73,7 +73,7 @@ def test_each_form_is_proved_and_written_beside_the_others(tmp_path):
     model, preprocessing = trees()
     forms = ("folded", "litert_float", "litert_dynamic", "litert_int8")
     arguments = {"inputs": photos(4), "preprocessing": preprocessing, "classes": NAMES}
-    found = zoo.export(shaken(model), tmp_path, forms=forms, **arguments)
+    found = zoo.export(shaken(model), tmp_path, formats=forms, **arguments)
     record = told(found)
     assert record["form"] == "folded"
     assert found.difference <= 1e-5 and record["tolerance"] == 1e-4
@@ -97,7 +97,7 @@ def test_each_form_is_proved_and_written_beside_the_others(tmp_path):
     small = zoo.predictor(found.path, "litert")
     assert (small.engine, small.why) == ("litert", "asked for: int8")
     np.testing.assert_allclose(small(photos(3))["probabilities"], expected[:3], atol=0.1)
-    exact = zoo.predictor(found.path, "litert", form="float")
+    exact = zoo.predictor(found.path, "litert", format="float")
     np.testing.assert_allclose(exact(photos(3))["probabilities"], expected[:3], atol=1e-5)
 
 
@@ -107,14 +107,14 @@ def test_a_recurrent_network_is_a_file_of_one_example_and_still_answers_batches(
     keras.utils.set_random_seed(0)
     model = zoo.build(name, (7, 2), 3, units=(4,), activation="softmax")
     series = np.random.default_rng(0).normal(size=(5, 7, 2)).astype("float32")
-    found = zoo.export(model, tmp_path, inputs=series, forms=("litert_float", "litert_dynamic"))
+    found = zoo.export(model, tmp_path, inputs=series, formats=("litert_float", "litert_dynamic"))
     assert set(told(found)["files"]) == {"litert_float", "litert_dynamic"}
-    small = zoo.predictor(found.path, "litert", form="float")
+    small = zoo.predictor(found.path, "litert", format="float")
     np.testing.assert_allclose(small(series)["probabilities"], model.predict(series, verbose=0), atol=1e-5)
     with pytest.raises(ValueError, match="every input must have as many examples, at least one, got {.*: 0}"):
         small(series[:0])
     with pytest.raises(zoo.ExportError, match="export: LiteRT has no such int8 model"):
-        zoo.export(model, tmp_path, inputs=series, forms=("litert_int8",))
+        zoo.export(model, tmp_path, inputs=series, formats=("litert_int8",))
 
 
 @pytest.mark.usefixtures("quick")
@@ -122,24 +122,24 @@ def test_a_loop_of_maps_is_a_file_but_for_the_8_bits_on_which_the_converter_cras
     model = zoo.tvnet((8, 8, 1), iterations=3)
     rng = np.random.default_rng(0)
     frames = {name: rng.uniform(size=(3, 8, 8, 1)).astype("float32") for name in ("first", "second")}
-    found = zoo.export(model, tmp_path, inputs=frames, forms=("litert_float",))
+    found = zoo.export(model, tmp_path, inputs=frames, formats=("litert_float",))
     assert told(found)["files"]
     with pytest.raises(zoo.ExportError, match="no such int8 model: its network has a loop"):
-        zoo.export(model, tmp_path, inputs=frames, forms=("litert_int8",))
+        zoo.export(model, tmp_path, inputs=frames, formats=("litert_int8",))
 
 
 @pytest.mark.usefixtures("quick")
 def test_keras_quantises_the_dense_layers_and_says_where_there_are_none(tmp_path):
     model = shaken(keras.Sequential([layers.Input((6,)), layers.Dense(16, activation="relu"), layers.Dense(3)]))
     rows = np.random.default_rng(1).normal(size=(4, 6))
-    found = zoo.export(model, tmp_path, inputs=rows, forms=("int8",))
+    found = zoo.export(model, tmp_path, inputs=rows, formats=("int8",))
     assert told(found)["form"] == "int8"
     assert 0 < found.difference <= told(found)["tolerance"]
     assert tf.int8 in {t.dtype for t in constants(found.path)}
     assert [layer.quantization_mode for layer in model.layers] == [None, None]  # the model itself is as before
     plain = keras.Sequential([layers.Input((6, 6, 1)), layers.Conv2D(2, 3)])
     with pytest.raises(zoo.ExportError, match="export: int8 quantises Dense, EinsumDense and Embedding layers"):
-        zoo.export(plain, tmp_path, inputs=np.ones((1, 6, 6, 1)), forms=("int8",))
+        zoo.export(plain, tmp_path, inputs=np.ones((1, 6, 6, 1)), formats=("int8",))
     assert os.listdir(tmp_path) == ["1"]
 
 
@@ -163,11 +163,11 @@ def test_features_are_held_to_their_own_scale(tmp_path):
 @pytest.mark.usefixtures("quick")
 def test_a_tables_lookup_stays_with_constant_weights_in_bfloat16(tmp_path):
     model, preprocessing, rows = soil()
-    found = zoo.export(model, tmp_path, inputs=rows, preprocessing=preprocessing, forms=("bfloat16",))
+    found = zoo.export(model, tmp_path, inputs=rows, preprocessing=preprocessing, formats=("bfloat16",))
     assert told(found)["form"] == "bfloat16"
     assert 0 < found.difference <= told(found)["tolerance"]
     with pytest.raises(zoo.ExportError, match="export: LiteRT has no such float model"):
-        zoo.export(model, tmp_path, inputs=rows, preprocessing=preprocessing, forms=("litert_float",))
+        zoo.export(model, tmp_path, inputs=rows, preprocessing=preprocessing, formats=("litert_float",))
     assert os.listdir(tmp_path) == ["1"]
 
 
@@ -176,12 +176,12 @@ def test_a_form_that_loses_too_much_is_refused_and_nothing_is_left(tmp_path, mon
         lost = np.float32(0.2 if str(exported).endswith(".tflite") else 0)
         return [{name: answer + lost for name, answer in found.items()} for found in here(asked, exported)]
 
-    monkeypatch.setattr(proof, "replayed", poor)
+    monkeypatch.setattr(parity_check, "replayed", poor)
     model = keras.Sequential([layers.Input((3,)), layers.Dense(2, activation="softmax")])
     with pytest.raises(zoo.ExportError, match="export: the litert_int8 file differs from predict by .* of 0.1"):
-        zoo.export(model, tmp_path / "new", inputs=np.ones((2, 3)), forms=("litert_int8",))
+        zoo.export(model, tmp_path / "new", inputs=np.ones((2, 3)), formats=("litert_int8",))
     assert os.listdir(tmp_path) == []
     with pytest.raises(
-        ValueError, match=r"`forms`\[0\] must be one of 'folded', .*, got 'fold'. Did you mean `folded`"
+        ValueError, match=r"`formats`\[0\] must be one of 'folded', .*, got 'fold'. Did you mean `folded`"
     ):
-        zoo.export(model, tmp_path, inputs=np.ones((2, 3)), forms=("fold",))
+        zoo.export(model, tmp_path, inputs=np.ones((2, 3)), formats=("fold",))

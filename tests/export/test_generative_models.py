@@ -88,7 +88,7 @@ def test_what_is_neither_equal_nor_plausible_is_refused(tmp_path, monkeypatch, s
                 answer[next(iter(answer))] += 1.5
         return answers
 
-    monkeypatch.setattr(proof, "replayed", wrong)
+    monkeypatch.setattr(parity_check, "replayed", wrong)
     with pytest.raises(zoo.ExportError, match=f"export: .*{message}"):
         zoo.export(Sampler(), tmp_path / "new")
     assert os.listdir(tmp_path) == []
@@ -111,7 +111,7 @@ def test_the_vaes_sampler_is_proved_and_served(tmp_path):
     found = zoo.export(zoo.vae((4, 4, 1), 2, units=(5,)), tmp_path / "vae")
     assert {"reconstruct", "encode", "decode", "sample"} == set(found.signatures)
     assert {c["kind"] for c in told(found)["compared"]} == {"exact"}
-    with zoo.serving.Server(str(tmp_path), rest_port=0, grpc_port=0, poll=0) as server:
+    with zoo.serving.Server(str(tmp_path), rest_port=0, grpc_port=0, poll_seconds=0) as server:
         for address in (server.rest_address, server.grpc_address):
             with zoo.serving.Client(address, "vae") as client:
                 drawn = client.predict({"count": 3, "seed": 1}, signature="sample")

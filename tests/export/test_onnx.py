@@ -27,7 +27,7 @@ converter = pytest.mark.skipif(
 @converter
 def test_photos_are_answered_by_onnx_runtime_in_a_process_of_its_own(tmp_path):
     model, preprocessing = trees()
-    found = zoo.export(model, tmp_path, inputs=photos(4), preprocessing=preprocessing, forms=("onnx",))
+    found = zoo.export(model, tmp_path, inputs=photos(4), preprocessing=preprocessing, formats=("onnx",))
     told = json.loads((Path(found.path) / "assets.extra" / "parity.json").read_text())["files"]["onnx"]
     assert told["difference"] <= told["tolerance"] == 1e-4
     assert onnx_file.path(Path(found.path)).stat().st_size == told["bytes"]
@@ -48,7 +48,7 @@ def test_a_tables_columns_keep_their_names_and_their_normalisation(tmp_path):
     preprocessing = keras.Model(columns, normal(layers.Concatenate()(list(columns.values()))))
     rows = {"height": np.array([150.0, 170]), "age": np.array([20.0, 60])}
     model = zoo.dnn((2,), 1, units=(3,))
-    found = zoo.export(model, tmp_path, inputs=rows, preprocessing=preprocessing, forms=("onnx",))
+    found = zoo.export(model, tmp_path, inputs=rows, preprocessing=preprocessing, formats=("onnx",))
     answer = zoo.predictor(found.path, "onnx")(rows)
     expected = zoo.predictor(found.path, "tensorflow")(rows)
     np.testing.assert_allclose(*[next(iter(a.values())) for a in (answer, expected)], atol=1e-6)
@@ -72,10 +72,10 @@ def test_gelu_converts_in_both_its_forms(approximate):
 def test_what_onnx_has_not_is_named_and_nothing_is_left(tmp_path):
     model = keras.Sequential([layers.Input((6, 6, 4)), layers.Conv2D(4, 3, groups=2)])
     with pytest.raises(zoo.ExportError, match="export: ONNX has no such model: it knows no PartitionedCall"):
-        zoo.export(model, tmp_path / "new", inputs=np.ones((1, 6, 6, 4)), forms=("onnx",))
+        zoo.export(model, tmp_path / "new", inputs=np.ones((1, 6, 6, 4)), formats=("onnx",))
     model, preprocessing, rows = soil()
     with pytest.raises(zoo.ExportError, match="export: ONNX has no such model"):
-        zoo.export(model, tmp_path / "new", inputs=rows, preprocessing=preprocessing, forms=("onnx",))
+        zoo.export(model, tmp_path / "new", inputs=rows, preprocessing=preprocessing, formats=("onnx",))
     assert os.listdir(tmp_path) == []
 
 
@@ -91,15 +91,15 @@ FAMILIES = [n for n in sorted(CASES) if not entries[n].parent and entries[n].tas
 def test_every_architecture_that_predicts_converts_or_is_known_not_to(name, tmp_path):
     model = build(name)
     with contextlib.nullcontext() if name not in NOT_THERE else pytest.raises(Exception, match=NOT_THERE[name]):
-        zoo.export(model, tmp_path, inputs=batch(model, name), forms=("onnx",))
+        zoo.export(model, tmp_path, inputs=batch(model, name), formats=("onnx",))
 
 
 @pytest.mark.usefixtures("quick")
 def test_what_is_not_installed_or_not_exported_is_said(tmp_path, monkeypatch):
     model = keras.Sequential([layers.Input((3,)), layers.Dense(2)])
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(zoo.ExportError, match=r"export: `forms` onnx needs tf2onnx.*pip install fieldzoo\[onnx\]"):
-        zoo.export(model, tmp_path, inputs=np.ones((1, 3)), forms=("onnx",))
+    with pytest.raises(zoo.ExportError, match=r"export: `formats` onnx needs tf2onnx.*pip install fieldzoo\[onnx\]"):
+        zoo.export(model, tmp_path, inputs=np.ones((1, 3)), formats=("onnx",))
     found = zoo.export(model, tmp_path, inputs=np.ones((1, 3)))
     with pytest.raises(ValueError, match=r"predictor: .* has no ONNX file: export it with forms=\('onnx',\)"):
         zoo.predictor(found.path, "onnx")

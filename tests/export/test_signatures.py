@@ -18,7 +18,7 @@ from zoo.export import parity_check
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch):
     """A process for each proof has its tests with the export; here it would only take time."""
-    monkeypatch.setattr(proof, "replayed", here)
+    monkeypatch.setattr(parity_check, "replayed", here)
 
 
 def test_photos_of_different_sizes_prove_one_by_one_and_together_as_files(tmp_path):
@@ -115,7 +115,7 @@ def test_inputs_in_a_list_are_taken_in_their_order(tmp_path):
 def test_height_and_width_are_free_where_the_network_allows(tmp_path):
     model = zoo.unet((None, None, 2), 3, filters=(2, 3))
     found = zoo.export(model, tmp_path, inputs=[np.ones((4, 6, 2)), np.full((8, 4, 2), 0.5)])
-    assert found.signatures == ("serving_default",)  # its last map is its answer, no trunk's
+    assert found.signatures == ("serving_default",)  # its last map is its answer, no backbone's
     _keep, signatures = served(found.path)
     x = np.random.default_rng(3).random((2, 12, 10, 2)).astype("float32")
     answer = signatures["serving_default"](image=tf.constant(x))["probabilities"]
@@ -149,6 +149,6 @@ def test_jpeg_files_are_compared_with_what_another_decoder_reads(tmp_path, monke
         answers = here(asked, exported)
         return [{n: a + (r.kind == "jpeg") for n, a in f.items()} for r, f in zip(asked, answers, strict=True)]
 
-    monkeypatch.setattr(proof, "replayed", wrong)
+    monkeypatch.setattr(parity_check, "replayed", wrong)
     with pytest.raises(zoo.ExportError, match=r"export: the answer to JPEG files differs from predict by (1|0\.9)"):
         zoo.export(model, tmp_path, inputs=raw)

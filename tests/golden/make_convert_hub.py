@@ -16,41 +16,43 @@ from keras_hub.src.utils.timm.convert_efficientnet import convert_backbone_confi
 CLASSES = 5
 
 
-def classifier(trunk):
+def classifier(backbone):
     """KerasHub's own ends: global average pooling and `predictions`."""
-    x = keras.layers.GlobalAveragePooling2D()(trunk.output)
-    return keras.Model(trunk.input, keras.layers.Dense(CLASSES, name="predictions")(x))
+    x = keras.layers.GlobalAveragePooling2D()(backbone.output)
+    return keras.Model(backbone.input, keras.layers.Dense(CLASSES, name="predictions")(x))
 
 
 def resnet(block, depths):
     stages = {"stackwise_num_filters": [64, 128], "stackwise_num_blocks": depths, "stackwise_num_strides": [1, 2]}
     stem = {"input_conv_filters": [64], "input_conv_kernel_sizes": [7]}
-    trunk = models.ResNetBackbone(**stem, **stages, block_type=block, image_shape=(32, 32, 3))
-    return models.ResNetImageClassifier(trunk, CLASSES, activation=None)
+    backbone = models.ResNetBackbone(**stem, **stages, block_type=block, image_shape=(32, 32, 3))
+    return models.ResNetImageClassifier(backbone, CLASSES, activation=None)
 
 
 def vgg():
-    trunk = models.VGGBackbone(stackwise_num_repeats=[1, 2], stackwise_num_filters=[64, 128], image_shape=(28, 28, 3))
-    return models.VGGImageClassifier(trunk, CLASSES, pooling_hidden_dim=16, activation=None)
+    backbone = models.VGGBackbone(
+        stackwise_num_repeats=[1, 2], stackwise_num_filters=[64, 128], image_shape=(28, 28, 3)
+    )
+    return models.VGGImageClassifier(backbone, CLASSES, pooling_hidden_dim=16, activation=None)
 
 
 def densenet():
-    trunk = models.DenseNetBackbone(
+    backbone = models.DenseNetBackbone(
         stackwise_num_repeats=[1, 2, 1], compression_ratio=0.5, growth_rate=32, image_shape=(33, 33, 3)
     )
-    return models.DenseNetImageClassifier(trunk, CLASSES, activation=None)
+    return models.DenseNetImageClassifier(backbone, CLASSES, activation=None)
 
 
 def vit():
     sizes = {"num_layers": 2, "num_heads": 2, "hidden_dim": 16, "mlp_dim": 24}
-    trunk = models.ViTBackbone(image_shape=(16, 16, 3), patch_size=4, **sizes)
-    return models.ViTImageClassifier(trunk, CLASSES, pooling="token", activation=None)
+    backbone = models.ViTBackbone(image_shape=(16, 16, 3), patch_size=4, **sizes)
+    return models.ViTImageClassifier(backbone, CLASSES, pooling="token", activation=None)
 
 
 def efficientnet_lite():
     config = convert_backbone_config({"architecture": "efficientnet_lite0"})
-    trunk = models.EfficientNetBackbone(**config, image_shape=(32, 32, 3))
-    return models.EfficientNetImageClassifier(trunk, CLASSES, activation=None)
+    backbone = models.EfficientNetBackbone(**config, image_shape=(32, 32, 3))
+    return models.EfficientNetImageClassifier(backbone, CLASSES, activation=None)
 
 
 CASES = {

@@ -23,7 +23,7 @@ def test_every_name_has_a_row():
 
 
 def test_one_name_is_measured_anew(monkeypatch):
-    monkeypatch.setattr(table, "_shipped", None)
+    monkeypatch.setattr(describe, "_shipped", None)
     (row,) = zoo.describe("lenet5_1998").to_dict("records")
     assert (row["parameters"], row["trainable"], row["macs"], row["receptive_field"]) == (60840, 60000, 328096, 16)
     assert (row["input"], row["task"], row["parent"]) == ("32 x 32 x 1", "classify", "")
@@ -36,9 +36,9 @@ def test_what_the_table_has_is_not_measured(monkeypatch):
     key = ("lenet5", describe.example("lenet5"))
     assert key in describe._shipped()
     measured = []
-    monkeypatch.setattr(table, "names", lambda: ["cnn", "lenet5"])
-    monkeypatch.setattr(table, "_shipped", lambda: {key: {**dict.fromkeys(describe.NUMBERS, 7), "input": "seven"}})
-    monkeypatch.setattr(table, "measure", lambda name: measured.append(name) or dict.fromkeys(describe.NUMBERS, 8))
+    monkeypatch.setattr(describe, "names", lambda: ["cnn", "lenet5"])
+    monkeypatch.setattr(describe, "_shipped", lambda: {key: {**dict.fromkeys(describe.NUMBERS, 7), "input": "seven"}})
+    monkeypatch.setattr(describe, "measure", lambda name: measured.append(name) or dict.fromkeys(describe.NUMBERS, 8))
     assert list(zoo.describe()["parameters"]) == [8, 7]
     assert measured == ["cnn"]
 
@@ -46,7 +46,7 @@ def test_what_the_table_has_is_not_measured(monkeypatch):
 def test_a_changed_example_is_measured_anew(monkeypatch):
     changed = {"input_shape": (32, 32, 3), "classes": 10, "padding": "valid"}
     monkeypatch.setitem(entries, "lenet5", entries["lenet5"]._replace(example=changed))
-    monkeypatch.setattr(table, "names", lambda: ["lenet5"])
+    monkeypatch.setattr(describe, "names", lambda: ["lenet5"])
     (row,) = zoo.describe().to_dict("records")
     assert (row["parameters"], row["input"]) == (62006, "32 x 32 x 3")
 

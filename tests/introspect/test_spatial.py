@@ -9,11 +9,11 @@ import zoo
 from zoo.introspect import last_spatial, weightless
 
 
-def trunk(pooling=False):
+def backbone(pooling=False):
     x = image = layers.Input((16, 16, 3))
     x = layers.Conv2D(4, 3, name="first")(x)
     x = layers.Conv2D(5, 3, strides=2, name="last")(x)
-    return keras.Model(image, layers.GlobalAveragePooling2D(name="pool")(x) if pooling else x, name="trunk")
+    return keras.Model(image, layers.GlobalAveragePooling2D(name="pool")(x) if pooling else x, name="backbone")
 
 
 @pytest.mark.parametrize(
@@ -51,17 +51,17 @@ def test_sequential_models_have_a_usable_tensor():
     assert keras.Model(model.inputs, found.tensor).output_shape == (None, 6, 6, 2)
 
 
-def test_a_nested_trunk_answers_where_its_map_leaves_it():
+def test_a_nested_backbone_answers_where_its_map_leaves_it():
     image = layers.Input((16, 16, 3))
-    inner = trunk()
+    inner = backbone()
     model = keras.Model(image, layers.Dense(2)(layers.GlobalAveragePooling2D(name="pool")(inner(image))))
     found = last_spatial(model)
     assert found.layer is inner
     assert keras.Model(model.inputs, found.tensor).output_shape == (None, 6, 6, 5)
 
 
-def test_a_nested_trunk_is_searched_where_its_map_stays_inside():
-    inner = trunk(pooling=True)
+def test_a_nested_backbone_is_searched_where_its_map_stays_inside():
+    inner = backbone(pooling=True)
     model = keras.Sequential([layers.Input((16, 16, 3)), layers.Rescaling(1 / 255), inner, layers.Dense(2)])
     found = last_spatial(model)
     assert found.layer is inner.get_layer("last")

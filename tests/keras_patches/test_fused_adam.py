@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 import zoo
-from zoo.keras_patches import fused
+from zoo.keras_patches import patch_adam
 
 OPTIMIZERS = {
     "adam": lambda: keras.optimizers.Adam(1e-2),
@@ -45,7 +45,7 @@ def learnt(optimizer, words=False, policy="float32", **settings):
 def same(optimizer, rtol=2e-5, fewest=1, **arguments):
     """Whether it took the operation, after the weights have been found to be those of Keras."""
     wanted, state, _ = learnt(optimizer(), **arguments)
-    found, own, used = learnt(fused(optimizer(), fewest), **arguments)
+    found, own, used = learnt(patch_adam(optimizer(), fewest), **arguments)
     for a, b in zip([*wanted, *state], [*found, *own], strict=True):
         np.testing.assert_allclose(b, a, rtol=rtol, atol=0.1 * rtol)
     return "ResourceApplyAdam" in used
@@ -74,12 +74,12 @@ def test_sparse_gradients_stay_with_keras():
 
 def test_what_it_does_not_know_stays_as_it_was():
     for optimizer in (keras.optimizers.SGD(), keras.optimizers.Adam(amsgrad=True), keras.optimizers.Nadam()):
-        assert fused(optimizer) is optimizer and "update_step" not in vars(optimizer)
+        assert patch_adam(optimizer) is optimizer and "update_step" not in vars(optimizer)
 
 
 def test_files_name_keras_own_class(tmp_path):
     model = zoo.dnn((3,), 2, units=(4,))
-    model.compile(fused(keras.optimizers.Adam(0.5), fewest=1), "mse")
+    model.compile(patch_adam(keras.optimizers.Adam(0.5), fewest=1), "mse")
     model.fit(np.ones((8, 3)), np.ones((8, 2)), verbose=0)
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")

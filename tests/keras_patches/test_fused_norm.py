@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 import zoo
-from zoo.keras_patches import fused_norms
+from zoo.keras_patches import patch_batch_norm
 
 
 def used(function, *arguments):
@@ -42,7 +42,7 @@ def both(shape, seed=0, call=None, **options):
     weight = tf.constant(rng.normal(size=shape), "float32")
     axis = options.get("axis", -1)
     found = []
-    for change in (lambda model: model, fused_norms):
+    for change in (lambda model: model, patch_batch_norm):
         layer = layers.BatchNormalization(**options)
         layer.build(shape)
         start = np.random.default_rng(1)
@@ -93,7 +93,7 @@ def test_training_ends_at_the_same_weights(settings):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(40, 8, 8, 2)).astype("float32"), rng.integers(0, 3, 40)
     found = []
-    for change in (lambda model: model, fused_norms):
+    for change in (lambda model: model, patch_batch_norm):
         model = change(network())
         model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", **settings)
         model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0)  # and what is left, a batch of another size
@@ -103,7 +103,7 @@ def test_training_ends_at_the_same_weights(settings):
 
 
 def test_files_are_keras_own_and_copies_are_themselves(tmp_path):
-    model = fused_norms(network())
+    model = patch_batch_norm(network())
     model.save(tmp_path / "model.keras")
     assert b"zoo" not in zipfile.ZipFile(tmp_path / "model.keras").read("config.json")
     again = keras.models.load_model(tmp_path / "model.keras")

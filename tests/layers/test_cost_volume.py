@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from zoo.introspect import macs
-from zoo.layers import AllPairs, CostVolume, Lookup
+from zoo.layers import AllPairs, CorrelationLookup, CostVolume
 
 
 def maps(seed, *shape):
@@ -55,7 +55,7 @@ def test_all_pairs_is_the_scaled_dot_product_and_its_means_over_squares():
 def test_a_look_without_flow_finds_the_window_around_each_place():
     """Offsets run along y first, then along x, as in the authors' code."""
     first, second = maps(0, 1, 5, 6, 4), maps(1, 1, 5, 6, 4)
-    found = np.asarray(Lookup(1)([*AllPairs(1)([first, second]), np.zeros((1, 5, 6, 2), "float32")]))
+    found = np.asarray(CorrelationLookup(1)([*AllPairs(1)([first, second]), np.zeros((1, 5, 6, 2), "float32")]))
     for y, x, n in np.ndindex(5, 6, 9):
         expected = 2 * correlation(first, second, y, x, n % 3 - 1, n // 3 - 1)  # sqrt(C) / C is a half
         np.testing.assert_allclose(found[:, y, x, n], expected, atol=1e-5)
@@ -66,7 +66,7 @@ def test_a_look_along_a_flow_is_a_look_from_there_and_half_as_far_on_the_next_le
     pyramid = AllPairs(2)([first, second])
     flow = np.zeros((1, 8, 8, 2), "float32")
     flow[..., 0] = 2
-    found = np.asarray(Lookup(0)([*pyramid, flow]))
+    found = np.asarray(CorrelationLookup(0)([*pyramid, flow]))
     fine, coarse = (np.asarray(level) for level in pyramid)
     assert found[0, 3, 4, 0] == fine[0, 3 * 8 + 4, 3, 6]
     assert found[0, 2, 4, 1] == coarse[0, 2 * 8 + 4, 1, 3]
@@ -81,7 +81,11 @@ def test_costs_count_their_products():
 
 @pytest.mark.parametrize(
     ("layer", "told"),
-    [(CostVolume, "CostVolume: `reach`"), (Lookup, "Lookup: `reach`"), (AllPairs, "AllPairs: `levels`")],
+    [
+        (CostVolume, "CostVolume: `reach`"),
+        (CorrelationLookup, "CorrelationLookup: `reach`"),
+        (AllPairs, "AllPairs: `levels`"),
+    ],
 )
 def test_what_is_no_count_is_refused(layer, told):
     with pytest.raises(ValueError, match=f"{told} must be a whole number of at least"):

@@ -40,5 +40,5 @@ def test_it_works_inside_fit_where_the_batch_size_is_not_known():
 
 @pytest.mark.parametrize("rate", [1, -0.1, "half", None])
 def test_a_rate_outside_zero_to_one_is_refused(rate):
-    with pytest.raises(ValueError, match="DropPath: `rate` must be a number from 0 to below 1, got"):
+    with pytest.raises(ValueError, match="DropPath: `learning_rate` must be a number from 0 to below 1, got"):
         DropPath(rate)

@@ -6,15 +6,15 @@ import pytest
 
 import zoo
 from tests.layers.pairs import assert_same
-from zoo.layers.downsample_conv import HalvingConv
-from zoo.layers.narrow_conv_transpose import DoublingTranspose
+from zoo.layers.downsample_conv import DownsampleConv2D
+from zoo.layers.narrow_conv_transpose import NarrowConv2DTranspose
 
 PAIRS = {
-    "to an image": (DoublingTranspose, keras.layers.Conv2DTranspose, 3, (2, 5, 3, 6)),
-    "to many maps": (DoublingTranspose, keras.layers.Conv2DTranspose, 5, (2, 5, 3, 6)),
-    "from an image": (HalvingConv, keras.layers.Conv2D, 6, (2, 8, 6, 3)),
-    "from an odd image": (HalvingConv, keras.layers.Conv2D, 6, (2, 7, 5, 1)),
-    "from many maps": (HalvingConv, keras.layers.Conv2D, 6, (2, 8, 6, 5)),
+    "to an image": (NarrowConv2DTranspose, keras.layers.Conv2DTranspose, 3, (2, 5, 3, 6)),
+    "to many maps": (NarrowConv2DTranspose, keras.layers.Conv2DTranspose, 5, (2, 5, 3, 6)),
+    "from an image": (DownsampleConv2D, keras.layers.Conv2D, 6, (2, 8, 6, 3)),
+    "from an odd image": (DownsampleConv2D, keras.layers.Conv2D, 6, (2, 7, 5, 1)),
+    "from many maps": (DownsampleConv2D, keras.layers.Conv2D, 6, (2, 8, 6, 5)),
 }
 
 

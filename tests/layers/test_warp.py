@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from zoo.layers import Enlarge, Warp
+from zoo.layers import Upsample, Warp
 
 
 def image(*shape):
@@ -68,26 +68,26 @@ def test_half_precision_keeps_the_flow_exact():
 def test_enlargement_is_that_of_keras(factor):
     x = image(2, 4, 5, 3)
     expected = keras.layers.UpSampling2D(factor, interpolation="bilinear")(x)
-    np.testing.assert_allclose(Enlarge(factor)(x), expected, atol=1e-6)
+    np.testing.assert_allclose(Upsample(factor)(x), expected, atol=1e-6)
 
 
 def test_with_corners_the_corner_pixels_stay_and_a_ramp_stays_a_ramp():
     ramp = np.tile(np.arange(4, dtype="float32"), (1, 3, 1))[..., None]
-    found = np.asarray(Enlarge(2, corners=True)(ramp))[0, :, :, 0]
+    found = np.asarray(Upsample(2, corners=True)(ramp))[0, :, :, 0]
     np.testing.assert_allclose(found, np.tile(np.linspace(0, 3, 8), (6, 1)), atol=1e-6)
-    np.testing.assert_array_equal(Enlarge(1, corners=True)(ramp[:, :1, :1]), ramp[:, :1, :1])
+    np.testing.assert_array_equal(Upsample(1, corners=True)(ramp[:, :1, :1]), ramp[:, :1, :1])
 
 
 def test_enlargement_takes_any_size_once_exported(tmp_path):
     inputs = keras.Input((None, None, 2))
-    model = keras.Model(inputs, Enlarge(4)(inputs))
+    model = keras.Model(inputs, Upsample(4)(inputs))
     model.export(str(tmp_path / "model"), verbose=False)
     served = tf.saved_model.load(str(tmp_path / "model"))
     for shape in ((1, 3, 5, 2), (2, 4, 2, 2)):
         x = image(*shape)
-        np.testing.assert_allclose(served.serve(x), Enlarge(4)(x), atol=1e-6)
+        np.testing.assert_allclose(served.serve(x), Upsample(4)(x), atol=1e-6)
 
 
 def test_no_enlargement_is_refused():
-    with pytest.raises(ValueError, match="Enlarge: `factor` must be a whole number of at least 1, got 0"):
-        Enlarge(0)
+    with pytest.raises(ValueError, match="Upsample: `factor` must be a whole number of at least 1, got 0"):
+        Upsample(0)

@@ -88,7 +88,7 @@ def test_what_cannot_be_meant_is_refused():
     with pytest.raises(ValueError, match="PrimalDual: `iterations` must be at least 2 where there is one warp"):
         zoo.tvnet((8, 8, 3), iterations=1)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(PrimalDual(2, 3, rate=0.2)))
-    assert (again.warps, again.iterations, again.rate, again.compute_dtype) == (2, 3, 0.2, "float32")
+    assert (again.warps, again.iterations, again.learning_rate, again.compute_dtype) == (2, 3, 0.2, "float32")
 
 
 def test_the_loop_trains_compiled_by_xla_as_without():

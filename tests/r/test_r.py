@@ -77,12 +77,12 @@ run = recipes.Classification(epochs=2, batch=16, rate=3e-3).fit(
 print("accuracy", run.evaluate()["accuracy"], "log loss", run.evaluate()["log_loss"])
 """,
     "silhouettes": """
-lecture = recipes.published("ecology_lecture")
+lecture = recipes.published_settings("ecology_lecture")
 try:
     data = recipes.load(lecture.data)
 except ValueError:  # no network: what the error names would do
     data = recipes.load("bundled:animal-silhouettes")
-run = lecture.recipe.but(epochs=1).fit("cnn", data, verbose=False, **lecture.arguments)
+run = lecture.recipe.replace(epochs=1).fit("cnn", data, verbose=False, **lecture.arguments)
 print("accuracy", run.evaluate()["accuracy"], "log loss", run.evaluate()["log_loss"])
 """,
     "weather": """

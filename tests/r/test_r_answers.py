@@ -11,7 +11,7 @@ import recipes
 import zoo
 from recipes.data import load
 from recipes.data.series.windows import _times
-from zoo import r_check, r_interop
+from zoo import r_interop, r_setup
 from zoo.arguments import Count, checked, convert
 
 
@@ -159,8 +159,8 @@ def test_a_function_of_r_is_no_note(tmp_path):
 
 def test_a_python_that_r_does_not_run_is_named(from_r, monkeypatch, tmp_path):
     monkeypatch.setenv("RETICULATE_PYTHON", "here")
-    monkeypatch.setattr(r_check.sys, "prefix", str(tmp_path))
-    assert not list(r_check._of_r((1, 28)))
+    monkeypatch.setattr(r_setup.sys, "prefix", str(tmp_path))
+    assert not list(r_setup._of_r((1, 28)))
     (tmp_path / "pyvenv.cfg").write_text("home = /usr/bin\nversion = 3.9.1\n")
-    ((problem, mend),) = r_check._of_r((1, 28))
+    ((problem, mend),) = r_setup._of_r((1, 28))
     assert "with the modules of Python 3.9.1" in problem and "make r-env R_PYTHON=" in mend

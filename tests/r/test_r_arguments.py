@@ -17,7 +17,7 @@ from recipes.data.tables.frames import frame_of
 from recipes.data.targets import gaps
 from recipes.training.callbacks import Progress
 from tests.test_contract import as_r_sends
-from zoo import r_check
+from zoo import r_setup
 from zoo.arguments import convert
 from zoo.registry import entries
 
@@ -109,7 +109,7 @@ def flowers(n=24):
 
 
 def test_a_run_answers_what_r_sends(tmp_path):
-    run = recipes.Classification(epochs=2.0, rate=0.05, seed=1.0).fit(
+    run = recipes.Classification(epochs=2.0, learning_rate=0.05, seed=1.0).fit(
         "dnn", load(flowers(), target=["kind"]), verbose=False, units=4.0, l2=0.0
     )
     whole = run.predict(pd.DataFrame(flowers()))
@@ -182,7 +182,7 @@ def test_missing_values_of_r_are_gaps(monkeypatch):
     assert frame["d"].dt.year.tolist() == [2020, 2020]
     assert frame["t"].tolist() == ["x", "NA"]  # Python's own text
     assert not gaps(["x", "NA"]).any()
-    monkeypatch.setitem(r_check.sys.modules, "rpytools", types.ModuleType("rpytools"))
+    monkeypatch.setitem(r_setup.sys.modules, "rpytools", types.ModuleType("rpytools"))
     assert frame_of(sent)["t"].isna().tolist() == [False, True]
     assert gaps(["x", "NA"]).tolist() == [False, True]
     with pytest.raises(ValueError, match="a target is never imputed, got 1 in 16 rows"):
@@ -240,7 +240,7 @@ def test_progress_draws_no_live_bar_inside_r(monkeypatch, capsys):
     watcher.on_train_begin()
     assert watcher.live
     watcher.on_train_end()
-    monkeypatch.setitem(r_check.sys.modules, "rpytools", types.ModuleType("rpytools"))
+    monkeypatch.setitem(r_setup.sys.modules, "rpytools", types.ModuleType("rpytools"))
     watcher.on_train_begin()
     assert not watcher.live
     watcher.on_epoch_end(0, {"loss": 0.5})
@@ -249,24 +249,26 @@ def test_progress_draws_no_live_bar_inside_r(monkeypatch, capsys):
 
 def test_a_reticulate_too_old_for_its_packages_is_named():
     have = {"numpy": "2.4.6", "pandas": "3.0.1"}.get
-    problems = list(r_check._of_versions((1, 28), have))
+    problems = list(r_setup._of_versions((1, 28), have))
     assert [p.split(":")[0] for p, _ in problems] == [
         "numpy 2.4.6 and reticulate 1.28",
         "pandas 3.0.1 and reticulate 1.28",
     ]
     assert 'pip install "numpy<2"' in problems[0][1]
     assert "make r-env" in problems[0][1]
-    assert [p for p, _ in r_check._of_versions((1, 41, 0, 1), have)] == [problems[1][0].replace("1.28", "1.41.0.1")]
-    assert not list(r_check._of_versions((1, 28), {"numpy": "1.26.4", "pandas": "2.3.3"}.get))
-    assert not list(r_check._of_versions((1, 45), have))
+    assert [p for p, _ in r_setup._of_versions((1, 41, 0, 1), have)] == [problems[1][0].replace("1.28", "1.41.0.1")]
+    assert not list(r_setup._of_versions((1, 28), {"numpy": "1.26.4", "pandas": "2.3.3"}.get))
+    assert not list(r_setup._of_versions((1, 45), have))
 
 
 def test_the_check_says_what_is_wrong(monkeypatch, capsys):
-    monkeypatch.setattr(r, "reticulate_version", lambda: ())
+    monkeypatch.setattr(r_setup, "reticulate_version", lambda: ())
     assert not zoo.r_check()
     assert "Mend it: install R" in capsys.readouterr().out
-    monkeypatch.setattr(r, "reticulate_version", lambda: (99,))
-    monkeypatch.setattr(r, "_of_packages", lambda installed: iter([("these packages are not installed: a.", "pip")]))
+    monkeypatch.setattr(r_setup, "reticulate_version", lambda: (99,))
+    monkeypatch.setattr(
+        r_setup, "_of_packages", lambda installed: iter([("these packages are not installed: a.", "pip")])
+    )
     assert not zoo.r_check()
     assert "- these packages are not installed: a.\n  Mend it: pip" in capsys.readouterr().out
 

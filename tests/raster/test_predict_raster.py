@@ -36,7 +36,7 @@ def raster(tmp_path):
     return save(tmp_path / "scene.tif", PIXELS, nodata=-99, names=("red", "NIR"))
 
 
-def at_once(model, unit=2):
+def predict_batch_size(model, unit=2):
     """(classes, H, W) of the whole raster in one piece, mirrored to sides that `unit` divides."""
     valid = (PIXELS != -99).all(0)
     x = np.pad(np.where(valid, PIXELS, 0), ((0, 0), (0, -HEIGHT % unit), (0, -WIDTH % unit)), "symmetric")
@@ -65,7 +65,7 @@ def test_tiles_answer_what_the_whole_raster_does(raster, tmp_path, blend):
     assert zoo.receptive_field(model) < 32
     done = mapped(model, raster, tmp_path / "out.tif", blend=blend, probabilities=True)
     assert done.tiles > 10 and done.empty == done.resumed == 0 and 0 < done.model <= 1
-    np.testing.assert_allclose(read(tmp_path / "out.tif"), at_once(model), atol=1e-5)
+    np.testing.assert_allclose(read(tmp_path / "out.tif"), predict_batch_size(model), atol=1e-5)
 
 
 def test_stripes_do_not_change_the_answer(raster, tmp_path, monkeypatch):
@@ -73,7 +73,7 @@ def test_stripes_do_not_change_the_answer(raster, tmp_path, monkeypatch):
 
     model = network()
     mapped(model, raster, tmp_path / "whole.tif", tile=32, overlap=16, probabilities=True)
-    monkeypatch.setattr(stitch, "BUFFER", 1)
+    monkeypatch.setattr(blend, "BUFFER", 1)
     mapped(model, raster, tmp_path / "out.tif", tile=32, overlap=16, probabilities=True, batch=3)
     assert stripes(WIDTH, 256, 256) == [(0, 256), (256, WIDTH)]
     np.testing.assert_allclose(read(tmp_path / "out.tif"), read(tmp_path / "whole.tif"), atol=1e-6)
@@ -82,7 +82,7 @@ def test_stripes_do_not_change_the_answer(raster, tmp_path, monkeypatch):
 def test_classes_are_written_on_the_same_grid_with_names_and_colours(raster, tmp_path):
     model = network()
     mapped(model, raster, tmp_path / "out.tif", classes=("bog", "wood", "lake"))
-    answer = at_once(model)
+    answer = predict_batch_size(model)
     with rasterio.open(raster) as source, rasterio.open(tmp_path / "out.tif") as file:
         assert (file.crs, file.transform, file.shape) == (source.crs, source.transform, source.shape)
         assert (file.count, file.dtypes, file.nodata) == (1, ("uint8",), 255)
@@ -116,11 +116,11 @@ def test_gdalinfo_reads_size_grid_and_nodata(raster, tmp_path, probabilities):
 def test_logits_and_a_single_sigmoid_become_probabilities(raster, tmp_path):
     logits = network(activation=None)
     mapped(logits, raster, tmp_path / "out.tif", probabilities=True)
-    want = np.moveaxis(np.asarray(keras.ops.softmax(np.moveaxis(at_once(logits), 0, -1))), -1, 0)
+    want = np.moveaxis(np.asarray(keras.ops.softmax(np.moveaxis(predict_batch_size(logits), 0, -1))), -1, 0)
     np.testing.assert_allclose(read(tmp_path / "out.tif"), want, atol=1e-5)
     single = network(1, activation="sigmoid")
     mapped(single, raster, tmp_path / "out.tif", probabilities=True)
-    yes = at_once(single)[0]
+    yes = predict_batch_size(single)[0]
     np.testing.assert_allclose(read(tmp_path / "out.tif"), [1 - yes, yes], atol=1e-5)
 
 
@@ -129,7 +129,7 @@ def test_a_model_of_one_size_takes_tiles_of_that_size(raster, tmp_path):
     mapped(model, raster, tmp_path / "out.tif", tile=None, overlap=None, probabilities=True)
     free = network()
     free.set_weights(model.get_weights())
-    np.testing.assert_allclose(read(tmp_path / "out.tif"), at_once(free, 32), atol=1e-5)
+    np.testing.assert_allclose(read(tmp_path / "out.tif"), predict_batch_size(free, 32), atol=1e-5)
     small = save(tmp_path / "small.tif", PIXELS[:, 10:40, :20])
     assert mapped(model, small, tmp_path / "out.tif", tile=None, overlap=16).tiles == 1
     with pytest.raises(ValueError, match="`tile` must be the model's 64 pixels or None, got 128"):
@@ -156,7 +156,7 @@ def test_weights_of_overlapping_tiles_sum_to_one():
 
 def test_a_trained_run_and_its_folder_answer_alike(tmp_path, capsys):
     source = door(tmp_path, more="&tile=16&bands=2,1&classes=bog&classes=wood", names=("red", "NIR"))
-    run = recipes.Segmentation(epochs=1, batch=8).fit("unet", source, verbose=False, filters=(4, 8))
+    run = recipes.Segmentation(epochs=1, batch_size=8).fit("unet", source, verbose=False, filters=(4, 8))
     run.save(tmp_path / "run")
     raster = tmp_path / "scene.tif"
     windows = [np.moveaxis(SCENE[::-1, :21, :13], 0, -1), np.moveaxis(SCENE[::-1, :40, :8], 0, -1)]

@@ -5,7 +5,7 @@ import pytest
 
 import recipes
 import zoo
-from recipes.reference.generated_examples import gain_of_samples, more_examples
+from recipes.reference.generated_examples import gain_from_generated, generate_examples
 
 RNG = np.random.default_rng(0)
 IMAGES, LABELS = RNG.uniform(0, 1, (12, 8, 8, 1)).astype("float32"), np.repeat([0, 2], 6)
@@ -13,28 +13,28 @@ IMAGES, LABELS = RNG.uniform(0, 1, (12, 8, 8, 1)).astype("float32"), np.repeat([
 
 def test_what_lies_between_codes_of_one_class_is_made():
     model = zoo.vae((8, 8, 1), 2, units=(4,))
-    images, labels = more_examples(model, IMAGES, LABELS, 5, seed=1)
+    images, labels = generate_examples(model, IMAGES, LABELS, 5, seed=1)
     assert images.shape == (10, 8, 8, 1) and labels.tolist() == [0] * 5 + [2] * 5
-    again, _ = more_examples(model, IMAGES, LABELS, 5, seed=1)
+    again, _ = generate_examples(model, IMAGES, LABELS, 5, seed=1)
     np.testing.assert_array_equal(images, again)
     model.code = lambda images: LABELS[:, None].astype("float32") * [[1, 1]]  # the class itself
     decoded = model.decoder.predict(np.float32([[0, 0], [2, 2]]), verbose=0)
-    images, _ = more_examples(model, IMAGES, LABELS, 1)
+    images, _ = generate_examples(model, IMAGES, LABELS, 1)
     np.testing.assert_allclose(images, decoded, atol=1e-6)
 
 
 def test_a_model_that_knows_classes_is_asked_for_them():
-    model = zoo.conditional_gan((8, 8, 1), 3, units=(4, 3, 6), maxout=(5, 3, 4), pieces=(2, 2, 2), latent=3)
-    images, labels = more_examples(model, IMAGES, LABELS, 2, seed=3)
+    model = zoo.conditional_gan((8, 8, 1), 3, units=(4, 3, 6), maxout=(5, 3, 4), maxout_pieces=(2, 2, 2), latent=3)
+    images, labels = generate_examples(model, IMAGES, LABELS, 2, seed=3)
     np.testing.assert_array_equal(images, model.sample(4, seed=3, labels=[0, 0, 2, 2]))
     assert labels.tolist() == [0, 0, 2, 2]
 
 
 def test_models_without_classes_or_codes_are_refused():
     with pytest.raises(ValueError, match="must know classes or have a code, got dcgan"):
-        more_examples(zoo.dcgan((8, 8, 1), 3, filters=2), IMAGES, LABELS, 2)
+        generate_examples(zoo.dcgan((8, 8, 1), 3, filters=2), IMAGES, LABELS, 2)
     with pytest.raises(ValueError, match="one an image, got 3 for 12"):
-        more_examples(zoo.vae((8, 8, 1), 2, units=(4,)), IMAGES, LABELS[:3], 2)
+        generate_examples(zoo.vae((8, 8, 1), 2, units=(4,)), IMAGES, LABELS[:3], 2)
 
 
 def squares(count=90):
@@ -47,10 +47,10 @@ def squares(count=90):
 
 
 def test_the_gain_is_the_mean_difference_from_the_few_images_alone():
-    found = gain_of_samples(squares(), "vae", few=16, made=16, seeds=1, steps=4, epochs=2, latent=2, units=(8,))
+    found = gain_from_generated(squares(), "vae", few=16, made=16, seeds=1, steps=4, epochs=2, latent=2, units=(8,))
     assert list(found) == ["few", "moved", "made", "made and moved"] and found["few"]["gain"] == 0
     for row in found.values():
         assert row["gain"] == pytest.approx(row["accuracy"] - found["few"]["accuracy"])
         assert 0 <= row["accuracy"] <= 1 and len(row["accuracies"]) == 1
     with pytest.raises(ValueError, match="`few` must be at most"):
-        gain_of_samples(squares(), few=999)
+        gain_from_generated(squares(), few=999)

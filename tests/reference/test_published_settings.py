@@ -11,9 +11,9 @@ from zoo.introspect.cost import macs
 
 
 def test_he_2015_divides_the_rate_after_32_and_48_of_64_thousand_steps():
-    setting = recipes.published("he2015_cifar")
+    setting = recipes.published_settings("he2015_cifar")
     recipe, steps = setting.recipe, 45_000 // 128
-    assert (recipe.batch, recipe.optimizer, recipe.rate) == (128, "momentum", 0.1)
+    assert (recipe.batch_size, recipe.optimizer, recipe.learning_rate) == (128, "momentum", 0.1)
     assert recipe.augment == ("crop:4", "flip") and abs(recipe.epochs * steps - 64_000) <= steps / 2
     rate = recipe.rates(steps * recipe.epochs)
     assert [round(float(rate(at)), 6) for at in (1, 32_000, 32_001, 48_000, 48_001)] == [0.1, 0.1, 0.01, 0.01, 0.001]
@@ -26,15 +26,15 @@ def test_he_2015s_weight_decay_pulls_as_hard_as_one_in_the_gradient():
     for _ in range(200):
         speed = 0.9 * speed - 0.1 * 1e-4 * weight
         before, weight = weight, weight + speed
-    ours = recipes.published("he2015_cifar").recipe
-    assert 1 - weight / before == pytest.approx(ours.rate * ours.weight_decay, rel=0.01)
+    ours = recipes.published_settings("he2015_cifar").recipe
+    assert 1 - weight / before == pytest.approx(ours.learning_rate * ours.weight_decay, rel=0.01)
 
 
 def test_deit_has_the_papers_numbers():
-    setting = recipes.published("deit")
+    setting = recipes.published_settings("deit")
     recipe = setting.recipe
-    assert (recipe.optimizer, recipe.batch, recipe.epochs, recipe.label_smoothing) == ("adamw", 1024, 300, 0.1)
-    assert recipe.rate == pytest.approx(1e-3) and recipe.weight_decay == 0.05
+    assert (recipe.optimizer, recipe.batch_size, recipe.epochs, recipe.label_smoothing) == ("adamw", 1024, 300, 0.1)
+    assert recipe.learning_rate == pytest.approx(1e-3) and recipe.weight_decay == 0.05
     steps = 1_281_167 // 1024
     rate = recipe.rates(steps * recipe.epochs)
     rising = [float(rate(epoch * steps)) for epoch in range(6)]
@@ -42,39 +42,39 @@ def test_deit_has_the_papers_numbers():
     assert float(rate(300 * steps)) == pytest.approx(0, abs=1e-8)
     assert setting.arguments == {"drop_path": 0.1}
     small = zoo.build(setting.model, input_shape=(32, 32, 3), classes=10, depth=2, **setting.arguments)
-    assert max(x.rate for x in small.layers if type(x).__name__ == "DropPath") == pytest.approx(0.1)
+    assert max(x.learning_rate for x in small.layers if type(x).__name__ == "DropPath") == pytest.approx(0.1)
 
 
 def test_the_lectures_network_has_941944_parameters():
-    setting = recipes.published("ecology_lecture")
+    setting = recipes.published_settings("ecology_lecture")
     model = zoo.build(setting.model, input_shape=(32, 32, 3), classes=56, **setting.arguments)
     assert model.count_params() == 941_944
-    assert (setting.recipe.optimizer, setting.recipe.rate, setting.recipe.epochs) == ("rmsprop", 1e-3, 30)
+    assert (setting.recipe.optimizer, setting.recipe.learning_rate, setting.recipe.epochs) == ("rmsprop", 1e-3, 30)
     assert setting.accuracy == 0.42 and setting.data.startswith("cifar56eco:")
 
 
 @pytest.mark.parametrize("name", ["he2015_cifar", pytest.param("deit", marks=pytest.mark.slow), "ecology_lecture"])
 def test_every_setting_trains_a_tiny_network(name):
-    setting = recipes.published(name)
+    setting = recipes.published_settings(name)
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 255, (24, 16, 16, 3)).astype("uint8"), np.arange(24) % 2
-    recipe = setting.recipe.but(epochs=4, batch=8)
+    recipe = setting.recipe.replace(epochs=4, batch_size=8)
     run = recipe.fit(zoo.cnn((16, 16, 3), 2, filters=(4,), units=(4,)), (x, y), verbose=False)
     assert np.isfinite(run.history["loss"]).all()
 
 
 def test_other_data_have_other_epochs_and_bad_names_are_told():
-    assert recipes.published("he2015_cifar", examples=12_800).recipe.epochs == 640
+    assert recipes.published_settings("he2015_cifar", examples=12_800).recipe.epochs == 640
     with pytest.raises(ValueError, match="`examples` must be a whole number of at least 128"):
-        recipes.published("he2015_cifar", examples=100)
+        recipes.published_settings("he2015_cifar", examples=100)
     with pytest.raises(ValueError, match=r"`name` must be .*deit"):
-        recipes.published("diet")
+        recipes.published_settings("diet")
 
 
 @pytest.mark.parametrize(("shape", "classes"), [((32, 32, 3), 56), ((28, 28, 1), 10)])
 def test_ours_for_cifar56eco_computes_no_more_than_the_lectures_network(shape, classes):
     """Multiply-accumulates of one image times epochs; both see the same images in each."""
-    rows = [recipes.WORKED[name] for name in ("cnn_cifar56eco", "resnet14_cifar56eco")]
+    rows = [recipes.REFERENCE[name] for name in ("cnn_cifar56eco", "resnet14_cifar56eco")]
     cost = [macs(zoo.build(row.model, shape, classes, **row.arguments)) * row.recipe.epochs for row in rows]
     assert cost[1] <= cost[0]
     if classes == 56:
@@ -91,6 +91,6 @@ def test_the_cifar56eco_rows_take_other_data_where_theirs_cannot_be_fetched(monk
     for name in ("cnn_cifar56eco", "resnet14_cifar56eco"):
         with pytest.raises(ValueError, match="needs CIFAR-100, .* `bundled:animal-silhouettes` travels in a package"):
             recipes.train(name)
-        run = recipes.train(name, data=(x, y), epochs=2, batch=8, verbose=False)
+        run = recipes.train(name, data=(x, y), epochs=2, batch_size=8, verbose=False)
         assert np.isfinite(run.history["loss"]).all() and run.model.output_shape == (None, 2)
-        assert recipes.WORKED[name].record.startswith("bundled:animal-silhouettes")
+        assert recipes.REFERENCE[name].record.startswith("bundled:animal-silhouettes")

@@ -95,8 +95,8 @@ def test_a_marker_without_its_partner_is_an_error(text):
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A README and a CSV of their own, and a registry of two."""
-    monkeypatch.setattr(tables, "names", lambda: ["dnn", "lenet5"])
-    monkeypatch.setattr(tables, "CSV", tmp_path / "architectures.csv")
+    monkeypatch.setattr(readme_tables, "names", lambda: ["dnn", "lenet5"])
+    monkeypatch.setattr(readme_tables, "CSV", tmp_path / "architectures.csv")
     monkeypatch.setattr(recipes, "worked", lambda: [{"name": "digits", "model": "lenet5", "accuracy": 0.98}])
     monkeypatch.setattr(recipes.data, "sources", lambda: [{"name": "digits", "rows": 5000}])
     readme = tmp_path / "README.md"

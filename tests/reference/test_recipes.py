@@ -40,34 +40,34 @@ LEAST = {  # the headline metric of the test part; the trivial answer is below
     "tvnet_photos": 0.85,
 }
 QUICK = ("dnn_penguins", "dnn_breast_cancer", "dnn_diabetes", "lenet5_mnist", "lstm_seattle")
-EVERY = [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in recipes.WORKED]
+EVERY = [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in recipes.REFERENCE]
 
 
 def test_every_row_has_a_limit_and_a_committed_record():
-    assert set(LEAST) == set(recipes.WORKED)
+    assert set(LEAST) == set(recipes.REFERENCE)
     for name, least in LEAST.items():
         metrics = json.loads((RESULTS / name / "metrics.json").read_text())
-        key = recipes.WORKED[name].recipe.headline
+        key = recipes.REFERENCE[name].recipe.headline
         assert metrics["test"][key] >= least, name
         assert least > metrics["test"]["baseline"][key]
-        assert metrics["seed"] == recipes.WORKED[name].recipe.seed
+        assert metrics["seed"] == recipes.REFERENCE[name].recipe.seed
         assert metrics["export"]["largest_difference"] <= metrics["export"]["tolerance"]
         told = json.loads((RESULTS / name / "run.json").read_text())
-        assert told["numbers"]["epochs"] == recipes.WORKED[name].recipe.epochs
-        assert told["record"]["data"] == (recipes.WORKED[name].record or recipes.WORKED[name].data)
+        assert told["numbers"]["epochs"] == recipes.REFERENCE[name].recipe.epochs
+        assert told["record"]["data"] == (recipes.REFERENCE[name].record or recipes.REFERENCE[name].data)
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_a_worked_recipe_reaches_its_limit(name):
-    run = recipes.train(name, data=recipes.WORKED[name].record, verbose=False)
+    run = recipes.train(name, data=recipes.REFERENCE[name].record, verbose=False)
     assert run.evaluate("test")[run.recipe.headline] >= LEAST[name]
 
 
 def test_records_are_of_worked_recipes_only():
-    assert {p.name for p in Path(RESULTS).iterdir() if p.is_dir()} <= set(recipes.WORKED)
+    assert {p.name for p in Path(RESULTS).iterdir() if p.is_dir()} <= set(recipes.REFERENCE)
 
 
-def test_a_trained_trunk_beats_the_same_network_from_a_random_start_widely():
+def test_a_trained_backbone_beats_the_same_network_from_a_random_start_widely():
     metrics = json.loads((RESULTS / "lite0_silhouettes" / "metrics.json").read_text())
     assert metrics["from_scratch"]["part"] == "test"
     assert metrics["test"]["accuracy"] > metrics["from_scratch"]["accuracy"] + 0.2

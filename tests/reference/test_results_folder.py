@@ -9,7 +9,7 @@ import tensorflow as tf
 import recipes
 import zoo
 from recipes.reference.recipes import RESULTS
-from recipes.reference.results_folder import shelve
+from recipes.reference.results_folder import save_results
 from recipes.reports.card import card
 
 TRAINED = sorted(p.parent.name for p in RESULTS.glob("*/model.keras"))
@@ -20,7 +20,7 @@ def test_every_record_has_its_card_and_the_card_is_generated(name):
     text = (RESULTS / name / "card.md").read_text()
     assert text == card(RESULTS / name)
     metrics = json.loads((RESULTS / name / "metrics.json").read_text())
-    key = recipes.WORKED[name].recipe.headline
+    key = recipes.REFERENCE[name].recipe.headline
     assert f"| {key} | {metrics['test'][key]:.4g}" in text and "never seen" in text
 
 
@@ -45,6 +45,6 @@ def test_a_trained_model_answers_raw_inputs_as_it_did(name):
 def test_only_a_run_of_the_row_is_shelved(tmp_path):
     run = recipes.Classification(epochs=1).fit("dnn", "bundled:digits", out=tmp_path / "run", verbose=False)
     with pytest.raises(ValueError, match="must be of lenet5_mnist"):
-        shelve("lenet5_mnist", run.save(tmp_path / "run"), tmp_path)
+        save_results("lenet5_mnist", run.save(tmp_path / "run"), tmp_path)
     with pytest.raises(ValueError, match="Did you mean `lenet5_mnist`"):
-        shelve("lenet5_mnst", tmp_path / "run", tmp_path)
+        save_results("lenet5_mnst", tmp_path / "run", tmp_path)

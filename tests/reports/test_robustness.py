@@ -23,7 +23,7 @@ def stripes(count=80, seed=0):
 
 @pytest.fixture(scope="module")
 def run():
-    recipe = recipes.Classification(epochs=6, batch=8, rate=5e-3, examined=16)
+    recipe = recipes.Classification(epochs=6, batch_size=8, learning_rate=5e-3, report_examples=16)
     return recipe.fit(zoo.cnn((12, 12, 1), 2, filters=(4,), units=()), stripes(), verbose=False)
 
 
@@ -65,7 +65,7 @@ def test_shuffled_weights_and_agreement_are_recorded_for_every_method(found):
 
 
 def test_the_report_shows_it_in_words_and_measures_it_once(run, found, tmp_path, monkeypatch):
-    monkeypatch.setattr(trust, "examine", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(robustness, "examine", lambda *_: pytest.fail("measured again"))
     page = run.report(tmp_path / "report.html").read_text()
     shown, record = found
     assert [title for title, _, _ in shown] == [
@@ -90,7 +90,7 @@ def test_the_report_shows_it_in_words_and_measures_it_once(run, found, tmp_path,
 
 
 def test_none_examined_is_nothing_shown():
-    recipe = recipes.Classification(epochs=1, batch=8, examined=0)
+    recipe = recipes.Classification(epochs=1, batch_size=8, report_examples=0)
     model = zoo.cnn((12, 12, 1), 2, filters=(2,), units=())
     run = recipe.fit(model, recipes.load(stripes(24)), verbose=False)
     assert robustness.figures(run, "test") == []
@@ -100,7 +100,7 @@ def test_none_examined_is_nothing_shown():
 def test_a_large_model_is_examined_on_fewer_examples(run, monkeypatch):
     assert robustness.affordable(run, 100) == 4
     assert robustness.affordable(run, 3) == 3
-    monkeypatch.setattr(trust, "BUDGET", 1.0)
+    monkeypatch.setattr(robustness, "BUDGET", 1.0)
     assert robustness.affordable(run, 100) == robustness.FEWEST
 
 
@@ -118,7 +118,7 @@ def table():
 def test_tables_and_a_single_logit_too(activation, tmp_path):
     table().to_csv(tmp_path / "trees.csv", index=False)
     data = recipes.load(f"table:{tmp_path / 'trees.csv'}?target=tall")
-    recipe = recipes.Classification(epochs=10, batch=8, rate=0.02, examined=8)
+    recipe = recipes.Classification(epochs=10, batch_size=8, learning_rate=0.02, report_examples=8)
     features = recipes.training.task.preparation(data, zoo.dnn((4,), 1)).output_shape[-1]
     run = recipe.fit(zoo.dnn((features,), 1, units=(8,), activation=activation), data, verbose=False)
     shown = robustness.figures(run, "test")
@@ -134,7 +134,7 @@ def test_series_are_hidden_step_by_step():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(60, 8, 2)).astype("float32"), np.arange(60) % 2
     x[y == 1, 4:] += 2
-    recipe = recipes.SeriesClassification(epochs=8, batch=8, rate=0.02, examined=8)
+    recipe = recipes.SeriesClassification(epochs=8, batch_size=8, learning_rate=0.02, report_examples=8)
     run = recipe.fit("rnn", recipes.load((x, y)), verbose=False, units=(6,))
     titles = [title for title, _, _ in run.recipe.figures(run, "test")]
     assert titles[:3] == ["What it confuses", "The steps that mattered", "How far an attack must go"]
@@ -145,7 +145,7 @@ def test_a_model_without_gradients_is_told_so(tmp_path):
     inputs = layers.Input((5,), dtype="int32")
     answer = layers.Dense(2, activation="softmax")(layers.Flatten()(layers.Embedding(9, 2)(inputs)))
     x, y = np.random.default_rng(0).integers(0, 9, (40, 5)).astype("int32"), np.arange(40) % 2
-    run = recipes.Classification(epochs=1, batch=8).fit("dnn", (x.astype("float32"), y), verbose=False)
+    run = recipes.Classification(epochs=1, batch_size=8).fit("dnn", (x.astype("float32"), y), verbose=False)
     run.model = keras.Model(inputs, answer)
     ((title, told, figure),) = robustness.figures(run, "test")
     assert title == "Robustness and the quality of explanations"

@@ -1,4 +1,4 @@
-"""U-Net: the paper's arithmetic, padded and not, and trunks of others as its encoder."""
+"""U-Net: the paper's arithmetic, padded and not, and backbones of others as its encoder."""
 
 import keras
 import numpy as np
@@ -90,7 +90,7 @@ def test_it_starts_with_the_papers_deviation():
     ("encoder", "skips"),
     [("resnet18", 4), ("vgg16", 5), ("densenet121", 4), ("mobilenet_v2", 4), ("coatnet_0", 4), ("vit_tiny_16", 0)],
 )
-def test_a_trunk_joins_at_every_scale_that_it_has(encoder, skips):
+def test_a_backbone_joins_at_every_scale_that_it_has(encoder, skips):
     model = outline("unet", input_shape=(64, 96, 5), classes=3, encoder=encoder, filters=(4, 6, 8, 10, 12))
     assert model.output.shape == (None, 64, 96, 3)
     joined = [layer for layer in model.layers if layer.name.startswith("decoder") and layer.name.endswith("concat")]
@@ -98,13 +98,13 @@ def test_a_trunk_joins_at_every_scale_that_it_has(encoder, skips):
     assert all(layer.output.shape[-1] > model.get_layer(layer.name[:-6] + "up").filters for layer in joined)
 
 
-def test_a_trunk_keeps_the_names_and_numbers_of_its_variant():
-    trunk = {w.path: w.shape for w in outline("resnet34", input_shape=(64, 64, 3), classes=2).weights}
+def test_a_backbone_keeps_the_names_and_numbers_of_its_variant():
+    backbone = {w.path: w.shape for w in outline("resnet34", input_shape=(64, 64, 3), classes=2).weights}
     unet = {w.path: w.shape for w in outline("unet", input_shape=(64, 64, 3), classes=2, encoder="resnet34").weights}
-    assert {k: v for k, v in trunk.items() if not k.startswith("head")}.items() <= unet.items()
+    assert {k: v for k, v in backbone.items() if not k.startswith("head")}.items() <= unet.items()
 
 
-def test_a_trunk_of_any_size_trains_saves_and_answers_again(tmp_path):
+def test_a_backbone_of_any_size_trains_saves_and_answers_again(tmp_path):
     model = zoo.unet((None, None, 2), 2, encoder="resnet18", filters=(4, 4, 4, 4, 4), batch_norm=True)
     model.compile("adam", "sparse_categorical_crossentropy")
     rng = np.random.default_rng(0)

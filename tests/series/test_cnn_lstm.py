@@ -11,12 +11,12 @@ def images(shape):
     return np.random.default_rng(2).random(shape, "float32")
 
 
-def test_the_same_trunk_sees_every_image():
+def test_the_same_backbone_sees_every_image():
     model = zoo.cnn_lstm((3, 8, 10, 2), 2, units=4)
     x = images((2, 3, 8, 10, 2))
     read = keras.Model(model.input, model.get_layer("recurrent0").input)
-    trunk = keras.Model(model.get_layer("block0_conv0").input, model.get_layer("pool").output)
-    one_by_one = np.stack([trunk(x[:, t]) for t in range(3)], axis=1)
+    backbone = keras.Model(model.get_layer("block0_conv0").input, model.get_layer("pool").output)
+    one_by_one = np.stack([backbone(x[:, t]) for t in range(3)], axis=1)
     np.testing.assert_allclose(read(x), one_by_one, atol=1e-6)
     swapped = x[:, [1, 0, 2]]
     np.testing.assert_allclose(read(swapped), one_by_one[:, [1, 0, 2]], atol=1e-6)
@@ -24,17 +24,19 @@ def test_the_same_trunk_sees_every_image():
 
 
 @pytest.mark.parametrize(
-    ("trunk", "width"), [("cnn", 128), ("resnet20", 64), ("vit_tiny_16", 192), ("mobilenet_v2", 1280), ("vgg16", 512)]
+    ("backbone", "width"),
+    [("cnn", 128), ("resnet20", 64), ("vit_tiny_16", 192), ("mobilenet_v2", 1280), ("vgg16", 512)],
 )
-def test_every_family_of_classifiers_is_a_trunk(trunk, width):
-    model = zoo.outline("cnn_lstm", input_shape=(2, 32, 32, 3), outputs=2, trunk=trunk, units=(4,))
+def test_every_family_of_classifiers_is_a_backbone(backbone, width):
+    model = zoo.outline("cnn_lstm", input_shape=(2, 32, 32, 3), outputs=2, backbone=backbone, units=(4,))
     assert model.get_layer("pool").output.shape == (None, width)
     assert model.output.shape == (None, 2)
 
 
 def test_a_variant_gives_its_own_depth():
     small, large = (
-        zoo.outline("cnn_lstm", input_shape=(2, 32, 32, 3), outputs=2, trunk=f"resnet{n}", units=(4,)) for n in (20, 32)
+        zoo.outline("cnn_lstm", input_shape=(2, 32, 32, 3), outputs=2, backbone=f"resnet{n}", units=(4,))
+        for n in (20, 32)
     )
     rest = 4 * 4 * (64 + 4 + 1) + 10
     for model, whole in ((small, 269722), (large, 464154)):
@@ -51,13 +53,13 @@ def test_what_does_not_fit_is_refused():
         ValueError, match=r"`input_shape` must be \(T, H, W, C\) with every size given, got \(None, 8, 8"
     ):
         zoo.cnn_lstm((None, 8, 8, 1), 2)
-    with pytest.raises(ValueError, match=r"the trunk cnn takes no images of \(4, 4, 1\), as `input_shape` has them"):
+    with pytest.raises(ValueError, match=r"the backbone cnn takes no images of \(4, 4, 1\), as `input_shape` has them"):
         zoo.cnn_lstm((3, 4, 4, 1), 2)
     with pytest.raises(
-        ValueError, match=r"`trunk` must be one of `zoo.names\('classify'\)`, got 'resnet5'. Did you mean"
+        ValueError, match=r"`backbone` must be one of `zoo.names\('classify'\)`, got 'resnet5'. Did you mean"
     ):
-        zoo.cnn_lstm((3, 8, 8, 1), 2, trunk="resnet5")
-    with pytest.raises(ValueError, match="`trunk` must be one of .*, got 'unet'"):
-        zoo.cnn_lstm((3, 8, 8, 1), 2, trunk="unet")
+        zoo.cnn_lstm((3, 8, 8, 1), 2, backbone="resnet5")
+    with pytest.raises(ValueError, match="`backbone` must be one of .*, got 'unet'"):
+        zoo.cnn_lstm((3, 8, 8, 1), 2, backbone="unet")
     with pytest.raises(ValueError, match="`units` must have a width for each layer"):
         zoo.cnn_lstm((3, 8, 8, 1), 2, units=())

@@ -17,7 +17,7 @@ NAMES = ("ash", "beech", "elm", "fir", "oak", "yew")
 
 
 def here(asked, exported):
-    """What `proof.replayed` answers, without a process of its own: that takes seconds, and has tests of its own."""
+    """What `parity_check.replayed` answers, without a process of its own: that takes seconds, and has tests of its own."""
     if str(exported).endswith(".tflite"):
         run = litert.runner(exported)
         return [run(**request.arguments) for request in asked]
@@ -35,7 +35,7 @@ def here(asked, exported):
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(proof, "replayed", here)
+    monkeypatch.setattr(parity_check, "replayed", here)
 
 
 def photos(count, side=12):
@@ -73,9 +73,9 @@ def shelf(tmp_path_factory):
     keras.utils.set_random_seed(1)
     folder = tmp_path_factory.mktemp("shelf")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(proof, "replayed", here)
+        patch.setattr(parity_check, "replayed", here)
         model, preprocessing = trees()
-        seen = zoo.serving.seen({"photo": photos(8)})
+        seen = zoo.serving.training_statistics({"photo": photos(8)})
         arguments = {"preprocessing": preprocessing, "classes": NAMES, "seen": seen}
         zoo.export(model, folder / "trees", inputs=photos(4), **arguments)
         shutil.copytree(folder / "trees" / "1", folder / "trees" / "2")

@@ -25,7 +25,7 @@ def server(shelf, tmp_path_factory):
     folder = tmp_path_factory.mktemp("up")
     for name in ("trees", "soil"):
         shutil.copytree(shelf.folder / name / "1", folder / name / "1")
-    with Server(str(folder), rest_port=0, grpc_port=0, poll=0, largest=LARGEST) as running:
+    with Server(str(folder), rest_port=0, grpc_port=0, poll_seconds=0, max_request_bytes=LARGEST) as running:
         yield running
 
 
@@ -127,7 +127,7 @@ def test_the_demos_model_answers_a_base64_png_over_rest():
     (name,) = golden["inputs"]
     images = np.array(golden["inputs"][name], "uint8")
     files = [{"b64": base64.b64encode(tf.io.encode_png(image).numpy()).decode()} for image in images]
-    with Server(str(DEMO), rest_port=0, grpc_port=0, poll=0) as server:
+    with Server(str(DEMO), rest_port=0, grpc_port=0, poll_seconds=0) as server:
         place = f"{server.rest_address}/v1/models/lenet5_mnist:predict"
         reply = httpx.post(place, json={"signature_name": "serving_bytes", "instances": files}, timeout=60)
     found = reply.json()["predictions"]

@@ -30,7 +30,7 @@ def server(shelf, tmp_path_factory):
     for name in ("trees", "soil"):
         (folder / name).symlink_to(shelf.folder / name)
     (folder / "models.config").write_text(CONFIG)
-    with Server(str(folder), rest_port=0, grpc_port=0, poll=0) as running:
+    with Server(str(folder), rest_port=0, grpc_port=0, poll_seconds=0) as running:
         yield running
 
 

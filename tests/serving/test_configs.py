@@ -63,7 +63,7 @@ def test_models_config_names_the_models_and_labels_their_versions(folder):
 
 
 def test_batches_end_in_the_largest_allowed_size(folder):
-    found = zoo.serving.configs(str(folder), batch=24, wait=500, threads=4)
+    found = zoo.serving.configs(str(folder), max_batch_size=24, batch_timeout_ms=500, threads=4)
     told = parsed(Path(found.batching).read_text(), BATCHING)
     assert (told.max_batch_size.value, told.batch_timeout_micros.value, told.num_batch_threads.value) == (24, 500, 4)
     assert list(told.allowed_batch_sizes) == [1, 2, 4, 8, 16, 24]

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from tests.serving.conftest import photos
-from zoo.serving.model_store import Gate, Refused, Shelf
+from zoo.serving.model_store import Gate, ModelStore, Refused
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def broken(folder, version, content=b"no model"):
 def test_a_corrupt_version_leaves_the_one_before_it_in_service(copied, content):
     broken(copied, 2, content)
     said = []
-    shelf = Shelf(copied, said.append)
+    shelf = ModelStore(copied, said.append)
     assert shelf.find("soil").version == 1
     assert [(s.version, s.state) for s in shelf.states("soil")] == [(2, "END"), (1, "AVAILABLE")]
     assert shelf.states("soil")[0].message
@@ -37,7 +37,7 @@ def test_a_corrupt_version_leaves_the_one_before_it_in_service(copied, content):
 def test_lost_weights_are_told_and_other_models_are_served(copied, shelf):
     shutil.copytree(shelf.folder / "trees" / "1", copied / "trees" / "1")
     (copied / "trees" / "1" / "variables" / "variables.data-00000-of-00001").write_bytes(b"short")
-    found = Shelf(copied)
+    found = ModelStore(copied)
     assert [s.state for s in found.states("trees")] == ["END"]
     with pytest.raises(Refused, match='model "trees" has no version.* It could not be loaded'):
         found.find("trees")
@@ -45,7 +45,7 @@ def test_lost_weights_are_told_and_other_models_are_served(copied, shelf):
 
 
 def test_a_new_version_takes_over_as_it_appears_and_a_broken_one_does_not(copied):
-    shelf = Shelf(copied)
+    shelf = ModelStore(copied)
     shutil.copytree(copied / "soil" / "1", copied / "soil" / "2")
     shelf.look()
     assert shelf.find("soil").version == 2
@@ -57,11 +57,11 @@ def test_a_new_version_takes_over_as_it_appears_and_a_broken_one_does_not(copied
 
 
 def test_one_models_own_folder_can_be_served(copied):
-    assert Shelf(copied / "soil").find("soil").version == 1
+    assert ModelStore(copied / "soil").find("soil").version == 1
 
 
 def test_an_answer_that_no_graph_gives_is_refused_and_the_model_stays(shelf):
-    loaded = Shelf(shelf.folder / "trees").find("trees")
+    loaded = ModelStore(shelf.folder / "trees").find("trees")
     with pytest.raises(Refused) as caught:
         loaded.run("", {"photo": photos(1)[:, :0]})
     assert caught.value.code == "INVALID_ARGUMENT"
@@ -90,7 +90,7 @@ def test_a_full_gate_refuses_at_once():
 
 def test_a_copy_that_was_looked_at_too_early_is_loaded_once_it_is_whole(copied):
     broken(copied, 2)
-    shelf = Shelf(copied)
+    shelf = ModelStore(copied)
     assert [s.state for s in shelf.states("soil")] == ["END", "AVAILABLE"]
     shutil.copy(copied / "soil" / "1" / "saved_model.pb", copied / "soil" / "2" / "saved_model.pb")
     shelf.look()

@@ -24,7 +24,7 @@ def exported(tmp_path_factory):
     model = keras.Model(inputs, layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D(name="pool")(x)))
     folder = tmp_path_factory.mktemp("plots")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(proof, "replayed", here)
+        patch.setattr(parity_check, "replayed", here)
         zoo.export(model, folder, inputs=np.random.default_rng(1).random((3, 7, 9, 2)), classes=("a", "b", "c"))
     return folder, model
 
@@ -76,9 +76,9 @@ def test_what_cannot_be_loaded_or_asked_is_named(exported, tmp_path):
         with pytest.raises(ValueError, match="predictor: .* is no SavedModel, or a broken one"):
             zoo.predictor(str(tmp_path), engine)
     with pytest.raises(ValueError, match=r"has no LiteRT file int8: export it with forms=\('litert_int8',\)"):
-        zoo.predictor(str(folder), "litert", form="int8")
+        zoo.predictor(str(folder), "litert", format="int8")
     with pytest.raises(ValueError, match="`form` is for the engine litert, got 'auto'"):
-        zoo.predictor(str(folder), form="int8")
+        zoo.predictor(str(folder), format="int8")
     for engine in ("tensorflow", "openvino"):
         with pytest.raises(ValueError, match="predict: `inputs` are not what the export takes"):
             zoo.predictor(str(folder), engine)(np.ones((1, 7, 9, 5)))

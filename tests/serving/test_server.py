@@ -20,7 +20,7 @@ from zoo.serving import Server
 
 @pytest.fixture(scope="module")
 def server(shelf):
-    with Server(str(shelf.folder), rest_port=0, grpc_port=0, poll=0, largest=100_000) as running:
+    with Server(str(shelf.folder), rest_port=0, grpc_port=0, poll_seconds=0, max_request_bytes=100_000) as running:
         yield running
 
 

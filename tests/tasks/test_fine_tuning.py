@@ -1,4 +1,4 @@
-"""Fine-tuning: a trunk gets the numbers that it records, the head trains first, then the top."""
+"""Fine-tuning: a backbone gets the numbers that it records, the head trains first, then the top."""
 
 import json
 
@@ -10,13 +10,13 @@ from keras import layers
 import recipes
 import zoo
 from recipes.tasks.fine_tuning import drawn
-from zoo.layers.backbone_input import TrunkInput
+from zoo.layers.backbone_input import BackboneInput
 
 
-def trunk(bands=3):
-    """A tiny trunk of two stages that records 0 to 255, called like those of `keras.applications`."""
+def backbone(bands=3):
+    """A tiny backbone of two stages that records 0 to 255, called like those of `keras.applications`."""
     x = inputs = layers.Input((12, 12, bands), name="image")
-    x = TrunkInput(mean=(127.0,), deviation=(128.0,), low=0.0, high=255.0, name="trunk_input")(x)
+    x = BackboneInput(mean=(127.0,), deviation=(128.0,), low=0.0, high=255.0, name="backbone_input")(x)
     x = layers.Conv2D(4, 3, strides=2, padding="same", name="stage0_conv")(x)
     x = layers.ReLU()(layers.BatchNormalization(name="stage0_norm")(x))
     x = layers.Conv2D(8, 3, strides=2, padding="same", name="stage1_conv")(x)
@@ -37,9 +37,9 @@ def quick(**changes):
     return recipes.FineTuning(**{"epochs": 2, "head_epochs": 2, "batch": 8, "stages": 1, **changes})
 
 
-def test_a_trunk_gets_the_numbers_that_it_records():
+def test_a_backbone_gets_the_numbers_that_it_records():
     x, y = pictures()
-    run = quick().fit(trunk(), (x, y), verbose=False)
+    run = quick().fit(backbone(), (x, y), verbose=False)
     by_hand = run.model.predict(x[:6].astype("float32"), verbose=0)
     np.testing.assert_allclose(run.predict(x[:6]), by_hand, atol=1e-6)
     assert np.abs(run.predict(x[:6]) - run.model.predict(x[:6] / 255, verbose=0)).max() > 1e-3
@@ -48,14 +48,14 @@ def test_a_trunk_gets_the_numbers_that_it_records():
 
 def test_any_recipe_does_so_for_a_model_with_its_own_preprocessing():
     x, y = pictures()
-    model = zoo.transfer(trunk(), 2)
-    run = recipes.Classification(epochs=1, batch=8).fit(model, (x, y), verbose=False)
+    model = zoo.transfer(backbone(), 2)
+    run = recipes.Classification(epochs=1, batch_size=8).fit(model, (x, y), verbose=False)
     np.testing.assert_allclose(run.predict(x[:6]), model.predict(x[:6].astype("float32"), verbose=0), atol=1e-6)
 
 
 def test_one_grey_band_is_repeated_and_images_are_resized():
     x, y = pictures(bands=1)
-    run = quick().fit(trunk(), (x, y), verbose=False)
+    run = quick().fit(backbone(), (x, y), verbose=False)
     by_hand = run.model.predict(np.repeat(x[:6], 3, axis=-1).astype("float32"), verbose=0)
     np.testing.assert_allclose(run.predict(x[:6]), by_hand, atol=1e-6)
     small = quick().prepare(recipes.load(pictures(bands=1, side=6)), run.model)
@@ -64,19 +64,19 @@ def test_one_grey_band_is_repeated_and_images_are_resized():
 
 def test_two_bands_are_not_made_three_and_a_plain_model_repeats_nothing():
     with pytest.raises(ValueError, match="`input_shape` must have the 2 bands"):
-        quick().fit(trunk(), pictures(bands=2), verbose=False)
+        quick().fit(backbone(), pictures(bands=2), verbose=False)
     with pytest.raises(ValueError, match="`input_shape` must have the 1 bands"):
         recipes.Classification().fit(zoo.cnn((12, 12, 3), 2, filters=(4,)), pictures(bands=1), verbose=False)
 
 
-def test_images_out_of_the_trunks_range_are_refused():
+def test_images_out_of_the_backbones_range_are_refused():
     x, y = pictures()
     with pytest.raises(ValueError, match="trained on images from 0 to 255, and these go from 0 to 1"):
-        quick().fit(trunk(), (x.astype("float32") / 255, y), verbose=False)
+        quick().fit(backbone(), (x.astype("float32") / 255, y), verbose=False)
 
 
 def test_first_the_head_trains_then_the_top_and_batch_normalisation_never():
-    before, seen = trunk(), []
+    before, seen = backbone(), []
 
     class Watched(recipes.FineTuning):
         def watchers(self, model, out, data):
@@ -106,7 +106,7 @@ def test_each_phase_has_its_rate_and_schedule_and_lower_stages_a_smaller_one():
             return super().compile(model, steps, **settings)
 
     Watched(epochs=1, head_epochs=1, batch=8, rate=1e-5, head_rate=1e-2, decay=0.5, weight_decay=0.1).fit(
-        trunk(), pictures(), verbose=False
+        backbone(), pictures(), verbose=False
     )
     first, second = rates
     assert float(first.inner._learning_rate(0)) == pytest.approx(1e-2)
@@ -133,7 +133,7 @@ def test_few_examples_are_drawn_in_the_classes_shares():
 @pytest.mark.slow
 def test_a_run_is_compared_with_a_random_start_saved_exported_and_read_back(tmp_path):
     x, y = pictures()
-    run = quick(compare=True, head_rate=1e-2).fit(trunk(), (x, y), out=tmp_path, verbose=False)
+    run = quick(compare=True, head_rate=1e-2).fit(backbone(), (x, y), out=tmp_path, verbose=False)
     found = json.loads((tmp_path / "metrics.json").read_text())["from_scratch"]
     assert found["part"] == "test" and found["epochs"] == 4 and 0 <= found["accuracy"] <= 1
     export = run.export(tmp_path / "saved_model")
@@ -149,4 +149,4 @@ def test_a_name_without_weights_and_too_many_stages_are_refused():
     with pytest.raises(ValueError, match="`weights` 'bundled' is there for"):
         quick().fit("lenet5", pictures(), verbose=False, input_shape=(12, 12, 3))
     with pytest.raises(ValueError, match="`stages` must be a whole number from 0 to 2, got 5"):
-        quick(stages=5).fit(trunk(), pictures(), verbose=False)
+        quick(stages=5).fit(backbone(), pictures(), verbose=False)

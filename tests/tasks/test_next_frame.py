@@ -30,7 +30,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def run(data):
-    return recipes.NextFrame(epochs=3, batch=16, rate=0.02).fit("convlstm", data, verbose=False, **TINY)
+    return recipes.NextFrame(epochs=3, batch_size=16, learning_rate=0.02).fit("convlstm", data, verbose=False, **TINY)
 
 
 def test_a_digit_moves_straight_on_and_bounces_off_the_edges():
@@ -64,7 +64,7 @@ def test_parts_have_digits_of_their_own():
 
 def test_overfits_one_small_batch(data):
     few = data.train.take(np.arange(4))
-    recipe = recipes.NextFrame(epochs=1, batch=4, rate=0.02, accelerate="off")
+    recipe = recipes.NextFrame(epochs=1, batch_size=4, learning_rate=0.02, accelerate="off")
     model = recipe.compile(recipe.build("convlstm", data, **TINY), 60)
     x, y = few.inputs.astype("float32") / 255, few.targets.astype("float32") / 255
     floor = cross_entropy(y, y).mean()  # of grey pixels

@@ -61,7 +61,7 @@ def fine_tuned(preset):
 
 @pytest.fixture(scope="module")
 def run(preset, data):
-    recipe = recipes.TextClassification(epochs=20, batch=8, rate=3e-3, length=12, tokenizer=preset)
+    recipe = recipes.TextClassification(epochs=20, batch_size=8, learning_rate=3e-3, length=12, tokenizer=preset)
     return recipe.fit(fine_tuned(preset), data, verbose=False)
 
 
@@ -132,7 +132,7 @@ def test_a_tokenizer_itself_is_kept_with_the_run_and_told_in_its_record(run, tmp
     from recipes.training.run import revive
 
     own = hub.models.BertTokenizer(vocabulary=VOCABULARY, lowercase=True)
-    recipe = run.recipe.but(tokenizer=own, length=8)
+    recipe = run.recipe.replace(tokenizer=own, length=8)
     recipe.verify_answer(run.model, run.data)
     done = dataclasses.replace(run, recipe=recipe, preprocessing=recipe.prepare(run.data, run.model), measured={})
     done.save(tmp_path / "run")
@@ -148,7 +148,7 @@ def test_only_a_graph_with_other_operations_needs_tensorflow_text(elsewhere, mon
     assert isolated_inference.foreign(plain) == [] and "RegexSplitWithOffsets" in isolated_inference.foreign(
         elsewhere[0] / "served/1"
     )
-    monkeypatch.setattr(replay, "foreign", lambda exported: ["RegexSplitWithOffsets", "NobodyHasThis"])
+    monkeypatch.setattr(isolated_inference, "foreign", lambda exported: ["RegexSplitWithOffsets", "NobodyHasThis"])
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match="TensorFlow lacks: NobodyHasThis; .* pip install tensorflow-text"):
         isolated_inference.load_operations(plain)
@@ -179,10 +179,10 @@ def test_other_families_have_their_own_frame():
 
 
 def small(vocabulary, **kwargs):
-    trunk = hub.models.BertBackbone(
+    backbone = hub.models.BertBackbone(
         vocabulary_size=vocabulary, num_layers=1, num_heads=2, hidden_dim=8, intermediate_dim=8, max_sequence_length=12
     )
-    return zoo.transfer(trunk, 3, **kwargs)
+    return zoo.transfer(backbone, 3, **kwargs)
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def test_any_size_is_mirrored_and_cut_back():
     assert any_size(whatever) is whatever and whatever.count_params() == model.count_params()
 
 
-def test_a_trunk_of_ours_is_an_encoder():
+def test_a_backbone_of_ours_is_an_encoder():
     data = whole(*(np.repeat(a, 2, 1) for a in discs(2)))
     model = quick().build("unet", data, encoder="resnet18", filters=(4, 4, 4, 4, 4))
     assert multiple(model) == 32
@@ -213,7 +213,7 @@ def test_large_images_are_prepared_a_few_at_a_time(monkeypatch):
 
     data = whole(*discs(8))
     for most, together in ((2**26, 8), (3 * 16 * 16 * 4, 3), (1, 1)):
-        monkeypatch.setattr(feeding, "TOGETHER", most)
+        monkeypatch.setattr(pipeline, "TOGETHER", most)
         ((x, _),) = quick().pipeline(data.train, False, prepare)
         assert x.shape == (8, 16, 16, 1) and x[0].numpy().max() == together
 
@@ -232,7 +232,11 @@ def test_membranes_of_the_papers_own_challenge():
     data = recipes.load(f"{source}&classes=membrane&classes=cell")
     assert sum(len(p) for p in (data.train, data.validation, data.test)) == 30 * 16
     recipe = recipes.Segmentation(
-        epochs=4, batch=8, rate=2e-3, loss="cross_entropy+dice", augment=("flip", "flip_vertical", "elastic")
+        epochs=4,
+        batch_size=8,
+        learning_rate=2e-3,
+        loss="cross_entropy+dice",
+        augment=("flip", "flip_vertical", "elastic"),
     )
     run = recipe.fit("unet", data, verbose=False, filters=(16, 32, 64), batch_norm=True, dropout=0.0)
     found = run.evaluate("test")

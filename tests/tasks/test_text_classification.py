@@ -1,4 +1,4 @@
-"""Classification of texts: strings in, padding without a say, a rival beside it, and KerasHub's BERT as a trunk."""
+"""Classification of texts: strings in, padding without a say, a rival beside it, and KerasHub's BERT as a backbone."""
 
 import keras
 import numpy as np
@@ -35,7 +35,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def run(data):
-    recipe = recipes.TextClassification(epochs=12, batch=8, rate=0.02, length=10)
+    recipe = recipes.TextClassification(epochs=12, batch_size=8, learning_rate=0.02, length=10)
     return recipe.fit("lstm", data, verbose=False, **SMALL["lstm"])
 
 
@@ -65,7 +65,7 @@ def test_padding_has_no_say(data, name):
 @pytest.mark.parametrize("name", SMALL)
 def test_overfits_one_small_batch(data, name):
     few = data.train.take(np.arange(12))
-    recipe = recipes.TextClassification(epochs=1, batch=12, rate=0.02, length=10)
+    recipe = recipes.TextClassification(epochs=1, batch_size=12, learning_rate=0.02, length=10)
     model = recipe.build(name, data, **SMALL[name])
     prepare = recipe.prepare(data, model)
     recipe.compile(model, 40)
@@ -121,14 +121,16 @@ def test_several_labels_at_once():
     x, y = notes(60)
     rows = np.array([[kind == "bird", kind != "tree", "saw" in text] for text, kind in zip(x, y, strict=True)], int)
     found = recipes.load((x, rows), classes=("bird", "moves", "saw"))
-    run = recipes.TextClassification(epochs=10, batch=8, rate=0.03, length=10).fit("gru", found, verbose=False)
+    run = recipes.TextClassification(epochs=10, batch_size=8, learning_rate=0.03, length=10).fit(
+        "gru", found, verbose=False
+    )
     assert run.evaluate()["f1_micro"] > 0.7
 
 
 def test_a_keras_hub_bert_is_fine_tuned_and_exported(data, tmp_path):
     hub = pytest.importorskip("keras_hub", reason="KerasHub is no dependency; install fieldzoo[kerashub] to run this")
-    recipe = recipes.TextClassification(epochs=25, batch=8, rate=3e-3, length=12)
-    trunk = hub.models.BertBackbone(
+    recipe = recipes.TextClassification(epochs=25, batch_size=8, learning_rate=3e-3, length=12)
+    backbone = hub.models.BertBackbone(
         vocabulary_size=len(recipe.known_tokens(data)) + 2,
         num_layers=1,
         num_heads=2,
@@ -137,7 +139,7 @@ def test_a_keras_hub_bert_is_fine_tuned_and_exported(data, tmp_path):
         dropout=0.0,
         max_sequence_length=12,
     )
-    run = recipe.fit(zoo.transfer(trunk, 3, mode="finetune", stages=None), data, verbose=False)
+    run = recipe.fit(zoo.transfer(backbone, 3, mode="finetune", stages=None), data, verbose=False)
     assert run.evaluate()["accuracy"] > 0.8
     assert run.export(tmp_path / "served").difference < 1e-5
     assert "The words that mattered" in run.report(tmp_path / "report.html").read_text()

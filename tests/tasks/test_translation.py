@@ -47,7 +47,7 @@ def test_it_learns_what_belongs_to_what_and_says_how_much_better_than_no_network
 
 def test_its_networks_have_the_papers_settings_and_the_sizes_of_the_data():
     recipe = recipes.Translation()
-    assert (recipe.epochs, recipe.batch, recipe.rate, recipe.schedule) == (200, 1, 2e-4, "halfway")
+    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.schedule) == (200, 1, 2e-4, "halfway")
     data = recipe.open(squares())
     model = recipe.compile(recipe.build("pix2pix", data, filters=4, patch_depth=1), 100)
     assert model.l1 == 100 and model.output_shape == (None, 16, 16, 3)

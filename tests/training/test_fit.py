@@ -25,7 +25,7 @@ def quick(**changes):
 def test_overfits_one_small_batch_of_images(model):
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 255, (8, 16, 16, 3)).astype("uint8"), np.arange(8) % 2
-    recipe = recipes.Classification(epochs=80, batch=8, rate=1e-3, schedule="constant")
+    recipe = recipes.Classification(epochs=80, batch_size=8, learning_rate=1e-3, schedule="constant")
     run = recipe.fit(model, recipes.load((x, y), validation=0, test=0), verbose=False)
     assert run.evaluate("train")["accuracy"] == 1
 
@@ -45,7 +45,7 @@ def test_regression_answers_in_the_targets_own_units():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(200, 3)).astype("float32")
     y = 1000 + 50 * x[:, :1] - 20 * x[:, 1:2]
-    run = recipes.Regression(epochs=60, batch=16, rate=0.01).fit("dnn", (x, y), verbose=False)
+    run = recipes.Regression(epochs=60, batch_size=16, learning_rate=0.01).fit("dnn", (x, y), verbose=False)
     found = run.evaluate("test")
     assert found["r2"] > 0.95 > 0.5 > found["baseline"]["r2"]
     assert abs(run.predict(x).mean() - 1000) < 20
@@ -141,8 +141,12 @@ def test_a_seed_makes_the_same_run():
 
 def test_a_diverging_run_stops_and_says_why():
     x, y = clouds()
-    with pytest.raises(ArithmeticError, match=r"the loss became (nan|inf) in epoch [12]. Lower `rate` \(now 1e\+30\)"):
-        recipes.Regression(rate=1e30, optimizer="sgd", schedule="constant").fit("dnn", (x, y * 1.0), verbose=False)
+    with pytest.raises(
+        ArithmeticError, match=r"the loss became (nan|inf) in epoch [12]. Lower `learning_rate` \(now 1e\+30\)"
+    ):
+        recipes.Regression(learning_rate=1e30, optimizer="sgd", schedule="constant").fit(
+            "dnn", (x, y * 1.0), verbose=False
+        )
 
 
 def test_compile_and_pipeline_serve_whoever_prefers_fit():
@@ -210,10 +214,10 @@ def test_a_killed_run_goes_on_from_its_last_epoch(tmp_path):
     ("arguments", "message"),
     [
         ({"epochs": 0}, "Classification: `epochs` must be a whole number of at least 1, got 0"),
-        ({"batch": 2.5}, "`batch` must be a whole number"),
+        ({"batch": 2.5}, "`batch_size` must be a whole number"),
         ({"epoch": 3}, r"Classification: unknown argument `epoch`. Did you mean `epochs`\?"),
         ({"optimizer": "adma"}, r"`optimizer` must be one of .*Did you mean `adam`\?"),
-        ({"rate": -1}, "`rate` must be a number above 0, got -1"),
+        ({"rate": -1}, "`learning_rate` must be a number above 0, got -1"),
     ],
 )
 def test_recipes_refuse_what_cannot_be_meant(arguments, message):
@@ -248,7 +252,7 @@ def test_a_renewed_augmentation_is_kept_for_some_epochs_and_then_drawn_anew():
     data = recipes.load((rng.integers(0, 255, (20, 8, 8, 1)).astype("uint8"), np.arange(20) % 2), validation=0, test=0)
     from recipes.data.preprocessing import preprocessing
 
-    recipe = recipes.Classification(batch=10, augment=("rotate:0.1",), renew=2)
+    recipe = recipes.Classification(batch_size=10, augment=("rotate:0.1",), echo_epochs=2)
     batches = recipe.pipeline(data.train, True, preprocessing(data))
 
     def epoch():

@@ -1,4 +1,4 @@
-"""A trunk from wherever it comes: a copy of it that takes raw inputs and answers one vector of features."""
+"""A backbone from wherever it comes: a copy of it that takes raw inputs and answers one vector of features."""
 
 import os
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import keras
 from keras import layers
 
-from zoo.backbones.input_range import WAYS, recorded, way_of
-from zoo.layers.backbone_input import TrunkInput
+from zoo.backbones.input_range import INPUT_RANGES, input_range_of, recorded_range
+from zoo.layers.backbone_input import BackboneInput
 from zoo.registry import entries, entry
 from zoo.weights import BUNDLED, load
 
@@ -18,56 +18,58 @@ POOLS = {
 }
 
 
-def opened(caller, trunk, *, weights="bundled", input_shape=None, pixels=None, pool="average", calm=False):
-    """A copy of a trunk without its head, from raw inputs to (B, F) features; the trunk itself stays as it is.
+def open_backbone(
+    caller, backbone, *, weights="bundled", input_shape=None, input_range=None, pool="average", disable_dropout=False
+):
+    """A copy of a backbone without its head, from raw inputs to (B, F) features; the backbone itself stays as it is.
 
     Args:
         caller: what errors call the function.
-        trunk: a model of ours or of another, a registered name, or what `HubLayer` takes as a handle.
+        backbone: a model of ours or of another, a registered name, or what `HubLayer` takes as a handle.
         weights: as `zoo.load` takes them, for a name.
         input_shape: for a name or a handle; None for the paper's row.
-        pixels: one of `WAYS` or as_is, where the trunk does not record it; None for what it records.
+        input_range: one of `WAYS` or as_is, where the backbone does not record it; None for what it records.
         pool: average or max over a map or over tokens, or first, the first token.
-        calm: whether dropout and the like are switched off in the copy.
+        disable_dropout: whether dropout and the like are switched off in the copy.
     Returns:
-        `keras.Model`; flat, with the trunk's own layer names, but for those that a head has.
+        `keras.Model`; flat, with the backbone's own layer names, but for those that a head has.
     """
-    model, known = found(caller, trunk, weights, input_shape)
-    front = preprocessed(caller, model, known, pixels)
+    model, known = load_backbone(caller, backbone, weights, input_shape)
+    front = preprocessed(caller, model, known, input_range)
     cut = keras.Model(structure(model), _features(caller, model))
-    return pooled(caller, rebuilt(cut, front=front, calm=calm, headless=True), pool)
+    return pool_features(caller, rebuild(cut, front=front, disable_dropout=disable_dropout, headless=True), pool)
 
 
-def found(caller, trunk, weights="bundled", input_shape=None):
+def load_backbone(caller, backbone, weights="bundled", input_shape=None):
     """(model, what its images were): the model itself where it is one."""
-    if isinstance(trunk, keras.Model):
+    if isinstance(backbone, keras.Model):
         if input_shape is not None:
-            raise ValueError(f"{caller}: `input_shape` is for a name or a handle; {trunk.name} has its own.")
-        return _verified(caller, trunk), None
-    if isinstance(trunk, keras.Layer):
-        return _around(caller, trunk, input_shape), None
-    if not isinstance(trunk, str | os.PathLike):
-        raise ValueError(f"{caller}: `trunk` must be a model, a name or a handle, got {type(trunk).__name__}.")
-    trunk = os.fspath(trunk)
-    if trunk in entries or not ("/" in trunk or os.sep in trunk or Path(trunk).exists()):
-        row = entry(trunk).example  # which offers the nearest name where there is none
+            raise ValueError(f"{caller}: `input_shape` is for a name or a handle; {backbone.name} has its own.")
+        return _verified(caller, backbone), None
+    if isinstance(backbone, keras.Layer):
+        return _around(caller, backbone, input_shape), None
+    if not isinstance(backbone, str | os.PathLike):
+        raise ValueError(f"{caller}: `backbone` must be a model, a name or a handle, got {type(backbone).__name__}.")
+    backbone = os.fspath(backbone)
+    if backbone in entries or not ("/" in backbone or os.sep in backbone or Path(backbone).exists()):
+        row = entry(backbone).example  # which offers the nearest name where there is none
         size = {} if input_shape is None else {"input_shape": tuple(input_shape)}
         if "input_shape" not in row:
-            raise ValueError(f"{caller}: `trunk` must take images, a table or a series, and {trunk} does not.")
+            raise ValueError(f"{caller}: `backbone` must take images, a table or a series, and {backbone} does not.")
         with_head = weights != "bundled" and weights is not None
-        model = load(trunk, weights, head=with_head, **size)
-        bundle = BUNDLED.get(trunk) if weights == "bundled" else None
+        model = load(backbone, weights, head=with_head, **size)
+        bundle = BUNDLED.get(backbone) if weights == "bundled" else None
         return model, bundle and {"mean": (bundle.mean,), "deviation": (bundle.deviation,), **RANGE}
     from zoo.backbones.hub import HubLayer
 
-    return _around(caller, HubLayer(trunk, name="hub"), input_shape), None
+    return _around(caller, HubLayer(backbone, name="hub"), input_shape), None
 
 
 def _verified(caller, model):
     if not model.built or not hasattr(model, "inputs") or not model.inputs:
-        wrapped = "x = keras.Input(...); keras.Model(x, trunk(x))"
+        wrapped = "x = keras.Input(...); keras.Model(x, backbone(x))"
         raise ValueError(
-            f"{caller}: `trunk` must be a built functional or Sequential model; wrap {model.name}: {wrapped}."
+            f"{caller}: `backbone` must be a built functional or Sequential model; wrap {model.name}: {wrapped}."
         )
     return model
 
@@ -81,22 +83,26 @@ def _around(caller, layer, input_shape):
     return keras.Model(inputs, layer(inputs), name=layer.name)
 
 
-def preprocessed(caller, model, known, pixels):
+def preprocessed(caller, model, known, input_range):
     """The layer that stands before the copy, or None where the model has one or nothing is known."""
-    own = recorded(model)
-    if pixels is not None and pixels != "as_is" and pixels not in WAYS:
-        raise ValueError(f"{caller}: `pixels` must be one of {', '.join(WAYS)} or as_is, got {pixels!r}.")
+    own = recorded_range(model)
+    if input_range is not None and input_range != "as_is" and input_range not in INPUT_RANGES:
+        raise ValueError(
+            f"{caller}: `input_range` must be one of {', '.join(INPUT_RANGES)} or as_is, got {input_range!r}."
+        )
     if own is not None or known is not None:
-        if pixels is not None:
-            raise ValueError(f"{caller}: `pixels` is for trunks that record nothing; {model.name} does.")
-        return None if own is not None else TrunkInput(**known, name="trunk_input")
-    way = way_of(model) if pixels is None else pixels
+        if input_range is not None:
+            raise ValueError(f"{caller}: `input_range` is for backbones that record nothing; {model.name} does.")
+        return None if own is not None else BackboneInput(**known, name="backbone_input")
+    way = input_range_of(model) if input_range is None else input_range
     image = len(model.inputs) == 1 and len(model.inputs[0].shape) == 4 and model.inputs[0].shape[-1] == 3
-    if way in (None, "as_is") or (pixels is None and not image):
+    if way in (None, "as_is") or (input_range is None and not image):
         return None
     if not image:
-        raise ValueError(f"{caller}: `pixels` is for images of 3 bands, {model.name} takes {model.inputs[0].shape}.")
-    return TrunkInput(**WAYS[way], **RANGE, bands=("red", "green", "blue"), name="trunk_input")
+        raise ValueError(
+            f"{caller}: `input_range` is for images of 3 bands, {model.name} takes {model.inputs[0].shape}."
+        )
+    return BackboneInput(**INPUT_RANGES[way], **RANGE, bands=("red", "green", "blue"), name="backbone_input")
 
 
 def structure(model):
@@ -111,11 +117,11 @@ def _features(caller, model):
     if isinstance(answer, dict):
         if "pooled_output" not in answer:
             raise ValueError(
-                f"{caller}: `trunk` must answer one tensor or a `pooled_output`, {model.name} has {[*answer]}."
+                f"{caller}: `backbone` must answer one tensor or a `pooled_output`, {model.name} has {[*answer]}."
             )
         return answer["pooled_output"]
     if isinstance(answer, list | tuple):
-        raise ValueError(f"{caller}: `trunk` must have one answer, {model.name} has {len(answer)}.")
+        raise ValueError(f"{caller}: `backbone` must have one answer, {model.name} has {len(answer)}.")
     tensor = answer
     # What may stand between the answer and its dense layer
     while _passes(layer := tensor._keras_history.operation) and not isinstance(layer, layers.InputLayer):
@@ -150,7 +156,7 @@ def _heads(layer, answer):
     return isinstance(layer, layers.Dense) or set(layer.kernel.shape[:2]) == {1}
 
 
-def pooled(caller, model, pool):
+def pool_features(caller, model, pool):
     """The model with its map or its tokens made one vector, by a layer called `pool`."""
     tensor = model.output
     rank = len(tensor.shape)
@@ -161,11 +167,11 @@ def pooled(caller, model, pool):
     elif rank in POOLS.get(pool, {}):
         vector = POOLS[pool][rank](name="pool")(tensor)
     else:
-        raise ValueError(f"{caller}: `pool` must suit the trunk's answer {tensor.shape}, got {pool!r}.")
+        raise ValueError(f"{caller}: `pool` must suit the backbone's answer {tensor.shape}, got {pool!r}.")
     return keras.Model(structure(model), vector, name=model.name)
 
 
-def rebuilt(model, *, front=None, bands=None, skipped=(), kernels=None, calm=False, headless=False):
+def rebuild(model, *, front=None, bands=None, skipped=(), kernels=None, disable_dropout=False, headless=False):
     """A copy of a functional model, weights and all.
 
     Args:
@@ -174,20 +180,20 @@ def rebuilt(model, *, front=None, bands=None, skipped=(), kernels=None, calm=Fal
         bands: how many bands the copy's only input has, or None for as many.
         skipped: names of layers that the copy lacks; what goes in comes out.
         kernels: {name of a layer: its kernel in the copy}.
-        calm: whether random layers are switched off.
+        disable_dropout: whether random layers are switched off.
         headless: whether the names that a new head will have are kept free for it.
     """
     kernels = kernels or {}
 
     def renamed(layer):
         own = layer.name
-        taken = own in ("head", "activation", "pool", "trunk_input") or own.startswith("head_")
+        taken = own in ("head", "activation", "pool", "backbone_input") or own.startswith("head_")
         ends = own == "pool" and model.output._keras_history.operation is layer and len(model.output.shape) == 2
-        return f"trunk_{own}" if headless and taken and not ends and type(layer) is not TrunkInput else own
+        return f"backbone_{own}" if headless and taken and not ends and type(layer) is not BackboneInput else own
 
     def copy(layer):
         config = {**layer.get_config(), "name": renamed(layer)}
-        if calm and "seed" in config:
+        if disable_dropout and "seed" in config:
             config.update({key: 0.0 for key in ("rate", "stddev") if key in config})
         return layer.__class__.from_config(config)
 

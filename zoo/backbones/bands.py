@@ -1,4 +1,4 @@
-"""A trunk that knows three bands, on any bands: by their names, with the statistics of each."""
+"""A backbone that knows three bands, on any bands: by their names, with the statistics of each."""
 
 import typing
 from typing import Literal
@@ -8,17 +8,17 @@ import numpy as np
 from keras import layers
 
 from zoo.arguments import Shape, checked
-from zoo.backbones.backbone import found, preprocessed, rebuilt, structure
-from zoo.backbones.input_range import IMAGENET, recorded
-from zoo.backbones.sensors import seen
-from zoo.layers.backbone_input import TrunkInput
+from zoo.backbones.backbone import load_backbone, preprocessed, rebuild, structure
+from zoo.backbones.input_range import IMAGENET, recorded_range
+from zoo.backbones.sensors import matched_bands
+from zoo.layers.backbone_input import BackboneInput
 
 COLOURS = ("red", "green", "blue")
 # What may stand between the image and the first convolution; the first three scale, and the statistics do that now
-SCALING = (TrunkInput, layers.Rescaling, layers.Normalization)
+SCALING = (BackboneInput, layers.Rescaling, layers.Normalization)
 
 
-class Statistics(typing.NamedTuple):
+class BandStatistics(typing.NamedTuple):
     """What each band's numbers are, in the units of the images."""
 
     mean: tuple
@@ -26,7 +26,7 @@ class Statistics(typing.NamedTuple):
 
 
 @checked
-def band_statistics(images: typing.Any) -> Statistics:
+def band_statistics(images: typing.Any) -> BandStatistics:
     """Mean and standard deviation of every band, over all pixels that are not NaN.
 
     Args:
@@ -50,12 +50,12 @@ def band_statistics(images: typing.Any) -> Statistics:
     flat = np.flatnonzero(np.atleast_1d(np.asarray(squares) <= 0))
     if flat.size:
         raise ValueError(f"band_statistics: every band of `images` must vary, and band {flat[0]} does not.")
-    return Statistics(tuple(mean.tolist()), tuple(np.sqrt(squares / count).tolist()))
+    return BandStatistics(tuple(mean.tolist()), tuple(np.sqrt(squares / count).tolist()))
 
 
 @checked
 def adapt_bands(
-    trunk: typing.Any,
+    backbone: typing.Any,
     bands: typing.Any,
     *,
     statistics: typing.Any = None,
@@ -63,21 +63,21 @@ def adapt_bands(
     sensor: str | None = None,
     weights: str | None = "bundled",
     input_shape: Shape | None = None,
-    pixels: str | None = None,
+    input_range: str | None = None,
 ) -> keras.Model:
     """A copy of a network for red, green and blue that takes other bands: a new first convolution, and statistics.
 
-    (B, H, W, len(bands)) float, raw  ->  what the trunk answers.
+    (B, H, W, len(bands)) float, raw  ->  what the backbone answers.
 
     Each band is brought to mean 0 and standard deviation 1 by its statistics, which travel in the saved model, and then
-    to what the trunk saw in its training: ImageNet's moments behind the trunk's own preprocessing where that is
+    to what the backbone saw in its training: ImageNet's moments behind the backbone's own preprocessing where that is
     recorded, else 0 and 1. The first convolution's kernel for a band is
 
     - `by_band`: that of its colour, for red, green and blue; the mean of the three for any other band;
     - `zero_extra`: that of its colour; zero for any other, which then says nothing until it is trained;
     - `repeat_scaled`: red's, green's, blue's, red's, ... in the order of the bands, each times 3 / bands.
 
-    With red, green and blue alone, the first two answer exactly as the trunk does on images that are scaled alike. The
+    With red, green and blue alone, the first two answer exactly as the backbone does on images that are scaled alike. The
     cost of more bands is real: an RGB stem, and its statistics, repeated over 7 bands made 16 of 17 results of frozen
     probing worse (by 3.9 points on average, 21.1 at worst; torchgeo-bench, pull request 85). So match bands by name,
     use each band's own statistics, compare with the three bands alone, and let the stem train where there are labels
@@ -85,7 +85,7 @@ def adapt_bands(
     normalisation does not know of.
 
     Args:
-        trunk: a model (ours, of `keras.applications`, or another) or a registered name.
+        backbone: a model (ours, of `keras.applications`, or another) or a registered name.
         bands: names in their order, of a sensor (B04) or shared ones (red, green, blue, nir, ...); or a dict from your
             own names to shared ones, None being what no table has, as in {"my_red": "red", "slope": None}.
         statistics: (mean, deviation), each with one number a band, in the units of the images, as `band_statistics`
@@ -94,43 +94,43 @@ def adapt_bands(
         sensor: sentinel2_l2a or landsat8; None for the one that has all the bands.
         weights: for a name, as `zoo.load` takes them.
         input_shape: (H, W, 3) for a name; None for the paper's.
-        pixels: caffe, torch, tf or inside: how the trunk's images were prepared, where it does not record it; as_is for
+        input_range: caffe, torch, tf or inside: how the backbone's images were prepared, where it does not record it; as_is for
             not at all, None as it is recorded.
     Returns:
-        `keras.Model`; the trunk itself stays as it is.
+        `keras.Model`; the backbone itself stays as it is.
     Raises:
         ValueError: if the statistics are not given or not as many, a band is unknown, no band is red, green or blue
-            where names decide, or the trunk does not begin with a convolution of three bands.
+            where names decide, or the backbone does not begin with a convolution of three bands.
 
     Source: Sentinel-2's and Landsat 8's bands as ESA and USGS document them, in zoo/backbones/sensors.py.
     """
-    sees = seen("adapt_bands", bands, sensor)
+    sees = matched_bands("adapt_bands", bands, sensor)
     statistics = _verified(statistics, list(sees))
     if strategy != "repeat_scaled" and not set(COLOURS) & set(sees.values()):
         raise ValueError(
             f"adapt_bands: `strategy` {strategy} needs a band that is red, green or blue, got {', '.join(sees)}; "
             "repeat_scaled needs none."
         )
-    model, known = found("adapt_bands", trunk, weights, input_shape)
+    model, known = load_backbone("adapt_bands", backbone, weights, input_shape)
     model = keras.Model(
         structure(model), model.outputs[0] if len(model.outputs) == 1 else model.output, name=model.name
     )
     before, stem = _stem(model)
-    front = preprocessed("adapt_bands", model, known, pixels)
+    front = preprocessed("adapt_bands", model, known, input_range)
     centre, spread = _moments(model, front, before)
     order = COLOURS
-    if any(isinstance(x, TrunkInput) and x.reverse for x in (front, *before)):
+    if any(isinstance(x, BackboneInput) and x.reverse for x in (front, *before)):
         order = COLOURS[::-1]  # the stem was trained on blue, green, red
-    scale = TrunkInput(
+    scale = BackboneInput(
         **statistics._asdict(),
         centre=_each(centre, sees, order, strategy),
         spread=_each(spread, sees, order, strategy),
         bands=tuple(sees),
-        name="trunk_input",
+        name="backbone_input",
     )
     kernel = _kernel(np.asarray(stem.get_weights()[0]), sees, order, strategy)
     skipped = {x.name for x in before if isinstance(x, SCALING)}
-    return rebuilt(model, front=scale, bands=len(sees), skipped=skipped, kernels={stem.name: kernel})
+    return rebuild(model, front=scale, bands=len(sees), skipped=skipped, kernels={stem.name: kernel})
 
 
 def _verified(statistics, names):
@@ -146,7 +146,7 @@ def _verified(statistics, names):
     for label, part in (("mean", mean), ("deviation", deviation)):
         if len(part) != len(names):
             raise ValueError(f"adapt_bands: `statistics`: {label} must have {len(names)} numbers, got {len(part)}.")
-    return Statistics(mean, deviation)
+    return BandStatistics(mean, deviation)
 
 
 def _stem(model):
@@ -163,7 +163,7 @@ def _stem(model):
     if type(stem) is not layers.Conv2D or stem.groups != 1 or stem.kernel.shape[2] != 3:
         told = "several layers" if stem is None else f"{stem.name} ({type(stem).__name__})"
         raise ValueError(
-            f"adapt_bands: `trunk` must begin with a convolution of 3 bands; {model.name} begins with {told}"
+            f"adapt_bands: `backbone` must begin with a convolution of 3 bands; {model.name} begins with {told}"
             f"{f' of {tensor.shape[-1]} bands' if stem is not None else ''}."
         )
     return before, stem
@@ -173,9 +173,9 @@ def _moments(model, front, before):
     """Mean and deviation of what the stem saw in training, in its own order of the bands."""
     scaling = [x for x in ([] if front is None else [front]) + before if isinstance(x, SCALING)]
     standardised = scaling and isinstance(scaling[-1], layers.Normalization)
-    if not scaling or (standardised and front is None and recorded(model) is None):
+    if not scaling or (standardised and front is None and recorded_range(model) is None):
         return np.zeros(3), np.ones(3)
-    if not isinstance(scaling[0], TrunkInput) or scaling[0].high is None:
+    if not isinstance(scaling[0], BackboneInput) or scaling[0].high is None:
         raise ValueError(
             f"adapt_bands: `pixels` must say how the images of {model.name} were prepared, as it scales them itself."
         )
@@ -189,7 +189,7 @@ def _moments(model, front, before):
 
 
 def _each(numbers, sees, order, strategy):
-    """The trunk's three numbers, for each band that which its kernel belongs to; their mean for other bands."""
+    """The backbone's three numbers, for each band that which its kernel belongs to; their mean for other bands."""
     if strategy == "repeat_scaled":
         return tuple(float(numbers[order.index(COLOURS[i % 3])]) for i in range(len(sees)))
     return tuple(float(numbers[order.index(s)] if s in order else np.mean(numbers)) for s in sees.values())

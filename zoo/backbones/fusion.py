@@ -1,10 +1,10 @@
-"""Several kinds of inputs, each through its own trunk, before one head."""
+"""Several kinds of inputs, each through its own backbone, before one head."""
 
 import keras
 from keras import layers, ops
 
-from zoo.arguments import Answer, Count, Rate, checked
-from zoo.backbones.backbone import opened, structure
+from zoo.arguments import Activation, Count, Rate, checked
+from zoo.backbones.backbone import open_backbone, structure
 from zoo.blocks import head
 from zoo.layers.mask_token import MaskToken
 
@@ -13,33 +13,33 @@ TAKEN = ("present", "joined", "head", "activation")
 
 @checked
 def fusion(
-    trunks: dict,
+    backbones: dict,
     classes: Count,
     *,
     width: Count = 64,
     units: tuple[Count, ...] = (),
     maskable: bool = False,
     dropout: Rate = 0.0,
-    activation: Answer = "softmax",
+    activation: Activation = "softmax",
     name: str = "fusion",
 ) -> keras.Model:
-    """Joins trunks of different kinds before one head: bands at several resolutions, an image and a table or a series.
+    """Joins backbones of different kinds before one head: bands at several resolutions, an image and a table or a series.
 
-    {name: (B, ...), ..., "present": (B, trunks)}  ->  (B, classes) probabilities.
+    {name: (B, ...), ..., "present": (B, backbones)}  ->  (B, classes) probabilities.
 
-    Each trunk's features, without its own head, go through a dense layer of `width` with ReLU; these are put side by
-    side, in the order of `trunks`. The trunks are copied, weights, preprocessing and all, and are models in the model:
-    `model.get_layer("NAME_trunk")`; all train until `zoo.thaw` says otherwise.
+    Each backbone's features, without its own head, go through a dense layer of `width` with ReLU; these are put side by
+    side, in the order of `backbones`. The backbones are copied, weights, preprocessing and all, and are models in the model:
+    `model.get_layer("NAME_backbone")`; all train until `zoo.thaw` says otherwise.
 
     Where inputs can be missing (`maskable`), the model takes one more, `present`: a row for each sample, with 1 for
-    each trunk, in their order, whose input is there, and 0 where it is not. What stands in a missing input's place is
-    never looked at, be it NaN; its trunk is given zeros, and a learnt vector takes the place of its `width` features.
+    each backbone, in their order, whose input is there, and 0 where it is not. What stands in a missing input's place is
+    never looked at, be it NaN; its backbone is given zeros, and a learnt vector takes the place of its `width` features.
     That vector is learnt from samples that lack the input, so let training have some.
 
     Args:
-        trunks: {name of an input: trunk with one input}, as `zoo.transfer` takes them; at least two.
+        backbones: {name of an input: backbone with one input}, as `zoo.transfer` takes them; at least two.
         classes: how many classes the head tells apart, or numbers it answers.
-        width: features that each trunk contributes.
+        width: features that each backbone contributes.
         units: widths of dense layers with ReLU between the joined features and the head.
         maskable: whether inputs can be missing, sample by sample.
         dropout: share of the features dropped before the head.
@@ -48,31 +48,34 @@ def fusion(
     Returns:
         Uncompiled functional model that takes a dict of arrays.
     Raises:
-        ValueError: if there are fewer than two trunks, a name cannot be an input's, or a trunk has several inputs.
+        ValueError: if there are fewer than two backbones, a name cannot be an input's, or a backbone has several inputs.
     """
-    if len(trunks) < 2:
-        raise ValueError(f"fusion: `trunks` must be at least two, by name, got {len(trunks)}.")
-    for key in trunks:
+    if len(backbones) < 2:
+        raise ValueError(f"fusion: `backbones` must be at least two, by name, got {len(backbones)}.")
+    for key in backbones:
         plain = (
-            isinstance(key, str) and key.isidentifier() and not key.startswith("head_") and not key.endswith("_trunk")
+            isinstance(key, str)
+            and key.isidentifier()
+            and not key.startswith("head_")
+            and not key.endswith("_backbone")
         )
         if not plain or key in TAKEN:
             raise ValueError(
-                f"fusion: `trunks`: a name must be a plain word and none of {', '.join(TAKEN)}, got {key!r}."
+                f"fusion: `backbones`: a name must be a plain word and none of {', '.join(TAKEN)}, got {key!r}."
             )
     inputs, joined = {}, []
-    present = layers.Input((len(trunks),), name="present") if maskable else None
-    for i, (key, trunk) in enumerate(trunks.items()):
-        base = opened("fusion", trunk)
+    present = layers.Input((len(backbones),), name="present") if maskable else None
+    for i, (key, backbone) in enumerate(backbones.items()):
+        base = open_backbone("fusion", backbone)
         raw = structure(base)
         if not isinstance(raw, keras.KerasTensor):
-            raise ValueError(f"fusion: `trunks`: {key} must have one input, got {len(base.inputs)}.")
-        base.name = f"{key}_trunk"
+            raise ValueError(f"fusion: `backbones`: {key} must have one input, got {len(base.inputs)}.")
+        base.name = f"{key}_backbone"
         x = inputs[key] = layers.Input(raw.shape[1:], dtype=raw.dtype, name=key)
         there = None
         if maskable:
             there = ops.reshape(present[:, i] > 0.5, (-1,))
-            # Before the trunk: a NaN in it would reach the gradients of those that are there
+            # Before the backbone: a NaN in it would reach the gradients of those that are there
             x = ops.where(ops.reshape(there, (-1, *[1] * (len(raw.shape) - 1))), x, ops.zeros_like(x))
         x = layers.Dense(width, activation="relu", name=f"head_{key}")(base(x))
         joined.append(MaskToken(name=f"head_{key}_absent")([x, there]) if maskable else x)

@@ -9,7 +9,7 @@ from typing import Literal
 import keras
 from keras import layers
 
-from zoo.arguments import Place, checked, convert, nearest
+from zoo.arguments import FilePath, checked, convert, suggestion
 from zoo.backbones.hub_handles import folder
 
 FOREIGN = ("resource", "string", "variant")  # kinds of variables that no Keras variable holds
@@ -99,7 +99,7 @@ class HubLayer(layers.Layer):
         if name not in signatures:
             raise ValueError(
                 f"HubLayer: `signature` must be one that {self.handle} has, {', '.join(signatures) or 'none'}; got "
-                f"{name!r}.{nearest(name, signatures)}"
+                f"{name!r}.{suggestion(name, signatures)}"
             )
         return signatures[name]
 
@@ -169,7 +169,7 @@ class HubLayer(layers.Layer):
         if self.output_key not in answer:
             raise ValueError(
                 f"HubLayer: `output` must be one of {', '.join(answer)}, got {self.output_key!r}."
-                f"{nearest(self.output_key, answer)}"
+                f"{suggestion(self.output_key, answer)}"
             )
         return answer[self.output_key]
 
@@ -242,14 +242,14 @@ def _variables(module, function):
 
 
 @checked
-def save_reusable(model: keras.Model, path: Place) -> str:
+def save_reusable(model: keras.Model, path: FilePath) -> str:
     """Writes a SavedModel that can be called, trained and put under another head: TF Hub's reusable interface.
 
     What `zoo.export` writes answers requests; this is for `zoo.HubLayer`, `hub.KerasLayer` and `hub.load`. Calling it
     takes `training`; it declares `variables`, `trainable_variables` and `regularization_losses`.
 
     Args:
-        model: functional or Sequential, with one input and one answer; a trunk without a head, for instance.
+        model: functional or Sequential, with one input and one answer; a backbone without a head, for instance.
         path: folder that does not exist yet.
     Returns:
         The folder.

@@ -1,4 +1,4 @@
-"""What a trunk's images were when it was trained, and whether those at hand are such."""
+"""What a backbone's images were when it was trained, and whether those at hand are such."""
 
 import re
 import typing
@@ -7,13 +7,13 @@ import keras
 import numpy as np
 
 from zoo.arguments import checked
-from zoo.layers.backbone_input import TrunkInput
+from zoo.layers.backbone_input import BackboneInput
 
 # Mean and standard deviation of ImageNet's training photos: red, green, blue from 0 to 255
 IMAGENET = {"mean": (123.675, 116.28, 103.53), "deviation": (58.395, 57.12, 57.375)}
 
 # keras.applications.imagenet_utils.preprocess_input's three ways; `inside` is done by the network's own first layers
-WAYS = {
+INPUT_RANGES = {
     "caffe": {"mean": (123.68, 116.779, 103.939), "reverse": True},
     "torch": IMAGENET,
     "tf": {"mean": (127.5,), "deviation": (127.5,)},
@@ -41,10 +41,10 @@ DEVIATIONS, RATIO = 10, 20
 
 
 class RangeError(ValueError):
-    """Images are not what the trunk was trained on."""
+    """Images are not what the backbone was trained on."""
 
 
-def way_of(model):
+def input_range_of(model):
     """How a model of `keras.applications` wants its pixels, one of `WAYS`; None where it is not known to be one."""
     held = {layer.name for layer in model.layers}
     for pattern, landmark, way in APPLICATIONS:
@@ -55,14 +55,14 @@ def way_of(model):
     return None
 
 
-def recorded(model):
+def recorded_range(model):
     """The layer of a model that records what its images must be, or None."""
-    return next((layer for layer in model.layers if isinstance(layer, TrunkInput)), None)
+    return next((layer for layer in model.layers if isinstance(layer, BackboneInput)), None)
 
 
 @checked
 def verify_range(model: keras.Model, inputs: typing.Any) -> keras.Model:
-    """Refuses images that are not in the range that a trunk was trained on, as the model records it.
+    """Refuses images that are not in the range that a backbone was trained on, as the model records it.
 
     Images from 0 to 1 where 0 to 255 is needed, digital numbers where reflectances are, and the like. The range must
     hold every number, but for a hundredth of its width; what is seen must fill a fiftieth of it and, where numbers
@@ -84,11 +84,11 @@ def verify_range(model: keras.Model, inputs: typing.Any) -> keras.Model:
         inputs = inputs[0] if isinstance(inputs, tuple) else inputs
     if isinstance(inputs, dict):
         for name, values in inputs.items():
-            inner = next((x for x in model.layers if x.name == f"{name}_trunk"), None)
+            inner = next((x for x in model.layers if x.name == f"{name}_backbone"), None)
             if inner is not None:
                 verify_range(inner, values)
         return model
-    layer = recorded(model)
+    layer = recorded_range(model)
     if layer is not None:
         _verify(layer, np.asarray(inputs), model.name)
     return model
@@ -103,7 +103,7 @@ def _verify(layer, images, name):
     outside = seen[0] < layer.low - width / 100 or seen[1] > layer.high + width / 100
     if outside or seen[1] - seen[0] < width / 50 or (layer.low < 0 <= seen[0]):
         raise RangeError(
-            f"{name}: the trunk was trained on images from {layer.low:g} to {layer.high:g}, and these go from "
+            f"{name}: the backbone was trained on images from {layer.low:g} to {layer.high:g}, and these go from "
             f"{seen[0]:g} to {seen[1]:g}. Give them as they are in the file, unscaled; the model has its own "
             "preprocessing."
         )

@@ -2,7 +2,7 @@
 
 import typing
 
-from zoo.arguments import nearest
+from zoo.arguments import suggestion
 
 
 class Band(typing.NamedTuple):
@@ -50,7 +50,7 @@ SENSORS = {
 SHARED = tuple(dict.fromkeys(band.sees for table in SENSORS.values() for band in table.values()))
 
 
-def seen(caller, bands, sensor=None):
+def matched_bands(caller, bands, sensor=None):
     """What each band sees: {name: a shared name, or None for what no table has}.
 
     Args:
@@ -65,7 +65,7 @@ def seen(caller, bands, sensor=None):
             if sees is not None and sees not in SHARED:
                 raise ValueError(
                     f"{caller}: `bands`: {name!r} must see one of {', '.join(SHARED)} or None, got {sees!r}."
-                    f"{nearest(sees, SHARED)}"
+                    f"{suggestion(sees, SHARED)}"
                 )
         return dict(bands)
     bands = (bands,) if isinstance(bands, str) else tuple(bands)
@@ -83,7 +83,7 @@ def seen(caller, bands, sensor=None):
         unknown = next(b for b in foreign if b not in table)
         raise ValueError(
             f"{caller}: `bands`: no band is called {unknown!r}{f' in {sensor}' if sensor else ''}."
-            f"{nearest(unknown, [*table, *SHARED])} For bands of your own give a dict, as in "
+            f"{suggestion(unknown, [*table, *SHARED])} For bands of your own give a dict, as in "
             "{'my_red': 'red', 'slope': None}."
         )
     return {b: b if b in SHARED else fitting[0][b].sees for b in bands}

@@ -1,4 +1,4 @@
-"""The stages of a trunk, bottom first, and which of them train."""
+"""The stages of a backbone, bottom first, and which of them train."""
 
 import re
 import typing
@@ -29,17 +29,17 @@ def leaves(model):
 
 
 def is_head(layer):
-    """Whether a layer belongs to what stands on the trunk."""
+    """Whether a layer belongs to what stands on the backbone."""
     return layer.name == "head" or layer.name.startswith("head_")
 
 
 @checked
 def stages(model: keras.Model) -> list[Stage]:
-    """The stages of a model's trunk, bottom first; layers called head, or head_ and more, are in none of them.
+    """The stages of a model's backbone, bottom first; layers called head, or head_ and more, are in none of them.
 
     A new stage begins where a convolutional map has at most 0.6 of the stage's side; among tokens, steps of time and
     vectors, where the number in the layers' names changes: a block of a transformer is a stage. A TF Hub module is one.
-    Where a model joins several trunks, their topmost stages are one stage, and so on down.
+    Where a model joins several backbones, their topmost stages are one stage, and so on down.
 
     Args:
         model: functional or Sequential, ours or another's; models in it are opened.
@@ -77,7 +77,7 @@ def stages(model: keras.Model) -> list[Stage]:
 
 
 def _joined(chains):
-    """The stages of several trunks as one chain: their topmost are one stage, and so on down."""
+    """The stages of several backbones as one chain: their topmost are one stage, and so on down."""
     depth = max(map(len, chains))
     groups = [[c[len(c) - i] for c in chains if len(c) >= i] for i in range(depth, 0, -1)]
     return [Stage(" ".join(s.name for s in group), tuple(x for s in group for x in s.layers)) for group in groups]
@@ -120,7 +120,7 @@ def _shape(layer):
 
 @checked
 def thaw(model: keras.Model, stages: Whole | None = 0, *, batch_norm: bool = False) -> keras.Model:
-    """Sets what trains: the head, and the trunk's topmost stages.
+    """Sets what trains: the head, and the backbone's topmost stages.
 
     Batch normalisation stays frozen, statistics and all, unless asked: a small batch of new images would spoil it. It
     then computes as in inference, in training too. What trains is saved with the model. Compile the model anew.

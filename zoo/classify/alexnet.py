@@ -5,7 +5,7 @@ from typing import Literal
 import keras
 from keras import layers
 
-from zoo.arguments import Answer, Count, Rate, Shape, image_shape
+from zoo.arguments import Activation, Count, Rate, Shape, image_shape
 from zoo.blocks import head
 from zoo.layers.local_response import LocalResponse
 from zoo.registry import register, variant
@@ -27,7 +27,7 @@ def alexnet(
     version: Literal[2012, 2014] = 2012,
     units: tuple[Count, ...] = (4096, 4096),
     dropout: Rate = 0.5,
-    activation: Answer = "softmax",
+    activation: Activation = "softmax",
     name: str = "alexnet",
 ) -> keras.Model:
     """AlexNet: five convolutions, overlapping pooling, three dense layers.

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from zoo.arguments import Answer, Count, Positive, Rate, Shape, image_shape
+from zoo.arguments import Activation, Count, Positive, Rate, Shape, image_shape
 from zoo.blocks import head
 from zoo.registry import register
 
@@ -22,7 +22,7 @@ def cnn(
     units: tuple[Count, ...] = (1024,),
     max_norm: Positive | None = 3.0,
     dropout: Rate = 0.2,
-    activation: Answer = "softmax",
+    activation: Activation = "softmax",
     name: str = "cnn",
 ) -> keras.Model:
     """Blocks of 3 x 3 convolutions, each block ending in 2 x 2 max pooling, then dense layers.

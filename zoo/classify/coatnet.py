@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.arguments import Answer, Count, Rate, Shape, image_shape
+from zoo.arguments import Activation, Count, Rate, Shape, image_shape
 from zoo.blocks import head
 from zoo.layers.drop_path import DropPath
 from zoo.layers.relative_attention import RelativeAttention
@@ -28,7 +28,7 @@ def coatnet(
     head_size: Count = 32,
     downsample: Literal["expansion", "depthwise"] = "expansion",
     drop_path: Rate = 0.0,
-    activation: Answer = "softmax",
+    activation: Activation = "softmax",
     name: str = "coatnet",
 ) -> keras.Model:
     """Stages that each halve the map: convolutions, then inverted bottlenecks, then attention by content and by offset.

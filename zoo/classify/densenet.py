@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from zoo.arguments import Answer, Count, Shape, image_shape
+from zoo.arguments import Activation, Count, Shape, image_shape
 from zoo.blocks import conv_norm, head
 from zoo.registry import register, variant
 
@@ -19,7 +19,7 @@ def densenet(
     *,
     depths: tuple[Count, ...] = (6, 12, 24, 16),
     growth: Count = 32,
-    activation: Answer = "softmax",
+    activation: Activation = "softmax",
     name: str = "densenet",
 ) -> keras.Model:
     """DenseNet-BC for photos: dense blocks of bottlenecks, joined by transitions that halve the maps and their number.

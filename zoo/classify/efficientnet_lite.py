@@ -6,7 +6,7 @@ from typing import Literal
 import keras
 from keras import layers
 
-from zoo.arguments import Answer, Count, Positive, Rate, Shape, image_shape
+from zoo.arguments import Activation, Count, Positive, Rate, Shape, image_shape
 from zoo.blocks import conv_norm, head
 from zoo.classify.mobilenet_v2 import inverted_residual, rounded, wide_start
 from zoo.registry import register, variant
@@ -31,7 +31,7 @@ def efficientnet_lite(
     padding: Literal["same", "symmetric"] = "same",
     drop_path: Rate = 0.2,
     dropout: Rate = 0.2,
-    activation: Answer = "softmax",
+    activation: Activation = "softmax",
     name: str = "efficientnet_lite",
 ) -> keras.Model:
     """EfficientNet-Lite: the stages of EfficientNet-B0, scaled in width and depth; stem and head are never scaled.

@@ -5,7 +5,7 @@ from typing import Literal
 import keras
 from keras import layers, ops
 
-from zoo.arguments import Answer, Count, Shape, image_shape
+from zoo.arguments import Activation, Count, Shape, image_shape
 from zoo.blocks import head
 from zoo.layers.radial_basis import RadialBasis
 from zoo.layers.subsampling import Subsampling
@@ -23,7 +23,7 @@ def lenet5(
     padding: Literal["same", "valid"] = "same",
     pooling: Literal["max", "average"] = "max",
     hidden_activation: Literal["relu", "tanh", "sigmoid"] = "relu",
-    activation: Answer = "softmax",
+    activation: Activation = "softmax",
     name: str = "lenet5",
 ) -> keras.Model:
     """LeNet-5 as it is taught today: every C3 map sees all of S2, plain pooling, softmax.
@@ -103,7 +103,7 @@ def scaled_tanh(x):
 
 @register(task="classify", source=PAPER, example={"input_shape": (32, 32, 1), "classes": 10})
 def lenet5_1998(
-    input_shape: Shape, classes: Count = 10, *, activation: Answer = "softmax", name: str = "lenet5_1998"
+    input_shape: Shape, classes: Count = 10, *, activation: Activation = "softmax", name: str = "lenet5_1998"
 ) -> keras.Model:
     """LeNet-5 as published: trainable subsampling, the sparse C3, scaled tanh, and radial basis outputs.
 

@@ -5,7 +5,7 @@ from typing import Literal
 import keras
 from keras import layers
 
-from zoo.arguments import Answer, Count, Positive, Rate, Shape, image_shape
+from zoo.arguments import Activation, Count, Positive, Rate, Shape, image_shape
 from zoo.blocks import conv_norm, head
 from zoo.layers.drop_path import DropPath
 from zoo.registry import register
@@ -30,7 +30,7 @@ def mobilenet_v2(
     depths: Depths = (1, 2, 3, 4, 3, 3, 1),
     padding: Literal["same", "symmetric"] = "same",
     dropout: Rate = 0.2,
-    activation: Answer = "softmax",
+    activation: Activation = "softmax",
     name: str = "mobilenet_v2",
 ) -> keras.Model:
     """MobileNetV2: narrow maps are joined by shortcuts; between them a wide depthwise convolution.

@@ -5,7 +5,7 @@ from typing import Literal
 import keras
 from keras import layers
 
-from zoo.arguments import Answer, Count, Shape, image_shape
+from zoo.arguments import Activation, Count, Shape, image_shape
 from zoo.blocks import conv_norm, head
 from zoo.registry import register, variant
 
@@ -22,7 +22,7 @@ def resnet(
     depths: tuple[Count, ...] = (3, 4, 6, 3),
     block: Literal["basic", "bottleneck"] = "bottleneck",
     version: Literal[1, 1.5] = 1.5,
-    activation: Answer = "softmax",
+    activation: Activation = "softmax",
     name: str = "resnet",
 ) -> keras.Model:
     """ResNet for photos: a 7 x 7 stem, stages of residual blocks at strides 4 to 32, global pooling.

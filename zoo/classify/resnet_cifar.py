@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from zoo.arguments import Answer, Count, Shape, image_shape
+from zoo.arguments import Activation, Count, Shape, image_shape
 from zoo.blocks import conv_norm, head
 from zoo.registry import register, variant
 
@@ -18,7 +18,7 @@ def resnet_cifar(
     classes: Count,
     *,
     depths: tuple[Count, ...] = (3, 3, 3),
-    activation: Answer = "softmax",
+    activation: Activation = "softmax",
     name: str = "resnet_cifar",
 ) -> keras.Model:
     """ResNet for CIFAR: 6n + 1 convolutions of 3 x 3, 16, 32 and 64 wide, and one dense layer.

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from zoo.arguments import Answer, Count, Shape, image_shape
+from zoo.arguments import Activation, Count, Shape, image_shape
 from zoo.blocks import conv_norm, head
 from zoo.registry import register, variant
 
@@ -20,7 +20,7 @@ def resnet_v2(
     classes: Count,
     *,
     depths: tuple[Count, ...] = (3, 4, 6, 3),
-    activation: Answer = "softmax",
+    activation: Activation = "softmax",
     name: str = "resnet_v2",
 ) -> keras.Model:
     """ResNet v2 in the layout of `keras.applications`: bottlenecks with pre-activation, identity all the way through.

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from zoo.arguments import Answer, Count, Rate, Shape, image_shape
+from zoo.arguments import Activation, Count, Rate, Shape, image_shape
 from zoo.blocks import head
 from zoo.registry import register, variant
 
@@ -21,7 +21,7 @@ def vgg(
     batch_norm: bool = False,
     units: tuple[Count, ...] = (4096, 4096),
     dropout: Rate = 0.5,
-    activation: Answer = "softmax",
+    activation: Activation = "softmax",
     name: str = "vgg",
 ) -> keras.Model:
     """VGG: stages of 3 x 3 convolutions, each ending in 2 x 2 max pooling, then three dense layers.

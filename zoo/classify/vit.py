@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from zoo.arguments import Answer, Count, Rate, Shape, checked, image_shape
+from zoo.arguments import Activation, Count, Rate, Shape, checked, image_shape
 from zoo.blocks import head
 from zoo.layers.class_token import ClassToken
 from zoo.layers.drop_path import DropPath
@@ -32,7 +32,7 @@ def vit(
     heads: Count = 12,
     dropout: Rate = 0.0,
     drop_path: Rate = 0.0,
-    activation: Answer = "softmax",
+    activation: Activation = "softmax",
     name: str = "vit",
 ) -> keras.Model:
     """Vision transformer: patches become tokens, a class token asks them, and its answer goes to the head.

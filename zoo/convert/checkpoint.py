@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.arguments import Place, checked
+from zoo.arguments import FilePath, checked
 from zoo.convert.pickled import Tensor, from_bytes, read_pickled
 
 # where training scripts keep the weights among their other records, the averaged ones last
@@ -16,7 +16,7 @@ del _SAFE["F8"]  # NumPy has no float of 8 bits
 
 
 @checked
-def read_checkpoint(path: Place) -> dict[str, np.ndarray]:
+def read_checkpoint(path: FilePath) -> dict[str, np.ndarray]:
     """The weights in a file, by the names that it gives them.
 
     Nothing in the file is run or trusted: of a pickle's names only those that tensors need are admitted. The layout is

@@ -1,6 +1,6 @@
 """DenseNet's weights by torchvision and timm, keras.applications and KerasHub."""
 
-from zoo.convert.name_map import Scheme
+from zoo.convert.name_map import NameMap
 
 
 def _torch(dot):
@@ -42,9 +42,9 @@ _HUB = {
 }
 
 SCHEMES = (
-    Scheme("torchvision or timm", "torch", _torch("")),
-    Scheme("torchvision", "torch", _torch(".")),
-    Scheme("keras.applications", "keras", _APPLICATIONS, epsilon=1.001e-5),
+    NameMap("torchvision or timm", "torch", _torch("")),
+    NameMap("torchvision", "torch", _torch(".")),
+    NameMap("keras.applications", "keras", _APPLICATIONS, epsilon=1.001e-5),
     # KerasHub's stem pads even sizes as TensorFlow does; the weights were trained with the symmetric padding of ours
-    Scheme("KerasHub", "keras", _APPLICATIONS | _HUB, epsilon=1.001e-5),
+    NameMap("KerasHub", "keras", _APPLICATIONS | _HUB, epsilon=1.001e-5),
 )

@@ -1,7 +1,7 @@
 """EfficientNet-Lite's weights by the authors' PyTorch port, timm and KerasHub."""
 
 from zoo.convert.mobilenet_v2 import PARTS, needs, symmetric, timm
-from zoo.convert.name_map import Scheme
+from zoo.convert.name_map import NameMap
 
 
 def _port():
@@ -35,7 +35,7 @@ def _epsilon(model):
 
 
 SCHEMES = (
-    Scheme("efficientnet-lite-pytorch", "torch", _port(), epsilon=1e-3, refuses=needs(5, "same")),
-    Scheme("timm", "torch", timm(), epsilon=_epsilon, refuses=needs(5)),
-    Scheme("KerasHub", "keras", _hub(), epsilon=_epsilon, refuses=needs(5)),
+    NameMap("efficientnet-lite-pytorch", "torch", _port(), epsilon=1e-3, refuses=needs(5, "same")),
+    NameMap("timm", "torch", timm(), epsilon=_epsilon, refuses=needs(5)),
+    NameMap("KerasHub", "keras", _hub(), epsilon=_epsilon, refuses=needs(5)),
 )

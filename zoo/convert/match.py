@@ -6,7 +6,7 @@ import numpy as np
 from keras import layers
 
 from zoo.convert import weight_layout
-from zoo.convert.name_map import OURS, places, theirs
+from zoo.convert.name_map import OURS, places, source_name
 from zoo.layers.position_embedding import PositionEmbedding
 
 # what PyTorch puts in front of every name where it wraps a model
@@ -62,7 +62,7 @@ def _plan(model, scheme, head):
     """Where each weight is found, or None where the scheme lacks a row for one."""
     weights = [w for w in model.weights if head or not w.path.startswith("head/")]
     where = places([w.path for w in model.weights])
-    named = [theirs(scheme, w.path, where) for w in weights]
+    named = [source_name(scheme, w.path, where) for w in weights]
     return None if None in named else [Want(w, *name) for w, name in zip(weights, named, strict=True)]
 
 
@@ -74,8 +74,8 @@ def _unwrapped(arrays):
 
 
 def _bare(arrays, scheme):
-    """The arrays without the name of the trunk, where the scheme has one and it hides no other array."""
-    bare = {k.removeprefix(scheme.trunk): v for k, v in arrays.items()}
+    """The arrays without the name of the backbone, where the scheme has one and it hides no other array."""
+    bare = {k.removeprefix(scheme.backbone): v for k, v in arrays.items()}
     return bare if len(bare) == len(arrays) else arrays
 
 
@@ -89,7 +89,7 @@ def _values(model, arrays, scheme, wants, head):
     extra = [k for k in arrays if k not in used and not k.startswith(scheme.unused)]
     if not head:
         where = places([w.path for w in model.weights])
-        answers = {theirs(scheme, f"head/{ending}", where)[0] for ending in ("kernel", "bias")}
+        answers = {source_name(scheme, f"head/{ending}", where)[0] for ending in ("kernel", "bias")}
         extra = [k for k in extra if k not in answers and not k.startswith(scheme.heads)]
     values, wrong = [], []
     for want in wants:
@@ -125,7 +125,7 @@ def _value(array, want, layer, scheme, model):
         if array.ndim == 0 or len(array) % want.parts:
             return array
         array = np.split(array, want.parts)[want.part]
-    array = weight_layout.turned(array, want.weight, layer, scheme.layout)
+    array = weight_layout.to_keras_layout(array, want.weight, layer, scheme.layout)
     shape, grid = tuple(want.weight.shape), weight_layout.patches(model)
     if isinstance(layer, PositionEmbedding) and grid and array.shape[1:] == shape[1:] and len(array) != shape[0]:
         return weight_layout.resized_positions(array, shape[0] - grid[0] * grid[1], grid)

@@ -1,6 +1,6 @@
 """MobileNetV2's weights by torchvision, timm, Hugging Face and keras.applications."""
 
-from zoo.convert.name_map import Scheme
+from zoo.convert.name_map import NameMap
 
 # the parts of a block in the order in which they follow one another
 PARTS = {"expand": 0, "depthwise": 1, "project": 2}
@@ -85,9 +85,9 @@ def _applications():
 
 
 SCHEMES = (
-    Scheme("torchvision", "torch", _torchvision(), epsilon=1e-5, refuses=needs(3, "symmetric")),
-    Scheme("timm", "torch", timm(), epsilon=1e-5, refuses=needs(3, "symmetric")),
+    NameMap("torchvision", "torch", _torchvision(), epsilon=1e-5, refuses=needs(3, "symmetric")),
+    NameMap("timm", "torch", timm(), epsilon=1e-5, refuses=needs(3, "symmetric")),
     # their checkpoints were trained in TensorFlow
-    Scheme("Hugging Face", "torch", _hugging_face(), epsilon=1e-3, trunk="mobilenet_v2.", refuses=needs(3, "same")),
-    Scheme("keras.applications", "keras", _applications(), epsilon=1e-3, refuses=needs(3, "same")),
+    NameMap("Hugging Face", "torch", _hugging_face(), epsilon=1e-3, backbone="mobilenet_v2.", refuses=needs(3, "same")),
+    NameMap("keras.applications", "keras", _applications(), epsilon=1e-3, refuses=needs(3, "same")),
 )

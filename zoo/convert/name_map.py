@@ -17,7 +17,7 @@ TORCH = {
 }
 
 
-class Scheme(typing.NamedTuple):
+class NameMap(typing.NamedTuple):
     """The names that one library gives to the weights of one of our architectures."""
 
     library: str
@@ -26,13 +26,13 @@ class Scheme(typing.NamedTuple):
     # function of `at`, which has the numbers and what `places` says; or (theirs, i, n): the i-th of n equal parts.
     rows: dict | None  # None where names and axes are ours
     epsilon: float | None = None  # of their batch normalisation, or a function of our model
-    trunk: str = ""  # what all their names but the head's begin with, at times
+    backbone: str = ""  # what all their names but the head's begin with, at times
     heads: tuple[str, ...] = ()  # how names of theirs begin that belong to a head and have no weight of ours
     unused: tuple[str, ...] = ()  # how names of theirs begin that ours does without
     refuses: typing.Callable | None = None  # our model -> why their weights would compute something else in it, or None
 
 
-OURS = Scheme("fieldzoo", "keras", rows=None)
+OURS = NameMap("fieldzoo", "keras", rows=None)
 
 
 def places(paths):
@@ -45,7 +45,7 @@ def places(paths):
     )
 
 
-def theirs(scheme, path, where):
+def source_name(scheme, path, where):
     """(name, i, n): their name of our weight `path`, and which of how many parts of it; None where no row fits."""
     if scheme.rows is None:
         return path, 0, 1

@@ -1,6 +1,6 @@
 """Presto's weights as its authors released them, https://github.com/nasaharvest/presto."""
 
-from zoo.convert.name_map import Scheme
+from zoo.convert.name_map import NameMap
 
 _GROUPS = {
     "s1": "S1",
@@ -53,7 +53,7 @@ _DECODER = {
 }
 
 SCHEMES = (
-    Scheme("nasaharvest/presto", "torch", _ENCODER, unused=("decoder.",)),
+    NameMap("nasaharvest/presto", "torch", _ENCODER, unused=("decoder.",)),
     # the decoder's table of channels is the encoder's, saved twice
-    Scheme("nasaharvest/presto", "torch", _ENCODER | _DECODER, unused=("decoder.channel_embeddings.",)),
+    NameMap("nasaharvest/presto", "torch", _ENCODER | _DECODER, unused=("decoder.channel_embeddings.",)),
 )

@@ -1,6 +1,6 @@
 """ResNet's weights by torchvision and timm, Hugging Face, keras.applications and KerasHub; ResNet v2's."""
 
-from zoo.convert.name_map import Scheme
+from zoo.convert.name_map import NameMap
 
 _TORCH = {
     "stem": "conv1",
@@ -73,9 +73,9 @@ def _not_v2(model):
 
 
 SCHEMES = (
-    Scheme("torchvision or timm", "torch", _TORCH, refuses=_refuses(1.5)),
-    Scheme("Hugging Face", "torch", _HUGGING_FACE, trunk="resnet.", refuses=_refuses(1.5)),
-    Scheme("keras.applications", "keras", _keras(_application), epsilon=1.001e-5, refuses=_refuses(1)),
-    Scheme("KerasHub", "keras", _keras(lambda at: f"stack{at.s}_block{at.b}"), refuses=_refuses(1.5)),
-    Scheme("keras.applications", "keras", _keras(_application) | _V2, epsilon=1.001e-5, refuses=_not_v2),
+    NameMap("torchvision or timm", "torch", _TORCH, refuses=_refuses(1.5)),
+    NameMap("Hugging Face", "torch", _HUGGING_FACE, backbone="resnet.", refuses=_refuses(1.5)),
+    NameMap("keras.applications", "keras", _keras(_application), epsilon=1.001e-5, refuses=_refuses(1)),
+    NameMap("KerasHub", "keras", _keras(lambda at: f"stack{at.s}_block{at.b}"), refuses=_refuses(1.5)),
+    NameMap("keras.applications", "keras", _keras(_application) | _V2, epsilon=1.001e-5, refuses=_not_v2),
 )

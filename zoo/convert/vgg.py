@@ -1,6 +1,6 @@
 """VGG's weights by torchvision, timm, keras.applications and KerasHub."""
 
-from zoo.convert.name_map import Scheme
+from zoo.convert.name_map import NameMap
 
 # In PyTorch's sequence a convolution is followed by its ReLU, and each stage by its pooling.
 _PLAIN = {"stem": "features.0", "stage{s}_conv{b}": lambda at: f"features.{2 * (at.n + 1) + at.s}"}
@@ -17,10 +17,10 @@ _APPLICATIONS = {"hidden{i}": lambda at: f"fc{at.i + 1}", "head": "predictions"}
 _HUB = {"hidden{i}": lambda at: f"head/fc{at.i + 1}", "head": "head/predictions"}
 
 SCHEMES = (
-    Scheme("torchvision", "torch", _PLAIN | _TORCHVISION),
-    Scheme("torchvision", "torch", _NORMED | _TORCHVISION),
-    Scheme("timm", "torch", _PLAIN | _TIMM),
-    Scheme("timm", "torch", _NORMED | _TIMM),
-    Scheme("keras.applications", "keras", _BLOCKS | _APPLICATIONS),
-    Scheme("KerasHub", "keras", _BLOCKS | _HUB),
+    NameMap("torchvision", "torch", _PLAIN | _TORCHVISION),
+    NameMap("torchvision", "torch", _NORMED | _TORCHVISION),
+    NameMap("timm", "torch", _PLAIN | _TIMM),
+    NameMap("timm", "torch", _NORMED | _TIMM),
+    NameMap("keras.applications", "keras", _BLOCKS | _APPLICATIONS),
+    NameMap("KerasHub", "keras", _BLOCKS | _HUB),
 )

@@ -1,6 +1,6 @@
 """ViT's weights by timm, torchvision, Hugging Face and KerasHub."""
 
-from zoo.convert.name_map import Scheme
+from zoo.convert.name_map import NameMap
 
 
 def _blocks(begin, **ends):
@@ -106,13 +106,13 @@ _HUB = {
     mlp2="mlp/dense_2",
 )
 # Hugging Face's pooler is a dense layer with tanh that its classifier does not use.
-_POOLER = {"trunk": "vit.", "heads": ("pooler.",)}
+_POOLER = {"backbone": "vit.", "heads": ("pooler.",)}
 
 SCHEMES = (
-    Scheme("timm", "torch", _TIMM),
-    Scheme("torchvision", "torch", _torchvision("mlp.0", "mlp.3")),
-    Scheme("torchvision", "torch", _torchvision("mlp.linear_1", "mlp.linear_2")),
-    Scheme("Hugging Face", "torch", _HUGGING_FACE_FILE, **_POOLER),
-    Scheme("Hugging Face", "torch", _HUGGING_FACE_5, **_POOLER),
-    Scheme("KerasHub", "keras", _HUB),
+    NameMap("timm", "torch", _TIMM),
+    NameMap("torchvision", "torch", _torchvision("mlp.0", "mlp.3")),
+    NameMap("torchvision", "torch", _torchvision("mlp.linear_1", "mlp.linear_2")),
+    NameMap("Hugging Face", "torch", _HUGGING_FACE_FILE, **_POOLER),
+    NameMap("Hugging Face", "torch", _HUGGING_FACE_5, **_POOLER),
+    NameMap("KerasHub", "keras", _HUB),
 )

@@ -8,7 +8,7 @@ from zoo.layers.position_embedding import PositionEmbedding
 from zoo.layers.season_position import SeasonPosition
 
 
-def turned(array, weight, layer, layout):
+def to_keras_layout(array, weight, layer, layout):
     """`array` as our `weight` of `layer` has its axes; what it cannot be is left as it is, with another shape.
 
     Args:

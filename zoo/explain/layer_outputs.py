@@ -5,7 +5,7 @@ import contextlib
 import keras
 import numpy as np
 
-from zoo.arguments import nearest
+from zoo.arguments import suggestion
 from zoo.explain.score import replaced
 
 
@@ -45,7 +45,7 @@ def named(caller, model, names):
     last = {path.rsplit("/", 1)[-1]: path for path in found}
     for name in names:
         if name not in found and name not in last:
-            raise ValueError(f"{caller}: `{model.name}` has no layer {name!r}.{nearest(name, [*found, *last])}")
+            raise ValueError(f"{caller}: `{model.name}` has no layer {name!r}.{suggestion(name, [*found, *last])}")
     return {path: found[path] for path in (name if name in found else last[name] for name in names)}
 
 

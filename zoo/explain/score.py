@@ -14,7 +14,7 @@ from zoo.layers.any_size import CutToSize
 _PASSING = (layers.Dropout, layers.Flatten, layers.Reshape, layers.Identity, CutToSize)
 
 
-def squash(model):
+def activation_operation(model):
     """The operation that makes probabilities of logits at the end of `model`, or None where its answer is not squashed.
 
     It is a layer with the activation softmax or sigmoid, a Softmax layer, or a bare `keras.ops` call; looked for from
@@ -22,10 +22,10 @@ def squash(model):
     """
     for operation in reversed(_operations(model)):
         if isinstance(operation, keras.Model):
-            return squash(operation)
-        if kind(operation) in ("softmax", "sigmoid"):
+            return activation_operation(operation)
+        if activation_name(operation) in ("softmax", "sigmoid"):
             return operation
-        unchanged = isinstance(operation, layers.Activation) and kind(operation) == "linear"
+        unchanged = isinstance(operation, layers.Activation) and activation_name(operation) == "linear"
         if not unchanged and not isinstance(operation, _PASSING):
             return None
     return None
@@ -36,7 +36,7 @@ def _operations(model):
     return model.layers if isinstance(model, keras.Sequential) else getattr(model, "operations", [])
 
 
-def kind(operation):
+def activation_name(operation):
     """What an operation does last: the name of its activation, else its own, in small letters."""
     activation = getattr(operation, "activation", operation)
     return getattr(activation, "__name__", type(activation).__name__).lower()
@@ -56,9 +56,9 @@ def replaced(thing, attribute, value):
 
 
 @contextlib.contextmanager
-def unsquashed(model):
+def as_logits(model):
     """While it lasts, `model` answers logits."""
-    end = squash(model)
+    end = activation_operation(model)
     if end is None:
         yield
     elif hasattr(end, "activation"):
@@ -125,20 +125,20 @@ class Score:
         model: a classifier or regressor with one input.
         inputs: (N, ...), what the model takes.
         target: one class for all, or one for each example; None for the class with the largest logit.
-        batch: how many rows a call of the model has at most.
+        batch_size: how many rows a call of the model has at most.
         dense: whether the model may answer for every place.
         mask: of the size of a dense answer's places, true (not 0) where they count; None for all of them.
     Raises:
         ValueError: if the model, the inputs, the targets or the mask do not suit.
     """
 
-    def __init__(self, caller, model, inputs, target, batch, *, dense=False, mask=None):
+    def __init__(self, caller, model, inputs, target, batch_size, *, dense=False, mask=None):
         reason = refusal(model, dense)
         if reason:
             raise ValueError(f"{caller}: {reason}.")
-        self.caller, self.model, self.batch = caller, model, batch
-        end = squash(model)
-        self.yes_or_no = model.outputs[0].shape[-1] == 1 and end is not None and kind(end) == "sigmoid"
+        self.caller, self.model, self.batch_size = caller, model, batch_size
+        end = activation_operation(model)
+        self.yes_or_no = model.outputs[0].shape[-1] == 1 and end is not None and activation_name(end) == "sigmoid"
         self.inputs = self._fitting(inputs)
         self.targets = self._classes(target)
         self.places = len(model.outputs[0].shape) - 2
@@ -179,8 +179,8 @@ class Score:
         return (found != 0).astype("float32")[..., None] / np.count_nonzero(found)
 
     def batches(self, rows):
-        """Slices of at most `batch` rows."""
-        return [slice(i, i + self.batch) for i in range(0, rows, self.batch)]
+        """Slices of at most `batch_size` rows."""
+        return [slice(i, i + self.batch_size) for i in range(0, rows, self.batch_size)]
 
     def logits(self, x):
         """(B, classes) float32, while `unsquashed` lasts."""
@@ -212,7 +212,7 @@ class Score:
         import tensorflow as tf
 
         if name not in self.functions:
-            with unsquashed(self.model) if logits else contextlib.nullcontext():
+            with as_logits(self.model) if logits else contextlib.nullcontext():
                 made = tf.function(function, input_signature=[self.spec(), *more])
                 self.functions[name] = made.get_concrete_function()
         return self.functions[name]

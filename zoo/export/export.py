@@ -14,10 +14,10 @@ from zoo.export import parity_check, versions, warmup
 from zoo.export.generative_model import Generated
 from zoo.export.predictive_model import Predictive
 from zoo.export.signatures import Signatures
-from zoo.export.training_statistics import Seen
+from zoo.export.training_statistics import TrainingStatistics
 from zoo.export.versions import ExportError
 
-Form = typing.Literal["folded", "bfloat16", "int8", "litert_float", "litert_dynamic", "litert_int8", "onnx"]
+Format = typing.Literal["folded", "bfloat16", "int8", "litert_float", "litert_dynamic", "litert_int8", "onnx"]
 
 
 class Export(typing.NamedTuple):
@@ -40,8 +40,8 @@ def export(
     classes: tuple[str, ...] | None = None,
     version: Count | None = None,
     tolerance: Positive = 1e-5,
-    forms: tuple[Form, ...] = (),
-    seen: Seen | None = None,
+    formats: tuple[Format, ...] = (),
+    training_statistics: TrainingStatistics | None = None,
 ) -> Export:
     """Writes a SavedModel in TensorFlow Serving's layout, and proves in another process that it answers as `predict`.
 
@@ -49,7 +49,7 @@ def export(
     JPEG, BMP or GIF files, where the raw input is an image of 1, 3 or 4 bands of whole numbers from 0 to 255; files are
     resized to the raw input's size where that is fixed. Both answer `probabilities` (after a final softmax or sigmoid)
     or `values`, float32; a model with several answers keeps their names. With `classes` they also answer `classes`, the
-    names of the five largest, and their `scores`; with `seen` also `skew` (B, 3). `features` answers the pooled
+    names of the five largest, and their `scores`; with `training_statistics` also `skew` (B, 3). `features` answers the pooled
     features (B, C) where the model has them. The batch is free, and so are height and width where the model was built
     with None for them. All is computed as in inference: augmentation and dropout are off.
 
@@ -77,14 +77,14 @@ def export(
         classes: names of the outputs, in their order; a single sigmoid has two, the second being its own.
         version: a number that is new in PATH; None for the one after the largest.
         tolerance: largest absolute difference allowed, in the answer's unit.
-        forms: faster or smaller forms, each proved with its own tolerance, of the answer's scale: `folded` makes the
+        formats: faster or smaller forms, each proved with its own tolerance, of the answer's scale: `folded` makes the
             weights constants of the graph, with batch normalisation folded into the layer before it (1e-4); `bfloat16`
             also stores them in half the space (0.02); `int8` has Keras quantise the dense layers instead (0.05).
             `litert_float` (1e-4), `litert_dynamic` (0.05: weights in 8 bits) and `litert_int8` (0.1: all in 8 bits,
             with the ranges that `inputs` have) add a file for LiteRT to assets.extra (of a recurrent network for one
             example at a time, and not in int8), and `onnx` (1e-4) model.onnx; ONNX has neither texts nor grouped
             convolutions.
-        seen: what training saw, from `zoo.serving.seen`; None for no `skew`.
+        training_statistics: what training saw, from `zoo.serving.training_statistics`; None for no `skew`.
     Returns:
         `Export(path, version, difference, signatures, seconds)`.
     Raises:
@@ -97,12 +97,14 @@ def export(
         raise ExportError(f"export: `version` {version} is already in {folder}.")
     try:
         if callable(getattr(model, "signatures", None)):
-            _verify_plain(preprocessing=preprocessing, classes=classes, forms=forms or None, seen=seen)
+            _verify_plain(preprocessing=preprocessing, classes=classes, forms=formats or None, seen=training_statistics)
             subject = Generated(model, inputs, tolerance)
         else:
             if inputs is None:
                 raise ValueError("`inputs` must be given: raw held-out examples to prove the export with.")
-            subject = Predictive(Signatures(model, preprocessing, classes, seen), inputs, tolerance, forms)
+            subject = Predictive(
+                Signatures(model, preprocessing, classes, training_statistics), inputs, tolerance, formats
+            )
     except ExportError:
         raise
     except ValueError as error:

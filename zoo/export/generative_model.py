@@ -5,7 +5,7 @@ import inspect
 import keras
 import numpy as np
 
-from zoo.arguments import nearest
+from zoo.arguments import suggestion
 from zoo.export.parity_check import Compared, Request, compare, verdict
 from zoo.export.versions import ExportError
 
@@ -34,7 +34,7 @@ class Generated:
         given = {} if inputs is None else dict(inputs)
         for name in given:
             if name not in self.graphs:
-                raise ValueError(f"`inputs` has {name!r}, which is no signature.{nearest(name, self.graphs)}")
+                raise ValueError(f"`inputs` has {name!r}, which is no signature.{suggestion(name, self.graphs)}")
         self.requests = []
         for name, (call, specs) in self.graphs.items():
             compiled = tf.function(call, input_signature=specs, autograph=False)

@@ -5,7 +5,7 @@ import re
 import keras
 import numpy as np
 
-from zoo.arguments import nearest
+from zoo.arguments import suggestion
 
 
 def named(structure):
@@ -51,7 +51,7 @@ def arranged(structure, taken, inputs):
     known = dict(zip(structure if isinstance(structure, dict) else taken, taken, strict=True))
     for name in inputs:
         if name not in known:
-            raise ValueError(f"`inputs` has {name!r}, which the model does not take.{nearest(name, known)}")
+            raise ValueError(f"`inputs` has {name!r}, which the model does not take.{suggestion(name, known)}")
     for name in known:
         if name not in inputs:
             raise ValueError(f"`inputs` lacks {name!r}; the model takes {', '.join(map(repr, known))}.")

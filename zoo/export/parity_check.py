@@ -65,7 +65,7 @@ def requests(signatures, batches, with_files):
             content = np.concatenate([r.arguments["image_bytes"] for r in ones])
             files.append(Request("serving_bytes", {"image_bytes": content}, together))
         found += files + _jpeg(expected, batches[-1])
-    if signatures.trunk is not None:
+    if signatures.backbone is not None:
         found += [Request("features", b, f) for b, (_, f) in zip(batches, answers, strict=True)]
     return found
 
@@ -78,7 +78,7 @@ def _expected(signatures):
     @tf.function(input_signature=[{s.name: s for s in signatures.specs()}], autograph=False)
     def prepare(given):
         prepared = signatures.prepared(given)
-        features = {} if signatures.trunk is None else {"features": signatures.trunk(prepared, training=False)}
+        features = {} if signatures.backbone is None else {"features": signatures.backbone(prepared, training=False)}
         return prepared, {n: tf.cast(f, "float32") for n, f in features.items()}, signatures.skew(given)
 
     def expect(batch):

@@ -28,13 +28,13 @@ class Predictive:
         signatures: `zoo.export.signatures.Signatures`.
         inputs: raw held-out examples.
         tolerance: largest absolute difference allowed.
-        forms: faster forms.
+        formats: faster forms.
     Raises:
         ValueError: if the examples do not suit the model.
     """
 
-    def __init__(self, signatures, inputs, tolerance, forms):
-        self.signatures, self.tolerance, self.forms = signatures, tolerance, forms
+    def __init__(self, signatures, inputs, tolerance, formats):
+        self.signatures, self.tolerance, self.formats = signatures, tolerance, formats
         self.batches = signatures.batches(inputs)
         self.missing = signatures.no_files(self.batches)
         self.requests = parity_check.requests(signatures, self.batches, with_files=self.missing == "")
@@ -45,7 +45,7 @@ class Predictive:
         """The SavedModel, with the signatures that are asked for."""
         import tensorflow as tf
 
-        stored, signatures, models = [f for f in self.forms if f in STORED], self.signatures, self.models
+        stored, signatures, models = [f for f in self.formats if f in STORED], self.signatures, self.models
         if "int8" in stored:
             signatures = signatures.of(quantised(signatures.model))
             models = [signatures.model, *models[1:]]
@@ -85,7 +85,7 @@ class Predictive:
 
     def judge(self, answers, folder):
         """What parity.json says, once every form is within its tolerance."""
-        stored = [f for f in self.forms if f in STORED]
+        stored = [f for f in self.formats if f in STORED]
         tolerance = max([self.tolerance, *map(self.allowed, stored)])
         found = parity_check.compare(self.requests, answers, self.signatures)
         # Features have no unit of their own, and a JPEG's pixels may be rounded otherwise.
@@ -106,7 +106,7 @@ class Predictive:
             if parts[name]
         }
         files = {}
-        for form in (f for f in self.forms if f not in STORED):
+        for form in (f for f in self.formats if f not in STORED):
             try:
                 files[form] = self._file(form, folder)
             except ExportError as error:
@@ -124,7 +124,7 @@ class Predictive:
             "classes": signatures.classes,
             **told,
             **({"files": files} if files else {}),
-            **({"skew": signatures.seen.told()} if signatures.seen is not None else {}),
+            **({"skew": signatures.training_statistics.told()} if signatures.training_statistics is not None else {}),
             "notes": [*([self.missing] if self.missing else []), *_needs(folder)],
         }
 

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from zoo.explain.score import kind, squash
+from zoo.explain.score import activation_name, activation_operation
 from zoo.export import image_decoding, input_adapter
 from zoo.introspect import last_spatial
 
@@ -18,12 +18,12 @@ class Signatures:
         model: functional or Sequential, built.
         preprocessing: model from raw inputs to the model's, or None.
         classes: names of the outputs, or None.
-        seen: what training saw (`zoo.export.training_statistics.Seen`), for the output `skew`; None for none.
+        training_statistics: what training saw (`zoo.export.training_statistics.Seen`), for the output `skew`; None for none.
     Raises:
         ValueError: if a model is not built, or the classes do not fit the answer.
     """
 
-    def __init__(self, model, preprocessing, classes, seen=None):
+    def __init__(self, model, preprocessing, classes, training_statistics=None):
         if keras.backend.backend() != "tensorflow":
             raise ValueError(f"Keras must run on TensorFlow, this is {keras.backend.backend()}.")
         _verify_built("model", model)
@@ -33,10 +33,12 @@ class Signatures:
         front = preprocessing or model
         self.structure = front.inputs[0] if isinstance(front, keras.Sequential) else front.input
         self.inputs = input_adapter.named(self.structure)
-        self.seen = None if seen is None else seen.of(self.structure, self.inputs)
-        self.end = squash(model)
+        self.training_statistics = (
+            None if training_statistics is None else training_statistics.of(self.structure, self.inputs)
+        )
+        self.end = activation_operation(model)
         self.yes_or_no = self._verify_classes()
-        self.trunk = trunk(model)
+        self.backbone = backbone(model)
 
     def _verify_classes(self):
         """Whether the classes are the two of a single sigmoid."""
@@ -46,7 +48,13 @@ class Signatures:
         if len(set(self.classes)) < count:
             raise ValueError(f"`classes` must differ from each other, got {self.classes}.")
         single = len(shapes) == 1 and len(shapes[0]) == 2
-        if single and shapes[0][-1] == 1 and count == 2 and self.end is not None and kind(self.end) == "sigmoid":
+        if (
+            single
+            and shapes[0][-1] == 1
+            and count == 2
+            and self.end is not None
+            and activation_name(self.end) == "sigmoid"
+        ):
             return True
         if not single or shapes[0][-1] != count:
             raise ValueError(f"`classes` must name each output of (B, classes); got {count} names for {shapes}.")
@@ -54,7 +62,7 @@ class Signatures:
 
     def of(self, model):
         """The same signatures of another model in this one's place."""
-        return Signatures(model, self.preprocessing, self.classes, self.seen)
+        return Signatures(model, self.preprocessing, self.classes, self.training_statistics)
 
     def specs(self):
         """The TensorSpec of each raw input, the batch being free."""
@@ -69,7 +77,7 @@ class Signatures:
         known = {
             "serving_default": (self.by_value, self.specs()),
             "serving_bytes": (self.by_file, [tf.TensorSpec((None,), "string", name="image_bytes")]),
-            "features": (self.by_trunk, self.specs()),
+            "features": (self.by_backbone, self.specs()),
         }
         return {name: known[name] for name in names}
 
@@ -112,19 +120,19 @@ class Signatures:
 
     def skew(self, given):
         """How far raw tensors by name lie outside what training saw, where that is known: {"skew": (B, 3)} or {}."""
-        return {} if self.seen is None else {"skew": self.seen.graph(given)}
+        return {} if self.training_statistics is None else {"skew": self.training_statistics.graph(given)}
 
     def by_value(self, *given):
         """The graph of `serving_default`."""
         given = dict(zip(self.inputs, given, strict=True))
         return {**self.answer(self.prepared(given)), **self.skew(given)}
 
-    def by_trunk(self, *given):
+    def by_backbone(self, *given):
         """The graph of `features`."""
         import tensorflow as tf
 
         prepared = self.prepared(dict(zip(self.inputs, given, strict=True)))
-        return {"features": tf.cast(self.trunk(prepared, training=False), "float32")}
+        return {"features": tf.cast(self.backbone(prepared, training=False), "float32")}
 
     def by_file(self, image_bytes):
         """The graph of `serving_bytes`."""
@@ -144,7 +152,7 @@ class Signatures:
             return {"prepared": tf.cast(self.prepared(given)[0], made.dtype), **skew}
 
         kinds = {"prepared": tf.TensorSpec(made.shape[1:], made.dtype)}
-        kinds |= {} if self.seen is None else {"skew": tf.TensorSpec((3,), "float32")}
+        kinds |= {} if self.training_statistics is None else {"skew": tf.TensorSpec((3,), "float32")}
         each = tf.map_fn(prepare, image_bytes, fn_output_signature=kinds)
         return {**self.answer(each.pop("prepared")), **each}
 
@@ -194,7 +202,7 @@ class Signatures:
         return input_adapter.arranged(self.structure, self.inputs, inputs)
 
 
-def trunk(model):
+def backbone(model):
     """The model up to its pooled features (B, C), or None where it answers no vector or has no spatial map.
 
     They are what the layer `pool` answers where that is a vector, and the mean over the last spatial map elsewhere.

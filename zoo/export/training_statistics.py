@@ -11,7 +11,7 @@ UNNAMED = "inputs"  # what `seen` calls a bare array
 DOUBT = 9.0  # squared standard deviations: bands must lie this far off before an exchange of two is a strong hint
 
 
-class Seen(typing.NamedTuple):
+class TrainingStatistics(typing.NamedTuple):
     """What training saw of its raw inputs, band by band; the bands of several inputs follow each other.
 
     Attributes:
@@ -85,7 +85,7 @@ class Seen(typing.NamedTuple):
 
 
 @checked
-def seen(inputs: typing.Any, *, nodata: float | None = None) -> Seen:
+def training_statistics(inputs: typing.Any, *, nodata: float | None = None) -> TrainingStatistics:
     """What training saw of its raw inputs, for the output `skew` of `zoo.export(..., seen=...)`.
 
     `skew` is (B, 3) float32: the share of an example's valid values outside the range that training saw; the share that
@@ -119,7 +119,9 @@ def seen(inputs: typing.Any, *, nodata: float | None = None) -> Seen:
         counts[name] = bands
     if not counts:
         raise ValueError("seen: `inputs` must hold numbers, got text only.")
-    return Seen(counts, *(np.concatenate(part).astype("float32") for part in zip(*summaries, strict=True)), nodata)
+    return TrainingStatistics(
+        counts, *(np.concatenate(part).astype("float32") for part in zip(*summaries, strict=True)), nodata
+    )
 
 
 def _summary(name, examples, nodata):

@@ -6,7 +6,7 @@ from keras import ops
 from zoo.arguments import Count, checked
 from zoo.generate import generative
 from zoo.generate.generative import Generative
-from zoo.keras_patches import fused
+from zoo.keras_patches import patch_adam
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -90,7 +90,7 @@ class Adversarial(Generative):
         if judge is optimizer:
             raise ValueError(f"{self.name}: each network must have an optimizer of its own, got one for both.")
         super().compile(
-            optimizer=fused(optimizer, fewest=1),
+            optimizer=patch_adam(optimizer, fewest=1),
             run_eagerly=run_eagerly,
             steps_per_execution=steps_per_execution,
             jit_compile=jit_compile,
@@ -99,7 +99,7 @@ class Adversarial(Generative):
         scaling = keras.optimizers.LossScaleOptimizer
         if auto_scale_loss and isinstance(self.optimizer, scaling) and not isinstance(judge, scaling):
             judge = scaling(judge)  # Keras scales float16's losses for the one optimizer that it knows
-        self.discriminator_optimizer = fused(judge, fewest=1)
+        self.discriminator_optimizer = patch_adam(judge, fewest=1)
         self.optimizer.build(self.generator.trainable_variables)
         judge.build(self.discriminator.trainable_variables)
         self.compiling = {

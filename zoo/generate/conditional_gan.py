@@ -21,7 +21,7 @@ def conditional_gan(
     *,
     units: tuple[Count, Count, Count] = (200, 1000, 1200),
     maxout: tuple[Count, Count, Count] = (240, 50, 240),
-    pieces: tuple[Count, Count, Count] = (5, 5, 4),
+    maxout_pieces: tuple[Count, Count, Count] = (5, 5, 4),
     dropout: Rate = 0.5,
     name: str = "conditional_gan",
 ) -> keras.Model:
@@ -37,7 +37,7 @@ def conditional_gan(
         latent: size of the noise.
         units: widths of the generator's layers: of the noise, of the label, and of both together.
         maxout: widths of the discriminator's layers: of the image, of the label, and of both together.
-        pieces: affine functions of a unit in each of those.
+        maxout_pieces: affine functions of a unit in each of those.
         dropout: rate after the hidden layers of both networks.
         name: the model's name.
     Returns:
@@ -60,10 +60,10 @@ def conditional_gan(
 
     image, label = layers.Input(image_shape, name="image"), layers.Input((), dtype="int32", name="label")
     x = layers.Flatten(name="discriminator_flatten")(image)
-    x = _maxout(x, maxout[0], pieces[0], dropout, "discriminator_image")
-    y = _maxout(ops.one_hot(label, classes), maxout[1], pieces[1], dropout, "discriminator_label")
+    x = _maxout(x, maxout[0], maxout_pieces[0], dropout, "discriminator_image")
+    y = _maxout(ops.one_hot(label, classes), maxout[1], maxout_pieces[1], dropout, "discriminator_label")
     x = layers.Concatenate(name="discriminator_both")([x, y])
-    x = _maxout(x, maxout[2], pieces[2], dropout, "discriminator_joint")
+    x = _maxout(x, maxout[2], maxout_pieces[2], dropout, "discriminator_joint")
     x = layers.Dense(1, kernel_initializer=uniform(0.005), dtype="float32", name="discriminator_head")(x)
     discriminator = keras.Model([image, label], x, name="discriminator")
     return Adversarial(generator, discriminator, optimizer=SGD, low=0.0, classes=classes, weight=0.5, name=name)
@@ -74,6 +74,6 @@ def _hidden(x, units, dropout, name):
     return layers.Dropout(dropout, name=f"{name}_dropout")(x)
 
 
-def _maxout(x, units, pieces, dropout, name):
-    x = Maxout(units, pieces, kernel_initializer=uniform(0.005), name=name)(x)
+def _maxout(x, units, maxout_pieces, dropout, name):
+    x = Maxout(units, maxout_pieces, kernel_initializer=uniform(0.005), name=name)(x)
     return layers.Dropout(dropout, name=f"{name}_dropout")(x)

@@ -6,8 +6,8 @@ from keras import layers
 from zoo import arguments
 from zoo.arguments import Count, Shape
 from zoo.generate.adversarial import Adversarial
-from zoo.layers.downsample_conv import HalvingConv
-from zoo.layers.narrow_conv_transpose import MOST, DoublingTranspose
+from zoo.layers.downsample_conv import DownsampleConv2D
+from zoo.layers.narrow_conv_transpose import MOST, NarrowConv2DTranspose
 from zoo.registry import register, variant
 
 PAPER = "https://arxiv.org/abs/1511.06434"
@@ -97,7 +97,7 @@ def transposed(filters, kernel_size, strides, padding, name, *, use_bias=False, 
     start = keras.initializers.RandomNormal(0, 0.02)
     options = {"use_bias": use_bias, "kernel_initializer": start, "dtype": dtype, "name": name}
     if (kernel_size, strides, padding) == (4, 2, "same") and filters <= MOST:
-        return DoublingTranspose(filters, **options)
+        return NarrowConv2DTranspose(filters, **options)
     return layers.Conv2DTranspose(filters, kernel_size, strides, padding, **options)
 
 
@@ -106,7 +106,7 @@ def convolution(filters, kernel_size, strides, padding, name, *, bands=None, use
     start = keras.initializers.RandomNormal(0, 0.02)
     options = {"use_bias": use_bias, "kernel_initializer": start, "dtype": dtype, "name": name}
     if (kernel_size, strides, padding) == (4, 2, "same") and bands is not None and bands <= MOST:
-        return HalvingConv(filters, **options)
+        return DownsampleConv2D(filters, **options)
     return layers.Conv2D(filters, kernel_size, strides, padding, **options)
 
 

@@ -9,11 +9,11 @@ from zoo.arguments import Count, Rate, Shape, Whole
 from zoo.arguments import image_shape as verify_shape
 from zoo.blocks import map_head
 from zoo.generate.diffusion import Diffusion
-from zoo.layers.dropout_16bit import BriskDropout
+from zoo.layers.dropout_16bit import Dropout16Bit
 from zoo.layers.group_norm import GroupNorm
 from zoo.layers.map_attention import MapAttention
 from zoo.layers.step_embedding import StepEmbedding
-from zoo.layers.upsample_conv import DoublingConv
+from zoo.layers.upsample_conv import UpsampleConv2D
 from zoo.registry import register, variant
 
 
@@ -79,7 +79,7 @@ def ddpm(
             x = layers.Concatenate(name=f"up{i}_concat{j}")([x, skips.pop()])
             x = residual(x, time, width, dropout, f"up{i}_block{j}", i in attention)
         if i:
-            x = DoublingConv(width, kernel_initializer=start(), name=f"up{i}_conv")(x)
+            x = UpsampleConv2D(width, kernel_initializer=start(), name=f"up{i}_conv")(x)
     noise = map_head(norm(x, "head_norm"), image_shape[-1], kernel_size=3, kernel_initializer=start(1e-10))
     return Diffusion([image, step], noise, steps=steps, name=name)
 
@@ -116,7 +116,7 @@ def residual(x, time, filters, dropout, name, attend):
     y = layers.Add(name=f"{name}_shift")([y, layers.Reshape((1, 1, filters), name=f"{name}_place")(shift)])
     y = norm(y, f"{name}_norm1")
     if dropout:
-        y = BriskDropout(dropout, name=f"{name}_dropout")(y)
+        y = Dropout16Bit(dropout, name=f"{name}_dropout")(y)
     y = conv(filters, f"{name}_conv1", scale=1e-10)(y)
     if x.shape[-1] != filters:
         x = layers.Dense(filters, kernel_initializer=start(), name=f"{name}_shortcut")(x)

@@ -11,7 +11,7 @@ from zoo.generate.generative import verify_range
 from zoo.generate.likelihood import terms
 from zoo.generate.reverse import Reverse
 from zoo.generate.schedule import linear
-from zoo.keras_patches import fused
+from zoo.keras_patches import patch_adam
 from zoo.layers.weight_average import WeightAverage
 
 
@@ -84,7 +84,7 @@ class Diffusion(Reverse):
         self.decay = average
         object.__setattr__(self, "graphs", {})  # those of before have other weights
         super().compile(
-            optimizer=fused(optimizer, fewest=1),
+            optimizer=patch_adam(optimizer, fewest=1),
             jit_compile=jit_compile,
             run_eagerly=run_eagerly,
             steps_per_execution=steps_per_execution,

@@ -32,7 +32,7 @@ def gan(
     *,
     units: tuple[Count, ...] = (1200, 1200),
     maxout: tuple[Count, ...] = (240, 240),
-    pieces: Count = 5,
+    maxout_pieces: Count = 5,
     dropout: Rate = 0.5,
     name: str = "gan",
 ) -> keras.Model:
@@ -47,7 +47,7 @@ def gan(
         latent: size of the noise.
         units: widths of the generator's hidden layers.
         maxout: widths of the discriminator's hidden layers.
-        pieces: affine functions of each of the discriminator's units.
+        maxout_pieces: affine functions of each of the discriminator's units.
         dropout: rate after the discriminator's hidden layers; that of its input is 0.2, or none where this is 0.
         name: the model's name.
     Returns:
@@ -72,20 +72,20 @@ def gan(
     x = layers.Flatten(name="discriminator_flatten")(inputs)
     x = layers.Dropout(0.2 if dropout else 0.0, name="discriminator_dropout")(x)
     for i, width in enumerate(maxout):
-        x = Maxout(width, pieces, kernel_initializer=uniform(0.005), name=f"discriminator_maxout{i}")(x)
+        x = Maxout(width, maxout_pieces, kernel_initializer=uniform(0.005), name=f"discriminator_maxout{i}")(x)
         x = layers.Dropout(dropout, name=f"discriminator_maxout{i}_dropout")(x)
     x = layers.Dense(1, kernel_initializer=uniform(0.005), dtype="float32", name="discriminator_head")(x)
     discriminator = keras.Model(inputs, x, name="discriminator")
     return Adversarial(generator, discriminator, optimizer=SGD, low=0.0, weight=0.5, name=name)
 
 
-def uniform(reach):
+def uniform(extent):
     """Weights from -reach to reach."""
-    return keras.initializers.RandomUniform(-reach, reach)
+    return keras.initializers.RandomUniform(-extent, extent)
 
 
-def as_image(x, shape, reach):
+def as_image(x, shape, extent):
     """The generator's last layer: a dense one with a sigmoid, in float32, as an image."""
-    options = {"kernel_initializer": uniform(reach), "dtype": "float32", "name": "generator_head"}
+    options = {"kernel_initializer": uniform(extent), "dtype": "float32", "name": "generator_head"}
     x = layers.Dense(math.prod(shape), "sigmoid", **options)(x)
     return layers.Reshape(shape, dtype="float32", name="generator_image")(x)

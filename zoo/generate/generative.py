@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from zoo.arguments import Count, checked
-from zoo.keras_patches import fused_norms
+from zoo.keras_patches import patch_batch_norm
 
 
 @checked
@@ -133,7 +133,7 @@ class Generative(keras.Model):
     def compile(self, *args, **kwargs):
         """As `keras.Model.compile`."""
         super().compile(*args, **kwargs)
-        fused_norms(self)  # a model that goes on after a save computes as before it
+        patch_batch_norm(self)  # a model that goes on after a save computes as before it
 
     def verify(self, x, y):
         """Refuses, by a ValueError, data that `fit` cannot train on; the first batch where they are a dataset."""

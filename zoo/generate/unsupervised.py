@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from zoo.generate.generative import Generative, verify_range
-from zoo.keras_patches import fused
+from zoo.keras_patches import patch_adam
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -64,7 +64,7 @@ class Unsupervised(Generative):
         given, own = (optimizer, loss, metrics), self.settings()
         optimizer, loss, metrics = (o if g is None else g for g, o in zip(given, own, strict=True))
         super().compile(
-            optimizer=fused(keras.optimizers.get(optimizer), fewest=1), loss=loss, metrics=metrics, **kwargs
+            optimizer=patch_adam(keras.optimizers.get(optimizer), fewest=1), loss=loss, metrics=metrics, **kwargs
         )
 
     def compile_from_config(self, config):

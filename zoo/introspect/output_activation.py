@@ -1,9 +1,9 @@
 """What a model's answer means: probabilities, or numbers."""
 
-from zoo.explain.score import kind, squash
+from zoo.explain.score import activation_name, activation_operation
 
 
-def activation(model):
+def output_activation(model):
     """What a model's answer ends in: softmax, sigmoid or linear, as its last layer has it.
 
     Args:
@@ -11,5 +11,5 @@ def activation(model):
     Returns:
         softmax, sigmoid, or linear for logits and numbers.
     """
-    end = squash(model)
-    return "linear" if end is None else kind(end)
+    end = activation_operation(model)
+    return "linear" if end is None else activation_name(end)

@@ -2,18 +2,18 @@
 
 from zoo.layers.all_pairs import AllPairs
 from zoo.layers.any_size import CutToSize, PadToMultiple, Traced
-from zoo.layers.backbone_input import TrunkInput
+from zoo.layers.backbone_input import BackboneInput
 from zoo.layers.bicubic import Bicubic
 from zoo.layers.boltzmann import Boltzmann
 from zoo.layers.carry_forward import CarryForward
 from zoo.layers.class_token import ClassToken
-from zoo.layers.correlation_lookup import Lookup
+from zoo.layers.correlation_lookup import CorrelationLookup
 from zoo.layers.corrupt import Corrupt
 from zoo.layers.cost_volume import CostVolume
 from zoo.layers.coupling import Coupling
-from zoo.layers.downsample_conv import HalvingConv
+from zoo.layers.downsample_conv import DownsampleConv2D
 from zoo.layers.drop_path import DropPath
-from zoo.layers.dropout_16bit import BriskDropout
+from zoo.layers.dropout_16bit import Dropout16Bit
 from zoo.layers.fused_attention import FusedAttention
 from zoo.layers.gaussian_latent import GaussianLatent
 from zoo.layers.group_norm import GroupNorm
@@ -23,7 +23,7 @@ from zoo.layers.local_response import LocalResponse
 from zoo.layers.map_attention import MapAttention
 from zoo.layers.mask_token import MaskToken
 from zoo.layers.maxout import Maxout
-from zoo.layers.narrow_conv_transpose import DoublingTranspose
+from zoo.layers.narrow_conv_transpose import NarrowConv2DTranspose
 from zoo.layers.peephole_conv_lstm import PeepholeConvLSTM2D
 from zoo.layers.pixel_logit import PixelLogit
 from zoo.layers.position_embedding import PositionEmbedding
@@ -37,37 +37,36 @@ from zoo.layers.sinusoidal_position import SinusoidalPosition
 from zoo.layers.step_embedding import StepEmbedding
 from zoo.layers.subsampling import Subsampling
 from zoo.layers.table_conv import TableConv2D
-from zoo.layers.upsample import Enlarge
-from zoo.layers.upsample_conv import DoublingConv
+from zoo.layers.upsample import Upsample
+from zoo.layers.upsample_conv import UpsampleConv2D
 from zoo.layers.warp import Warp
 from zoo.layers.weight_average import WeightAverage
 
 __all__ = [
     "AllPairs",
+    "BackboneInput",
     "Bicubic",
     "Boltzmann",
-    "BriskDropout",
     "CarryForward",
     "ClassToken",
+    "CorrelationLookup",
     "Corrupt",
     "CostVolume",
     "Coupling",
     "CutToSize",
-    "DoublingConv",
-    "DoublingTranspose",
+    "DownsampleConv2D",
     "DropPath",
-    "Enlarge",
+    "Dropout16Bit",
     "FusedAttention",
     "GaussianLatent",
     "GroupNorm",
-    "HalvingConv",
     "Impute",
     "LastStep",
     "LocalResponse",
-    "Lookup",
     "MapAttention",
     "MaskToken",
     "Maxout",
+    "NarrowConv2DTranspose",
     "PadToMultiple",
     "PeepholeConvLSTM2D",
     "PixelLogit",
@@ -83,7 +82,8 @@ __all__ = [
     "Subsampling",
     "TableConv2D",
     "Traced",
-    "TrunkInput",
+    "Upsample",
+    "UpsampleConv2D",
     "Warp",
     "WeightAverage",
 ]

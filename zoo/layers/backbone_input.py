@@ -1,19 +1,19 @@
-"""What stands before a trained trunk: its preprocessing, which it carries with it."""
+"""What stands before a trained backbone: its preprocessing, which it carries with it."""
 
 import keras
 from keras import layers, ops
 
 
 @keras.saving.register_keras_serializable("zoo")
-class TrunkInput(layers.Layer):
-    """From raw numbers to those that a trunk was trained on, band by band; all of it travels in the saved config.
+class BackboneInput(layers.Layer):
+    """From raw numbers to those that a backbone was trained on, band by band; all of it travels in the saved config.
 
     (..., C) float, raw  ->  (..., C) float32: (raw - mean) / deviation * spread + centre.
 
     Args:
         mean: of each band's raw numbers; C numbers, or one for all.
         deviation: standard deviation of each band's raw numbers, above 0; as many.
-        centre: mean of what the trunk saw in each band when it was trained; as many.
+        centre: mean of what the backbone saw in each band when it was trained; as many.
         spread: standard deviation of that; as many.
         bands: the raw bands' names in their order, or none.
         low: smallest raw number there is, or None where only mean and deviation are known.
@@ -42,9 +42,11 @@ class TrunkInput(layers.Layer):
             value = tuple(float(v) for v in value)
             if not all(abs(v) < float("inf") for v in value) or (key == "deviation" and min(value, default=0) <= 0):
                 kind = "finite numbers above 0" if key == "deviation" else "finite numbers"
-                raise ValueError(f"TrunkInput: `{key}` must be {kind}, got {value}.")
+                raise ValueError(f"BackboneInput: `{key}` must be {kind}, got {value}.")
             if len(value) != 1 and bands and len(value) != len(bands):
-                raise ValueError(f"TrunkInput: `{key}` must have {len(bands)} numbers, one a band, got {len(value)}.")
+                raise ValueError(
+                    f"BackboneInput: `{key}` must have {len(bands)} numbers, one a band, got {len(value)}."
+                )
             setattr(self, key, value)
         self.bands, self.low, self.high, self.reverse = tuple(bands), low, high, bool(reverse)
 
@@ -52,7 +54,7 @@ class TrunkInput(layers.Layer):
         widths = {len(v) for v in (self.mean, self.deviation, self.centre, self.spread, self.bands)} - {0, 1}
         if widths - {input_shape[-1]} or (self.bands and len(self.bands) != input_shape[-1]):
             wanted = sorted({*widths, len(self.bands)} - {0})
-            raise ValueError(f"TrunkInput: inputs must have {wanted} bands, got {input_shape[-1]}.")
+            raise ValueError(f"BackboneInput: inputs must have {wanted} bands, got {input_shape[-1]}.")
 
     def call(self, x):
         x = (x - self._row(self.mean)) * self._row(s / d for s, d in _pairs(self.spread, self.deviation))

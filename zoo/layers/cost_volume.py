@@ -8,7 +8,7 @@ from zoo.arguments import Whole, convert
 
 @keras.saving.register_keras_serializable("zoo")
 class CostVolume(layers.Layer):
-    """For every place of a map, its correlation with the places of another map up to `reach` away.
+    """For every place of a map, its correlation with the places of another map up to `search_radius` away.
 
     Two (B, H, W, C) float  ->  (B, H, W, (2 * reach + 1) ** 2) float; the call is `CostVolume(4)([first, second])`.
 
@@ -16,34 +16,34 @@ class CostVolume(layers.Layer):
     (u, v) = (n % side - reach, n // side - reach) with side = 2 * reach + 1, so the middle one to none.
 
     Args:
-        reach: largest displacement along each axis [places].
+        search_radius: largest displacement along each axis [places].
         **kwargs: as `keras.layers.Layer` has them.
     Raises:
-        ValueError: if `reach` is no whole number of at least 0.
+        ValueError: if `search_radius` is no whole number of at least 0.
 
     Source: Sun et al. 2017, https://arxiv.org/abs/1709.02371, eq. 2.
     """
 
-    def __init__(self, reach=4, **kwargs):
+    def __init__(self, search_radius=4, **kwargs):
         super().__init__(**kwargs)
-        self.reach = convert(reach, Whole, "CostVolume: `reach`")
+        self.search_radius = convert(search_radius, Whole, "CostVolume: `search_radius`")
 
     def call(self, inputs):
         first, second = (ops.cast(x, "float32") for x in inputs)  # long sums of products
         _, height, width, _ = ops.shape(first)
-        margin = (self.reach, self.reach)
+        margin = (self.search_radius, self.search_radius)
         second = ops.pad(second, ((0, 0), margin, margin, (0, 0)))
-        side = range(2 * self.reach + 1)
+        side = range(2 * self.search_radius + 1)
         costs = [ops.mean(first * second[:, y : y + height, x : x + width], axis=-1) for y in side for x in side]
         return ops.cast(ops.stack(costs, axis=-1), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
-        return (*input_shape[0][:-1], (2 * self.reach + 1) ** 2)
+        return (*input_shape[0][:-1], (2 * self.search_radius + 1) ** 2)
 
     def macs(self, shapes):
         """Multiply-accumulates of one input: a product of C numbers for each place and displacement."""
         _, h, w, c = shapes[0]
-        return h * w * c * (2 * self.reach + 1) ** 2
+        return h * w * c * (2 * self.search_radius + 1) ** 2
 
     def get_config(self):
-        return {**super().get_config(), "reach": self.reach}
+        return {**super().get_config(), "reach": self.search_radius}

@@ -8,12 +8,12 @@ from zoo.layers.upsample_conv import ended
 
 
 @keras.saving.register_keras_serializable("zoo")
-class HalvingConv(layers.Conv2D):
+class DownsampleConv2D(layers.Conv2D):
     """A 4 x 4 convolution of stride 2 on the few bands of an image, as a discriminator begins with.
 
     (B, H, W, bands) float  ->  (B, H / 2, W / 2, filters) float. Weights, arguments and answers are those of
     `keras.layers.Conv2D(filters, 4, 2, "same")`; the gradient for the image, by which a generator learns, is
-    `zoo.layers.DoublingTranspose`'s transposed convolution. GPUs, other backends, more than 4 bands, and sides that are
+    `zoo.layers.NarrowConv2DTranspose`'s transposed convolution. GPUs, other backends, more than 4 bands, and sides that are
     odd or not given stay with Keras' own gradient.
 
     Args:

@@ -7,7 +7,7 @@ LEVELS = 1 << 16  # what 16 bits tell apart
 
 
 @keras.saving.register_keras_serializable("zoo")
-class BriskDropout(layers.Dropout):
+class Dropout16Bit(layers.Dropout):
     """Keras' dropout, whose random numbers have 16 bits: of whole maps, drawing them is most of a dropout's time.
 
     (B, ...) float  ->  (B, ...) float.

@@ -8,13 +8,13 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("zoo")
 class Maxout(layers.Layer):
-    """The largest of `pieces` affine functions, unit by unit: a piecewise linear activation that is learnt.
+    """The largest of `maxout_pieces` affine functions, unit by unit: a piecewise linear activation that is learnt.
 
     (..., F) float  ->  (..., units) float.
 
     Args:
         units: width of the answer.
-        pieces: affine functions a unit chooses from.
+        maxout_pieces: affine functions a unit chooses from.
         kernel_initializer, kernel_regularizer, kernel_constraint: as `keras.layers.Dense` has them; the constraint
             acts on each column of the (F, units * pieces) kernel.
         **kwargs: as `keras.layers.Layer` has them.
@@ -25,44 +25,44 @@ class Maxout(layers.Layer):
     def __init__(
         self,
         units,
-        pieces=2,
+        maxout_pieces=2,
         kernel_initializer="glorot_uniform",
         kernel_regularizer=None,
         kernel_constraint=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.units, self.pieces = units, pieces
+        self.units, self.maxout_pieces = units, maxout_pieces
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
 
     def build(self, input_shape):
         self.kernel = self.add_weight(
-            shape=(input_shape[-1], self.units * self.pieces),
+            shape=(input_shape[-1], self.units * self.maxout_pieces),
             initializer=self.kernel_initializer,
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
             name="kernel",
         )
-        self.bias = self.add_weight(shape=(self.units * self.pieces,), initializer="zeros", name="bias")
+        self.bias = self.add_weight(shape=(self.units * self.maxout_pieces,), initializer="zeros", name="bias")
 
     def call(self, x):
         z = ops.matmul(x, self.kernel) + self.bias
-        return ops.max(ops.reshape(z, (*ops.shape(z)[:-1], self.units, self.pieces)), axis=-1)
+        return ops.max(ops.reshape(z, (*ops.shape(z)[:-1], self.units, self.maxout_pieces)), axis=-1)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)
 
     def macs(self, input_shape):
         """Multiply-accumulates of one input."""
-        return math.prod(input_shape[1:]) * self.units * self.pieces
+        return math.prod(input_shape[1:]) * self.units * self.maxout_pieces
 
     def get_config(self):
         return {
             **super().get_config(),
             "units": self.units,
-            "pieces": self.pieces,
+            "pieces": self.maxout_pieces,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
             "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),

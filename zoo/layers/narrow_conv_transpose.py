@@ -10,7 +10,7 @@ MOST = 4  # bands of an image; with more maps TensorFlow's own operation is as f
 
 
 @keras.saving.register_keras_serializable("zoo")
-class DoublingTranspose(layers.Conv2DTranspose):
+class NarrowConv2DTranspose(layers.Conv2DTranspose):
     """A 4 x 4 transposed convolution of stride 2 to the few bands of an image, in half the time.
 
     (B, H, W, C) float  ->  (B, 2 H, 2 W, filters) float. Weights, arguments and answers are those of

@@ -8,7 +8,7 @@ from zoo.layers.warp import sample
 
 
 @keras.saving.register_keras_serializable("zoo")
-class Enlarge(layers.Layer):
+class Upsample(layers.Layer):
     """Maps `factor` times as high and wide, bilinearly; computed in float32.
 
     (B, H, W, C) float  ->  (B, factor * H, factor * W, C) float.
@@ -26,8 +26,8 @@ class Enlarge(layers.Layer):
 
     def __init__(self, factor, corners=False, **kwargs):
         super().__init__(**kwargs)
-        self.factor = convert(factor, Count, "Enlarge: `factor`")
-        self.corners = convert(corners, bool, "Enlarge: `corners`")
+        self.factor = convert(factor, Count, "Upsample: `factor`")
+        self.corners = convert(corners, bool, "Upsample: `corners`")
 
     def call(self, x):
         _, height, width, _ = ops.shape(x)

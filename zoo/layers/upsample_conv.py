@@ -9,7 +9,7 @@ SUMS = np.array([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]], "float32")
 
 
 @keras.saving.register_keras_serializable("zoo")
-class DoublingConv(layers.Conv2D):
+class UpsampleConv2D(layers.Conv2D):
     """`keras.layers.UpSampling2D(2)` and a 3 x 3 convolution that keeps the size, as one transposed convolution.
 
     (B, H, W, C) float  ->  (B, 2 H, 2 W, filters) float.

@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from zoo.arguments import Positive, Shape, image_shape
-from zoo.layers.upsample import Enlarge
+from zoo.layers.upsample import Upsample
 from zoo.registry import register
 
 # name, maps, kernel, stride
@@ -70,7 +70,7 @@ def flownet_s(
         x = layers.Concatenate(name=f"decoder{level}")([maps[level], x, up(flows[0])])
         flows.insert(0, _flow(x, level))
     flows = [layers.Rescaling(UNIT, dtype="float32", name=f"pixels{i + 2}")(flow) for i, flow in enumerate(flows)]
-    answer = Enlarge(4, dtype="float32", name="flow")(flows[0])
+    answer = Upsample(4, dtype="float32", name="flow")(flows[0])
     return keras.Model(inputs, [answer, *flows] if all_flows else answer, name=name)
 
 

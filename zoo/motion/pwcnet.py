@@ -5,7 +5,7 @@ from keras import layers, ops
 
 from zoo.arguments import Positive, Shape, Whole, image_shape
 from zoo.layers.cost_volume import CostVolume
-from zoo.layers.upsample import Enlarge
+from zoo.layers.upsample import Upsample
 from zoo.layers.warp import Warp
 from zoo.registry import register
 
@@ -24,7 +24,7 @@ def pwcnet(
     input_shape: Shape,
     *,
     width: Positive = 1.0,
-    reach: Whole = 4,
+    search_radius: Whole = 4,
     all_flows: bool = False,
     name: str = "pwcnet",
 ) -> keras.Model:
@@ -36,7 +36,7 @@ def pwcnet(
     Args:
         input_shape: (H, W, C) of one frame [pixels]; H and W divisible by 64, or None.
         width: factor on the number of maps in every layer; 1 in the paper.
-        reach: how far the cost volume looks at each scale [places].
+        search_radius: how far the cost volume looks at each scale [places].
         all_flows: whether the answer is a list: the flow, then what it grew from, at a quarter of the size, an eighth,
             ..., a 64th, for a loss at every scale; all in pixels of the frames. The weights are the same.
         name: the model's name.
@@ -62,12 +62,14 @@ def pwcnet(
             flow = _double(flows[0], f"flow{level}_up")
             second = Warp(name=f"level{level}_warp")([second, _scaled(flow, UNIT / 2**level, f"level{level}_flow")])
             given = [first, flow, _double(x, f"level{level}_up")]
-        cost = layers.LeakyReLU(0.1, name=f"cost{level}_relu")(CostVolume(reach, name=f"cost{level}")([first, second]))
+        cost = layers.LeakyReLU(0.1, name=f"cost{level}_relu")(
+            CostVolume(search_radius, name=f"cost{level}")([first, second])
+        )
         x = estimate(layers.Concatenate(name=f"level{level}_given")([cost, *given]) if given else cost, width, level)
         flows.insert(0, _flow(x, f"flow{level}"))
     flows[0] = layers.Add(dtype="float32", name="refined")([flows[0], context(x, width)])
     flows = [_scaled(flow, UNIT, f"pixels{i + 2}") for i, flow in enumerate(flows)]
-    answer = Enlarge(4, dtype="float32", name="flow")(flows[0])
+    answer = Upsample(4, dtype="float32", name="flow")(flows[0])
     return keras.Model(inputs, [answer, *flows] if all_flows else answer, name=name)
 
 

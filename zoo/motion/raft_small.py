@@ -5,8 +5,8 @@ from keras import layers, ops
 
 from zoo.arguments import Count, Shape, Whole, image_shape
 from zoo.layers.all_pairs import AllPairs
-from zoo.layers.correlation_lookup import Lookup
-from zoo.layers.upsample import Enlarge
+from zoo.layers.correlation_lookup import CorrelationLookup
+from zoo.layers.upsample import Upsample
 from zoo.registry import register
 
 STAGES = ((32, 1), (64, 2), (96, 2))  # maps, stride of two bottlenecks each, after a stem of 32 at stride 2
@@ -23,7 +23,7 @@ def raft_small(
     *,
     updates: Count = 12,
     levels: Count = 4,
-    reach: Whole = 3,
+    search_radius: Whole = 3,
     all_flows: bool = False,
     name: str = "raft_small",
 ) -> keras.Model:
@@ -36,7 +36,7 @@ def raft_small(
         input_shape: (H, W, C) of one frame [pixels]; H and W divisible by 8 and at least 2 ** (levels + 2), or None.
         updates: how often the flow is updated; 12 in training.
         levels: of the pyramid of costs.
-        reach: how far the GRU looks at each level [places].
+        search_radius: how far the GRU looks at each level [places].
         all_flows: whether the answer is a list: the flow, then those after one update less, ..., after the first, for
             a loss on all of them. The weights are the same.
         name: the model's name.
@@ -57,7 +57,11 @@ def raft_small(
     state = encode(inputs["first"], HIDDEN + CONTEXT, False, "context")
     hidden = layers.Activation("tanh", name="hidden")(state[..., :HIDDEN])
     context = layers.Activation("relu", name="context_relu")(state[..., HIDDEN:])
-    look, step, enlarge = Lookup(reach, name="lookup"), update(), Enlarge(8, corners=True, dtype="float32", name="flow")
+    look, step, enlarge = (
+        CorrelationLookup(search_radius, name="lookup"),
+        update(),
+        Upsample(8, corners=True, dtype="float32", name="flow"),
+    )
     flow = ops.zeros_like(state[..., :2], dtype="float32")
     flows = []
     for _ in range(updates):

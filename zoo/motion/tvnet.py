@@ -6,7 +6,7 @@ from keras import layers, ops
 
 from zoo.arguments import Count, Positive, Shape, image_shape
 from zoo.layers.primal_dual import PrimalDual
-from zoo.layers.upsample import Enlarge
+from zoo.layers.upsample import Upsample
 from zoo.registry import register
 
 GREY = 255.0  # the brightest of the frames, as the weights of the method are meant
@@ -65,7 +65,7 @@ def tvnet(
     for scale in reversed(range(scales)):
         first, second = pyramid[scale]
         if flows:
-            flow = Enlarge(2, dtype="float32", name=f"flow{scale}_up")(flows[0] * 2.0)
+            flow = Upsample(2, dtype="float32", name=f"flow{scale}_up")(flows[0] * 2.0)
         else:
             flow = ops.zeros_like(ops.concatenate([first, first], axis=-1))
         solve = PrimalDual(warps, iterations, attachment, tightness, name=f"scale{scale}")

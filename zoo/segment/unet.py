@@ -7,12 +7,12 @@ from typing import Literal
 import keras
 from keras import layers
 
-from zoo.arguments import Answer, Count, Rate, Shape, image_shape
+from zoo.arguments import Activation, Count, Rate, Shape, image_shape
 from zoo.blocks import map_head
 from zoo.introspect.graph import weightless
 from zoo.registry import entry, register
 
-PROBE = 256  # side of the image [pixels] that shows a trunk's strides
+PROBE = 256  # side of the image [pixels] that shows a backbone's strides
 
 
 @register(
@@ -29,7 +29,7 @@ def unet(
     batch_norm: bool = False,
     dropout: Rate = 0.5,
     encoder: str | None = None,
-    activation: Answer = "softmax",
+    activation: Activation = "softmax",
     name: str = "unet",
 ) -> keras.Model:
     """U-Net: an encoder and a decoder joined by skips at every scale.
@@ -67,7 +67,7 @@ def unet(
         scales = strides(name, encoder, input_shape, len(filters))
         image_shape(name, input_shape, multiple=2 ** max(scales))
         inputs = layers.Input(input_shape, name="image")
-        maps = trunk(encoder)(inputs)
+        maps = backbone(encoder)(inputs)
         skips = {scale: maps[i] for scale, i in scales.items()}
         for scale in sorted(skips)[-2:]:
             skips[scale] = drop(skips[scale], dropout, scale)
@@ -155,7 +155,7 @@ def expand(skips, filters, padding, batch_norm):
     return x
 
 
-def trunk(encoder):
+def backbone(encoder):
     """The `features` of a registered classifier, with the numbers of its variant."""
     found = entry(encoder)
     if found.task != "classify":
@@ -169,7 +169,7 @@ def trunk(encoder):
 def strides(name, encoder, input_shape, most):
     """Scale -> which of the encoder's maps is the last at stride 2 ** scale; read from its graph, not from a list."""
     with weightless():
-        sides = [m.shape[1] for m in trunk(encoder)(layers.Input((PROBE, PROBE, input_shape[-1])))]
+        sides = [m.shape[1] for m in backbone(encoder)(layers.Input((PROBE, PROBE, input_shape[-1])))]
     powers = {2**scale: scale for scale in range(most + 1)}
     if any(PROBE % side or PROBE // side not in powers for side in sides):
         raise ValueError(

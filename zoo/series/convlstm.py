@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from zoo.arguments import Answer, Count, Shape, series_shape
+from zoo.arguments import Activation, Count, Shape, series_shape
 from zoo.layers.peephole_conv_lstm import PeepholeConvLSTM2D
 from zoo.registry import register
 
@@ -23,7 +23,7 @@ def convlstm(
     kernel_size: Count = 5,
     recurrent_kernel_size: Count = 5,
     patch: Count = 4,
-    activation: Answer = "sigmoid",
+    activation: Activation = "sigmoid",
     name: str = "convlstm",
 ) -> keras.Model:
     """ConvLSTM encoder and forecaster: one network takes the images in, its copy unfolds the state into the next ones.
@@ -91,7 +91,7 @@ def convlstm_keras(
     *,
     filters: tuple[Count, ...] = (64, 64, 64),
     kernel_sizes: tuple[Count, ...] = (5, 3, 1),
-    activation: Answer = "sigmoid",
+    activation: Activation = "sigmoid",
     name: str = "convlstm_keras",
 ) -> keras.Model:
     """A stack of Keras' ConvLSTM2D: at every step, the next image.

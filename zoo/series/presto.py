@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from zoo.arguments import Answer, Count, Shape
+from zoo.arguments import Activation, Count, Shape
 from zoo.blocks import head
 from zoo.layers.mask_token import MaskToken
 from zoo.layers.months import Months
@@ -36,7 +36,7 @@ def presto(
     month: Month = "first",
     masked: bool = True,
     raw: bool = False,
-    activation: Answer = "linear",
+    activation: Activation = "linear",
     name: str = "presto",
 ) -> keras.Model:
     """Presto's encoder: what satellites, weather and terrain say of one place, month by month, becomes one vector.

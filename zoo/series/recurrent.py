@@ -5,7 +5,7 @@ import functools
 import keras
 from keras import layers
 
-from zoo.arguments import Answer, Count, Rate, Shape, series_shape
+from zoo.arguments import Activation, Count, Rate, Shape, series_shape
 from zoo.blocks import head
 from zoo.registry import register
 
@@ -25,7 +25,7 @@ def rnn(
     every_step: bool = False,
     mask_value: float | None = None,
     dropout: Rate = 0.0,
-    activation: Answer = "linear",
+    activation: Activation = "linear",
     name: str = "rnn",
 ) -> keras.Model:
     """Elman's recurrent network: each step's state is a tanh of its input and the state before.
@@ -74,7 +74,7 @@ def lstm(
     every_step: bool = False,
     mask_value: float | None = None,
     dropout: Rate = 0.0,
-    activation: Answer = "linear",
+    activation: Activation = "linear",
     name: str = "lstm",
 ) -> keras.Model:
     """Long short-term memory: gates decide what a cell takes in, keeps and shows.
@@ -125,7 +125,7 @@ def gru(
     every_step: bool = False,
     mask_value: float | None = None,
     dropout: Rate = 0.0,
-    activation: Answer = "linear",
+    activation: Activation = "linear",
     name: str = "gru",
 ) -> keras.Model:
     """Gated recurrent units: one gate forgets, one weighs the old state against the new.

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from zoo.arguments import Answer, Count, NonNegative, Rate, Shape, series_shape
+from zoo.arguments import Activation, Count, NonNegative, Rate, Shape, series_shape
 from zoo.blocks import head
 from zoo.registry import register
 
@@ -22,7 +22,7 @@ def tempcnn(
     units: tuple[Count, ...] = (256,),
     dropout: Rate = 0.5,
     l2: NonNegative = 1e-6,
-    activation: Answer = "softmax",
+    activation: Activation = "softmax",
     name: str = "tempcnn",
 ) -> keras.Model:
     """TempCNN: one-dimensional convolutions along time, then a dense layer over all steps.

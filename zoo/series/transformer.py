@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-from zoo.arguments import Answer, Count, Rate, Shape, series_shape
+from zoo.arguments import Activation, Count, Rate, Shape, series_shape
 from zoo.blocks import head
 from zoo.layers.fused_attention import FusedAttention
 from zoo.layers.sinusoidal_position import SinusoidalPosition
@@ -30,7 +30,7 @@ def transformer_encoder(
     every_step: bool = False,
     mask_value: float | None = None,
     dropout: Rate = 0.1,
-    activation: Answer = "linear",
+    activation: Activation = "linear",
     name: str = "transformer_encoder",
 ) -> keras.Model:
     """The Transformer's encoder: every step asks every other, and the mean over the steps answers.
@@ -101,7 +101,7 @@ def transformer(
     units: Count = 2048,
     heads: Count = 8,
     dropout: Rate = 0.1,
-    activation: Answer = "softmax",
+    activation: Activation = "softmax",
     name: str = "transformer",
 ) -> keras.Model:
     """The Transformer: an encoder reads the source, a decoder writes the target, token by token.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.arguments import Count, Positive, Whole, checked, nearest
+from zoo.arguments import Count, Positive, Whole, checked, suggestion
 from zoo.serving import transports
 
 AGAIN = ("UNAVAILABLE", "RESOURCE_EXHAUSTED")  # what a moment's patience can mend
@@ -107,7 +107,7 @@ class Client:
         known = self.signatures()
         if name not in known:
             raise ValueError(
-                f"predict: `signature` must be one of {', '.join(known)}, got {name!r}.{nearest(name, known)}"
+                f"predict: `signature` must be one of {', '.join(known)}, got {name!r}.{suggestion(name, known)}"
             )
         taken = known[name]["inputs"]
         arrays = by_name(files if files is not None else inputs, taken)
@@ -153,7 +153,7 @@ def by_name(inputs, taken):
     plain = {n if n in taken else re.sub(r"\W", "_", n, flags=re.ASCII): v for n, v in inputs.items()}
     for name in plain:
         if name not in taken:
-            raise ValueError(f"predict: `inputs` has {name!r}, which is not taken.{nearest(name, taken)}")
+            raise ValueError(f"predict: `inputs` has {name!r}, which is not taken.{suggestion(name, taken)}")
     for name in taken:
         if name not in plain:
             raise ValueError(f"predict: `inputs` lacks {name!r}; the signature takes {', '.join(sorted(taken))}.")

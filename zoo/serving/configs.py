@@ -25,8 +25,8 @@ def configs(
     folder: str,
     *,
     labels: typing.Any = None,
-    batch: Count = 32,
-    wait: Whole = 2000,
+    max_batch_size: Count = 32,
+    batch_timeout_ms: Whole = 2000,
     threads: Count = 2,
     image: str | None = None,
     name: str = "fieldzoo",
@@ -34,7 +34,7 @@ def configs(
     """Writes what the stock TensorFlow Serving image needs to serve a folder of exports.
 
     models.config names the models; with labels it serves the labelled versions and the latest. batching.config puts
-    requests that arrive together into one batch: it helps many clients, and keeps a single one waiting up to `wait`;
+    requests that arrive together into one batch: it helps many clients, and keeps a single one waiting up to `batch_timeout_ms`;
     it is left out where a model takes a number without a batch, such as a sampler's count, as that cannot be joined.
     monitoring.config offers Prometheus' figures at /monitoring/prometheus/metrics. With the Dockerfile the models are
     part of an image; compose.yaml mounts the folder into the stock one; kubernetes.yaml runs two replicas of the
@@ -43,8 +43,8 @@ def configs(
     Args:
         folder: FOLDER/NAME/VERSION/saved_model.pb, as `zoo.export` writes it; the files are written into it.
         labels: model's name -> {label: version}, such as {"trees": {"stable": 1, "canary": 2}}; None for none.
-        batch: most examples in one batch.
-        wait: how long a batch waits to be filled [microseconds].
+        max_batch_size: most examples in one batch.
+        batch_timeout_ms: how long a batch waits to be filled [microseconds].
         threads: batches at work side by side; as many as there are cores.
         image: the stock image with its tag; None for the one of the installed tensorflow-serving-api's version.
         name: what the deployment and the built image are called.
@@ -65,7 +65,7 @@ def configs(
     image = image or f"tensorflow/serving:{importlib.metadata.version('tensorflow-serving-api')}"
     texts = {
         "models": _models(models, labels or {}),
-        "batching": _batching(batch, wait, threads),
+        "batching": _batching(max_batch_size, batch_timeout_ms, threads),
         "monitoring": 'prometheus_config {\n  enable: true\n  path: "/monitoring/prometheus/metrics"\n}\n',
         "dockerfile": _dockerfile(image, models, flags),
         "compose": _compose(image, name, flags),
@@ -120,11 +120,11 @@ def _models(models, labels):
     return "\n".join([*lines, "}", ""])
 
 
-def _batching(batch, wait, threads):
+def _batching(max_batch_size, batch_timeout_ms, threads):
     """BatchingParameters as text."""
     # Sizes that a batch is filled up to: each new size is a new shape, which TensorFlow plans for once.
-    sizes = [size for size in (1, 2, 4, 8, 16, 32, 64, 128, 256) if size < batch] + [batch]
-    values = {"max_batch_size": batch, "batch_timeout_micros": wait, "max_enqueued_batches": 100}
+    sizes = [size for size in (1, 2, 4, 8, 16, 32, 64, 128, 256) if size < max_batch_size] + [max_batch_size]
+    values = {"max_batch_size": max_batch_size, "batch_timeout_micros": batch_timeout_ms, "max_enqueued_batches": 100}
     values["num_batch_threads"] = threads
     lines = [f"{key} {{ value: {value} }}" for key, value in values.items()]
     return "\n".join([*lines, *(f"allowed_batch_sizes: {size}" for size in sizes), ""])

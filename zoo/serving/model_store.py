@@ -5,7 +5,7 @@ import threading
 import typing
 from pathlib import Path
 
-from zoo.arguments import nearest
+from zoo.arguments import suggestion
 from zoo.export import isolated_inference, warmup
 
 CONFIG = "models.config"
@@ -97,7 +97,7 @@ def verify(definition, arrays):
     taken = definition.inputs
     for name in arrays:
         if name not in taken:
-            raise Refused("INVALID_ARGUMENT", f'input "{name}" is not taken.{nearest(name, taken)}')
+            raise Refused("INVALID_ARGUMENT", f'input "{name}" is not taken.{suggestion(name, taken)}')
     missing = [n for n in sorted(taken) if n not in arrays]
     if missing:
         raise Refused(
@@ -118,7 +118,7 @@ def verify(definition, arrays):
                 )
 
 
-class Shelf:
+class ModelStore:
     """The served models of a folder.
 
     Args:
@@ -210,7 +210,7 @@ class Shelf:
         if label is not None:
             labels = self._labels.get(name, {})
             if label not in labels:
-                raise Refused("NOT_FOUND", f'model "{name}" has no label "{label}".{nearest(label, labels)}')
+                raise Refused("NOT_FOUND", f'model "{name}" has no label "{label}".{suggestion(label, labels)}')
             version = labels[label]
         loaded = self._loaded
         available = [v for n, v in loaded if n == name]
@@ -224,7 +224,7 @@ class Shelf:
 
     def _known(self, name):
         if name not in self.names:
-            raise Refused("NOT_FOUND", f'there is no model "{name}".{nearest(name, self.names)}')
+            raise Refused("NOT_FOUND", f'there is no model "{name}".{suggestion(name, self.names)}')
 
     def states(self, name, version=None, label=None):
         """The `State` of each version that is known, or of the one asked for."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.arguments import checked, nearest
+from zoo.arguments import checked, suggestion
 from zoo.export import isolated_inference, warmup
 from zoo.export.formats import litert, onnx_file
 from zoo.serving.client import Taken, by_name, text
@@ -43,7 +43,7 @@ def predictor(
     path: str,
     engine: typing.Literal["auto", "tensorflow", "openvino", "onnx", "litert"] = "auto",
     *,
-    form: typing.Literal["float", "dynamic", "int8"] | None = None,
+    format: typing.Literal["float", "dynamic", "int8"] | None = None,
 ) -> Predictor:
     """Loads an export to answer raw inputs in this process, as `serving_default` does.
 
@@ -54,17 +54,17 @@ def predictor(
     Args:
         path: PATH/VERSION of an export, or PATH, whose latest version is taken.
         engine: auto, tensorflow, openvino, onnx or litert.
-        form: which LiteRT file: float, dynamic or int8; None for the smallest that is there. LiteRT only.
+        format: which LiteRT file: float, dynamic or int8; None for the smallest that is there. LiteRT only.
     Returns:
         `Predictor`.
     Raises:
         ValueError: if there is no export, or the engine is not installed or cannot read it.
     """
     folder = _version(Path(path).expanduser())
-    if form is not None and engine != "litert":
-        raise ValueError(f"predictor: `form` is for the engine litert, got {engine!r}.")
+    if format is not None and engine != "litert":
+        raise ValueError(f"predictor: `format` is for the engine litert, got {engine!r}.")
     if engine == "litert":
-        return _litert(folder, form)
+        return _litert(folder, format)
     if engine == "onnx":
         return _onnx(folder)
     if engine == "openvino":
@@ -81,7 +81,7 @@ def _version(path):
     numbers = [int(p.name) for p in there if p.name.isdecimal() and (p / "saved_model.pb").is_file()]
     if not numbers:
         known = [p.name for p in path.parent.iterdir() if p.is_dir()] if path.parent.is_dir() else []
-        raise ValueError(f"predictor: `path` must be an export, got {path}.{nearest(path.name, known)}")
+        raise ValueError(f"predictor: `path` must be an export, got {path}.{suggestion(path.name, known)}")
     return path / str(max(numbers))
 
 
@@ -150,16 +150,16 @@ def _openvino(folder, why):
     return Predictor("openvino", why, run, inputs)
 
 
-def _litert(folder, form):
+def _litert(folder, format):
     there = [kind for kind in ("int8", "dynamic", "float") if litert.path(folder, kind).is_file()]
-    if not there or form not in (None, *there):
-        wanted = form or "float"
+    if not there or format not in (None, *there):
+        wanted = format or "float"
         raise ValueError(
-            f"predictor: {folder} has no LiteRT file{f' {form}' if form else ''}: export it with "
+            f"predictor: {folder} has no LiteRT file{f' {format}' if format else ''}: export it with "
             f"forms=('litert_{wanted}',)."
         )
-    answer = litert.runner(litert.path(folder, form or there[0]))
-    return Predictor("litert", f"asked for: {form or there[0]}", _refusing(answer), _taken(folder))
+    answer = litert.runner(litert.path(folder, format or there[0]))
+    return Predictor("litert", f"asked for: {format or there[0]}", _refusing(answer), _taken(folder))
 
 
 def _onnx(folder):

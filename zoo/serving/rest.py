@@ -16,13 +16,13 @@ STATUS = {
 }
 
 
-def application(shelf, gate, largest):
+def application(shelf, gate, max_request_bytes):
     """The FastAPI application.
 
     Args:
-        shelf: `zoo.serving.model_store.Shelf`.
+        shelf: `zoo.serving.model_store.ModelStore`.
         gate: `zoo.serving.model_store.Gate`.
-        largest: how many bytes a request may have.
+        max_request_bytes: how many bytes a request may have.
     """
     from fastapi import FastAPI, Request
     from fastapi.concurrency import run_in_threadpool
@@ -33,8 +33,10 @@ def application(shelf, gate, largest):
         content = bytearray()
         async for part in request.stream():
             content += part
-            if len(content) > largest:
-                raise Refused("INVALID_ARGUMENT", f"a request may have at most {largest} bytes, this one has more.")
+            if len(content) > max_request_bytes:
+                raise Refused(
+                    "INVALID_ARGUMENT", f"a request may have at most {max_request_bytes} bytes, this one has more."
+                )
         return bytes(content)
 
     async def predict(request: Request):

@@ -6,16 +6,16 @@ from concurrent import futures
 from zoo.serving.model_store import Refused
 
 
-def server(shelf, gate, address, workers, queue, largest):
+def server(shelf, gate, address, workers, queue, max_request_bytes):
     """(server, port): a gRPC server that listens, and has yet to be started.
 
     Args:
-        shelf: `zoo.serving.model_store.Shelf`.
+        shelf: `zoo.serving.model_store.ModelStore`.
         gate: `zoo.serving.model_store.Gate`.
         address: HOST:PORT; port 0 takes a free one.
         workers: requests at work side by side.
         queue: requests that may wait.
-        largest: how many bytes a message may have.
+        max_request_bytes: how many bytes a message may have.
     Raises:
         OSError: if the port is taken.
     """
@@ -23,13 +23,15 @@ def server(shelf, gate, address, workers, queue, largest):
     from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
     options = [
-        ("grpc.max_receive_message_length", largest),
+        ("grpc.max_receive_message_length", max_request_bytes),
         ("grpc.max_send_message_length", -1),
         ("grpc.so_reuseport", 0),
     ]
     # Threads enough that the gate, and not a queue that nobody sees, says when the server is busy.
     made = grpc.server(futures.ThreadPoolExecutor(min(workers + queue + 1, 256)), options=options)
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_prediction(shelf, gate, largest), made)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+        _prediction(shelf, gate, max_request_bytes), made
+    )
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(_models(shelf), made)
     try:
         port = made.add_insecure_port(address)
@@ -61,27 +63,29 @@ def _guarded(method):
     return call
 
 
-def _array(name, proto, largest):
+def _array(name, proto, max_request_bytes):
     """A TensorProto's array; one may state a shape that its values are repeated to fill, and no memory would hold."""
     import tensorflow as tf
 
     count = math.prod(max(d.size, 0) for d in proto.tensor_shape.dim)
-    if count > largest:
-        raise Refused("INVALID_ARGUMENT", f'input "{name}" states {count} values, more than the {largest} allowed.')
+    if count > max_request_bytes:
+        raise Refused(
+            "INVALID_ARGUMENT", f'input "{name}" states {count} values, more than the {max_request_bytes} allowed.'
+        )
     try:
         return tf.make_ndarray(proto)
     except (TypeError, ValueError) as error:
         raise Refused("INVALID_ARGUMENT", f'input "{name}" cannot be read: {error}') from None
 
 
-def _prediction(shelf, gate, largest):
+def _prediction(shelf, gate, max_request_bytes):
     import tensorflow as tf
     from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
 
     def predict(request):
         spec = request.model_spec
         loaded = shelf.find(spec.name, **_which(spec))
-        found = loaded.run(spec.signature_name, {n: _array(n, t, largest) for n, t in request.inputs.items()})
+        found = loaded.run(spec.signature_name, {n: _array(n, t, max_request_bytes) for n, t in request.inputs.items()})
         kept = list(request.output_filter) or list(found)
         unknown = [n for n in kept if n not in found]
         if unknown:

@@ -4,9 +4,9 @@ import socket
 import threading
 
 from zoo.arguments import Count, Whole, checked
-from zoo.r_interop import verify_here
+from zoo.r_interop import refuse_r_function
 from zoo.serving import rest, rpc
-from zoo.serving.model_store import Gate, Shelf
+from zoo.serving.model_store import Gate, ModelStore
 
 NOTE = "This is a development server. In production, serve the same folder with the stock tensorflow/serving image."
 
@@ -24,8 +24,8 @@ class Server:
         host: address to listen on; 127.0.0.1 is seen from this machine only.
         workers: requests at work side by side.
         queue: requests that may wait; the next is refused as UNAVAILABLE (503).
-        largest: how many bytes a request may have.
-        poll: seconds between two looks at the folder; 0 for one look only.
+        max_request_bytes: how many bytes a request may have.
+        poll_seconds: seconds between two looks at the folder; 0 for one look only.
     Attributes:
         rest_address, grpc_address: what a `Client` takes.
     Raises:
@@ -43,29 +43,31 @@ class Server:
         host: str = "127.0.0.1",
         workers: Count = 2,
         queue: Whole = 64,
-        largest: Count = 2**26,
-        poll: Whole = 2,
+        max_request_bytes: Count = 2**26,
+        poll_seconds: Whole = 2,
         note=lambda sentence: None,
     ):
         import uvicorn
 
-        verify_here(note, "Server: `note`")
-        self.shelf = Shelf(folder, note)
+        refuse_r_function(note, "Server: `note`")
+        self.shelf = ModelStore(folder, note)
         gate = Gate(workers, queue)
         self._socket = socket.create_server((host, rest_port))
         # Inherited by each connection: else an answer's second packet waits 40 ms for the first one's receipt.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            self._grpc, grpc_port = rpc.server(self.shelf, gate, f"{host}:{grpc_port}", workers, queue, largest)
+            self._grpc, grpc_port = rpc.server(
+                self.shelf, gate, f"{host}:{grpc_port}", workers, queue, max_request_bytes
+            )
         except OSError:
             self._socket.close()
             raise
-        app = rest.application(self.shelf, gate, largest)
+        app = rest.application(self.shelf, gate, max_request_bytes)
         self._rest = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_keep_alive=30))
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._rest.run, args=([self._socket],), daemon=True)]
-        if poll:
-            self._threads.append(threading.Thread(target=self._watch, args=(poll,), daemon=True))
+        if poll_seconds:
+            self._threads.append(threading.Thread(target=self._watch, args=(poll_seconds,), daemon=True))
         self.rest_address = f"http://{host}:{self._socket.getsockname()[1]}"
         self.grpc_address = f"grpc://{host}:{grpc_port}"
 

@@ -5,7 +5,7 @@ from typing import Literal
 import keras
 from keras import layers
 
-from zoo.arguments import Answer, Count, NonNegative, Positive, Rate, Shape
+from zoo.arguments import Activation, Count, NonNegative, Positive, Rate, Shape
 from zoo.blocks import head
 from zoo.layers.maxout import Maxout
 from zoo.registry import register
@@ -28,7 +28,7 @@ def dnn(
     l1: NonNegative = 0.0,
     l2: NonNegative = 0.0,
     max_norm: Positive | None = None,
-    activation: Answer = "linear",
+    activation: Activation = "linear",
     name: str = "dnn",
 ) -> keras.Model:
     """A deep network of dense layers on a vector, or on anything flattened to one.

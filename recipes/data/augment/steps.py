@@ -5,7 +5,7 @@ DropBlock is no step: it acts on the maps inside a network. keras-cv has it as a
 
 from typing import NamedTuple
 
-from zoo.arguments import nearest
+from zoo.arguments import suggestion
 
 
 class Step(NamedTuple):
@@ -75,7 +75,7 @@ def parse(text):
         )
     if name not in STEPS:
         raise ValueError(
-            f"augmentation: `steps` must be of {', '.join(STEPS)}, got {name!r}.{nearest(name, STEPS)} "
+            f"augmentation: `steps` must be of {', '.join(STEPS)}, got {name!r}.{suggestion(name, STEPS)} "
             "`recipes.data.augment.steps()` describes them."
         )
     step = STEPS[name]

@@ -8,7 +8,7 @@ import numpy as np
 
 from recipes.data.assemble import Pool, assemble
 from recipes.data.tfds import HOST, PATIENCE, reachable
-from zoo.arguments import nearest
+from zoo.arguments import suggestion
 
 TORONTO = "https://www.cs.toronto.edu"  # where Keras gets the archive
 WAYS = {"keras": TORONTO, "tfds": HOST}
@@ -41,7 +41,7 @@ def read_cifar56eco(way, options):
     """
     if way not in WAYS:
         raise ValueError(
-            f"load: `cifar56eco:` must be followed by {' or '.join(WAYS)}, got {way!r}.{nearest(way, WAYS)}"
+            f"load: `cifar56eco:` must be followed by {' or '.join(WAYS)}, got {way!r}.{suggestion(way, WAYS)}"
         )
     options.refuse_tables(f"cifar56eco:{way}", "missing", "group")
     pools = []

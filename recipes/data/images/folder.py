@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recipes.data.assemble import Pool, assemble, note
+from recipes.data.assemble import Pool, assemble, warn_and_note
 from recipes.data.images.image_files import SUFFIXES, Files, read
 
 PARTS = {
@@ -153,7 +153,7 @@ def _told(broken, total, root, strict):
         raise ValueError(
             f"load: every photo must be readable under `strict`, got {len(broken):,} that are not: {shown}."
         )
-    return note(f"skipped {len(broken):,} of {total:,} photos that cannot be read: {shown}")
+    return warn_and_note(f"skipped {len(broken):,} of {total:,} photos that cannot be read: {shown}")
 
 
 def _conversions(photos, bands):
@@ -162,7 +162,7 @@ def _conversions(photos, bands):
     notes = [f"{done.count(what):,} photos: {what}" for what in sorted(set(done))]
     deep = [p["brightest"] for p in photos if p["brightest"] is not None]
     if deep and max(deep) < 65535 // 2:
-        notes.append(note(f"the 16-bit photos are dark: their largest value is {max(deep):,} of 65,535"))
+        notes.append(warn_and_note(f"the 16-bit photos are dark: their largest value is {max(deep):,} of 65,535"))
     grey = sum(p["shape"][2] == 1 for p in photos)
     if bands == 3 and grey:
         notes.append(f"{grey:,} grey photos repeated in three bands, as others have colour")

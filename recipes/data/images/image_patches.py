@@ -143,18 +143,18 @@ def verify_photos(data):
         raise ValueError(f"`data` must be 8-bit images in memory or in files, got {data!r}.")
 
 
-def known_warps(data, side, reach, draws, seed):
+def known_warps(data, side, max_displacement, samples, seed):
     """Pairs of frames out of photos, with the exact motion between them.
 
     The second frame is a square of a photo, and the first what is seen through a random affine flow: a shift of up to
-    half of `reach`, and a linear change that moves no pixel further than the other half. What moves in from beyond the
+    half of `max_displacement`, and a linear change that moves no pixel further than the other half. What moves in from beyond the
     square is known, as the photo goes on there.
 
     Args:
         data: `Data` of 8-bit images, whatever their task.
         side: of a frame [pixels].
-        reach: longest motion along each axis [pixels].
-        draws: flows for each square of the training part; the others get one.
+        max_displacement: longest motion along each axis [pixels].
+        samples: flows for each square of the training part; the others get one.
         seed: of the flows.
     Returns:
         `Data` of the task motion: inputs first and second, (N, side, side, C) uint8; targets (N, side, side, 2) flow
@@ -167,14 +167,14 @@ def known_warps(data, side, reach, draws, seed):
         if not len(examples):
             parts[part] = pairs(np.zeros((2, 0, side, side, data.shape[-1]), np.uint8), np.zeros((0, side, side, 2)))
             continue
-        patches, rng = squares(examples, side + 2 * reach, side), np.random.default_rng([seed, number])
-        often = draws if part == "train" else 1
-        made = [warped(image, side, reach, rng) for image in patches.inputs for _ in range(often)]
+        patches, rng = squares(examples, side + 2 * max_displacement, side), np.random.default_rng([seed, number])
+        often = samples if part == "train" else 1
+        made = [warped(image, side, max_displacement, rng) for image in patches.inputs for _ in range(often)]
         frames = np.stack([[m[0] for m in made], [m[1] for m in made]])
         parts[part] = pairs(frames, np.stack([m[2] for m in made]))
     return dataclasses.replace(
         data, **parts, task="motion", kind="pair", classes=(), outputs=("u", "v"), shape=(side, side, data.shape[-1]),
-        split=f"{data.split}; frames of {side} x {side} pixels, {draws} affine flows of up to {reach} pixels each in "
+        split=f"{data.split}; frames of {side} x {side} pixels, {samples} affine flows of up to {max_displacement} pixels each in "
         f"training and one elsewhere, drawn with seed {seed}",
     )  # fmt: skip
 
@@ -184,18 +184,18 @@ def pairs(frames, flows):
     return Examples({"first": frames[0], "second": frames[1]}, flows.astype(np.float32), np.arange(len(flows)))
 
 
-def warped(image, side, reach, rng):
-    """(first frame, second frame, flow) of a square with a margin of `reach` pixels."""
+def warped(image, side, max_displacement, rng):
+    """(first frame, second frame, flow) of a square with a margin of `max_displacement` pixels."""
     from scipy.ndimage import map_coordinates
 
     y, x = np.mgrid[:side, :side].astype(np.float64)
     centred = np.stack([x, y], axis=-1) - (side - 1) / 2
-    change = rng.uniform(-reach / (2 * side), reach / (2 * side), (2, 2))
-    flow = centred @ change.T + rng.uniform(-reach / 2, reach / 2, 2)
-    places = np.stack([y + flow[..., 1], x + flow[..., 0]]) + reach
+    change = rng.uniform(-max_displacement / (2 * side), max_displacement / (2 * side), (2, 2))
+    flow = centred @ change.T + rng.uniform(-max_displacement / 2, max_displacement / 2, 2)
+    places = np.stack([y + flow[..., 1], x + flow[..., 0]]) + max_displacement
     bands = [map_coordinates(image[..., b].astype(np.float32), places, order=1) for b in range(image.shape[-1])]
     first = np.round(np.stack(bands, axis=-1)).astype(np.uint8)
-    return first, image[reach : reach + side, reach : reach + side], flow
+    return first, image[max_displacement : max_displacement + side, max_displacement : max_displacement + side], flow
 
 
 def held_out_pairs(frames, flows, *, name, notes=(), **told):

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from recipes.losses import IGNORE
-from zoo.arguments import nearest
+from zoo.arguments import suggestion
 
 MANY = 50  # different values above which a mask without a table looks like things that are numbered
 
@@ -118,7 +118,7 @@ class Table:
             got = mask[strange][0]
             raise ValueError(
                 f"load: the values of a mask must be {', '.join(map(str, self.values))}, or {IGNORE} for pixels that "
-                f"do not count, got {got} in {strange.sum():,} pixels of {scene.name}.{nearest(got, self.values)}"
+                f"do not count, got {got} in {strange.sum():,} pixels of {scene.name}.{suggestion(got, self.values)}"
             )
         return np.where(known, place, IGNORE).astype(np.uint8)
 

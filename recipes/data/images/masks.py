@@ -14,7 +14,7 @@ from recipes.data.images.image_files import SUFFIXES, read
 from recipes.data.images.mask_labels import Table, read_labels
 from recipes.data.split import content_keys, split
 from recipes.losses import IGNORE
-from zoo.arguments import nearest
+from zoo.arguments import suggestion
 
 FILES = (*SUFFIXES, ".npy")
 BLOCK = 2  # tiles along the side of a square that stays on one side
@@ -48,7 +48,9 @@ def read_masks(place, options):
     for name, path in {**masks, **images}.items():
         mine, other = ("mask", masks) if name in images else ("image", images)
         if name not in other:
-            raise ValueError(f"load: every image must have its mask, got {path} without {mine}.{nearest(name, other)}")
+            raise ValueError(
+                f"load: every image must have its mask, got {path} without {mine}.{suggestion(name, other)}"
+            )
     scenes = []
     for name in sorted(images):
         image, mask = _taken(read_pixels(images[name]), options.bands, images[name]), read_labels(masks[name])
@@ -66,7 +68,7 @@ def files_of(place):
     if place.is_file():
         return {place.stem: place}
     if not place.is_dir():
-        near = nearest(place.name, [p.name for p in place.parent.iterdir()]) if place.parent.is_dir() else ""
+        near = suggestion(place.name, [p.name for p in place.parent.iterdir()]) if place.parent.is_dir() else ""
         raise ValueError(f"load: there is no folder or file {place}.{near}")
     found = {}
     for path in sorted(place.iterdir()):

@@ -10,7 +10,7 @@ from recipes.data.images.image_patches import PARTS, pixels_of, squares, verify_
 from recipes.data.images.masks import files_of, read_pixels
 from recipes.data.split import content_keys, split
 from recipes.losses import IGNORE
-from zoo.arguments import nearest
+from zoo.arguments import suggestion
 
 EDGES = (100, 200)  # Canny's thresholds on the gradient of 8-bit luminance: weak edges, strong edges
 CANNY = "edges by Canny's method, thresholds {} and {}".format(*EDGES)
@@ -37,7 +37,7 @@ def read_pairs(place, options):
         mine, other = ("partner", made) if name in given else ("image", given)
         if name not in other:
             raise ValueError(
-                f"load: every image must have its partner, got {path} without {mine}.{nearest(name, other)}"
+                f"load: every image must have its partner, got {path} without {mine}.{suggestion(name, other)}"
             )
     pairs = []
     for name in sorted(given):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.arguments import nearest
+from zoo.arguments import suggestion
 
 SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".img")
 CACHE = 64 * 2**20  # bytes of blocks that GDAL keeps; its default is a share of the machine's memory
@@ -31,7 +31,7 @@ class Raster(typing.NamedTuple):
 
 
 @contextlib.contextmanager
-def reading(path, what="load"):
+def open_raster(path, what="load"):
     """The open rasterio data set of `path`; a ValueError names the file wherever it cannot be read."""
     try:
         import rasterio
@@ -50,7 +50,7 @@ def reading(path, what="load"):
         raise ValueError(f"{what}: every raster must be readable to its end, got {path}: {told}") from None
 
 
-def found(path, bands=(), single=False, what="load"):
+def raster_info(path, bands=(), single=False, what="load"):
     """The `Raster` at `path`.
 
     Args:
@@ -65,9 +65,9 @@ def found(path, bands=(), single=False, what="load"):
 
     path = Path(path).expanduser()
     if not path.is_file():
-        near = nearest(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
+        near = suggestion(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
         raise ValueError(f"{what}: there is no raster {path}.{near}")
-    with reading(path, what) as source:
+    with open_raster(path, what) as source:
         if single and source.count != 1:
             raise ValueError(f"{what}: labels must have one band, got {source.count} in {path}.")
         numbers = tuple(_number(source, band, path, what) for band in bands) or tuple(source.indexes)
@@ -91,14 +91,14 @@ def _number(source, band, path, what):
     if isinstance(band, str):
         if band not in names:
             known = f"of {', '.join(names)}" if names else f"numbers from 1 to {source.count}, as none has a name"
-            raise ValueError(f"{what}: `bands` must be {known}, got {band!r} for {path}.{nearest(band, names)}")
+            raise ValueError(f"{what}: `bands` must be {known}, got {band!r} for {path}.{suggestion(band, names)}")
         return source.descriptions.index(band) + 1
     if band > source.count:
         raise ValueError(f"{what}: `bands` must be from 1 to {source.count}, got {band} for {path}.")
     return band
 
 
-def window(source, raster, row, column, height, width):
+def read_window(source, raster, row, column, height, width):
     """Pixels of a window, mirrored where it reaches beyond the lower and right border, and which of them are valid.
 
     Args:

@@ -14,11 +14,11 @@ import numpy as np
 from recipes.data.examples import Data, Examples
 from recipes.data.images.mask_labels import Table
 from recipes.data.images.masks import BLOCK, FEW
-from recipes.data.rasters.geotiff import SUFFIXES, found
+from recipes.data.rasters.geotiff import SUFFIXES, raster_info
 from recipes.data.rasters.tiles import Labels, Piece, Tiles, name_of
 from recipes.data.split import split
 from recipes.losses import IGNORE
-from zoo.arguments import nearest
+from zoo.arguments import suggestion
 
 SIDE = 256  # of a tile where the caller does not say [pixels]
 
@@ -94,7 +94,7 @@ def _files(place):
     else:
         paths = sorted(Path(p) for p in glob.glob(str(path), recursive=True))
     if not paths:
-        near = nearest(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
+        near = suggestion(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
         raise ValueError(f"load: there is no raster ({', '.join(SUFFIXES)}) at {path}.{near}")
     named = {}
     for p in paths:
@@ -112,10 +112,12 @@ def _partners(images, masks, options):
         mine, other = ("labels", masks) if name in images else ("image", images)
         if name not in other:
             raise ValueError(
-                f"load: every raster must have its labels, got {path} without {mine}.{nearest(name, other)}"
+                f"load: every raster must have its labels, got {path} without {mine}.{suggestion(name, other)}"
             )
     names = sorted(images)
-    return tuple(found(images[n], options.bands) for n in names), tuple(found(masks[n], single=True) for n in names)
+    return tuple(raster_info(images[n], options.bands) for n in names), tuple(
+        raster_info(masks[n], single=True) for n in names
+    )
 
 
 def _same_grid(image, mask):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from recipes.data.images.mask_labels import Table
-from recipes.data.rasters.geotiff import reading, window
+from recipes.data.rasters.geotiff import open_raster, read_window
 from recipes.losses import IGNORE
 
 NO_LABEL = -1  # what tables read as a pixel that does not count
@@ -41,8 +41,8 @@ class Tiles:
     def read(self, index):
         """The tile at `index`: (side, side, C)."""
         i, row, column = self.places[index]
-        with reading(self.images[i].path) as source:
-            pixels, valid = window(source, self.images[i], row, column, self.side, self.side)
+        with open_raster(self.images[i].path) as source:
+            pixels, valid = read_window(source, self.images[i], row, column, self.side, self.side)
         pixels = pixels.astype(self.dtype, copy=False)
         return np.where(valid[..., None], pixels, np.float32(np.nan)) if self.gaps else pixels
 
@@ -106,8 +106,8 @@ class Labels:
 
     def _window(self, raster, index):
         _, row, column = self.places[index]
-        with reading(raster.path) as source:
-            return window(
+        with open_raster(raster.path) as source:
+            return read_window(
                 source, raster, row, column, min(self.side, raster.height - row), min(self.side, raster.width - column)
             )
 

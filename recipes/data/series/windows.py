@@ -4,11 +4,11 @@ import dataclasses
 
 import numpy as np
 
-from recipes.data.assemble import note
+from recipes.data.assemble import warn_and_note
 from recipes.data.examples import Data, Examples
 from recipes.data.series.calendar import climatology, cycles, season_of
 from recipes.data.tables.table import plain_names
-from zoo.arguments import nearest
+from zoo.arguments import suggestion
 
 PARTS = ("train", "validation", "test")
 
@@ -46,8 +46,8 @@ def read_windows(frame, options, *, name, **told):
     leads = _leads(options)
     _verify_columns(frame, options)
     times = _times(frame, options.time)
-    if options.until:
-        past = times <= np.quantile(times.unique(), options.until)
+    if options.time_fraction:
+        past = times <= np.quantile(times.unique(), options.time_fraction)
         frame, times = frame[past].reset_index(drop=True), times[past]
     columns = _inputs(frame, options, notes)
     series = _series(frame, times, columns, options, notes)
@@ -60,7 +60,7 @@ def read_windows(frame, options, *, name, **told):
         _verify_whole(series, columns, options)
     bounds = _bounds(series, options, leads)
     known = climatology([(s.times, s.targets) for s in series], bounds[0], step)
-    season = options.season or season_of(step)
+    season = options.season_length or season_of(step)
     kept = {part: [] for part in PARTS}
     dropped = 0
     for s in series:
@@ -101,7 +101,7 @@ def _verify_columns(frame, options):
         for column in np.atleast_1d(np.array(getattr(options, argument) or (), dtype=object)):
             if column not in frame:
                 raise ValueError(
-                    f"load: `{argument}` must name columns of the table, got {column!r}.{nearest(str(column), frame)} "
+                    f"load: `{argument}` must name columns of the table, got {column!r}.{suggestion(str(column), frame)} "
                     f"It has {', '.join(frame)}."
                 )
     if not options.target:
@@ -146,16 +146,16 @@ def _inputs(frame, options, notes):
     for column in options.target:
         if not types.is_numeric_dtype(frame[column]):
             raise ValueError(f"load: `target` must be numbers to be forecast, got {column!r} with text.")
-    if options.keep:
-        return [c for c in options.keep if c not in own]
+    if options.columns:
+        return [c for c in options.columns if c not in own]
     columns = []
     for c in frame:
-        if c in own or c in options.drop:
+        if c in own or c in options.drop_columns:
             continue
         if types.is_numeric_dtype(frame[c]):
             columns.append(c)
         else:
-            notes.append(note(f"left out `{c}`: it is no number; make it one to use it"))
+            notes.append(warn_and_note(f"left out `{c}`: it is no number; make it one to use it"))
     return columns
 
 

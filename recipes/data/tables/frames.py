@@ -5,7 +5,7 @@ import datetime
 import numpy as np
 
 from recipes.data.targets import R_NA
-from zoo.r_interop import embedded
+from zoo.r_interop import called_from_r
 
 
 def frame_of(source):
@@ -31,7 +31,7 @@ def frame_of(source):
             frame = frame.assign(**{str(c): column.where(column != R_NA)})
         elif first and isinstance(first[0], datetime.date) and column.dtype == object:
             frame = frame.assign(**{str(c): pd.to_datetime(column)})
-        elif embedded() and first and isinstance(first[0], str) and (column == "NA").any():
+        elif called_from_r() and first and isinstance(first[0], str) and (column == "NA").any():
             frame = frame.assign(**{str(c): column.where(column != "NA", None)})
     return frame
 

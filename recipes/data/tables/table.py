@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from recipes.data.assemble import Pool, assemble, note
+from recipes.data.assemble import Pool, assemble, warn_and_note
 from recipes.data.split import square_blocks
 from recipes.data.tables.frames import frame_of
-from zoo.arguments import nearest
+from zoo.arguments import suggestion
 
 ROWS = 20  # from so many rows on, a column with another value in each is taken for an identifier
 NAMED = 10  # columns that a note names
@@ -22,7 +22,7 @@ def read_table(path, options):
     """`Data` from a CSV (comma, semicolon or tab; also gzipped) or Parquet file, as `from_frames` reads its rows."""
     path = Path(path).expanduser()
     if not path.is_file():
-        near = nearest(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
+        near = suggestion(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
         raise ValueError(f"load: there is no file {path}.{near}")
     frame, notes = read_file(path)
     if options.time:
@@ -125,7 +125,7 @@ def from_frames(frames, options, *, name, targets=None, parts=(None,), notes=(),
         notes.append(f"columns renamed: {', '.join(renamed[:NAMED])}{more}")
     columns, arrays = {}, {}
     for old, new in plain.items():
-        columns[new], arrays[new] = column_values(inputs[old][kept], old in options.category, old, notes)
+        columns[new], arrays[new] = column_values(inputs[old][kept], old in options.categorical, old, notes)
     y = y[kept].to_numpy() if y.shape[1] > 1 else y[kept].iloc[:, 0].to_numpy()
     pools = []
     for i, given in enumerate(parts):
@@ -148,7 +148,7 @@ def _columns(argument, names, frame):
     for name in names:
         if name not in frame:
             raise ValueError(
-                f"load: `{argument}` must name columns of the table, got {name!r}.{nearest(name, frame)} "
+                f"load: `{argument}` must name columns of the table, got {name!r}.{suggestion(name, frame)} "
                 f"It has {', '.join(frame)}."
             )
     return tuple(names)
@@ -200,10 +200,10 @@ def _inputs(frame, options, targets, notes):
 
     for argument in ("drop", "keep", "category"):
         _columns(argument, getattr(options, argument), frame)
-    names = [c for c in options.keep or frame if c not in (*targets, *options.drop)]
+    names = [c for c in options.columns or frame if c not in (*targets, *options.drop_columns)]
     if not names:
         raise ValueError("load: the table must have an input column beside the target, got none.")
-    if options.keep:
+    if options.columns:
         return names
     if isinstance(options.group, str) and options.group in names:
         names.remove(options.group)
@@ -224,7 +224,7 @@ def _inputs(frame, options, targets, notes):
             why = "it numbers the rows"
         if why:
             names.remove(c)
-            notes.append(note(f"left out `{c}`: {why}; `keep` names the inputs instead"))
+            notes.append(warn_and_note(f"left out `{c}`: {why}; `keep` names the inputs instead"))
     if not names:
         raise ValueError("load: the table must have an input column that tells rows apart, got none.")
     return names

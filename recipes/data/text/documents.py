@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from recipes.data.examples import Data, Examples
-from zoo.arguments import nearest
+from zoo.arguments import suggestion
 
 PARTS = ("train", "validation", "test")
 WORDS = 10  # so many words in a row that stand in two documents are a repetition
@@ -23,7 +23,7 @@ def read_text(path, options):
     """
     path = Path(path).expanduser()
     if not path.exists():
-        near = nearest(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
+        near = suggestion(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
         raise ValueError(f"load: there is no file or folder {path}.{near}")
     files = [path]
     if path.is_dir():

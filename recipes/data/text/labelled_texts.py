@@ -7,8 +7,8 @@ import numpy as np
 from recipes.data.assemble import assemble
 from recipes.data.split import content_keys
 from recipes.data.targets import gaps
-from zoo.arguments import nearest
-from zoo.r_check import embedded
+from zoo.arguments import suggestion
+from zoo.r_setup import called_from_r
 
 SHOWN = 5  # rows that an error names
 
@@ -94,7 +94,7 @@ def as_texts(x, what):
     """
     texts = np.empty(len(x), object)
     for i, entry in enumerate(x):
-        if entry is None or entry != entry or (embedded() and entry == "NA"):
+        if entry is None or entry != entry or (called_from_r() and entry == "NA"):
             entry = ""
         if isinstance(entry, bytes):
             entry = entry.decode("utf-8", "replace")
@@ -136,7 +136,7 @@ def text_files(files, origin):
 
         frame, _ = read_file(file)
         if column not in frame:
-            near = nearest(str(column), frame)
+            near = suggestion(str(column), frame)
             raise ValueError(
                 f"`files` must be texts, or a table with the column {column!r}, got {', '.join(frame)}.{near}"
             )

@@ -15,7 +15,7 @@ def adversarial_training(
     *,
     epsilon: Positive,
     steps: Count = 1,
-    share: Fraction = 0.5,
+    fraction: Fraction = 0.5,
     low: float | None = None,
     high: float | None = None,
     seed: Whole = 0,
@@ -34,7 +34,7 @@ def adversarial_training(
         model: a compiled Keras model; of several inputs those of real numbers are attacked.
         epsilon: the largest change of a number, in the inputs' unit.
         steps: gradients of each attack; each costs about as much as a step of plain training.
-        share: weight of the attacked inputs in the loss, the others being the same inputs as they are; 1 for attacked
+        fraction: weight of the attacked inputs in the loss, the others being the same inputs as they are; 1 for attacked
             inputs only.
         low: smallest value that an input may have; None for no limit.
         high: the largest.
@@ -60,9 +60,9 @@ def adversarial_training(
     def step(data):
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
         attacked = _attack(model, x, y, weight, epsilon, steps, low, high, seeds)
-        if share == 1:
+        if fraction == 1:
             return train((attacked, y, weight))
-        return train(_both(x, attacked, y, weight, share))
+        return train(_both(x, attacked, y, weight, fraction))
 
     # Keras keeps the function that it compiled from a training step; it must be made anew for another one, and after.
     model.train_function = None
@@ -108,7 +108,7 @@ def _within(x, low, high):
     return x if high is None else tf.minimum(x, tf.cast(high, x.dtype))
 
 
-def _both(x, attacked, y, weight, share):
+def _both(x, attacked, y, weight, fraction):
     """One batch of the inputs as they are and attacked, weighted so that the mean loss is the sum of both shares."""
     import tensorflow as tf
 
@@ -116,7 +116,7 @@ def _both(x, attacked, y, weight, share):
         return tf.concat([part, part], axis=0)
 
     rows = tf.shape(keras.tree.flatten(x)[0])[0]
-    shares = tf.repeat(tf.constant([2 * (1 - share), 2 * share], keras.config.floatx()), rows)
+    shares = tf.repeat(tf.constant([2 * (1 - fraction), 2 * fraction], keras.config.floatx()), rows)
     if weight is None:
         weight = shares
     else:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from zoo.explain.score import Score, kind, resolved, squash
+from zoo.explain.score import Score, activation_name, activation_operation, resolved
 
 
 class Attack:
@@ -13,27 +13,27 @@ class Attack:
         model: classifier with one input.
         inputs: (N, ...), what the model takes.
         labels: one class for all, or one for each example; None for the predicted class.
-        toward: whether `labels` are the classes to reach, not those to leave.
+        targeted: whether `labels` are the classes to reach, not those to leave.
         low: smallest value that an input may have, one number or one for each band; None for no limit.
         high: the largest.
-        batch: how many rows a call of the model has at most.
+        batch_size: how many rows a call of the model has at most.
         word: what errors call the labels.
     Raises:
         ValueError: if the model, the inputs, the labels or the limits do not suit.
     """
 
-    def __init__(self, caller, model, inputs, labels, toward, low, high, batch, word="labels"):
-        if toward and labels is None:
-            raise ValueError(f"{caller}: `labels` must be given, the classes to reach, where `toward` is True.")
-        self.score = score = Score(caller, model, inputs, None, batch)
-        self.caller, self.sign = caller, -1.0 if toward else 1.0
+    def __init__(self, caller, model, inputs, labels, targeted, low, high, batch_size, word="labels"):
+        if targeted and labels is None:
+            raise ValueError(f"{caller}: `labels` must be given, the classes to reach, where `targeted` is True.")
+        self.score = score = Score(caller, model, inputs, None, batch_size)
+        self.caller, self.sign = caller, -1.0 if targeted else 1.0
         dtype = score.inputs.dtype
         if not np.issubdtype(dtype, np.floating):
             raise ValueError(f"{caller}: gradients need inputs of real numbers, the model's are {dtype}.")
         if model.outputs[0].shape[-1] == 1 and not score.yes_or_no:
             raise ValueError(f"{caller}: `model` must tell classes apart, {model.name} answers one number.")
-        end = squash(model)
-        self.independent = not score.yes_or_no and end is not None and kind(end) == "sigmoid"
+        end = activation_operation(model)
+        self.independent = not score.yes_or_no and end is not None and activation_name(end) == "sigmoid"
         self.inputs = score.inputs
         self.low, self.high = self._limit("low", low, -np.inf), self._limit("high", high, np.inf)
         if not (self.low < self.high).all():

@@ -5,7 +5,7 @@ import numpy as np
 
 from zoo.arguments import Count, NonNegative, Whole, checked
 from zoo.explain.attacks.attack import Attack
-from zoo.explain.score import unsquashed
+from zoo.explain.score import as_logits
 
 
 @checked
@@ -15,10 +15,10 @@ def fgsm(
     labels: tuple[Whole, ...] | None = None,
     *,
     epsilon: NonNegative,
-    toward: bool = False,
+    targeted: bool = False,
     low: tuple[float, ...] | None = None,
     high: tuple[float, ...] | None = None,
-    batch: Count = 64,
+    batch_size: Count = 64,
 ) -> np.ndarray:
     """Adversarial inputs: every number moved by `epsilon` to where the loss of the right class grows.
 
@@ -29,10 +29,10 @@ def fgsm(
         inputs: what the model takes, after preprocessing.
         labels: the right class from 0, or one for each example; None for the predicted class.
         epsilon: how far each number moves, in the inputs' unit.
-        toward: whether `labels` are the classes to reach instead.
+        targeted: whether `labels` are the classes to reach instead.
         low: smallest value that an input may have, one number or one for each band; None for no limit.
         high: the largest.
-        batch: examples in one call of the model.
+        batch_size: examples in one call of the model.
     Returns:
         Inputs whose largest change is `epsilon`, less only where a limit stops them or the loss has no gradient.
     Raises:
@@ -41,7 +41,7 @@ def fgsm(
     Source: Goodfellow, Shlens, Szegedy 2015, https://arxiv.org/abs/1412.6572, section 4.
     Differs: none
     """
-    attack = Attack("fgsm", model, inputs, labels, toward, low, high, batch)
+    attack = Attack("fgsm", model, inputs, labels, targeted, low, high, batch_size)
     return moved(attack, directions(attack), epsilon)
 
 
@@ -54,7 +54,7 @@ def directions(attack):
     import tensorflow as tf
 
     score = attack.score
-    with unsquashed(score.model):
+    with as_logits(score.model):
         compute = tf.function(
             lambda x, labels: tf.sign(attack.ascent(x, labels)),
             input_signature=[score.spec(), tf.TensorSpec((None,), "int32")],

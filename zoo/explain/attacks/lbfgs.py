@@ -5,7 +5,7 @@ import numpy as np
 
 from zoo.arguments import Count, Whole, checked
 from zoo.explain.attacks.attack import Attack
-from zoo.explain.score import unsquashed
+from zoo.explain.score import as_logits
 
 DECADES = range(-4, 9)  # powers of ten of the weight c, tried from the smallest
 
@@ -49,7 +49,7 @@ def lbfgs(
     import tensorflow as tf
 
     attack = Attack("lbfgs", model, inputs, target, True, low, high, 1, "target")
-    with unsquashed(model):
+    with as_logits(model):
         compute = tf.function(
             lambda x, label: _differentiate(attack, x, label),
             input_signature=[attack.score.spec(), tf.TensorSpec((None,), "int32")],

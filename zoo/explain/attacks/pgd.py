@@ -7,7 +7,7 @@ import numpy as np
 
 from zoo.arguments import Count, NonNegative, Positive, Whole, checked
 from zoo.explain.attacks.attack import Attack
-from zoo.explain.score import unsquashed
+from zoo.explain.score import as_logits
 
 Norm = Literal["inf", "l2"]
 
@@ -21,12 +21,12 @@ def pgd(
     epsilon: NonNegative,
     norm: Norm = "inf",
     steps: Count = 20,
-    rate: Positive | None = None,
+    step_size: Positive | None = None,
     start: bool = True,
-    toward: bool = False,
+    targeted: bool = False,
     low: tuple[float, ...] | None = None,
     high: tuple[float, ...] | None = None,
-    batch: Count = 64,
+    batch_size: Count = 64,
     seed: Whole = 0,
 ) -> np.ndarray:
     """Adversarial inputs: the loss of the right class climbed in steps, within `epsilon` of each input.
@@ -42,12 +42,12 @@ def pgd(
         epsilon: radius of the ball, in the inputs' unit.
         norm: inf, where each number changes by at most epsilon, or l2, where all changes together have that length.
         steps: gradients that are followed.
-        rate: length of a step in that norm; None for 2.5 epsilon / steps, with which every place can be reached.
+        step_size: length of a step in that norm; None for 2.5 epsilon / steps, with which every place can be reached.
         start: whether the first step leaves from a random place in the ball instead of the input.
-        toward: whether `labels` are the classes to reach instead.
+        targeted: whether `labels` are the classes to reach instead.
         low: smallest value that an input may have, one number or one for each band; None for no limit.
         high: the largest.
-        batch: examples in one call of the model.
+        batch_size: examples in one call of the model.
         seed: of the random start; each example has its own, whatever the batch.
     Returns:
         Inputs after the last step. With inf, one step and no random start they are those of `fgsm`.
@@ -57,8 +57,8 @@ def pgd(
     Source: Madry et al. 2018, https://arxiv.org/abs/1706.06083, section 2.1; its repository has 2.5 epsilon / steps.
     Differs: none
     """
-    attack = Attack("pgd", model, inputs, labels, toward, low, high, batch)
-    return climbed(attack, climb(attack, norm, steps), epsilon, norm, rate or 2.5 * epsilon / steps, start, seed)
+    attack = Attack("pgd", model, inputs, labels, targeted, low, high, batch_size)
+    return climbed(attack, climb(attack, norm, steps), epsilon, norm, step_size or 2.5 * epsilon / steps, start, seed)
 
 
 def climb(attack, norm, steps):
@@ -87,12 +87,12 @@ def climb(attack, norm, steps):
         body = lambda place: (tf.ensure_shape(step(x, place, labels, epsilon, rate), place.shape),)  # noqa: E731
         return tf.while_loop(lambda _: True, body, (place,), maximum_iterations=steps)[0]
 
-    with unsquashed(score.model):
+    with as_logits(score.model):
         signature = [score.spec(), score.spec(), tf.TensorSpec((None,), "int32"), number, number]
         return tf.function(run, input_signature=signature, autograph=False).get_concrete_function()
 
 
-def climbed(attack, run, epsilon, norm, rate, start, seed):
+def climbed(attack, run, epsilon, norm, step_size, start, seed):
     """The inputs at the end of the climb.
 
     Args:
@@ -100,7 +100,7 @@ def climbed(attack, run, epsilon, norm, rate, start, seed):
         run: what `climb` answered.
         epsilon: radius of the ball.
         norm: inf or l2.
-        rate: length of a step.
+        step_size: length of a step.
         start: whether to leave from a random place.
         seed: of that place.
     """
@@ -108,7 +108,7 @@ def climbed(attack, run, epsilon, norm, rate, start, seed):
 
     x, dtype = attack.inputs, attack.inputs.dtype
     place = np.clip(x + _start(x, epsilon, norm, seed), attack.low, attack.high) if start else x
-    numbers = tf.constant(epsilon, dtype), tf.constant(rate, dtype)
+    numbers = tf.constant(epsilon, dtype), tf.constant(step_size, dtype)
     found = [
         run(tf.constant(x[r]), tf.constant(place[r]), tf.constant(attack.labels[r]), *numbers)
         for r in attack.score.batches(len(x))

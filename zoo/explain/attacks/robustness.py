@@ -56,7 +56,7 @@ def robustness_curve(
     steps: Count = 20,
     low: tuple[float, ...] | None = None,
     high: tuple[float, ...] | None = None,
-    batch: Count = 64,
+    batch_size: Count = 64,
     seed: Whole = 0,
 ) -> Robustness:
     """The accuracy on attacked inputs, for attacks of growing size.
@@ -76,7 +76,7 @@ def robustness_curve(
         steps: of pgd.
         low: smallest value that an input may have, one number or one for each band; None for no limit.
         high: the largest.
-        batch: examples in one call of the model.
+        batch_size: examples in one call of the model.
         seed: of pgd's random start.
     Returns:
         `Robustness(epsilon, accuracy, attack, norm)`, in the order of epsilon; `.figure(path)` draws it.
@@ -90,7 +90,7 @@ def robustness_curve(
         raise ValueError(f"robustness_curve: `norm` must be inf for fgsm, got {norm!r}.")
     if not epsilons:
         raise ValueError("robustness_curve: `epsilons` must be at least one number, got none.")
-    found = Attack("robustness_curve", model, inputs, labels, False, low, high, batch)
+    found = Attack("robustness_curve", model, inputs, labels, False, low, high, batch_size)
     sizes = np.unique([0.0, *epsilons])
     right = np.empty((len(sizes), len(found.inputs)), bool)
     made = directions(found) if attack == "fgsm" else climb(found, norm, steps)

@@ -5,9 +5,9 @@ import typing
 import keras
 import numpy as np
 
-from zoo.arguments import Count, Positive, Whole, checked, nearest
+from zoo.arguments import Count, Positive, Whole, checked, suggestion
 from zoo.explain.layer_outputs import fitting
-from zoo.explain.score import kind, precision, squash, unsquashed
+from zoo.explain.score import activation_name, activation_operation, as_logits, precision
 
 
 class Attribution(typing.NamedTuple):
@@ -92,7 +92,7 @@ def attribution(
     step: Whole | None = None,
     steps: Count = 64,
     tolerance: Positive = 0.01,
-    batch: Count = 64,
+    batch_size: Count = 64,
 ) -> Attribution:
     """What every number of every input adds to a logit, on the straight way from a baseline to the inputs.
 
@@ -113,7 +113,7 @@ def attribution(
         step: whose answer is explained, of a model that answers every step; None for the last.
         steps: points on the way; they are doubled up to five times until the sum holds.
         tolerance: largest miss of the sum, as a share of the difference; rounding comes on top.
-        batch: points in one call of the model.
+        batch_size: points in one call of the model.
     Returns:
         `Attribution(parts, change, held)`; `.steps()` and `.bands()` sum a series' up, `.figure(path)` draws it.
     Raises:
@@ -122,7 +122,7 @@ def attribution(
     Source: Sundararajan, Taly, Yan 2017, https://arxiv.org/abs/1703.01365, eq. 1 and 3.
     Differs: midpoints instead of the right ends of the pieces.
     """
-    path = _Path(model, inputs, only, baseline, step, batch)
+    path = _Path(model, inputs, only, baseline, step, batch_size)
     rows = np.arange(path.count)
     first = path.at(rows, np.ones(path.count), np.full(path.count, -1))[0]
     targets = path.chosen(first, target)
@@ -148,8 +148,8 @@ def attribution(
 class _Path:
     """The straight way from the baseline to the inputs, and the model along it."""
 
-    def __init__(self, model, inputs, only, baseline, step, batch):
-        self.model, self.batch = model, batch
+    def __init__(self, model, inputs, only, baseline, step, batch_size):
+        self.model, self.batch_size = model, batch_size
         packed = fitting("attribution", model, inputs)
         _check(model)
         self.shape = packed
@@ -160,7 +160,7 @@ class _Path:
         for name in only or ():
             if name not in self.names:
                 told = f"of the inputs {', '.join(self.names)}, got {name!r}"
-                raise ValueError(f"attribution: `only` must be names {told}.{nearest(name, self.names)}")
+                raise ValueError(f"attribution: `only` must be names {told}.{suggestion(name, self.names)}")
         self.moving = [n for n in (only or self.names) if np.issubdtype(self.ends[n].dtype, np.floating)]
         places = len(model.outputs[0].shape) - 2
         length = model.outputs[0].shape[1] if places else None
@@ -168,8 +168,8 @@ class _Path:
             wanted = f"from 0 to {length - 1}" if length else "None, as the model gives one answer"
             raise ValueError(f"attribution: `step` must be {wanted}, got {step}.")
         self.step = (-1 if step is None else step) if places else None
-        end = squash(model)
-        self.yes_or_no = model.outputs[0].shape[-1] == 1 and end is not None and kind(end) == "sigmoid"
+        end = activation_operation(model)
+        self.yes_or_no = model.outputs[0].shape[-1] == 1 and end is not None and activation_name(end) == "sigmoid"
         self.precision = precision(model)
         self.compute = self._compiled()
         self.moving = [n for n in self.moving if n not in self.blind]
@@ -184,7 +184,7 @@ class _Path:
         if isinstance(baseline, dict):
             for key in baseline:
                 if key not in self.names:
-                    raise ValueError(f"attribution: `baseline` has {key!r}, no input.{nearest(key, self.names)}")
+                    raise ValueError(f"attribution: `baseline` has {key!r}, no input.{suggestion(key, self.names)}")
             baseline = baseline.get(name, 0.0)
         try:
             start = np.broadcast_to(np.asarray(baseline, x.dtype), x.shape[1:])
@@ -212,7 +212,7 @@ class _Path:
             return logits, score, [tf.cast(gradient, "float32") for gradient in found if gradient is not None]
 
         specs = [tf.TensorSpec((None, *x.shape[1:]), x.dtype) for x in self.ends.values()]
-        with unsquashed(self.model):
+        with as_logits(self.model):
             signature = [specs, tf.TensorSpec((None,), "int32")]
             return tf.function(run, input_signature=signature).get_concrete_function()
 
@@ -221,8 +221,8 @@ class _Path:
         import tensorflow as tf
 
         found = []
-        for i in range(0, len(owners), self.batch):
-            own, place = owners[i : i + self.batch], places[i : i + self.batch]
+        for i in range(0, len(owners), self.batch_size):
+            own, place = owners[i : i + self.batch_size], places[i : i + self.batch_size]
             arrays = []
             for name, end in self.ends.items():
                 x = end[own]
@@ -230,7 +230,7 @@ class _Path:
                     start = self.starts[name][own]
                     x = (start + place.reshape(-1, *[1] * (x.ndim - 1)) * (x - start)).astype(x.dtype)
                 arrays.append(tf.constant(x))
-            chosen = tf.constant(targets[i : i + self.batch], "int32")
+            chosen = tf.constant(targets[i : i + self.batch_size], "int32")
             logits, score, gradients = self.compute(*arrays, chosen)
             found.append((logits.numpy(), score.numpy(), *(g.numpy() for g in gradients)))
         logits, score, *gradients = (np.concatenate(part) for part in zip(*found, strict=True))
@@ -254,7 +254,7 @@ class _Path:
         owners = np.repeat(np.arange(self.count), points)
         places = np.tile((np.arange(points) + 0.5) / points, self.count)
         total = {name: np.zeros(self.ends[name].shape, "float64") for name in self.moving}
-        chunk = self.batch * max(1, 256 // self.batch)
+        chunk = self.batch_size * max(1, 256 // self.batch_size)
         for i in range(0, len(owners), chunk):
             own = owners[i : i + chunk]
             for name, gradient in self.at(own, places[i : i + chunk], targets[own])[2].items():

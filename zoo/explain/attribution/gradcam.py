@@ -6,7 +6,7 @@ import math
 import keras
 import numpy as np
 
-from zoo.arguments import Count, Whole, checked, nearest
+from zoo.arguments import Count, Whole, checked, suggestion
 from zoo.explain.score import Score, chosen, refusal, replaced, without_gradients
 from zoo.introspect import last_spatial
 
@@ -19,7 +19,7 @@ def gradcam(
     *,
     mask: np.ndarray | None = None,
     layer: str | None = None,
-    batch: Count = 32,
+    batch_size: Count = 32,
 ) -> np.ndarray:
     """A spatial map's channels, weighted by a class's mean gradient on each, where their sum is positive.
 
@@ -38,7 +38,7 @@ def gradcam(
         mask: of a model that answers for every place, the size of its answer, true where it is explained; None for
             everywhere.
         layer: name of another layer that answers a map, in a model within the model too.
-        batch: examples in one call of the model.
+        batch_size: examples in one call of the model.
     Returns:
         ReLU(sum_k a_k A_k), a_k being the mean of d logit / d A_k over the map, resized bilinearly to the input; not
         scaled to 1. After global average pooling and a dense head it is ReLU(sum_k w_k A_k) / (h w).
@@ -51,7 +51,7 @@ def gradcam(
     """
     import tensorflow as tf
 
-    score = Score("gradcam", model, inputs, target, batch, dense=True, mask=mask)
+    score = Score("gradcam", model, inputs, target, batch_size, dense=True, mask=mask)
     reason = unmapped(model)
     if reason:
         raise ValueError(f"gradcam: {reason}.")
@@ -90,7 +90,7 @@ def _leaves(model):
 def _named(model, name):
     parts = {part.name: part for part in model._flatten_layers(include_self=False)}
     if name not in parts:
-        raise ValueError(f"gradcam: `layer` must be a layer of {model.name}, got {name!r}.{nearest(name, parts)}")
+        raise ValueError(f"gradcam: `layer` must be a layer of {model.name}, got {name!r}.{suggestion(name, parts)}")
     return parts[name]
 
 

@@ -14,7 +14,7 @@ def gradient_input(
     target: tuple[Whole, ...] | None = None,
     *,
     mask: np.ndarray | None = None,
-    batch: Count = 32,
+    batch_size: Count = 32,
 ) -> np.ndarray:
     """The gradient of a class's logit with respect to the input, times the input, summed over the bands.
 
@@ -27,7 +27,7 @@ def gradient_input(
         inputs: what the model takes, after preprocessing.
         target: class (or output) from 0, or one for each example; None for the predicted class.
         mask: of a model that answers for every place, true where its answer is explained; None for everywhere.
-        batch: examples in one call of the model.
+        batch_size: examples in one call of the model.
     Returns:
         Attributions [logit].
     Raises:
@@ -36,6 +36,6 @@ def gradient_input(
     Source: Shrikumar et al. 2016, https://arxiv.org/abs/1605.01713, section 2.
     Differs: none
     """
-    score = Score("gradient_input", model, inputs, target, batch, dense=True, mask=mask)
+    score = Score("gradient_input", model, inputs, target, batch_size, dense=True, mask=mask)
     _, gradient = score.gradients(score.inputs, score.targets)
     return over_bands(gradient * score.inputs.astype("float32"), np.sum)

@@ -22,7 +22,7 @@ def guided_backprop(
     target: tuple[Whole, ...] | None = None,
     *,
     mask: np.ndarray | None = None,
-    batch: Count = 32,
+    batch_size: Count = 32,
 ) -> np.ndarray:
     """The size of the guided gradient of a class's logit, the largest over the bands.
 
@@ -37,7 +37,7 @@ def guided_backprop(
         inputs: what the model takes, after preprocessing.
         target: class (or output) from 0, or one for each example; None for the predicted class.
         mask: of a model that answers for every place, true where its answer is explained; None for everywhere.
-        batch: examples in one call of the model.
+        batch_size: examples in one call of the model.
     Returns:
         |guided gradient| [logit per unit of the input]; not scaled.
     Raises:
@@ -46,7 +46,7 @@ def guided_backprop(
     Source: Springenberg et al. 2014, https://arxiv.org/abs/1412.6806, section 3.4.
     Differs: none; the paper says nothing of GELU, SiLU, ELU or leaky ReLU, so these are not gated.
     """
-    return _guided("guided_backprop", model, inputs, target, mask, batch)
+    return _guided("guided_backprop", model, inputs, target, mask, batch_size)
 
 
 @checked
@@ -57,7 +57,7 @@ def guided_gradcam(
     *,
     mask: np.ndarray | None = None,
     layer: str | None = None,
-    batch: Count = 32,
+    batch_size: Count = 32,
 ) -> np.ndarray:
     """Guided backpropagation times Grad-CAM: the detail of the one where the other sees the class.
 
@@ -69,7 +69,7 @@ def guided_gradcam(
         target: class (or output) from 0, or one for each example; None for the predicted class.
         mask: of a model that answers for every place, true where its answer is explained; None for everywhere.
         layer: as `gradcam` has it.
-        batch: examples in one call of the model.
+        batch_size: examples in one call of the model.
     Returns:
         The product of `guided_backprop` and `gradcam`; not scaled.
     Raises:
@@ -78,17 +78,17 @@ def guided_gradcam(
     Source: Selvaraju et al. 2016, https://arxiv.org/abs/1610.02391, section 3.2.
     Differs: none
     """
-    detail = _guided("guided_gradcam", model, inputs, target, mask, batch)
+    detail = _guided("guided_gradcam", model, inputs, target, mask, batch_size)
     reason = unmapped(model)
     if reason:
         raise ValueError(f"guided_gradcam: {reason}.")
-    return detail * gradcam(model, inputs, target, mask=mask, layer=layer, batch=batch)
+    return detail * gradcam(model, inputs, target, mask=mask, layer=layer, batch_size=batch_size)
 
 
-def _guided(caller, model, inputs, target, mask, batch):
+def _guided(caller, model, inputs, target, mask, batch_size):
     import tensorflow as tf
 
-    score = Score(caller, model, inputs, target, batch, dense=True, mask=mask)
+    score = Score(caller, model, inputs, target, batch_size, dense=True, mask=mask)
     reason = without_gates(model)
     if reason:
         raise ValueError(f"{caller}: {reason}.")

@@ -17,7 +17,7 @@ def integrated_gradients(
     steps: Count = 64,
     tolerance: Positive = 0.01,
     mask: np.ndarray | None = None,
-    batch: Count = 64,
+    batch_size: Count = 64,
 ) -> np.ndarray:
     """What each input adds to the logit of a class on the straight way from a baseline to the input.
 
@@ -34,7 +34,7 @@ def integrated_gradients(
         steps: points on the way, at the middle of equal pieces.
         tolerance: largest miss of the completeness, as a share of the difference; rounding comes on top.
         mask: of a model that answers for every place, true where its answer is explained; None for everywhere.
-        batch: points in one call of the model.
+        batch_size: points in one call of the model.
     Returns:
         Attributions [logit], summed over the bands.
     Raises:
@@ -43,7 +43,7 @@ def integrated_gradients(
     Source: Sundararajan, Taly, Yan 2017, https://arxiv.org/abs/1703.01365, eq. 1 and 3.
     Differs: midpoints instead of the right ends of the pieces.
     """
-    score = Score("integrated_gradients", model, inputs, target, batch, dense=True, mask=mask)
+    score = Score("integrated_gradients", model, inputs, target, batch_size, dense=True, mask=mask)
     x = score.inputs
     if len(baseline) not in (1, x.shape[-1]):
         wanted = f"one number or {x.shape[-1]}, one for each band"

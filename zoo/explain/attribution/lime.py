@@ -17,9 +17,9 @@ def lime(
     *,
     segments: Count = 50,
     samples: Count = 1000,
-    width: Positive = 0.25,
+    kernel_width: Positive = 0.25,
     mask: np.ndarray | None = None,
-    batch: Count = 64,
+    batch_size: Count = 64,
     seed: Whole = 0,
 ) -> np.ndarray:
     """How the answer depends on each superpixel, by a weighted ridge regression on images with some of them hidden.
@@ -35,9 +35,9 @@ def lime(
         target: class (or output) from 0, or one for each example; None for the predicted class.
         segments: superpixels, about; at least 2.
         samples: images with hidden superpixels, for each example.
-        width: of the kernel that weighs a sample by its cosine distance to the image.
+        kernel_width: of the kernel that weighs a sample by its cosine distance to the image.
         mask: of a model that answers for every place, true where its answer is explained; None for everywhere.
-        batch: images in one call of the model.
+        batch_size: images in one call of the model.
         seed: of what is hidden.
     Returns:
         The regression's coefficient of each place's superpixel [probability, or a regressor's unit].
@@ -49,7 +49,7 @@ def lime(
     Differs: all superpixels stay in the regression, a ridge as in the authors' package, where the paper chooses K by
         Lasso; SLIC instead of quick shift, which knows three bands only.
     """
-    score = Score("lime", model, inputs, target, batch, dense=True, mask=mask)
+    score = Score("lime", model, inputs, target, batch_size, dense=True, mask=mask)
     reason = not_images(model)
     if reason:
         raise ValueError(f"lime: {reason}.")
@@ -57,7 +57,7 @@ def lime(
     x = score.inputs
     targets = resolved(score.targets, score.answers(x))
     found = [
-        _explained(score, regression, image, segments, samples, width, target, (seed, n))
+        _explained(score, regression, image, segments, samples, kernel_width, target, (seed, n))
         for n, (image, target) in enumerate(zip(x, targets, strict=True))
     ]
     return np.stack(found).astype("float32")
@@ -83,7 +83,7 @@ def _engine():
     return lime_base
 
 
-def _explained(score, engine, image, segments, samples, width, target, seed):
+def _explained(score, engine, image, segments, samples, kernel_width, target, seed):
     """(H, W): the coefficients of one image."""
     from skimage.segmentation import slic
     from sklearn.metrics import pairwise_distances
@@ -105,7 +105,7 @@ def _explained(score, engine, image, segments, samples, width, target, seed):
         score.answers(np.where(shown[rows][:, parts][..., None] == 1, image, hidden))
         for rows in advancing(score.batches(samples), "LIME")
     ]
-    base = engine.LimeBase(lambda d: np.sqrt(np.exp(-(d**2) / width**2)), random_state=random)
+    base = engine.LimeBase(lambda d: np.sqrt(np.exp(-(d**2) / kernel_width**2)), random_state=random)
     distances = pairwise_distances(shown, shown[:1], metric="cosine").ravel()
     _, weights, _, _ = base.explain_instance_with_data(
         shown, np.concatenate(answers), distances, target, len(names), feature_selection="none"

@@ -20,7 +20,7 @@ def occlusion(
     stride: tuple[Count, ...] | None = None,
     fill: tuple[float, ...] = (0.0,),
     mask: np.ndarray | None = None,
-    batch: Count = 64,
+    batch_size: Count = 64,
 ) -> np.ndarray:
     """How far a class's logit falls when a patch is hidden, the mean over all patches that hide a place.
 
@@ -37,17 +37,17 @@ def occlusion(
         stride: how far the patch moves at a time, at most its side; None for half its sides.
         fill: what stands in the patch, one number or one for each band, in the inputs' unit.
         mask: of a model that answers for every place, true where its answer is explained; None for everywhere.
-        batch: hidden inputs in one call of the model.
+        batch_size: hidden inputs in one call of the model.
     Returns:
-        Falls of the logit; the model is called once for every `batch` of the N x positions hidden inputs, and once
-        for every `batch` of the inputs.
+        Falls of the logit; the model is called once for every `batch_size` of the N x positions hidden inputs, and once
+        for every `batch_size` of the inputs.
     Raises:
         ValueError: if the model, the inputs, the target, the mask, the patch, the stride or the fill do not suit.
 
     Source: Zeiler and Fergus 2013, https://arxiv.org/abs/1311.2901, section 4.2.
     Differs: the logit, not the probability, which saturates; `fill` is 0 where the paper's square is grey.
     """
-    score = Score("occlusion", model, inputs, target, batch, dense=True, mask=mask)
+    score = Score("occlusion", model, inputs, target, batch_size, dense=True, mask=mask)
     x = score.inputs
     sides = x.shape[1:-1] or x.shape[1:]
     default = [1] if x.ndim == 2 else [-(-side // 8) for side in sides]

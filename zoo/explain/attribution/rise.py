@@ -20,7 +20,7 @@ def rise(
     cells: Count = 7,
     fill: tuple[float, ...] = (0.0,),
     mask: np.ndarray | None = None,
-    batch: Count = 64,
+    batch_size: Count = 64,
     seed: Whole = 0,
 ) -> np.ndarray:
     """How much more the model answers on average when a place is seen.
@@ -38,7 +38,7 @@ def rise(
         cells: of a mask along each side; 1 would hide all or nothing.
         fill: what stands where the mask is closed, one number or one for each band, in the inputs' unit.
         mask: of a model that answers for every place, true where its answer is explained; None for everywhere.
-        batch: masked inputs in one call of the model.
+        batch_size: masked inputs in one call of the model.
         seed: of the masks.
     Returns:
         The class's mean probability (a regressor's mean output) over the masks, each counting as much as it opens the
@@ -50,7 +50,7 @@ def rise(
     Differs: the sum is divided by what the masks drawn open at a place, not by what they would open on average, and
         the mean over all masks is taken away, so that a place without influence has 0.
     """
-    score = Score("rise", model, inputs, target, batch, dense=True, mask=mask)
+    score = Score("rise", model, inputs, target, batch_size, dense=True, mask=mask)
     reason = unmaskable(model)
     if reason:
         raise ValueError(f"rise: {reason}.")

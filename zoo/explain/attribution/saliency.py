@@ -14,7 +14,7 @@ def saliency(
     target: tuple[Whole, ...] | None = None,
     *,
     mask: np.ndarray | None = None,
-    batch: Count = 32,
+    batch_size: Count = 32,
 ) -> np.ndarray:
     """The size of the gradient of a class's logit with respect to the input, the largest over the bands.
 
@@ -25,7 +25,7 @@ def saliency(
         inputs: what the model takes, after preprocessing.
         target: class (or output) from 0, or one for each example; None for the predicted class.
         mask: of a model that answers for every place, true where its answer is explained; None for everywhere.
-        batch: examples in one call of the model.
+        batch_size: examples in one call of the model.
     Returns:
         |d logit / d input| [logit per unit of the input]; not scaled.
     Raises:
@@ -34,6 +34,6 @@ def saliency(
     Source: Simonyan, Vedaldi, Zisserman 2013, https://arxiv.org/abs/1312.6034, section 3.
     Differs: none
     """
-    score = Score("saliency", model, inputs, target, batch, dense=True, mask=mask)
+    score = Score("saliency", model, inputs, target, batch_size, dense=True, mask=mask)
     _, gradient = score.gradients(score.inputs, score.targets)
     return over_bands(np.abs(gradient), np.max)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from zoo.arguments import Count, Whole, checked
-from zoo.explain.score import Score, missing, over_bands, resolved, unsquashed, without_gradients
+from zoo.explain.score import Score, as_logits, missing, over_bands, resolved, without_gradients
 
 
 @checked
@@ -20,7 +20,7 @@ def shap_values(
     background: np.ndarray | None = None,
     samples: Count | None = None,
     mask: np.ndarray | None = None,
-    batch: Count = 64,
+    batch_size: Count = 64,
     seed: Whole = 0,
 ) -> np.ndarray:
     """What each input adds to the logit of a class, compared with a background of other inputs.
@@ -40,7 +40,7 @@ def shap_values(
         samples: points drawn for an image or series, None for 200; of a table sets of features that are replaced, None
             for 2 F + 2048; fewer than all the sets there are make it an estimate.
         mask: of a model that answers for every place, true where its answer is explained; None for everywhere.
-        batch: points in one call of the model.
+        batch_size: points in one call of the model.
         seed: of the points or orders.
     Returns:
         Attributions [logit], summed over the bands.
@@ -52,7 +52,7 @@ def shap_values(
         https://arxiv.org/abs/1906.10670, eq. 3, expected gradients.
     Differs: none
     """
-    score = Score("shap_values", model, inputs, target, batch, dense=True, mask=mask)
+    score = Score("shap_values", model, inputs, target, batch_size, dense=True, mask=mask)
     reason = without_gradients(model)
     if reason:
         raise ValueError(f"shap_values: {reason}.")
@@ -102,11 +102,11 @@ def _expected_gradients(shap, score, target, x, origin, samples, seed):
         def compute_output_shape(self, shape):
             return (shape[0], 1)
 
-    with unsquashed(score.model):
+    with as_logits(score.model):
         inputs = layers.Input(x.shape[1:], dtype=score.model.inputs[0].dtype)
         single = keras.Model([inputs], Logit(dtype="float32", autocast=False)(inputs))  # it will be called on a list
         points = samples or 200
-        even = -(-points // -(-points // score.batch))  # batches of one size are traced once
+        even = -(-points // -(-points // score.batch_size))  # batches of one size are traced once
         explainer = shap.GradientExplainer(single, origin, batch_size=even)
         return explainer.shap_values(x, nsamples=points, rseed=seed)[..., 0]
 

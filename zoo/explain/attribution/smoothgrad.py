@@ -16,7 +16,7 @@ def smoothgrad(
     samples: Count = 50,
     sigma: NonNegative = 0.15,
     mask: np.ndarray | None = None,
-    batch: Count = 64,
+    batch_size: Count = 64,
     seed: Whole = 0,
 ) -> np.ndarray:
     """The size of the mean gradient over copies of the input with Gaussian noise, the largest over the bands.
@@ -32,7 +32,7 @@ def smoothgrad(
         samples: noisy copies of each example.
         sigma: standard deviation of the noise, as a share of each example's largest minus smallest value.
         mask: of a model that answers for every place, true where its answer is explained; None for everywhere.
-        batch: copies in one call of the model.
+        batch_size: copies in one call of the model.
         seed: of the noise.
     Returns:
         |mean of d logit / d input| [logit per unit of the input]; not scaled.
@@ -42,7 +42,7 @@ def smoothgrad(
     Source: Smilkov et al. 2017, https://arxiv.org/abs/1706.03825, section 3.
     Differs: none
     """
-    score = Score("smoothgrad", model, inputs, target, batch, dense=True, mask=mask)
+    score = Score("smoothgrad", model, inputs, target, batch_size, dense=True, mask=mask)
     x = score.inputs
     logits, gradient = score.gradients(x, score.targets)
     if sigma == 0:

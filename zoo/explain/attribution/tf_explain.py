@@ -17,9 +17,9 @@ import tensorflow as tf
 from tf_explain import callbacks, core
 from tf_explain.utils.display import grid_display, heatmap_display
 
-from zoo.arguments import nearest
+from zoo.arguments import suggestion
 from zoo.explain.figures.show import stretched
-from zoo.explain.score import refusal, unsquashed
+from zoo.explain.score import as_logits, refusal
 from zoo.introspect import last_spatial
 
 IntegratedGradients = core.IntegratedGradients  # works as it is
@@ -67,7 +67,7 @@ class View:
         found = {layer.name: layer for layer in self.layers}
         if name not in found:
             raise ValueError(
-                f"tfexplain: no layer of {self.model.name} is called {name!r}.{nearest(name, found)} "
+                f"tfexplain: no layer of {self.model.name} is called {name!r}.{suggestion(name, found)} "
                 f"Its layers are {', '.join(found)}."
             )
         return found[name]
@@ -159,7 +159,7 @@ class _OfLogits:
 
         class Logits(keras.layers.Layer):
             def call(self, inputs):
-                with unsquashed(model):
+                with as_logits(model):
                     return model(inputs, training=False)
 
         inputs = keras.Input(batch_shape=model.inputs[0].shape, dtype=model.inputs[0].dtype)

@@ -59,8 +59,8 @@ def landscape(
     loss: typing.Any = None,
     dimensions: Count = 1,
     points: Count = 21,
-    reach: Positive = 1.0,
-    batch: Count = 256,
+    extent: Positive = 1.0,
+    batch_size: Count = 256,
     seed: Whole = 0,
 ) -> Landscape:
     """The loss along one or two random directions through the weights, each filter's part as long as the filter.
@@ -78,8 +78,8 @@ def landscape(
         loss: name or `keras.losses.Loss`; None for the loss that the model is compiled with.
         dimensions: 1 or 2.
         points: on each axis; odd, so that the middle one is the model as it is.
-        reach: how far each axis goes, 1 being the length of each filter itself.
-        batch: examples in one call of the model.
+        extent: how far each axis goes, 1 being the length of each filter itself.
+        batch_size: examples in one call of the model.
         seed: of the directions.
     Returns:
         `Landscape(along, loss)`; `.figure(path)` draws it. Losses of the layers (`add_loss`) are not in it.
@@ -113,14 +113,14 @@ def landscape(
             moved = kept[i].astype("float64") + sum(p * way[i] for p, way in zip(places, ways, strict=True))
             weight.assign(moved.astype(kept[i].dtype))
         total = 0.0
-        for start in range(0, len(truth), batch):
-            part = [array[start : start + batch] for array in flat]
+        for start in range(0, len(truth), batch_size):
+            part = [array[start : start + batch_size] for array in flat]
             some = keras.tree.map_structure(tf.constant, keras.tree.pack_sequence_as(inputs, part))
-            answer = tf.constant(truth[start : start + batch])
+            answer = tf.constant(truth[start : start + batch_size])
             total += float(run(some, answer)) * len(part[0])
         return total / len(truth)
 
-    along = np.linspace(-reach, reach, points)
+    along = np.linspace(-extent, extent, points)
     along[points // 2] = 0.0
     try:
         if dimensions == 1:

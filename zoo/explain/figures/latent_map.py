@@ -66,7 +66,7 @@ def latent_map(
     *,
     layer: str | None = None,
     method: Literal["pca", "umap"] = "pca",
-    batch: Count = 64,
+    batch_size: Count = 64,
     seed: Whole = 0,
 ) -> LatentMap:
     """The examples in the model's own features, laid out in two dimensions.
@@ -80,7 +80,7 @@ def latent_map(
             the head, is given. Maps and series are averaged over their places.
         method: pca, the directions of largest variance; or umap, which keeps neighbours together and whose distances
             and sizes of clusters mean little.
-        batch: examples in one call of the model.
+        batch_size: examples in one call of the model.
         seed: of umap.
     Returns:
         `LatentMap(points, features, explained, layer, method)`; `.figure(path, labels, classes)` draws it.
@@ -96,8 +96,8 @@ def latent_map(
     path, found, before = _asked(model, layer)
     flat = keras.tree.flatten(inputs)
     features = []
-    for start in range(0, len(flat[0]), batch):
-        some = keras.tree.pack_sequence_as(inputs, [array[start : start + batch] for array in flat])
+    for start in range(0, len(flat[0]), batch_size):
+        some = keras.tree.pack_sequence_as(inputs, [array[start : start + batch_size] for array in flat])
         features.append(_features(model, some, path, found, before))
     features = np.concatenate(features).astype("float64")
     if len(features) < 3 or features.shape[1] < 2:

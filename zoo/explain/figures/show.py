@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from zoo.arguments import Place, checked
+from zoo.arguments import FilePath, checked
 
 BARS = 20  # features that a table's picture shows
 
 
 @checked
-def show(images: np.ndarray, maps: np.ndarray, path: Place | None = None, titles: tuple[str, ...] | None = None):
+def show(images: np.ndarray, maps: np.ndarray, path: FilePath | None = None, titles: tuple[str, ...] | None = None):
     """Draws each example beside its explanation.
 
     Images (N, H, W, C) with maps (N, H, W): a row with the image, the map and the map over the image. Tables (N, F)

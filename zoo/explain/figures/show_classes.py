@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from zoo.arguments import Place, checked
+from zoo.arguments import FilePath, checked
 from zoo.explain.figures.show import stretched
 
 
@@ -11,7 +11,7 @@ def show_classes(
     images: np.ndarray,
     maps: np.ndarray,
     classes: tuple[str, ...],
-    path: Place | None = None,
+    path: FilePath | None = None,
     titles: tuple[str, ...] | None = None,
 ):
     """Draws each image beside its maps for several classes, on one scale for all of them.

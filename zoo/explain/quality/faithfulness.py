@@ -53,7 +53,7 @@ def deletion(
     *,
     steps: Count = 50,
     fill: tuple[float, ...] = (0.0,),
-    batch: Count = 64,
+    batch_size: Count = 64,
 ) -> Faithfulness:
     """The model's answer for a class while places are hidden, those first that the maps find most important.
 
@@ -68,7 +68,7 @@ def deletion(
         target: class from 0, or one for each example; None for the predicted class.
         steps: equal parts that the places are hidden in; at most one for each place.
         fill: what stands where places are hidden, one number or one for each band, in the inputs' unit.
-        batch: inputs in one call of the model.
+        batch_size: inputs in one call of the model.
     Returns:
         `Faithfulness(shares, answers, auc, way)`; the answers are probabilities where the model ends in a softmax or a
         sigmoid. `.figure(path)` draws them.
@@ -78,7 +78,7 @@ def deletion(
     Source: Petsiuk, Das, Saenko 2018, https://arxiv.org/abs/1806.07421, section 4.2 and algorithm 1.
     Differs: `steps` equal parts, not a fixed number of pixels at a time; of equal places the first is taken first.
     """
-    score = _score("deletion", model, inputs, target, batch)
+    score = _score("deletion", model, inputs, target, batch_size)
     hidden = _filled("deletion", score.inputs, fill)
     return _curve("deletion", score, score.inputs, hidden, maps, steps)
 
@@ -93,7 +93,7 @@ def insertion(
     steps: Count = 50,
     canvas: Literal["blur", "fill"] = "blur",
     fill: tuple[float, ...] = (0.0,),
-    batch: Count = 64,
+    batch_size: Count = 64,
 ) -> Faithfulness:
     """The model's answer for a class while places are shown on a blurred input, the most important first.
 
@@ -110,7 +110,7 @@ def insertion(
         canvas: blur, where the places are shown on the input blurred by a Gaussian whose standard deviation is a
             tenth of its larger side; or fill. A table, which has no neighbours to blur, is always filled.
         fill: what stands where nothing is shown yet, one number or one for each band, in the inputs' unit.
-        batch: inputs in one call of the model.
+        batch_size: inputs in one call of the model.
     Returns:
         `Faithfulness(shares, answers, auc, way)`; the answers are probabilities where the model ends in a softmax or a
         sigmoid. `.figure(path)` draws them.
@@ -120,15 +120,15 @@ def insertion(
     Source: Petsiuk, Das, Saenko 2018, https://arxiv.org/abs/1806.07421, section 4.2 and algorithm 1.
     Differs: `steps` equal parts; the paper does not say how wide its blur is.
     """
-    score = _score("insertion", model, inputs, target, batch)
+    score = _score("insertion", model, inputs, target, batch_size)
     first = _filled("insertion", score.inputs, fill)
     if canvas == "blur" and score.inputs.ndim > 2:
         first = _blurred(score.inputs)
     return _curve("insertion", score, first, score.inputs, maps, steps)
 
 
-def _score(caller, model, inputs, target, batch):
-    score = Score(caller, model, inputs, target, batch)
+def _score(caller, model, inputs, target, batch_size):
+    score = Score(caller, model, inputs, target, batch_size)
     score.targets = resolved(score.targets, score.answers(score.inputs))
     return score
 

@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 
 from zoo.arguments import checked
-from zoo.r_interop import embedded
+from zoo.r_interop import called_from_r
 
 # (distribution, its version, reticulate's version): from the first on, a reticulate before the second cannot read it
 LIMITS = (
@@ -18,7 +18,7 @@ LIMITS = (
     ("pandas", (3,), (1, 45), "data frames come back to R as Python objects"),
 )
 
-if embedded():  # reticulate's own call, at every data frame that goes to R
+if called_from_r():  # reticulate's own call, at every data frame that goes to R
     warnings.filterwarnings("ignore", "Index.format is deprecated", FutureWarning)
 
 
@@ -44,7 +44,7 @@ def r_check() -> bool:
 
 def reticulate_version():
     """The version of the reticulate that runs this Python, else of the one that Rscript finds; () if there is none."""
-    if embedded():
+    if called_from_r():
         package = Path(sys.modules["rpytools"].__file__).parents[2] / "DESCRIPTION"
         lines = package.read_text().splitlines() if package.is_file() else []
         found = next((line.split(":")[1] for line in lines if line.startswith("Version:")), "")
@@ -81,13 +81,13 @@ def _of_r(reticulate):
             f"{where}.",
             'install R, and in it install.packages("reticulate"); on Debian apt install r-cran-reticulate.',
         )
-    elif embedded() and not os.environ.get("RETICULATE_PYTHON"):
+    elif called_from_r() and not os.environ.get("RETICULATE_PYTHON"):
         yield (
             "RETICULATE_PYTHON is not set, so that another R session may find another Python.",
             f"put RETICULATE_PYTHON={Path(sys.prefix, 'bin', 'python')} into ~/.Renviron.",
         )
     made = _made_with(Path(sys.prefix))
-    if embedded() and made not in ("", sys.version.split()[0]):
+    if called_from_r() and made not in ("", sys.version.split()[0]):
         yield (
             f"R runs Python {sys.version.split()[0]}, the system's, with the modules of Python {made}: https and other "
             "parts may not load.",
