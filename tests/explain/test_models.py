@@ -13,7 +13,7 @@ from tests.explain.test_gradients import METHODS, draw, linear
 from tests.test_contract import batch, build
 from tests.test_docs import documented
 from zoo import explain
-from zoo.explain.score import as_logits
+from zoo.introspect.output_activation import as_logits
 from zoo.registry import entries
 
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from zoo.arguments import suggestion
-from zoo.explain.score import replaced
+from zoo.introspect.output_activation import replaced_attribute
 
 
 def leaves(model, path=""):
@@ -72,7 +72,7 @@ def record(model, inputs, layers, see=lambda compute: compute):
 
     with contextlib.ExitStack() as stack:
         for path, layer in layers.items():
-            stack.enter_context(replaced(layer, "call", watching(path, see(layer.call))))
+            stack.enter_context(replaced_attribute(layer, "call", watching(path, see(layer.call))))
         answer = model(inputs, training=False)
     return answer, seen
 

@@ -5,74 +5,15 @@ import importlib.util
 
 import keras
 import numpy as np
-from keras import layers
 
 from zoo.explain.shared_functions import functions
-from zoo.layers.any_size import CutToSize
-
-# Layers after which the answer is still the answer.
-_PASSING = (layers.Dropout, layers.Flatten, layers.Reshape, layers.Identity, CutToSize)
-
-
-def activation_operation(model):
-    """The operation that makes probabilities of logits at the end of `model`, or None where its answer is not squashed.
-
-    It is a layer with the activation softmax or sigmoid, a Softmax layer, or a bare `keras.ops` call; looked for from
-    the end, through nested models and layers that change nothing.
-    """
-    for operation in reversed(_operations(model)):
-        if isinstance(operation, keras.Model):
-            return activation_operation(operation)
-        if activation_name(operation) in ("softmax", "sigmoid"):
-            return operation
-        unchanged = isinstance(operation, layers.Activation) and activation_name(operation) == "linear"
-        if not unchanged and not isinstance(operation, _PASSING):
-            return None
-    return None
-
-
-def _operations(model):
-    """The operations of a functional or Sequential model, inputs first; none of a subclass, whose `call` is its own."""
-    return model.layers if isinstance(model, keras.Sequential) else getattr(model, "operations", [])
-
-
-def activation_name(operation):
-    """What an operation does last: the name of its activation, else its own, in small letters."""
-    activation = getattr(operation, "activation", operation)
-    return getattr(activation, "__name__", type(activation).__name__).lower()
-
-
-@contextlib.contextmanager
-def replaced(thing, attribute, value):
-    """While it lasts, `attribute` of the layer `thing` is `value`, past Keras' own bookkeeping of attributes."""
-    own = vars(thing)
-    before = {attribute: own[attribute]} if attribute in own else {}
-    own[attribute] = value
-    try:
-        yield
-    finally:
-        del own[attribute]
-        own.update(before)
-
-
-@contextlib.contextmanager
-def as_logits(model):
-    """While it lasts, `model` answers logits."""
-    end = activation_operation(model)
-    if end is None:
-        yield
-    elif hasattr(end, "activation"):
-        with replaced(end, "activation", keras.activations.linear):
-            yield
-    else:
-        with replaced(end, "call", lambda x, *args, **kwargs: x):
-            yield
+from zoo.introspect.output_activation import activation_name, activation_operation, as_logits, layer_operations
 
 
 def _last(model):
     """The operation that answers, or the subclassed model around it."""
-    while isinstance(model, keras.Model) and _operations(model):
-        model = _operations(model)[-1]
+    while isinstance(model, keras.Model) and layer_operations(model):
+        model = layer_operations(model)[-1]
     return model
 
 

@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 
-from zoo.explain.score import activation_name, activation_operation
 from zoo.export import image_decoding, input_adapter
 from zoo.introspect import last_spatial
+from zoo.introspect.output_activation import activation_name, activation_operation
 
 TOP = 5  # classes that an answer names, the likeliest first
 FILES = (1, 3, 4)  # bands that PNG has in common with TensorFlow's decoder

@@ -5,7 +5,7 @@ import contextlib
 import keras
 
 from zoo.arguments import Count, Fraction, Positive, Whole, checked
-from zoo.explain.score import replaced
+from zoo.introspect.output_activation import replaced_attribute
 
 
 @contextlib.contextmanager
@@ -67,7 +67,7 @@ def adversarial_training(
     # Keras keeps the function that it compiled from a training step; it must be made anew for another one, and after.
     model.train_function = None
     try:
-        with replaced(model, "train_step", step):
+        with replaced_attribute(model, "train_step", step):
             yield model
     finally:
         model.train_function = None

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from zoo.explain.score import Score, activation_name, activation_operation, resolved
+from zoo.explain.score import Score, resolved
+from zoo.introspect.output_activation import activation_name, activation_operation
 
 
 class Attack:

@@ -5,7 +5,7 @@ import numpy as np
 
 from zoo.arguments import Count, Whole, checked
 from zoo.explain.attacks.attack import Attack
-from zoo.explain.score import as_logits
+from zoo.introspect.output_activation import as_logits
 
 DECADES = range(-4, 9)  # powers of ten of the weight c, tried from the smallest
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from zoo.arguments import Count, NonNegative, Positive, Whole, checked
 from zoo.explain.attacks.attack import Attack
-from zoo.explain.score import as_logits
+from zoo.introspect.output_activation import as_logits
 
 Norm = Literal["inf", "l2"]
 

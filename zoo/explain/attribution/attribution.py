@@ -7,7 +7,8 @@ import numpy as np
 
 from zoo.arguments import Count, Positive, Whole, checked, suggestion
 from zoo.explain.layer_outputs import fitting
-from zoo.explain.score import activation_name, activation_operation, as_logits, precision
+from zoo.explain.score import precision
+from zoo.introspect.output_activation import activation_name, activation_operation, as_logits
 
 
 class Attribution(typing.NamedTuple):

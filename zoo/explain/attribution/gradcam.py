@@ -7,8 +7,9 @@ import keras
 import numpy as np
 
 from zoo.arguments import Count, Whole, checked, suggestion
-from zoo.explain.score import Score, chosen, refusal, replaced, without_gradients
+from zoo.explain.score import Score, chosen, refusal, without_gradients
 from zoo.introspect import last_spatial
+from zoo.introspect.output_activation import replaced_attribute
 
 
 @checked
@@ -111,7 +112,7 @@ def _weigh(score, watched, x, target):
             seen.append((layer, maps[-1] if maps else None))
             return answer
 
-        return replaced(layer, "call", call)
+        return replaced_attribute(layer, "call", call)
 
     with tf.GradientTape() as tape:
         with contextlib.ExitStack() as stack:

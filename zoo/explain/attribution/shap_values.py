@@ -8,7 +8,8 @@ import keras
 import numpy as np
 
 from zoo.arguments import Count, Whole, checked
-from zoo.explain.score import Score, as_logits, missing, over_bands, resolved, without_gradients
+from zoo.explain.score import Score, missing, over_bands, resolved, without_gradients
+from zoo.introspect.output_activation import as_logits
 
 
 @checked

@@ -19,8 +19,9 @@ from tf_explain.utils.display import grid_display, heatmap_display
 
 from zoo.arguments import suggestion
 from zoo.explain.figures.show import stretched
-from zoo.explain.score import as_logits, refusal
+from zoo.explain.score import refusal
 from zoo.introspect import last_spatial
+from zoo.introspect.output_activation import as_logits
 
 IntegratedGradients = core.IntegratedGradients  # works as it is
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.explain.score import replaced
+from zoo.introspect.output_activation import replaced_attribute
 
 # The axis of the kernel that counts what the layer answers; None: its last two together.
 _KERNELS = {
@@ -69,7 +69,7 @@ def frozen(models, *, weights="float32"):
             name, axis = _KERNELS[type(layer)]
             kernel = getattr(layer, name)
             values[id(kernel)] = (kernel, _scaled(np.asarray(kernel), scale, axis))
-            stack.enter_context(replaced(bn, "call", _shift(offset)))
+            stack.enter_context(replaced_attribute(bn, "call", _shift(offset)))
 
         def constant(value):
             if weights == "bfloat16" and value.dtype == "float32" and value.ndim > 1:
