@@ -67,8 +67,8 @@ def test_learns_what_a_few_sentences_say(run):
     found = run.evaluate()
     assert found["bits_per_character"] < 0.9 and found["accuracy"] > 0.8
     assert found["perplexity"] == pytest.approx(2 ** found["bits_per_character"])
-    assert set(found["rivals"]) == {"shares of characters", found["baseline"]["name"]}
-    assert found["rivals"]["shares of characters"]["bits_per_character"] > 3
+    assert set(found["baselines"]) == {"shares of characters", found["baseline"]["name"]}
+    assert found["baselines"]["shares of characters"]["bits_per_character"] > 3
     best = found["baseline"]["bits_per_character"]
     assert found["skill"] == pytest.approx(1 - found["bits_per_character"] / best)
     assert found["characters"] == sum(map(len, run.data.test.targets))
@@ -114,8 +114,8 @@ def test_what_is_left_behind_says_what_it_is(folder):
 @pytest.mark.parametrize("name", SMALL)
 def test_what_is_built_sees_nothing_ahead(data, name):
     recipe = recipes.LanguageModel()
-    model = recipe.build(name, data, **SMALL[name])
-    recipe.verify_answer(model, data)
+    model = recipe.build_model(name, data, **SMALL[name])
+    recipe.check_model(model, data)
     assert model.output_shape == (None, None, len(data.outputs))
     with pytest.raises(ValueError, match="which sees what comes after"):
         ahead = {"bidirectional": True} if name == "lstm" else {"causal": False}

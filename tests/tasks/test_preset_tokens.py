@@ -68,7 +68,7 @@ def run(preset, data):
 def test_a_preset_is_fine_tuned_on_its_own_tokens(run):
     assert run.evaluate()["accuracy"] > 0.9 > run.evaluate()["baseline"]["accuracy"] + 0.3
     assert run.predict(["A heron!", "oak, oak", "the trout"], labels=True).tolist() == ["bird", "tree", "fish"]
-    assert run.recipe.known_tokens(run.data) == VOCABULARY
+    assert run.task.known_tokens(run.data) == VOCABULARY
 
 
 def test_the_tokens_are_those_of_kerashubs_own_preprocessing(run, preset):
@@ -132,9 +132,9 @@ def test_a_tokenizer_itself_is_kept_with_the_run_and_told_in_its_record(run, tmp
     from recipes.training.run import revive
 
     own = hub.models.BertTokenizer(vocabulary=VOCABULARY, lowercase=True)
-    recipe = run.recipe.replace(tokenizer=own, length=8)
-    recipe.verify_answer(run.model, run.data)
-    done = dataclasses.replace(run, recipe=recipe, preprocessing=recipe.prepare(run.data, run.model), measured={})
+    recipe = run.task.replace(tokenizer=own, length=8)
+    recipe.check_model(run.model, run.data)
+    done = dataclasses.replace(run, task=recipe, preprocessing=recipe.preprocessing(run.data, run.model), evaluated={})
     done.save(tmp_path / "run")
     told = json.loads((tmp_path / "run/run.json").read_text())["numbers"]["tokenizer"]
     assert told == {"class": "BertTokenizer", "tokens": len(VOCABULARY)}
@@ -222,5 +222,5 @@ def test_what_does_not_go_together_is_refused(data, preset, numbers, model, mess
 
 def test_only_such_a_preprocessing_has_such_a_layer(run, data):
     own = recipes.TextClassification(length=5)
-    model = own.build("lstm", data, units=(4,))
-    assert preset_tokens(own.prepare(data, model)) is None and preset_tokens(run.preprocessing).length == 12
+    model = own.build_model("lstm", data, units=(4,))
+    assert preset_tokens(own.preprocessing(data, model)) is None and preset_tokens(run.preprocessing).length == 12

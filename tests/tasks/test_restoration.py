@@ -28,7 +28,9 @@ def pictures(count=6, side=32, bands=1, seed=0):
 
 
 def quick(**changes):
-    return recipes.Restoration(**{"epochs": 16, "batch": 4, "rate": 0.01, "patch": 16, "augment": (), **changes})
+    return recipes.Restoration(
+        **{"epochs": 16, "batch_size": 4, "learning_rate": 0.01, "patch": 16, "augment": (), **changes}
+    )
 
 
 def sharp(**changes):
@@ -40,8 +42,8 @@ def sharp(**changes):
 
 def test_overfits_a_small_batch():
     small = {"batch_norm": False, "depth": 3, "filters": 16}
-    run = quick(rate=3e-3).fit("dncnn", pictures(20), verbose=False, **small)
-    assert run.history["loss"][-1] < 0.6 * run.recipe.trivial_loss(run.data)
+    run = quick(learning_rate=3e-3).fit("dncnn", pictures(20), verbose=False, **small)
+    assert run.history["loss"][-1] < 0.6 * run.task.baseline_loss(run.data)
     assert run.evaluate("train")["gain_db"] > 1.5
 
 
@@ -63,7 +65,7 @@ def test_sharpens_edges_more_than_bicubic():
 def test_a_run_is_exported_reported_and_read_back(tmp_path):
     run = sharp(epochs=2).fit("srcnn", pictures(8), out=tmp_path, verbose=False, filters=(8, 4))
     done = run.export(tmp_path / "saved_model")
-    assert done.difference <= run.recipe.tolerance(run.data)
+    assert done.difference <= run.task.tolerance(run.data)
     page = run.report(tmp_path / "report.html").read_text()
     for told in ("dB over bicubic enlargement", "Clean, degraded, answer, error", "Image by image"):
         assert told in page
@@ -84,7 +86,7 @@ def test_a_run_is_exported_reported_and_read_back(tmp_path):
 def test_noise_has_its_strength_and_is_drawn_anew_in_training_alone():
     images = pictures(8)
     recipe = quick(patch=32)
-    data = recipe.open(images)
+    data = recipe.open_data(images)
     prepare = preprocessing(data, (None, None, 1))
     for training in (True, False):
         batches = recipe.pipeline(data.train, training, prepare)
@@ -137,7 +139,7 @@ def published(count):
     files = sorted((PUBLISHED / "set12").glob("*.png"))[:count]
     photos = [np.asarray(Image.open(path).convert("L"))[..., None] for path in files]
     recipe = quick(patch=40)
-    data = recipe.open([*photos, *pictures(12, 40)])
+    data = recipe.open_data([*photos, *pictures(12, 40)])
     data = recipes.data.Data(**{**vars(data), "test": whole(photos)})
     model = zoo.load_weights(zoo.dncnn((None, None, 1), batch_norm=False), str(PUBLISHED / "dncnn_25.pth"))
     run = Run(recipe, model, data, preprocessing(data, (None, None, 1)), {}, {})
@@ -188,9 +190,9 @@ def test_arguments_data_and_models_that_do_not_fit_are_refused():
 
 
 def test_labelled_images_are_read_as_images():
-    data = quick(patch=8).open("bundled:digits")
+    data = quick(patch=8).open_data("bundled:digits")
     assert (data.task, data.shape, data.classes) == ("restoration", (None, None, 1), ())
-    assert data.train.inputs.shape[1:] == (8, 8, 1) and quick(patch=8).open(data) is data
+    assert data.train.inputs.shape[1:] == (8, 8, 1) and quick(patch=8).open_data(data) is data
 
 
 def test_what_a_model_does_to_the_size_is_found():

@@ -36,7 +36,9 @@ def discs(count=8, side=16, classes=2, seed=0):
 
 
 def quick(**changes):
-    return recipes.Segmentation(**{"epochs": 30, "batch": 8, "rate": 0.01, "schedule": "constant", **changes})
+    return recipes.Segmentation(
+        **{"epochs": 30, "batch_size": 8, "learning_rate": 0.01, "schedule": "constant", **changes}
+    )
 
 
 def whole(x, y):
@@ -52,7 +54,7 @@ SUMS = ("cross_entropy+dice", "boundary+jaccard", "focal+tversky")
 @pytest.mark.parametrize("loss", SUMS)
 def test_overfits_one_small_batch_with_every_loss(loss):
     assert set("+".join(SUMS).split("+")) == set(LOSSES)
-    run = quick(loss=loss, epochs=60, rate=5e-3).fit("unet", whole(*discs()), verbose=False, **SMALL)
+    run = quick(loss=loss, epochs=60, learning_rate=5e-3).fit("unet", whole(*discs()), verbose=False, **SMALL)
     assert run.evaluate("train")["iou"] > 0.95
     assert run.history["loss"][-1] < run.history["loss"][0] / 2
     assert run.history["iou"][-1] > 0.9  # as the metric in training has it
@@ -66,7 +68,7 @@ def test_learns_three_classes_and_says_what_the_trivial_answer_gets():
     assert np.trace(found["confusion"]) == round(found["pixel_accuracy"] * found["pixels"])
     assert found["pixels"] == data.test.targets.size
     assert len(found["iou_by_class"]) == 3
-    assert run.recipe.trivial_loss(data) == pytest.approx(np.log(3), rel=0.05)  # balanced: each class a third
+    assert run.task.baseline_loss(data) == pytest.approx(np.log(3), rel=0.05)  # balanced: each class a third
 
 
 def test_a_run_is_exported_reported_and_read_back(tmp_path):
@@ -103,11 +105,11 @@ def test_measures_leave_out_what_does_not_count():
     truth = np.array([[[0, 1], [1, IGNORE]]], "uint8")
     data = whole(np.zeros((2, 2, 2, 1), "uint8"), np.concatenate([truth, truth]))
     answers = np.eye(2)[[[[0, 1], [0, 1]]]]
-    found = quick().measure(data, truth, answers)
+    found = quick().compute_metrics(data, truth, answers)
     assert (found["iou"], found["mean_iou"], found["dice"]) == (0.5, 0.5, pytest.approx(2 / 3))
     assert found["pixel_accuracy"] == pytest.approx(2 / 3) and found["confusion"] == [[1, 0], [1, 1]]
     assert found["baseline"]["iou"] == pytest.approx(2 / 3)  # the second class is the commonest
-    assert quick(ignore=0).measure(data, truth, answers)["confusion"] == [[0, 0], [1, 1]]
+    assert quick(ignore=0).compute_metrics(data, truth, answers)["confusion"] == [[0, 0], [1, 1]]
 
 
 def test_class_weights_by_name_and_balanced():
@@ -125,7 +127,7 @@ def test_boundary_weights_come_with_the_batches_and_move_with_the_masks():
     mask[:, 4:12, 2:7] = mask[:, 4:12, 8:13] = 1
     weights = pixel_weights(mask[0])
     assert weights[8, 7] == pytest.approx(1 + 10 * np.exp(-4 / 50)) and weights[8, 4] == 1
-    recipe = quick(loss="boundary", batch=2, augment=("flip_vertical", "flip"))
+    recipe = quick(loss="boundary", batch_size=2, augment=("flip_vertical", "flip"))
     data = whole(mask[..., None] * 100, mask)
     for training in (False, True):
         _, y, w = next(iter(recipe.pipeline(data.train, training, preprocessing(data))))
@@ -153,7 +155,7 @@ def test_any_size_is_mirrored_and_cut_back():
 
 def test_a_backbone_of_ours_is_an_encoder():
     data = whole(*(np.repeat(a, 2, 1) for a in discs(2)))
-    model = quick().build("unet", data, encoder="resnet18", filters=(4, 4, 4, 4, 4))
+    model = quick().build_model("unet", data, encoder="resnet18", filters=(4, 4, 4, 4, 4))
     assert multiple(model) == 32
     assert any_size(model).predict(np.zeros((1, 33, 20, 1)), verbose=0).shape == (1, 33, 20, 2)
 
@@ -213,7 +215,7 @@ def test_large_images_are_prepared_a_few_at_a_time(monkeypatch):
 
     data = whole(*discs(8))
     for most, together in ((2**26, 8), (3 * 16 * 16 * 4, 3), (1, 1)):
-        monkeypatch.setattr(pipeline, "TOGETHER", most)
+        monkeypatch.setattr(pipeline, "CHUNK", most)
         ((x, _),) = quick().pipeline(data.train, False, prepare)
         assert x.shape == (8, 16, 16, 1) and x[0].numpy().max() == together
 

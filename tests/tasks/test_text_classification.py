@@ -42,8 +42,8 @@ def run(data):
 def test_learns_what_the_words_tell_and_a_rival_stands_beside_it(run):
     found = run.evaluate()
     assert found["accuracy"] > 0.9 and found["baseline"]["accuracy"] < 0.5
-    assert found["rivals"]["logistic regression on TF-IDF"]["accuracy"] > 0.9
-    assert "logistic regression on TF-IDF gets" in run.recipe.verdict(found, "test")[-1]
+    assert found["baselines"]["logistic regression on TF-IDF"]["accuracy"] > 0.9
+    assert "logistic regression on TF-IDF gets" in run.task.summarize(found, "test")[-1]
     asked = ["We saw a heron by the nest", "OAK!", "trout"]
     assert run.predict(asked, labels=True).tolist() == ["bird", "tree", "fish"]
     assert run.predict("oak acorn").shape == (1, 3)
@@ -52,8 +52,8 @@ def test_learns_what_the_words_tell_and_a_rival_stands_beside_it(run):
 @pytest.mark.parametrize("name", SMALL)
 def test_padding_has_no_say(data, name):
     recipe = recipes.TextClassification(length=30)
-    model = recipe.build(name, data, **SMALL[name])
-    prepared = np.asarray(recipe.prepare(data, model)(data.test.inputs[:4], training=False))
+    model = recipe.build_model(name, data, **SMALL[name])
+    prepared = np.asarray(recipe.preprocessing(data, model)(data.test.inputs[:4], training=False))
     assert prepared.shape == (4, 30) and (prepared[:, 12:] == 0).all()
     short = recipes.TextClassification(length=12).build(name, data, **SMALL[name])
     short.set_weights(model.get_weights())
@@ -66,8 +66,8 @@ def test_padding_has_no_say(data, name):
 def test_overfits_one_small_batch(data, name):
     few = data.train.take(np.arange(12))
     recipe = recipes.TextClassification(epochs=1, batch_size=12, learning_rate=0.02, length=10)
-    model = recipe.build(name, data, **SMALL[name])
-    prepare = recipe.prepare(data, model)
+    model = recipe.build_model(name, data, **SMALL[name])
+    prepare = recipe.preprocessing(data, model)
     recipe.compile(model, 40)
     x = np.asarray(prepare(few.inputs, training=False))
     loss = model.fit(x, few.targets, epochs=40, batch_size=12, verbose=0).history["loss"]

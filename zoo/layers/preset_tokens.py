@@ -122,3 +122,8 @@ def family(tokenizer):
         offered = ", ".join(sorted(kind.__name__ for kind in known))
         raise ValueError(f"`tokenizer` must be one of KerasHub's {offered}, got {type(tokenizer).__name__}.")
     return known[type(tokenizer)]
+
+
+def find_preset_tokens(model):
+    """Returns the layer `PresetTokens` of a model, or None."""
+    return next((layer for layer in model.layers if isinstance(layer, PresetTokens)), None)
