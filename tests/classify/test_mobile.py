@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import zoo
+from tests.tolerance import assert_close
 from zoo.classify import mobilenet_v2
 from zoo.layers.drop_path import DropPath
 
@@ -66,7 +67,7 @@ def test_scaling_leaves_the_stem_and_the_last_convolution():
 def test_drop_path_grows_in_a_line():
     rates = [d.learning_rate for d in of(planned(zoo.efficientnet_lite0), DropPath)]
     shortcuts = [2, 4, 6, 7, 9, 10, 12, 13, 14]
-    np.testing.assert_allclose(rates, [0.2 * i / 16 for i in shortcuts])
+    assert_close(rates, [0.2 * i / 16 for i in shortcuts])
     assert of(planned(zoo.efficientnet_lite0, drop_path=0), DropPath) == []
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import zoo
+from tests.tolerance import assert_close
 from zoo.classify.vit import attention_maps, features
 
 SMALL = {"patch": 8, "depth": 3, "width": 16, "units": 32, "heads": 2}
@@ -62,7 +63,7 @@ def golden():
 def test_answers_are_timms(golden):
     model, images, answer, _ = golden
     assert np.ptp(answer, axis=0).min() > 0.1  # the two images differ, so the answers are not the biases'
-    np.testing.assert_allclose(model(images), answer, atol=2e-5)
+    assert_close(model(images), answer, rtol=2e-5)
 
 
 def test_features_are_timms_and_share_the_models_weights(golden):
@@ -74,9 +75,9 @@ def test_features_are_timms_and_share_the_models_weights(golden):
             layer.set_weights(model.get_layer(layer.name).get_weights())
     stages = encoder(images)
     assert [tuple(s.shape) for s in stages] == [(2, 2, 3, 16)] * 3
-    np.testing.assert_allclose(stages[-1], last, atol=1e-4)
+    assert_close(stages[-1], last, rtol=1e-4)
     before = keras.Model(model.input, model.get_layer("map").output)(images)
-    np.testing.assert_allclose(stages[-2], before, atol=1e-5)
+    assert_close(stages[-2], before)
 
 
 def test_features_come_after_each_quarter_of_the_blocks():
@@ -123,10 +124,10 @@ def test_attention_maps_are_those_of_the_equations_before_and_after_saving(golde
     maps = attention_maps(model, images)
     assert maps.shape == (2, 3, 2, 7, 7)
     assert maps.dtype == np.float32
-    np.testing.assert_allclose(maps.sum(-1), 1, atol=1e-5)
+    assert_close(maps.sum(-1), 1)
     expected, logits = in_numpy(model, images)
-    np.testing.assert_allclose(maps, expected, atol=1e-5)
-    np.testing.assert_allclose(logits, answer, atol=1e-4)
+    assert_close(maps, expected, rtol=3e-5)
+    assert_close(logits, answer, rtol=1e-4)
     model.save(tmp_path / "model.keras")
     np.testing.assert_array_equal(attention_maps(keras.models.load_model(tmp_path / "model.keras"), images), maps)
     np.testing.assert_array_equal(model(images), model(images))  # reading the maps left the model as it was
@@ -149,7 +150,7 @@ def test_the_map_to_explain_changes_the_answer_and_lies_as_the_patches_do(golden
     with tf.GradientTape() as tape:
         tape.watch(patches)
         again = rest([token, patches])
-    np.testing.assert_allclose(again, answer, atol=1e-5)
+    assert_close(again, answer)
     assert np.abs(tape.gradient(again, patches)).max(axis=(0, 3)).min() > 0  # every place of the map counts
 
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from tests.tolerance import assert_close
+
 
 def assert_same(pair, x):
     """Both layers give the same answer to the array `x`, and the same gradients for it and for their weights."""
@@ -15,4 +17,4 @@ def assert_same(pair, x):
             loss = tf.reduce_sum(answer * np.random.default_rng(2).normal(size=answer.shape).astype("float32"))
         found.append([answer, *tape.gradient(loss, [seen, *(w.value for w in layer.trainable_weights)])])
     for ours, theirs in zip(*found, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+        assert_close(ours, theirs, rtol=1e-4)

@@ -6,6 +6,7 @@ import pytest
 
 import zoo
 from tests.layers.pairs import assert_same
+from tests.tolerance import assert_close
 from zoo.layers.downsample_conv import DownsampleConv2D
 from zoo.layers.narrow_conv_transpose import NarrowConv2DTranspose
 
@@ -51,7 +52,7 @@ def test_gradients_of_gradients_are_those_of_keras(name):
                 answer = tf.reduce_sum(tf.square(layer(seen)))
             penalty = tf.reduce_sum(tf.square(inner.gradient(answer, seen)))
         found.append(outer.gradient(penalty, layer.kernel.value))
-    np.testing.assert_allclose(*found, rtol=1e-3)
+    assert_close(*found, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["to an image", "from an image"])
@@ -62,7 +63,7 @@ def test_maps_of_any_size(name):
     assert models[0].output_shape == models[1].output_shape
     for height, width in ((1, 2), (4, 6), (5, 7)):
         image = np.random.default_rng(0).normal(size=(2, height, width, x.shape[-1]))
-        np.testing.assert_allclose(*(m.predict(image, verbose=0) for m in models), atol=1e-4)
+        assert_close(*(m.predict(image, verbose=0) for m in models), rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["to an image", "from an image"])

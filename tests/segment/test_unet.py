@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import zoo
+from tests.tolerance import assert_close
 from zoo.introspect import outline
 from zoo.segment.unet import border, halves
 
@@ -64,7 +65,7 @@ def test_away_from_the_border_padding_changes_nothing():
     assert inner.shape == (1, 92 - 2 * lost, 100 - 2 * lost, 3)
     assert inner.std(axis=(1, 2)).min() > 0.01
     cut = slice(2 + lost, -2 - lost)
-    np.testing.assert_allclose(outer[:, cut, cut], inner, atol=1e-5)
+    assert_close(outer[:, cut, cut], inner)
 
 
 def test_one_network_takes_images_of_any_size_that_divides():
@@ -105,7 +106,7 @@ def test_a_backbone_keeps_the_names_and_numbers_of_its_variant():
 
 
 def test_a_backbone_of_any_size_trains_saves_and_answers_again(tmp_path):
-    model = zoo.unet((None, None, 2), 2, encoder="resnet18", filters=(4, 4, 4, 4, 4), batch_norm=True)
+    model = zoo.unet((None, None, 2), 2, encoder="resnet20", filters=(4, 4), batch_norm=True)
     model.compile("adam", "sparse_categorical_crossentropy")
     rng = np.random.default_rng(0)
     history = model.fit(rng.random((2, 32, 64, 2)), rng.integers(0, 2, (2, 32, 64)), epochs=1, verbose=0)

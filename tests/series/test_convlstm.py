@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import zoo
+from tests.tolerance import assert_close
 from zoo.layers import PeepholeConvLSTM2D
 
 RNG = np.random.default_rng(6)
@@ -51,7 +52,7 @@ def test_the_layer_is_equation_3(kernel_size, recurrent_kernel_size):
     zeros = np.zeros((2, 5, 6, 3))
     expected = unfolded(x, 4, zeros, zeros, **w)
     for found, right in zip(layer(x), expected, strict=True):
-        np.testing.assert_allclose(found, right, atol=1e-5)
+        assert_close(found, right)
 
 
 def test_without_peepholes_it_is_keras_own_layer():
@@ -63,7 +64,7 @@ def test_without_peepholes_it_is_keras_own_layer():
     kernel, recurrent, bias = theirs.get_weights()
     np.testing.assert_array_equal(ours.bias.numpy(), bias)  # both begin with open forget gates
     ours.set_weights([kernel, recurrent, np.zeros((3, 3)), bias])
-    np.testing.assert_allclose(ours(x)[0], expected, atol=1e-5)
+    assert_close(ours(x)[0], expected)
 
 
 def test_going_on_from_a_state_is_going_on():
@@ -73,7 +74,7 @@ def test_going_on_from_a_state_is_going_on():
     _, *state = layer(x[:, :2])
     late, late_h, late_c = layer([x[:, 2:], *state])
     for found, right in ((late, whole[:, 2:]), (late_h, h), (late_c, c)):
-        np.testing.assert_allclose(found, right, atol=1e-6)
+        assert_close(found, right)
 
 
 def test_without_an_input_only_the_state_unfolds():
@@ -84,7 +85,7 @@ def test_without_an_input_only_the_state_unfolds():
     assert "kernel" not in w
     expected = unfolded(None, 4, h, c, kernel=None, **w)
     for found, right in zip(layer([h, c]), expected, strict=True):
-        np.testing.assert_allclose(found, right, atol=1e-5)
+        assert_close(found, right)
 
 
 def test_the_forecaster_begins_with_the_encoders_states_in_reversed_order():
@@ -104,7 +105,7 @@ def test_the_forecaster_begins_with_the_encoders_states_in_reversed_order():
     second, *_ = unfolded(first, 2, *states[0], **weights["forecaster0"])
     logits = np.concatenate([first, second], -1) @ weights["head"]["kernel"] + weights["head"]["bias"]
     pixels = logits.reshape(2, 2, 2, 3, 2, 2, 1).transpose(0, 1, 2, 4, 3, 5, 6).reshape(2, 2, 4, 6, 1)
-    np.testing.assert_allclose(model(x), sigmoid(pixels), atol=1e-5)
+    assert_close(model(x), sigmoid(pixels))
 
 
 def test_the_layer_counts_its_own_work():
@@ -130,7 +131,7 @@ def test_the_recurrent_layers_of_keras_form_do_not_look_ahead():
     changed = x.copy()
     changed[:, 3] = 0
     states = keras.Model(model.input, model.get_layer("recurrent1").output)
-    np.testing.assert_array_equal(states(x)[:, :3], states(changed)[:, :3])
+    assert_close(states(x)[:, :3], states(changed)[:, :3])
     assert model(x).shape == x.shape
 
 

@@ -10,6 +10,7 @@ from keras import layers
 import recipes
 import zoo
 from recipes.tasks.fine_tuning import drawn
+from tests.tolerance import assert_close
 from zoo.layers.backbone_input import BackboneInput
 
 
@@ -41,7 +42,7 @@ def test_a_backbone_gets_the_numbers_that_it_records():
     x, y = pictures()
     run = quick().fit(backbone(), (x, y), verbose=False)
     by_hand = run.model.predict(x[:6].astype("float32"), verbose=0)
-    np.testing.assert_allclose(run.predict(x[:6]), by_hand, atol=1e-6)
+    assert_close(run.predict(x[:6]), by_hand)
     assert np.abs(run.predict(x[:6]) - run.model.predict(x[:6] / 255, verbose=0)).max() > 1e-3
     assert run.task.value_range(run.preprocessing) == (0.0, 255.0)
 
@@ -50,14 +51,14 @@ def test_any_recipe_does_so_for_a_model_with_its_own_preprocessing():
     x, y = pictures()
     model = zoo.transfer(backbone(), 2)
     run = recipes.Classification(epochs=1, batch_size=8).fit(model, (x, y), verbose=False)
-    np.testing.assert_allclose(run.predict(x[:6]), model.predict(x[:6].astype("float32"), verbose=0), atol=1e-6)
+    assert_close(run.predict(x[:6]), model.predict(x[:6].astype("float32"), verbose=0))
 
 
 def test_one_grey_band_is_repeated_and_images_are_resized():
     x, y = pictures(bands=1)
     run = quick().fit(backbone(), (x, y), verbose=False)
     by_hand = run.model.predict(np.repeat(x[:6], 3, axis=-1).astype("float32"), verbose=0)
-    np.testing.assert_allclose(run.predict(x[:6]), by_hand, atol=1e-6)
+    assert_close(run.predict(x[:6]), by_hand)
     small = quick().preprocessing(recipes.load(pictures(bands=1, side=6)), run.model)
     assert small.output_shape == (None, 12, 12, 3)
 
@@ -142,7 +143,7 @@ def test_a_run_is_compared_with_a_random_start_saved_exported_and_read_back(tmp_
 
     again = revive(tmp_path, run.data)
     assert again.recipe == run.task
-    np.testing.assert_allclose(again.predict(x[:4]), run.predict(x[:4]), atol=1e-6)
+    assert_close(again.predict(x[:4]), run.predict(x[:4]))
 
 
 def test_a_name_without_weights_and_too_many_stages_are_refused():

@@ -7,6 +7,7 @@ import pytest
 
 import recipes
 from recipes.tasks.forecasting import PinballLoss
+from tests.tolerance import assert_close
 
 
 def wave(days=400, drift=0.0, seed=0):
@@ -59,7 +60,7 @@ def test_comes_back_exports_and_reports(run, tmp_path):
     saved = recipes.load_run(tmp_path / "run")
     raw = run.data.test.head(3)
     again = np.asarray(saved.model(saved.preprocessing(raw)))
-    np.testing.assert_allclose(again, run.predict(raw), rtol=1e-5)
+    assert_close(again, run.predict(raw))
     assert recipes.Forecasting(**{k: tuple(v) if isinstance(v, list) else v for k, v in saved.info["numbers"].items()})
 
 
@@ -72,7 +73,7 @@ def test_a_relative_network_that_answers_0_is_persistence():
     from recipes.data.preprocessing import preprocessing
 
     answers = model.predict(preprocessing(drifting)(drifting.test.inputs), verbose=0)
-    np.testing.assert_allclose(answers, drifting.baselines["test"]["persistence"], rtol=1e-5)
+    assert_close(answers, drifting.baselines["test"]["persistence"])
 
 
 def test_relative_answers_follow_a_drift_that_training_never_saw():

@@ -13,6 +13,7 @@ from recipes.runs.text_generation import chosen
 from recipes.tasks.language_model import numbered
 from recipes.tasks.ngrams import Ngrams
 from recipes.training.run import revive
+from tests.tolerance import assert_close
 
 SENTENCES = ("the sun rises. ", "the sea is calm. ", "the wind sleeps on the sea. ")
 SMALL = {"lstm": {"units": (24,)}, "transformer_encoder": {"depth": 1, "width": 16, "units": 16, "heads": 2}}
@@ -46,9 +47,9 @@ def test_counting_is_witten_and_bells_by_hand():
     ids = np.array([1, 2, 1, 3, 1, 2])  # a b a c a b; a uniform character has 1/3
     p = Ngrams(ids, 4, 2).probabilities(np.array([[1, 2], [3, 3]]))
     one = {1: (3 + 3 / 3) / 9, 2: (2 + 3 / 3) / 9, 3: (1 + 3 / 3) / 9}
-    np.testing.assert_allclose(p[0], [[one[1], one[2]], [one[3], one[3]]])
+    assert_close(p[0], [[one[1], one[2]], [one[3], one[3]]])
     b_after_a, c_after_c = (2 + 2 * one[2]) / (3 + 2), (0 + 1 * one[3]) / (1 + 1)
-    np.testing.assert_allclose(p[1], [[one[1], b_after_a], [one[3], c_after_c]])
+    assert_close(p[1], [[one[1], b_after_a], [one[3], c_after_c]])
 
 
 def test_counted_probabilities_sum_to_one_and_longer_runs_foretell_better():
@@ -56,7 +57,7 @@ def test_counted_probabilities_sum_to_one_and_longer_runs_foretell_better():
     ids = rng.integers(1, 6, 400) + np.arange(400) % 3
     ngrams = Ngrams(ids, 9, 4)
     rows = np.array([[2, 3, 4, c] for c in range(1, 9)])
-    np.testing.assert_allclose(ngrams.probabilities(rows)[:, :, -1].sum(1), 1.0)
+    assert_close(ngrams.probabilities(rows)[:, :, -1].sum(1), 1.0)
     p = ngrams.probabilities(ids[None])
     assert (np.diff(np.log(p).mean((1, 2))) > 0).all()  # of what was counted itself
     with pytest.raises(ValueError, match="must be at most 9 for 100 characters, got 20"):
@@ -86,7 +87,7 @@ def test_the_export_takes_strings_of_any_length(run, folder):
     served = tf.saved_model.load(str(folder / "saved_model" / "1"))
     asked = ["the sea", "the"]
     found = served.signatures["serving_default"](text=tf.constant(asked))["probabilities"].numpy()
-    np.testing.assert_allclose(found, run.predict(asked), atol=1e-5)
+    assert_close(found, run.predict(asked))
     assert found.shape == (2, 7, len(run.data.outputs))
     said = [run.data.outputs[place] for place in found[0].argmax(-1)]
     assert (said[1], said[2], said[5]) == ("e", " ", "a")  # after th, the, the se

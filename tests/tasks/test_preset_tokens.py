@@ -15,6 +15,7 @@ import recipes
 import zoo
 from recipes.reports.word_figures import words
 from recipes.tasks.preset_tokens import preset_tokens
+from tests.tolerance import assert_close
 from zoo.export import isolated_inference
 from zoo.layers import PresetTokens
 
@@ -113,7 +114,7 @@ def elsewhere(run, tmp_path_factory):
 def test_a_saved_run_answers_as_before_in_another_process(run, elsewhere, preset):
     place, _, answers = elsewhere
     assert json.loads((place / "run/run.json").read_text())["numbers"]["tokenizer"] == preset
-    np.testing.assert_allclose(answers["saved"], run.predict(ASKED), atol=1e-6)
+    assert_close(answers["saved"], run.predict(ASKED))
 
 
 def test_the_export_takes_strings_and_says_what_it_needs(run, elsewhere):
@@ -123,9 +124,9 @@ def test_the_export_takes_strings_and_says_what_it_needs(run, elsewhere):
     assert done.difference < 1e-5
     (note,) = json.loads((place / "served/1/assets.extra/parity.json").read_text())["notes"]
     assert "FastWordpieceTokenizeWithOffsets" in note and "import tensorflow_text" in note
-    np.testing.assert_allclose(answers["exported"], run.predict(ASKED), atol=1e-5)
+    assert_close(answers["exported"], run.predict(ASKED))
     served = Loaded(place / "served/1").run("serving_default", {"text": np.array(ASKED, object)})
-    np.testing.assert_allclose(served["probabilities"], run.predict(ASKED), atol=1e-5)
+    assert_close(served["probabilities"], run.predict(ASKED))
 
 
 def test_a_tokenizer_itself_is_kept_with_the_run_and_told_in_its_record(run, tmp_path):
@@ -140,7 +141,7 @@ def test_a_tokenizer_itself_is_kept_with_the_run_and_told_in_its_record(run, tmp
     assert told == {"class": "BertTokenizer", "tokens": len(VOCABULARY)}
     again = revive(tmp_path / "run", run.data)
     assert again.recipe.tokenizer.get_vocabulary() == VOCABULARY and again.recipe.tokenizer.lowercase
-    np.testing.assert_allclose(again.predict(ASKED), done.predict(ASKED), atol=1e-6)
+    assert_close(again.predict(ASKED), done.predict(ASKED))
 
 
 def test_only_a_graph_with_other_operations_needs_tensorflow_text(elsewhere, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 
 import recipes
 import zoo
+from tests.tolerance import assert_close
 
 
 def clouds(count=60, classes=3, features=4, seed=0):
@@ -21,7 +22,7 @@ def quick(**changes):
     return recipes.Classification(**{"epochs": 30, "batch_size": 8, "learning_rate": 0.01, **changes})
 
 
-@pytest.mark.parametrize("model", ["cnn", "lenet5"])
+@pytest.mark.parametrize("model", [pytest.param("cnn", marks=pytest.mark.slow), "lenet5"])
 def test_overfits_one_small_batch_of_images(model):
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 255, (8, 16, 16, 3)).astype("uint8"), np.arange(8) % 2
@@ -38,7 +39,7 @@ def test_learns_classes_and_says_what_the_trivial_answer_gets():
     assert 0 < low < found["accuracy"] <= high + 1e-12
     assert np.trace(found["confusion"]) == round(found["accuracy"] * found["examples"])
     answers = run.predict(clouds(6)[0])
-    np.testing.assert_allclose(answers.sum(-1), 1, atol=1e-5)
+    assert_close(answers.sum(-1), 1)
 
 
 def test_regression_answers_in_the_targets_own_units():
@@ -114,7 +115,7 @@ def test_balanced_class_weights_are_inverse_to_the_classes_sizes():
     data = recipes.load((x[keep], y[keep]))
     weights = quick(class_weight="balanced").class_weights(data)
     counts = np.bincount(data.train.targets)
-    np.testing.assert_allclose([weights[i] * counts[i] for i in range(3)], counts.sum() / 3)
+    assert_close([weights[i] * counts[i] for i in range(3)], counts.sum() / 3, rtol=1e-5)
 
 
 def test_class_weights_by_name_as_r_sends_them():
@@ -137,7 +138,7 @@ def test_early_stopping_goes_back_to_the_best_weights():
 def test_a_seed_makes_the_same_run():
     first, second = (quick(epochs=3, seed=5).fit("dnn", clouds(), verbose=False).history["loss"] for _ in range(2))
     other = quick(epochs=3, seed=6).fit("dnn", clouds(), verbose=False).history["loss"]
-    np.testing.assert_allclose(first, second, rtol=1e-5)
+    assert_close(first, second, rtol=1e-5)
     assert abs(other[0] - first[0]) > 1e-6
 
 
