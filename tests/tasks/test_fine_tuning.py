@@ -9,7 +9,7 @@ from keras import layers
 
 import recipes
 import zoo
-from recipes.tasks.fine_tuning import drawn
+from recipes.tasks.fine_tuning import stratified_sample
 from tests.tolerance import assert_close
 from zoo.layers.backbone_input import BackboneInput
 
@@ -118,15 +118,15 @@ def test_each_phase_has_its_rate_and_schedule_and_lower_stages_a_smaller_one():
 
 def test_few_examples_are_drawn_in_the_classes_shares():
     targets = np.repeat([0, 1, 2], [80, 18, 2])
-    chosen = drawn(targets, 20, seed=0)
+    chosen = stratified_sample(targets, 20, seed=0)
     assert np.bincount(targets[chosen]).tolist() in ([16, 3, 1], [15, 4, 1]) and len(set(chosen)) == 20
-    assert np.bincount(targets[drawn(targets, 3, seed=0)]).tolist() == [1, 1, 1]
-    assert drawn(targets, 20, seed=1).tolist() != chosen.tolist()
+    assert np.bincount(targets[stratified_sample(targets, 3, seed=0)]).tolist() == [1, 1, 1]
+    assert stratified_sample(targets, 20, seed=1).tolist() != chosen.tolist()
     data = quick(train_examples=10).open_data(recipes.load(pictures()))
     assert len(data.train) == 10 and any("10 of" in note for note in data.notes)
     assert quick(train_examples=10).open_data(data) is data
     with pytest.raises(
-        ValueError, match=r"`examples` must be from 2, one a class, to the \d+ training examples .* got 1"
+        ValueError, match=r"`train_examples` must be from 2, one per class, to the \d+ training examples .* got 1"
     ):
         quick(train_examples=1).open_data(recipes.load(pictures()))
 
@@ -136,13 +136,13 @@ def test_a_run_is_compared_with_a_random_start_saved_exported_and_read_back(tmp_
     x, y = pictures()
     run = quick(compare_untrained=True, head_learning_rate=1e-2).fit(backbone(), (x, y), out=tmp_path, verbose=False)
     found = json.loads((tmp_path / "metrics.json").read_text())["from_scratch"]
-    assert found["part"] == "test" and found["epochs"] == 4 and 0 <= found["accuracy"] <= 1
+    assert found["split"] == "test" and found["epochs"] == 4 and 0 <= found["accuracy"] <= 1
     export = run.export(tmp_path / "saved_model")
     assert export.difference <= 1e-5
-    from recipes.training.run import revive
+    from recipes.runs.load import reopen_run
 
-    again = revive(tmp_path, run.data)
-    assert again.recipe == run.task
+    again = reopen_run(tmp_path, run.data)
+    assert again.task == run.task
     assert_close(again.predict(x[:4]), run.predict(x[:4]))
 
 

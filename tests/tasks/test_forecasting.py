@@ -61,7 +61,9 @@ def test_comes_back_exports_and_reports(run, tmp_path):
     raw = run.data.test.head(3)
     again = np.asarray(saved.model(saved.preprocessing(raw)))
     assert_close(again, run.predict(raw))
-    assert recipes.Forecasting(**{k: tuple(v) if isinstance(v, list) else v for k, v in saved.info["numbers"].items()})
+    assert recipes.Forecasting(
+        **{k: tuple(v) if isinstance(v, list) else v for k, v in saved.info["hyperparameters"].items()}
+    )
 
 
 def test_a_relative_network_that_answers_0_is_persistence():

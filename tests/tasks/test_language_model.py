@@ -9,10 +9,10 @@ import pytest
 import recipes
 import zoo
 from recipes.cli.main import main
-from recipes.runs.text_generation import chosen
-from recipes.tasks.language_model import numbered
+from recipes.runs.load import reopen_run
+from recipes.tasks.language_model import character_ids
 from recipes.tasks.ngrams import Ngrams
-from recipes.training.run import revive
+from recipes.tasks.text_generation import sample_id
 from tests.tolerance import assert_close
 
 SENTENCES = ("the sun rises. ", "the sea is calm. ", "the wind sleeps on the sea. ")
@@ -40,7 +40,7 @@ def folder(data, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(folder, data):
-    return revive(folder, data)
+    return reopen_run(folder, data)
 
 
 def test_counting_is_witten_and_bells_by_hand():
@@ -68,15 +68,15 @@ def test_learns_what_a_few_sentences_say(run):
     found = run.evaluate()
     assert found["bits_per_character"] < 0.9 and found["accuracy"] > 0.8
     assert found["perplexity"] == pytest.approx(2 ** found["bits_per_character"])
-    assert set(found["baselines"]) == {"shares of characters", found["baseline"]["name"]}
-    assert found["baselines"]["shares of characters"]["bits_per_character"] > 3
+    assert set(found["baselines"]) == {"character frequencies", found["baseline"]["name"]}
+    assert found["baselines"]["character frequencies"]["bits_per_character"] > 3
     best = found["baseline"]["bits_per_character"]
     assert found["skill"] == pytest.approx(1 - found["bits_per_character"] / best)
     assert found["characters"] == sum(map(len, run.data.test.targets))
 
 
 def test_bits_are_those_of_keras_own_loss(run):
-    x, y = numbered(run.preprocessing, run.data.test)
+    x, y = character_ids(run.preprocessing, run.data.test)
     loss = keras.losses.SparseCategoricalCrossentropy(ignore_class=0)(y, run.model.predict(x, verbose=0))
     assert run.evaluate()["bits_per_character"] == pytest.approx(float(loss) / np.log(2), rel=1e-4)
 
@@ -101,7 +101,7 @@ def test_writes_on_with_temperature_and_seed(run, folder):
     assert wild[0] == wild[1] != wild[2] and wild[0] != calm
     assert recipes.generate(run, "ö", length=3)  # an unknown character
     p = np.array([0.5, 0.3, 0.15, 0.05])
-    drawn = np.bincount([chosen(p, 1.0, np.random.default_rng(i)) for i in range(400)], minlength=4)
+    drawn = np.bincount([sample_id(p, 1.0, np.random.default_rng(i)) for i in range(400)], minlength=4)
     assert drawn[0] == drawn[1] == 0 and drawn[2] / 400 == pytest.approx(0.75, abs=0.08)
 
 
@@ -118,7 +118,7 @@ def test_what_is_built_sees_nothing_ahead(data, name):
     model = recipe.build_model(name, data, **SMALL[name])
     recipe.check_model(model, data)
     assert model.output_shape == (None, None, len(data.outputs))
-    with pytest.raises(ValueError, match="which sees what comes after"):
+    with pytest.raises(ValueError, match="which sees later ones"):
         ahead = {"bidirectional": True} if name == "lstm" else {"causal": False}
         recipe.fit(name, data, verbose=False, **SMALL[name], **ahead)
 

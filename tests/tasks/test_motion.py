@@ -11,7 +11,7 @@ import recipes
 import zoo
 from recipes.data.images.image_patches import pairs, warped
 from recipes.reports.image_figures import flow_colours
-from recipes.tasks.motion import FlowLoss, finest, inside, seen
+from recipes.tasks.motion import FlowLoss, finest_flow, stays_inside, warp_image
 from recipes.training.run import Run
 from tests.tolerance import assert_close
 
@@ -47,7 +47,7 @@ def test_the_known_motion_is_exact(data):
     assert np.abs(truth).max() <= 8 and np.linalg.norm(truth, axis=-1).mean() > 1
     for i, flow in enumerate(truth):
         second = data.train.inputs["second"][i].astype("float32")
-        left = np.abs(seen(second, flow) - data.train.inputs["first"][i])[inside(flow)]
+        left = np.abs(warp_image(second, flow) - data.train.inputs["first"][i])[stays_inside(flow)]
         assert left.max() <= 0.51  # rounding to 8 bits
     again = quick(samples=4).open_data(pictures())
     np.testing.assert_array_equal(again.train.targets, truth)
@@ -99,7 +99,7 @@ def test_unrolled_steps_explain_held_out_warps_and_the_motorcycle_before_any_tra
     """No flow is beaten by a factor of four, on photos that nothing was learnt from."""
     recipe = quick(samples=1)
     data = recipe.open_data("bundled:photos?test=0.3")
-    model = finest(recipe.build_model("tvnet", data, scales=4, warps=3, iterations=8))
+    model = finest_flow(recipe.build_model("tvnet", data, scales=4, warps=3, iterations=8))
     for told in (data, recipes.load("bundled:motorcycle")):
         frames = recipe.preprocessing(told, model)(told.test.inputs)
         found = recipe.compute_metrics_of(told, "test", np.asarray(model(frames)))
@@ -168,7 +168,7 @@ def test_the_motorcycle_is_a_pair_to_test_on(data):
     assert 0.7 < known.mean() < 1 and -16 < truth[known][:, 0].min() < truth[known][:, 0].max() < -1
     found = quick().compute_metrics_of(pair, "test", np.nan_to_num(truth))
     assert found["warp_error"] < 0.3 * found["baseline"]["warp_error"] and found["endpoint_error"] == 0
-    model = finest(zoo.flownet_s((None, None, 3), **SMALL))
+    model = finest_flow(zoo.flownet_s((None, None, 3), **SMALL))
     run = Run(quick(), model, pair, quick().preprocessing(pair, model), {}, {})
     assert run.predict_split("test").shape == (1, 125, 185, 2)
 
@@ -181,7 +181,7 @@ def test_arguments_data_and_models_that_do_not_fit_are_refused(data):
         quick(augment=("flip",))
     with pytest.raises(ValueError, match="`side` must be a multiple of 64, got 48"):
         quick(side=48)
-    with pytest.raises(ValueError, match=r"`model` must answer a motion, got lenet5 \(classify\)"):
+    with pytest.raises(ValueError, match=r"`model` must predict optical flow, got lenet5 \(classify\)"):
         quick().fit("lenet5", data, verbose=False)
     with pytest.raises(ValueError, match="`model` must take the frames first and second"):
         quick().fit(zoo.dncnn((64, 64, 3), depth=2, filters=4), data, verbose=False)

@@ -7,7 +7,7 @@ import pytest
 import recipes
 import zoo
 from recipes.data.images.moving_digits import moving_digits, moving_mnist
-from recipes.tasks.next_frame import cross_entropy, quality, strips, trivial
+from recipes.tasks.next_frame import baseline_frames, cross_entropy, metrics_by_frame, sequence_figure
 from tests.tolerance import assert_close
 
 TINY = {"filters": (8,), "kernel_size": 3, "recurrent_kernel_size": 3}
@@ -83,15 +83,17 @@ def test_figures_stand_beside_the_last_frame_and_the_mean(run):
     by_hand = -(truth * np.log(run.predict_split()) + (1 - truth) * np.log(1 - run.predict_split()))
     assert found["cross_entropy"] == pytest.approx(by_hand.sum((2, 3, 4)).mean(), rel=1e-3)
     assert found["by_lead"]["frame +2"]["cross_entropy"] == pytest.approx(by_hand.sum((2, 3, 4)).mean(0)[1], rel=1e-3)
-    shown = trivial(data, data.test)["last frame"][1]
+    shown = baseline_frames(data, data.test)["last frame"][1]
     assert (shown[:, 0] * 255 == data.test.inputs[:, -1]).all()
-    assert found["baselines"]["last frame"]["ssim"] == pytest.approx(quality(truth, shown)["ssim"].mean(), abs=1e-5)
-    assert quality(truth, truth)["ssim"] == pytest.approx(1, rel=1e-5)
+    assert found["baselines"]["last frame"]["ssim"] == pytest.approx(
+        metrics_by_frame(truth, shown)["ssim"].mean(), abs=1e-5
+    )
+    assert metrics_by_frame(truth, truth)["ssim"] == pytest.approx(1, rel=1e-5)
 
 
 def test_the_calibrated_last_frame_is_at_least_as_good_as_the_mean_brightness(data):
     truth = data.train.targets / 255
-    found = quality(truth, *trivial(data, data.train)["last frame"])
+    found = metrics_by_frame(truth, *baseline_frames(data, data.train)["last frame"])
     flat = cross_entropy(truth, truth.mean((0, 2, 3, 4), keepdims=True)).sum((2, 3, 4)).mean(0)
     assert (found["cross_entropy"] <= flat + 1e-6).all()
 
@@ -99,8 +101,8 @@ def test_the_calibrated_last_frame_is_at_least_as_good_as_the_mean_brightness(da
 def test_comes_back_exports_and_reports(run, tmp_path):
     run.export(tmp_path / "saved")
     run.save(tmp_path / "run")
-    assert "Past, truth and answer" in run.report(tmp_path / "report.html").read_text()
-    assert len(strips(run.data.test, run.predict_split(), run.data.outputs).axes) == 3 * 3 * 2
+    assert "Past, target and prediction" in run.report(tmp_path / "report.html").read_text()
+    assert len(sequence_figure(run.data.test, run.predict_split(), run.data.outputs).axes) == 3 * 3 * 2
     saved, raw = recipes.load_run(tmp_path / "run"), run.data.test.head(2)
     assert_close(saved.model.predict(saved.preprocessing(raw), verbose=0), run.predict(raw))
 

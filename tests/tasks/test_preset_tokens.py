@@ -14,10 +14,10 @@ import pytest
 import recipes
 import zoo
 from recipes.reports.word_figures import words
-from recipes.tasks.preset_tokens import preset_tokens
 from tests.tolerance import assert_close
 from zoo.export import isolated_inference
 from zoo.layers import PresetTokens
+from zoo.layers.preset_tokens import find_preset_tokens
 
 REASON = "KerasHub is an extra: pip install fieldzoo[kerashub]"
 hub = pytest.importorskip("keras_hub", reason=REASON)
@@ -113,7 +113,7 @@ def elsewhere(run, tmp_path_factory):
 
 def test_a_saved_run_answers_as_before_in_another_process(run, elsewhere, preset):
     place, _, answers = elsewhere
-    assert json.loads((place / "run/run.json").read_text())["numbers"]["tokenizer"] == preset
+    assert json.loads((place / "run/run.json").read_text())["hyperparameters"]["tokenizer"] == preset
     assert_close(answers["saved"], run.predict(ASKED))
 
 
@@ -130,17 +130,17 @@ def test_the_export_takes_strings_and_says_what_it_needs(run, elsewhere):
 
 
 def test_a_tokenizer_itself_is_kept_with_the_run_and_told_in_its_record(run, tmp_path):
-    from recipes.training.run import revive
+    from recipes.runs.load import reopen_run
 
     own = hub.models.BertTokenizer(vocabulary=VOCABULARY, lowercase=True)
     recipe = run.task.replace(tokenizer=own, length=8)
     recipe.check_model(run.model, run.data)
     done = dataclasses.replace(run, task=recipe, preprocessing=recipe.preprocessing(run.data, run.model), evaluated={})
     done.save(tmp_path / "run")
-    told = json.loads((tmp_path / "run/run.json").read_text())["numbers"]["tokenizer"]
+    told = json.loads((tmp_path / "run/run.json").read_text())["hyperparameters"]["tokenizer"]
     assert told == {"class": "BertTokenizer", "tokens": len(VOCABULARY)}
-    again = revive(tmp_path / "run", run.data)
-    assert again.recipe.tokenizer.get_vocabulary() == VOCABULARY and again.recipe.tokenizer.lowercase
+    again = reopen_run(tmp_path / "run", run.data)
+    assert again.task.tokenizer.get_vocabulary() == VOCABULARY and again.task.tokenizer.lowercase
     assert_close(again.predict(ASKED), done.predict(ASKED))
 
 
@@ -224,4 +224,7 @@ def test_what_does_not_go_together_is_refused(data, preset, numbers, model, mess
 def test_only_such_a_preprocessing_has_such_a_layer(run, data):
     own = recipes.TextClassification(length=5)
     model = own.build_model("lstm", data, units=(4,))
-    assert preset_tokens(own.preprocessing(data, model)) is None and preset_tokens(run.preprocessing).length == 12
+    assert (
+        find_preset_tokens(own.preprocessing(data, model)) is None
+        and find_preset_tokens(run.preprocessing).length == 12
+    )

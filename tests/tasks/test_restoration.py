@@ -12,7 +12,7 @@ from PIL import Image
 import recipes
 import zoo
 from recipes.data.preprocessing import preprocessing
-from recipes.tasks.restoration import enlargement
+from recipes.tasks.restoration import upsampling_factor
 from recipes.training.run import Run
 from tests.tolerance import assert_close
 
@@ -60,7 +60,7 @@ def test_sharpens_edges_more_than_bicubic():
     edges = np.where(pictures(10) > 127, 220, 30).astype("uint8")
     run = sharp(epochs=60, rate=5e-3).fit("edsr", edges, verbose=False, depth=3, filters=16, residual_scale=1.0)
     found = run.evaluate("train")
-    assert found["gain_db"] > 1 and found["baseline"]["name"] == "bicubic enlargement"
+    assert found["gain_db"] > 1 and found["baseline"]["name"] == "bicubic upsampling_factor"
 
 
 def test_a_run_is_exported_reported_and_read_back(tmp_path):
@@ -68,7 +68,7 @@ def test_a_run_is_exported_reported_and_read_back(tmp_path):
     done = run.export(tmp_path / "saved_model")
     assert done.difference <= run.task.tolerance(run.data)
     page = run.report(tmp_path / "report.html").read_text()
-    for told in ("dB over bicubic enlargement", "Clean, degraded, answer, error", "Image by image"):
+    for told in ("dB over bicubic upsampling_factor", "Clean, degraded, answer, error", "Image by image"):
         assert told in page
     run.save(tmp_path)
     assert json.loads((tmp_path / "metrics.json").read_text())["test"] == run.evaluate("test")
@@ -178,7 +178,7 @@ def test_arguments_data_and_models_that_do_not_fit_are_refused():
         sharp(scale=3)
     with pytest.raises(ValueError, match=r"`model` must restore images, got lenet5 \(classify\)"):
         quick().fit("lenet5", pictures(), verbose=False)
-    with pytest.raises(ValueError, match="`model` must answer images of the size it sees, to remove noise, got edsr"):
+    with pytest.raises(ValueError, match="`model` must keep the size of its input, to remove noise, got edsr"):
         quick().fit("edsr", pictures(), verbose=False)
     with pytest.raises(ValueError, match=r"of the size of its input, or 2 times that, got srcnn, which does not"):
         sharp().fit(zoo.srcnn((None, None, 1)), pictures(), verbose=False)
@@ -199,6 +199,6 @@ def test_labelled_images_are_read_as_images():
 
 
 def test_what_a_model_does_to_the_size_is_found():
-    assert enlargement(zoo.edsr((None, None, 3), scale=3, **SMALL)) == 3
-    assert enlargement(zoo.dncnn((None, None, 2), **SMALL)) == 1
-    assert enlargement(keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(1, 3)])) is None
+    assert upsampling_factor(zoo.edsr((None, None, 3), scale=3, **SMALL)) == 3
+    assert upsampling_factor(zoo.dncnn((None, None, 2), **SMALL)) == 1
+    assert upsampling_factor(keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(1, 3)])) is None

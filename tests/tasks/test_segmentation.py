@@ -261,11 +261,11 @@ def test_arguments_and_models_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"`loss` must be of .*got 'dise'.Did you mean `dice`\?|got 'dise'. Did you"):
         quick(loss="cross_entropy+dise")
     x, y = discs()
-    with pytest.raises(ValueError, match=r"`model` must answer a class for every pixel, got lenet5 \(classify\)"):
+    with pytest.raises(ValueError, match=r"`model` must predict a class for every pixel, got lenet5 \(classify\)"):
         quick().fit("lenet5", (x, y), verbose=False)
-    with pytest.raises(ValueError, match=r"`model` must answer \(H, W, 2\), the 2 classes .*got unet with .*3\)"):
+    with pytest.raises(ValueError, match=r"`model` must predict \(H, W, 2\), the 2 classes .*got unet with .*3\)"):
         quick().fit(zoo.unet((16, 16, 1), 3, **SMALL), (x, y), verbose=False)
     with pytest.raises(ValueError, match="whose answer has another size than the image"):
         quick().fit("unet", (x, y), verbose=False, padding="valid", **SMALL)
-    with pytest.raises(ValueError, match="`data` must be for segmentation, got .*; the recipe for that is"):
+    with pytest.raises(ValueError, match="`data` must be for segmentation, got .*; train it with"):
         quick().fit("unet", recipes.load((x, np.arange(8) % 2)), verbose=False, **SMALL)

@@ -11,7 +11,7 @@ import recipes
 from recipes.data.augment import augmentation
 from recipes.data.images import pairs
 from recipes.reports.sample_images import coloured, enlarged, panels
-from recipes.tasks.translation import Alike, Halfway, likeness, median_colours
+from recipes.tasks.translation import LinearDecayAfterHalf, PairAugmentation, median_colors, similarity
 from tests.tolerance import assert_close
 
 SMALL = {"filters": 4, "patch_depth": 1, "dropout": 0.0}
@@ -55,7 +55,7 @@ def test_its_networks_have_the_papers_settings_and_the_sizes_of_the_data():
     assert model.generator.get_layer("generator_down3").output.shape[1:] == (1, 1, 32)  # 16 is halved four times
     for optimizer in (model.optimizer, model.discriminator_optimizer):
         assert (optimizer.beta_1, float(optimizer._learning_rate(0))) == (0.5, pytest.approx(2e-4))
-    rates = [float(Halfway(1.0, 100)(step)) for step in (0, 50, 75, 100)]
+    rates = [float(LinearDecayAfterHalf(1.0, 100)(step)) for step in (0, 50, 75, 100)]
     assert rates == pytest.approx([1, 1, 0.5, 0])
 
 
@@ -81,7 +81,7 @@ def test_the_diagnosis_tells_answers_that_are_all_alike(run):
             predict = staticmethod(lambda given, **_: np.zeros((len(given), 16, 16, 3), "float32"))
 
         def evaluate(self, part):
-            return self.recipe.evaluate(self, part)
+            return self.task.evaluate(self, part)
 
     said = done.task.diagnose(Blind())
     assert said[0].startswith("The answers are alike whatever the input: they differ 0% as much")
@@ -123,7 +123,7 @@ def test_augmentation_changes_both_images_of_a_pair_alike():
     import tensorflow as tf
 
     batches = tf.data.Dataset.from_tensors((given, made))
-    x, y = next(iter(Alike(augmentation(("flip", "shift:0.3"), seed=1)).over(batches)))
+    x, y = next(iter(PairAugmentation(augmentation(("flip", "shift:0.3"), seed=1)).over(batches)))
     assert np.abs(x - given).max() > 1  # something moved
     np.testing.assert_allclose((y[..., 0] - made.min()) / (made.max() - made.min()), (x[..., 0] + 1) / 2, atol=0.01)
 
@@ -243,15 +243,15 @@ def test_what_cannot_be_meant_is_refused(make, message):
 def test_the_trivial_answer_knows_each_colours_median_and_else_that_of_all():
     given, made = squares(4)
     train = recipes.Examples(given, made)
-    answer = median_colours(train, np.array([[[[255], [0], [7]]]], "uint8"))
+    answer = median_colors(train, np.array([[[[255], [0], [7]]]], "uint8"))
     assert_close(answer[0, 0] * 255, [[250, 120, 10], [10, 40, 200], [10, 40, 200]])
 
 
 def test_likeness_is_exact_for_equal_images_and_counts_in_decibels():
     images = np.random.default_rng(0).uniform(0, 0.9, (3, 16, 16, 3))
-    found = likeness(images, images + 0.1)
+    found = similarity(images, images + 0.1)
     assert found["difference"] == pytest.approx(0.1, rel=1e-5) and found["psnr"] == pytest.approx(20, rel=1e-5)
-    assert likeness(images, images)["ssim"] == pytest.approx(1, rel=1e-5)
+    assert similarity(images, images)["ssim"] == pytest.approx(1, rel=1e-5)
 
 
 def test_panels_stand_side_by_side_and_small_pictures_are_enlarged():

@@ -229,13 +229,13 @@ def test_recipes_refuse_what_cannot_be_meant(arguments, message):
 
 
 def test_model_and_data_must_go_together():
-    with pytest.raises(ValueError, match="must answer the 3 classes .* got dnn with 2"):
+    with pytest.raises(ValueError, match="must predict the 3 classes .* got dnn with 2"):
         quick().fit(zoo.dnn((4,), 2, activation="softmax"), clouds(), verbose=False)
-    with pytest.raises(ValueError, match="`data` must be for regression.*the recipe for that is `classification`"):
+    with pytest.raises(ValueError, match="`data` must be for regression.*train it with .*Classification"):
         recipes.Regression().fit("dnn", recipes.load(clouds()), verbose=False)
     with pytest.raises(ValueError, match=r"no architecture is called 'dnm'.*Did you mean `dnn`\?"):
         quick().fit("dnm", clouds(), verbose=False)
-    with pytest.raises(ValueError, match="`patience` needs a validation part"):
+    with pytest.raises(ValueError, match="`patience` needs a validation split"):
         quick(patience=3).fit("dnn", recipes.load(clouds(), validation=0), verbose=False)
 
 
