@@ -7,6 +7,7 @@ import keras
 from keras import layers
 
 from zoo.backbones.input_range import INPUT_RANGES, input_range_of, recorded_range
+from zoo.introspect.head import head_layer, is_head
 from zoo.layers.backbone_input import BackboneInput
 from zoo.registry import entries, entry
 from zoo.weights import BUNDLED, load
@@ -122,11 +123,8 @@ def _features(caller, model):
         return answer["pooled_output"]
     if isinstance(answer, list | tuple):
         raise ValueError(f"{caller}: `backbone` must have one answer, {model.name} has {len(answer)}.")
-    tensor = answer
-    # What may stand between the answer and its dense layer
-    while _passes(layer := tensor._keras_history.operation) and not isinstance(layer, layers.InputLayer):
-        tensor = layer.input
-    if not _heads(layer, answer):
+    layer = head_layer(answer)
+    if layer is None:
         return answer
     tensor = layer.input
     while isinstance(layer := tensor._keras_history.operation, layers.Dropout) or (
@@ -134,26 +132,6 @@ def _features(caller, model):
     ):
         tensor = layer.input
     return tensor
-
-
-def _passes(operation):
-    squashes = isinstance(operation, layers.Activation) and operation.activation.__name__ in (
-        "softmax",
-        "sigmoid",
-        "linear",
-    )
-    return squashes or isinstance(operation, layers.Softmax | layers.Flatten | layers.Reshape | layers.Dropout)
-
-
-def _heads(layer, answer):
-    """Whether a layer is a head: called `head`, or a last dense layer (or 1 x 1 convolution) with a plain answer."""
-    if layer.name == "head":
-        return True
-    units = {layers.Dense: "units", layers.Conv2D: "filters"}.get(type(layer))
-    plain = units and layer.activation.__name__ in ("softmax", "sigmoid", "linear")
-    if not plain or len(answer.shape) != 2 or getattr(layer, units) != answer.shape[-1]:
-        return False
-    return isinstance(layer, layers.Dense) or set(layer.kernel.shape[:2]) == {1}
 
 
 def pool_features(caller, model, pool):
@@ -187,7 +165,7 @@ def rebuild(model, *, front=None, bands=None, skipped=(), kernels=None, disable_
 
     def renamed(layer):
         own = layer.name
-        taken = own in ("head", "activation", "pool", "backbone_input") or own.startswith("head_")
+        taken = own in ("activation", "pool", "backbone_input") or is_head(layer)
         ends = own == "pool" and model.output._keras_history.operation is layer and len(model.output.shape) == 2
         return f"backbone_{own}" if headless and taken and not ends and type(layer) is not BackboneInput else own
 

@@ -6,7 +6,8 @@ import keras
 
 from zoo.arguments import Count, Positive, Whole, checked
 from zoo.backbones.input_range import verify_range
-from zoo.backbones.stages import leaves, stages, thaw
+from zoo.backbones.stages import stages, thaw
+from zoo.introspect.layers import leaf_layers
 from zoo.keras_patches import LayerRates
 
 
@@ -51,7 +52,7 @@ def layer_factors(model: keras.Model, decay: Positive = 0.75) -> dict:
     Raises:
         ValueError: if two layers of one name are in different stages, as in a model of two like backbones.
     """
-    below = {layer.name: 1.0 for layer in leaves(model) if layer.weights}
+    below = {layer.name: 1.0 for layer in leaf_layers(model, functional_only=True).values() if layer.weights}
     every, given = stages(model), {}
     for i, stage in enumerate(every):
         for layer in stage.layers:

@@ -7,7 +7,9 @@ import keras
 from keras import layers
 
 from zoo.arguments import Whole, checked
-from zoo.introspect import weightless
+from zoo.introspect.graph import weightless
+from zoo.introspect.head import is_head
+from zoo.introspect.layers import leaf_layers
 
 PROBE = 224  # pixels [px] that a map of any size is measured with
 
@@ -17,20 +19,6 @@ class Stage(typing.NamedTuple):
 
     name: str  # of its first layer
     layers: tuple
-
-
-def leaves(model):
-    """The layers of a model and of the models in it, in the order of the graph."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model) and hasattr(layer, "operations"):
-            yield from leaves(layer)
-        else:
-            yield layer
-
-
-def is_head(layer):
-    """Whether a layer belongs to what stands on the backbone."""
-    return layer.name == "head" or layer.name.startswith("head_")
 
 
 @checked
@@ -55,7 +43,7 @@ def stages(model: keras.Model) -> list[Stage]:
         return _joined([stages(x) for x in inner])
     found, side, label = [], None, None
     sides = _sides(model)
-    for layer in leaves(model):
+    for layer in _leaves(model):
         if not layer.weights or is_head(layer) or isinstance(layer, layers.Normalization):
             continue
         now = sides.get(id(layer))
@@ -76,6 +64,11 @@ def stages(model: keras.Model) -> list[Stage]:
     return [Stage(group[0].name, tuple(group)) for group in found]
 
 
+def _leaves(model):
+    """The leaf layers; nested Sequential and subclassed models count as one layer each."""
+    return leaf_layers(model, functional_only=True).values()
+
+
 def _joined(chains):
     """The stages of several backbones as one chain: their topmost are one stage, and so on down."""
     depth = max(map(len, chains))
@@ -85,13 +78,13 @@ def _joined(chains):
 
 def _sides(model):
     """{id of a layer: the side of the map that it answers}, for those that answer one."""
-    measured = list(leaves(model))
+    measured = _leaves(model)
     if any(None in t.shape[1:-1] and len(t.shape) == 4 for t in model.inputs):
         with weightless():
             twin = keras.models.clone_model(
                 keras.Model(model.inputs, model.outputs), input_tensors=[_probe(t) for t in model.inputs]
             )
-        shapes = [_shape(x) for x in leaves(twin)]
+        shapes = [_shape(x) for x in _leaves(twin)]
     else:
         shapes = [_shape(x) for x in measured]
     maps = [(id(x), max(s[:2])) for x, s in zip(measured, shapes, strict=True) if s and len(s) == 3 and None not in s]
