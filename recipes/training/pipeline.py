@@ -7,7 +7,7 @@ import numpy as np
 from recipes.data import Examples
 from recipes.data.augment import echo_batches
 from recipes.data.preprocessing import preprocessing
-from zoo.backbones.input_range import recorded_range, verify_range
+from zoo.backbones.input_range import backbone_input_layer, verify_range
 from zoo.registry import entry
 
 CACHE_LIMIT = 2 * 2**30  # bytes of prepared examples that a pipeline keeps in memory
@@ -96,7 +96,7 @@ def preparation(data, model):
     A model that records its own, as `zoo.transfer` and `zoo.adapt_bands` make them, gets images in their own numbers; a
     ValueError where those are not in the range that it records.
     """
-    raw = recorded_range(model) is not None
+    raw = backbone_input_layer(model) is not None
     made = preprocessing(data, model.input_shape[1:], raw=raw)
     if raw:
         seen = data.train.head(64)
