@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlparse
 
-from zoo.introspect.describe import NUMBERS, example, facts, measure
+from zoo.introspect.architecture_table import NUMBERS, example_text, measure, registry_row
 from zoo.registry import TASKS, names
 
 ROOT = Path(__file__).parents[1]
@@ -20,7 +20,7 @@ README = ROOT / "README.md"
 
 def measured():
     """The rows of zoo/architectures.csv, one for each registered name."""
-    return [{"name": name, "example": example(name), **measure(name)} for name in names()]
+    return [{"name": name, "example": example_text(name), **measure(name)} for name in names()]
 
 
 def csv_text(rows):
@@ -34,7 +34,7 @@ def csv_text(rows):
 
 def architectures(rows):
     """The README's table of architectures: by task, each family followed by its variants, from small to large."""
-    found = [{**facts(row["name"]), **row} for row in rows]
+    found = [{**registry_row(row["name"]), **row} for row in rows]
     found.sort(key=lambda r: (TASKS.index(r["task"]), r["parent"] or r["name"], bool(r["parent"]), r["parameters"]))
     return table(
         {

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 from keras import layers
 
+from zoo.devices import gpus
 from zoo.keras_patches import patch_batch_norm
 from zoo.layers.peephole_conv_lstm import PeepholeConvLSTM2D
 
@@ -25,18 +26,6 @@ class Choice(typing.NamedTuple):
 
     settings: dict
     record: dict
-
-
-@functools.cache
-def gpus():
-    """The GPUs that TensorFlow sees, asked to take memory only as it is needed."""
-    import tensorflow as tf
-
-    found = tf.config.list_physical_devices("GPU")
-    for gpu in found:
-        with contextlib.suppress(RuntimeError):  # already in use: its memory setting can no longer change
-            tf.config.experimental.set_memory_growth(gpu, True)
-    return found
 
 
 @functools.cache

@@ -93,7 +93,7 @@ def test_what_cannot_be_explained_is_one_line_with_the_nearest(digit, tmp_path, 
 def test_a_method_that_does_not_suit_the_model_is_refused_with_the_reason(digit, tmp_path, capsys):
     arguments = ["--method", "gradcam", "--out", tmp_path / "why.png"]
     code, _, err = run(capsys, "explain", RESULTS / "dnn_penguins", digit, *arguments)
-    assert code == 2 and "got 'gradcam' (last_spatial: no layer of `dnn` answers a map" in err
+    assert code == 2 and "got 'gradcam' (last_spatial: no layer of `dnn` outputs a map" in err
 
 
 def test_attention_rollout_of_a_transformer(digit, tmp_path, capsys):

@@ -77,8 +77,8 @@ def test_a_model_of_images_without_a_map_refuses_what_needs_one_and_gives_the_re
     model, x = keras.Model(inputs, layers.Dense(3)(flat), name="flat"), draw(1, 6, 6, 2)
     told = explain.methods(model)
     for method in ("gradcam", "guided_gradcam"):
-        assert "no layer of `flat` answers a map" in told[method]
-        with pytest.raises(ValueError, match=f"{method}: last_spatial: no layer of `flat` answers a map"):
+        assert "no layer of `flat` outputs a map" in told[method]
+        with pytest.raises(ValueError, match=f"{method}: last_spatial: no layer of `flat` outputs a map"):
             getattr(explain, method)(model, x, 0)
     with sharing():
         for method in ("saliency", "occlusion", "rise", "guided_backprop", "integrated_gradients"):

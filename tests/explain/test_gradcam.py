@@ -78,9 +78,9 @@ def test_series_have_a_map_over_time():
 
 def test_a_model_without_a_map_is_refused_and_says_so_beforehand():
     model = keras.Sequential([layers.Input((4,)), layers.Dense(2)])
-    with pytest.raises(ValueError, match="answers a map"):
+    with pytest.raises(ValueError, match="outputs a map"):
         explain.gradcam(model, draw(1, 4))
-    assert "answers a map" in explain.methods(model)["gradcam"]
+    assert "outputs a map" in explain.methods(model)["gradcam"]
     assert explain.methods(model)["saliency"] == ""
 
 

@@ -86,7 +86,7 @@ def test_reasons_are_sentences_about_the_model():
     told = explain.methods(keras.Model(two, keras.layers.Add()(two)))
     assert set(told.values()) == {"`model` must have one input, got 2"}
     told = explain.methods(zoo.dnn((4,), 2))
-    assert told["gradcam"].startswith("last_spatial: no layer of `dnn` answers a map")
+    assert told["gradcam"].startswith("last_spatial: no layer of `dnn` outputs a map")
     assert told["rise"].startswith("`model` must take images or series")
     assert told["lime"].startswith("`model` must take images of real numbers")
     assert told["shap_values"] in ("", "the package shap is missing; pip install 'fieldzoo[shap]'")

@@ -59,5 +59,5 @@ test_that("integer64, named lists and ambiguous dates are understood or refused"
 
 test_that("a function of R is not called from a thread of Python", {
   expect_match(message_of(zoo$serving$Server(tempdir(), note = function(sentence) cat(sentence))),
-               "`note` must be no function of R", fixed = TRUE)
+               "`note` must not be an R function", fixed = TRUE)
 })

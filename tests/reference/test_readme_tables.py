@@ -5,7 +5,7 @@ import pytest
 import recipes
 from recipes.reference import readme_tables
 from recipes.reference.readme_tables import cell, filled, link, main, short, table
-from zoo.introspect.describe import measure
+from zoo.introspect.architecture_table import measure
 
 ROWS = [{"name": name, **measure(name)} for name in ("lenet5", "dnn")]
 
@@ -19,7 +19,7 @@ def test_architectures_are_a_markdown_table():
 
 
 def link_of(name):
-    return readme_tables.facts(name)["source"]
+    return readme_tables.registry_row(name)["source"]
 
 
 def test_families_stand_together_from_small_to_large():

@@ -6,10 +6,11 @@ from keras import layers
 
 import zoo
 from recipes.training import accelerate
+from zoo.devices import gpus
 
 
 def test_dense_networks_take_xla_and_convolutions_do_not():
-    if accelerate.gpus():
+    if gpus():
         pytest.skip("the choice for a CPU; this machine has a GPU")
     dense = accelerate.choose(zoo.dnn((4,), 2), steps=100)
     assert dense.settings == {"jit_compile": True, "steps_per_execution": 32}

@@ -6,27 +6,8 @@ import keras
 import numpy as np
 
 from zoo.arguments import suggestion
+from zoo.introspect.layers import leaf_layers
 from zoo.introspect.output_activation import replaced_attribute
-
-
-def leaves(model, path=""):
-    """The layers of a model and of the models in it by their paths, in the model's order, each layer once.
-
-    Args:
-        model: a built Keras model.
-        path: what the names begin with.
-    Returns:
-        A dict from `layer` or `inner/layer` to the layer.
-    """
-    found = {}
-    for layer in model.layers:
-        name = f"{path}{layer.name}"
-        inside = leaves(layer, f"{name}/") if isinstance(layer, keras.Model) else {name: layer}
-        known = {id(other) for other in found.values()}
-        found.update(
-            (n, x) for n, x in inside.items() if id(x) not in known and not isinstance(x, keras.layers.InputLayer)
-        )
-    return found
 
 
 def named(caller, model, names):
@@ -39,7 +20,7 @@ def named(caller, model, names):
     Raises:
         ValueError: if the model has no such layer; the nearest is offered.
     """
-    found = leaves(model)
+    found = leaf_layers(model)
     if names is None:
         return found
     last = {path.rsplit("/", 1)[-1]: path for path in found}

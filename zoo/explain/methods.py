@@ -21,7 +21,7 @@ def methods(model: keras.Model) -> dict:
 
     >>> import zoo
     >>> zoo.explain.methods(zoo.dnn((4,), 2))["gradcam"]
-    'last_spatial: no layer of `dnn` answers a map, (B, H, W, C) with H or W above 1'
+    'last_spatial: no layer of `dnn` outputs a map, (B, H, W, C) with H or W above 1'
     """
     reason = refusal(model, dense=True)
     gradients = reason or without_gradients(model)

@@ -90,7 +90,7 @@ class Adversarial(Generative):
         if judge is optimizer:
             raise ValueError(f"{self.name}: each network must have an optimizer of its own, got one for both.")
         super().compile(
-            optimizer=patch_adam(optimizer, fewest=1),
+            optimizer=patch_adam(optimizer, min_weights=1),
             run_eagerly=run_eagerly,
             steps_per_execution=steps_per_execution,
             jit_compile=jit_compile,
@@ -99,7 +99,7 @@ class Adversarial(Generative):
         scaling = keras.optimizers.LossScaleOptimizer
         if auto_scale_loss and isinstance(self.optimizer, scaling) and not isinstance(judge, scaling):
             judge = scaling(judge)  # Keras scales float16's losses for the one optimizer that it knows
-        self.discriminator_optimizer = patch_adam(judge, fewest=1)
+        self.discriminator_optimizer = patch_adam(judge, min_weights=1)
         self.optimizer.build(self.generator.trainable_variables)
         judge.build(self.discriminator.trainable_variables)
         self.compiling = {

@@ -84,7 +84,7 @@ class Diffusion(Reverse):
         self.decay = average
         object.__setattr__(self, "graphs", {})  # those of before have other weights
         super().compile(
-            optimizer=patch_adam(optimizer, fewest=1),
+            optimizer=patch_adam(optimizer, min_weights=1),
             jit_compile=jit_compile,
             run_eagerly=run_eagerly,
             steps_per_execution=steps_per_execution,

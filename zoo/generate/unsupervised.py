@@ -64,7 +64,7 @@ class Unsupervised(Generative):
         given, own = (optimizer, loss, metrics), self.settings()
         optimizer, loss, metrics = (o if g is None else g for g, o in zip(given, own, strict=True))
         super().compile(
-            optimizer=patch_adam(keras.optimizers.get(optimizer), fewest=1), loss=loss, metrics=metrics, **kwargs
+            optimizer=patch_adam(keras.optimizers.get(optimizer), min_weights=1), loss=loss, metrics=metrics, **kwargs
         )
 
     def compile_from_config(self, config):

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from zoo.keras_patches import gpus
+from zoo.devices import gpus
 from zoo.layers.upsample_conv import ended
 
 MOST = 4  # bands of an image; with more maps TensorFlow's own operation is as fast

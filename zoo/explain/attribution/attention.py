@@ -7,7 +7,8 @@ import numpy as np
 from keras import layers as kinds
 
 from zoo.arguments import Whole, checked
-from zoo.explain.layer_outputs import fitting, leaves, record
+from zoo.explain.layer_outputs import fitting, record
+from zoo.introspect.layers import leaf_layers
 
 
 @checked
@@ -30,7 +31,7 @@ def attention(model: keras.Model, inputs: typing.Any) -> dict:
     Differs: none
     """
     inputs = fitting("attention", model, inputs)
-    asking = {path: layer for path, layer in leaves(model).items() if isinstance(layer, kinds.MultiHeadAttention)}
+    asking = {path: layer for path, layer in leaf_layers(model).items() if isinstance(layer, kinds.MultiHeadAttention)}
     if not asking:
         raise ValueError(f"attention: `{model.name}` has no layer of the kind keras.layers.MultiHeadAttention.")
     weights = []

@@ -9,6 +9,7 @@ import numpy as np
 from zoo.arguments import Count, Whole, checked, suggestion
 from zoo.explain.score import Score, chosen, refusal, without_gradients
 from zoo.introspect import last_spatial
+from zoo.introspect.layers import leaf_layers
 from zoo.introspect.output_activation import replaced_attribute
 
 
@@ -59,7 +60,7 @@ def gradcam(
     if layer is not None:
         watched = [_named(model, layer)]
     elif score.places:
-        watched = list(_leaves(model))
+        watched = list(leaf_layers(model).values())
     else:
         watched = [last_spatial(model).layer]
     weigh = score.compiled(
@@ -81,11 +82,6 @@ def unmapped(model):
     if len(model.inputs[0].shape) not in (3, 4):
         return f"`model` must take images (B, H, W, C) or series (B, T, F), got {tuple(model.inputs[0].shape)}"
     return ""
-
-
-def _leaves(model):
-    """The layers of a model and of the models within it."""
-    return (part for part in model._flatten_layers(include_self=False) if not isinstance(part, keras.Model))
 
 
 def _named(model, name):

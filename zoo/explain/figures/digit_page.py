@@ -12,7 +12,8 @@ import keras
 import numpy as np
 
 from zoo.arguments import Count, Whole, checked
-from zoo.explain.layer_outputs import leaves, named, record
+from zoo.explain.layer_outputs import named, record
+from zoo.introspect.layers import leaf_layers
 
 LARGEST = 1 << 20  # bytes of a request
 
@@ -103,7 +104,7 @@ def digit_page(
 def _shown(model):
     """The layers whose maps are not those of the layer before."""
     same = keras.layers.Dropout | keras.layers.Identity | keras.layers.Flatten | keras.layers.Reshape
-    return tuple(path for path, layer in leaves(model).items() if not isinstance(layer, same))
+    return tuple(path for path, layer in leaf_layers(model).items() if not isinstance(layer, same))
 
 
 class _Demo(typing.NamedTuple):

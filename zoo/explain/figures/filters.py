@@ -7,7 +7,8 @@ import numpy as np
 from keras import layers as kinds
 
 from zoo.arguments import checked
-from zoo.explain.layer_outputs import leaves, named
+from zoo.explain.layer_outputs import named
+from zoo.introspect.layers import leaf_layers
 
 
 class Filters(typing.NamedTuple):
@@ -70,7 +71,7 @@ def filters(model: keras.Model, layer: str | None = None) -> Filters:
         if not isinstance(found, kinds.Conv2D):
             raise ValueError(f"filters: `layer` must be a Conv2D layer, {layer} is a {type(found).__name__}.")
     else:
-        every = leaves(model).items()
+        every = leaf_layers(model).items()
         suiting = [(p, x) for p, x in every if isinstance(x, kinds.Conv2D) and max(x.kernel_size) > 1]
         if not suiting:
             raise ValueError(f"filters: `{model.name}` has no Conv2D layer with kernels larger than 1 x 1.")

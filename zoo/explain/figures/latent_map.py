@@ -7,7 +7,8 @@ import keras
 import numpy as np
 
 from zoo.arguments import Count, Whole, checked
-from zoo.explain.layer_outputs import fitting, leaves, named, record
+from zoo.explain.layer_outputs import fitting, named, record
+from zoo.introspect.layers import leaf_layers
 
 
 class LatentMap(typing.NamedTuple):
@@ -117,7 +118,7 @@ def _asked(model, layer):
     if layer is not None:
         path, found = next(iter(named("latent_map", model, (layer,)).items()))
         return path, found, False
-    weighty = [(path, found) for path, found in leaves(model).items() if found.weights]
+    weighty = [(path, found) for path, found in leaf_layers(model).items() if found.weights]
     if not weighty:
         raise ValueError(f"latent_map: `{model.name}` has no layer with weights; say which `layer` counts.")
     return *weighty[-1], True

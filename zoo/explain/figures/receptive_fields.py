@@ -7,9 +7,8 @@ import numpy as np
 
 from zoo.arguments import Count, Whole, checked
 from zoo.explain.layer_outputs import fitting, named, record
-from zoo.introspect.graph import steps
-from zoo.introspect.receptive_field import Cells, _follow
-from zoo.introspect.spatial import _flat
+from zoo.introspect.graph import flatten_calls
+from zoo.introspect.receptive_field import trace_fields
 
 CELLS = 4  # neighbours on the diagonal that are asked: after upsampling their fields differ
 
@@ -104,16 +103,13 @@ def receptive_fields(
 
 def _formula(model, layers):
     """The longest side of a cell's view, for each layer's first call."""
-    paths, found = {id(layer): path for path, layer in layers.items()}, steps(model)
-    made = {id(t) for step in found for t in step.outputs}
-    inputs = [t for step in found for t in step.tensors if id(t) not in made and len(t.shape) > 2]
-    views = {id(t): (Cells.pixels(),) * (len(t.shape) - 2) for t in inputs}
-    _follow(found, views)
+    paths = {id(layer): path for path, layer in layers.items()}
+    calls, fields = trace_fields(model)
     sides = {}
-    for step in _flat(found):
-        path, axes = paths.get(id(step.operation)), [views.get(id(t)) for t in step.outputs[:1]]
+    for call in flatten_calls(calls):
+        path, axes = paths.get(id(call.operation)), [fields.get(id(t)) for t in call.outputs[:1]]
         if path is not None and path not in sides:
-            sides[path] = max(axis.side for axis in axes[0]) if axes and axes[0] else np.nan
+            sides[path] = max(axis.size for axis in axes[0]) if axes and axes[0] else np.nan
     return sides
 
 

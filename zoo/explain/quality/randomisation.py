@@ -8,10 +8,10 @@ import keras
 import numpy as np
 
 from zoo.arguments import Count, Whole, checked
-from zoo.explain.layer_outputs import leaves
 from zoo.explain.quality.agreement import spearman
 from zoo.explain.score import Score, resolved
 from zoo.explain.shared_functions import sharing
+from zoo.introspect.layers import leaf_layers
 
 
 class Randomisation(typing.NamedTuple):
@@ -93,7 +93,7 @@ def randomisation(
     Differs: a layer is randomised by shuffling the numbers of each weight, which keeps their spread and makes sense in
         every layer, normalisation too; the paper draws them anew.
     """
-    found = [layer for layer in leaves(model).values() if any(np.prod(w.shape) > 1 for w in layer.weights)]
+    found = [layer for layer in leaf_layers(model).values() if any(np.prod(w.shape) > 1 for w in layer.weights)]
     if not found:
         raise ValueError(f"randomisation: `model` must have layers with weights, {model.name} has none.")
     found.reverse()
