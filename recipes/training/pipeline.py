@@ -106,6 +106,6 @@ def preparation(data, model):
 
 def attacked(model, epsilon):
     """A context in which `model.fit` also learns from attacked inputs, where `epsilon` is not 0."""
-    from zoo.explain.attacks import adversarial_training
+    from zoo.explain.attacks.adversarial_training import adversarial_training
 
     return adversarial_training(model, epsilon=epsilon) if epsilon else contextlib.nullcontext()
