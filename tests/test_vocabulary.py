@@ -15,14 +15,65 @@ from recipes.cli.main import app
 from zoo.registry import entries
 
 ROOT = Path(__file__).parents[1]
-ARGUMENTS = """
-    at_once batch boundaries calm category clip compare draws drop every examined form forms given head_rate keep known
-    largest pieces pixels poll rate reach renew season seen told toward trunk trunks until wait
-""".split()
-NAMES = """
-    answer answers BriskDropout DoublingConv Enlarge fused_adam fused_norm HalvingConv Lookup more_examples papers phases
-    proof Recipe replay Seen shelf tfexplain trunk trunks WORKED Worked worked
-""".split()
+ARGUMENTS = [
+    "at_once",
+    "batch",
+    "boundaries",
+    "calm",
+    "category",
+    "clip",
+    "compare",
+    "draws",
+    "drop",
+    "every",
+    "examined",
+    "form",
+    "forms",
+    "given",
+    "head_rate",
+    "keep",
+    "known",
+    "largest",
+    "pieces",
+    "pixels",
+    "poll",
+    "rate",
+    "reach",
+    "renew",
+    "season",
+    "seen",
+    "told",
+    "toward",
+    "trunk",
+    "trunks",
+    "until",
+    "wait",
+]
+NAMES = [
+    "answer",
+    "answers",
+    "BriskDropout",
+    "DoublingConv",
+    "Enlarge",
+    "fused_adam",
+    "fused_norm",
+    "HalvingConv",
+    "Lookup",
+    "more_examples",
+    "papers",
+    "phases",
+    "proof",
+    "Recipe",
+    "replay",
+    "Seen",
+    "shelf",
+    "tfexplain",
+    "trunk",
+    "trunks",
+    "WORKED",
+    "Worked",
+    "worked",
+]
 PHRASES = (
     r"worked (recipe|row)s?",
     r"trivial",
@@ -55,7 +106,9 @@ def public_objects():
     objects = {f"recipes.{name}": getattr(recipes, name) for name in recipes.WHERE}
     for module in (zoo, zoo.explain, zoo.serving):
         names = getattr(module, "__all__", None) or [n for n in vars(module) if not n.startswith("_")]
-        objects |= {f"{module.__name__}.{n}": getattr(module, n) for n in names if not inspect.ismodule(getattr(module, n))}
+        objects |= {
+            f"{module.__name__}.{n}": getattr(module, n) for n in names if not inspect.ismodule(getattr(module, n))
+        }
     return objects
 
 

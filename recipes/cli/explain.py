@@ -122,7 +122,7 @@ def digits_page(run, port=0, layers=None):
         told = f"{saved.told['data']['kind']} data for {saved.told['data']['task']}"
         raise ValueError(f"digits: `run` must be of images with classes, got one on {told}.")
     return explain.digit_page(
-        saved.model, classes=saved.classes, layers=layers, prepare=lambda images: as_raw(saved, images), port=port
+        saved.model, classes=saved.classes, layers=layers, preprocessing=lambda images: as_raw(saved, images), port=port
     )
 
 

@@ -62,7 +62,7 @@ def examine(run, part):
         faithfulness, randomisation, agreement, seconds; or part and left_out, the reason why not.
     """
     from zoo import explain
-    from zoo.explain.shared_functions import sharing
+    from zoo.explain.function_cache import cache_compiled_functions
 
     began = time.perf_counter()
     told = explain.methods(run.model)
@@ -75,7 +75,7 @@ def examine(run, part):
     inputs = np.concatenate([np.asarray(x) for x, _ in fed])
     few = inputs[spread(targets[rows], explained)]
     model = answering(run.model)
-    with sharing():
+    with cache_compiled_functions():
         found = {"robustness": robustness(run, model, inputs, targets[rows])}
         chosen = probabilities(model, model.predict(few, verbose=0), run.data.classes).argmax(-1)
         maps = {m: getattr(explain, m)(model, few, chosen, **METHODS[m]) for m in METHODS if not told[m]}
@@ -151,8 +151,8 @@ def faithfulness(model, inputs, chosen, maps):
     ):
         curves = {name: ask(model, inputs, values, chosen, steps=POINTS) for name, values in maps.items()}
         found[way] = {
-            "shares": plain(curves["random order"].shares),
-            "answers": {name: plain(curve.answers.mean(axis=0)) for name, curve in curves.items()},
+            "shares": plain(curves["random order"].fractions),
+            "answers": {name: plain(curve.predictions.mean(axis=0)) for name, curve in curves.items()},
             "area": {name: plain(curve.auc.mean()) for name, curve in curves.items()},
         }
     return found
@@ -166,12 +166,12 @@ def randomisation(model, inputs, chosen, methods):
     for method in methods:
         given = {**METHODS[method], **({"steps": 16} if method == "integrated_gradients" else {})}
         ask = functools.partial(getattr(explain, method), **given)
-        likeness = explain.randomisation(model, inputs, ask, chosen, points=LAYERS)
+        likeness = explain.randomisation(model, inputs, ask, chosen, layer_count=LAYERS)
         found["layers"] = list(likeness.layers)
         if np.isnan(likeness.spearman[0]).all():
             continue  # its maps are constant, and so like nothing
         found["spearman"][method] = plain(averages(likeness.spearman))
-        found["spearman_of_sizes"][method] = plain(averages(likeness.absolute))
+        found["spearman_of_sizes"][method] = plain(averages(likeness.absolute_spearman))
     return found
 
 

@@ -113,7 +113,7 @@ class FineTuning(Classification):
         return history
 
     def finish_run(self, run):
-        """Returns the run, with the same network trained from random weights in its record where `compare_untrained` is set."""
+        """Returns the run; with `compare_untrained`, its record has the same network trained from random weights."""
         if self.compare_untrained:
             run.record["from_scratch"] = self.train_from_scratch(run)
         return run

@@ -181,8 +181,8 @@ class Generation(Task):
             f"Frechet distance {metrics['frechet']:.1f} to {images}; {baseline['name']} has {baseline['frechet']:.1f}.",
             f"Computed from {metrics['features']}; distances from other features cannot be compared. The precision is "
             f"{100 * metrics['precision']:.0f} % (samples that look like real images), and the recall "
-            f"{100 * metrics['recall']:.0f} % (real images that some sample looks like). {100 * metrics['copies']:.1f} % "
-            "of the samples are nearer to a training image than 99 % of the held-out images are.",
+            f"{100 * metrics['recall']:.0f} % (real images that some sample looks like). {100 * metrics['copies']:.1f} "
+            "% of the samples are nearer to a training image than 99 % of the held-out images are.",
             *(
                 f"{title} of the held-out images {metrics[name]:.2f}; a model of independent pixels has "
                 f"{baseline[name]:.2f}, and {better} is better."

@@ -24,14 +24,14 @@ class Motion(Task):
 
     The data are pairs of frames with their flow, or photos. Of photos the task makes pairs itself: squares that are
     warped by random affine flows, whose motion is known exactly, also where it leaves the frame. Pairs of a split are
-    made of photos of that split only. A model with several flows as outputs (`all_flows=True`) is trained on all of them
-    and keeps the first. FlowNetS, PWC-Net and RAFT start without any notion of matching; `tvnet` starts with the steps
-    of TV-L1, which finds motion before any training. Frames of any size are mirrored up to a multiple of 64, and the
-    flow is cut back.
+    made of photos of that split only. A model with several flows as outputs (`all_flows=True`) is trained on all of
+    them and keeps the first. FlowNetS, PWC-Net and RAFT start without any notion of matching; `tvnet` starts with the
+    steps of TV-L1, which finds motion before any training. Frames of any size are mirrored up to a multiple of 64, and
+    the flow is cut back.
 
-    Metrics are the endpoint error, where the flow is known, and the warp error: the mean absolute difference between the
-    first frame and the second frame warped by the flow. The baseline is no motion. The skill score is 1 - warp error /
-    warp error of the baseline. Only pixels that truly stay in the frame count for the warp error.
+    Metrics are the endpoint error, where the flow is known, and the warp error: the mean absolute difference between
+    the first frame and the second frame warped by the flow. The baseline is no motion. The skill score is 1 - warp
+    error / warp error of the baseline. Only pixels that truly stay in the frame count for the warp error.
 
     Args:
         loss: endpoint (supervised by the known flow) or photometric (brightness constancy and smoothness, from the
@@ -99,7 +99,7 @@ class Motion(Task):
         return y
 
     def pipeline(self, examples, training, preprocessing=None, classes=None):
-        """Returns batches of (frames, targets); a target has u, v, a mask of known pixels, and both frames from 0 to 1."""
+        """Returns batches of (frames, targets): u, v, a mask of known pixels, and both frames from 0 to 1."""
         import tensorflow as tf
 
         def with_frames(x, y):
@@ -191,7 +191,7 @@ class Motion(Task):
                 f"{baseline['endpoint_error']:.2f}."
             )
         return [
-            f"The flow explains {100 * metrics['skill']:.1f} % of the difference, on {metrics['examples']} {split} pairs",
+            f"The flow explains {100 * metrics['skill']:.1f} % of the difference on {metrics['examples']} {split} pairs",
             sentence,
         ]
 

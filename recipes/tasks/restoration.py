@@ -35,10 +35,10 @@ class Restoration(Task):
       a = -1/2, as Matlab's and Pillow's), clips and rounds to 8 bits. A model whose output has the size of its input
       gets the image upsampled bicubically first, as SRCNN does.
 
-    Training images are patches; their noise is drawn anew in each epoch. The other splits have fixed noise, and the test
-    split has whole photos. Predictions are clipped and rounded to 8 bits and evaluated as in the papers: PSNR and SSIM
-    of all bands for noise; for super-resolution of the luminance (BT.601, 16 to 235) without `scale` pixels at each
-    side, where images have three bands. The baseline is the noisy image, or bicubic upsampling. `gain_db` is the
+    Training images are patches; their noise is drawn anew in each epoch. The other splits have fixed noise, and the
+    test split has whole photos. Predictions are clipped and rounded to 8 bits and evaluated as in the papers: PSNR and
+    SSIM of all bands for noise; for super-resolution of the luminance (BT.601, 16 to 235) without `scale` pixels at
+    each side, where images have three bands. The baseline is the noisy image, or bicubic upsampling. `gain_db` is the
     difference in PSNR to the baseline, averaged over the images.
 
     Args:

@@ -24,8 +24,8 @@ class SeriesClassification(Classification):
         super().check_data(data)
         if data.kind != "series":
             raise ValueError(
-                f"{type(self).__name__}: `data` must be series, (T, F) each, got {data.name} of kind {data.kind}; train "
-                "it with Classification."
+                f"{type(self).__name__}: `data` must be series, (T, F) each, got {data.name} of kind {data.kind}; "
+                "train it with Classification."
             )
 
     def attribution_figures(self, run, split):
@@ -33,8 +33,8 @@ class SeriesClassification(Classification):
         from recipes.reports.report import steps
 
         caption = (
-            "One correctly predicted series of each class, and below it gradient x input (Shrikumar et al. 2016) of its "
-            "steps: red supports the prediction, blue opposes it."
+            "One correctly predicted series of each class, and below it gradient x input (Shrikumar et al. 2016) of "
+            "its steps: red supports the prediction, blue opposes it."
         )
         figure = steps(run, split)
         return [("The steps that mattered", caption, figure)] if figure else []

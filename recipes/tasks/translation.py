@@ -195,8 +195,8 @@ class Translation(Task):
         return [
             f"Skill score {metrics['skill']:.2f} against {baseline['name']}, on {pairs}.",
             f"The mean absolute error is {metrics['difference']:.4f} of the range, that of {baseline['name']} "
-            f"{baseline['difference']:.4f}; the PSNR {metrics['psnr']:.1f} and {baseline['psnr']:.1f} dB, the structural "
-            f"similarity {metrics['ssim']:.3f} and {baseline['ssim']:.3f}. Blur improves these metrics and spoils "
+            f"{baseline['difference']:.4f}; the PSNR {metrics['psnr']:.1f} and {baseline['psnr']:.1f} dB, the "
+            f"structural similarity {metrics['ssim']:.3f} and {baseline['ssim']:.3f}. Blur improves these metrics and spoils "
             "images: look at them too.",
         ]
 
@@ -206,8 +206,8 @@ class Translation(Task):
         sentences = contest(run.history)
         if metrics.get("variety", 1) < 0.1:
             sentences.append(
-                f"The predictions hardly depend on the input: they vary {100 * metrics['variety']:.0f} % as much as the "
-                "targets do. Train longer, or check that inputs and targets belong together."
+                f"The predictions hardly depend on the input: they vary {100 * metrics['variety']:.0f} % as much as "
+                "the targets do. Train longer, or check that inputs and targets belong together."
             )
         if metrics["skill"] <= 0:
             sentences.append(

@@ -107,7 +107,7 @@ def test_attention_rollout_of_a_transformer(digit, tmp_path, capsys):
 
 def asked(address, image):
     body = json.dumps({"image": np.asarray(image).tolist()}).encode()
-    with urllib.request.urlopen(urllib.request.Request(f"{address}answer", body), timeout=20) as reply:
+    with urllib.request.urlopen(urllib.request.Request(f"{address}predict", body), timeout=20) as reply:
         return json.load(reply)
 
 
@@ -123,8 +123,8 @@ def test_zoo_digits_serves_the_page_of_a_trained_model(monkeypatch, capsys):
     assert [layer["name"] for layer in told["layers"]] == ["c1", "c3"]
     expected = recipes.load_run(LENET)
     prepared = expected.preprocessing(seven()[None, :, :, None], training=False)
-    assert_close(told["answer"], np.asarray(expected.model(prepared, training=False))[0])
-    assert np.argmax(told["answer"]) == 7
+    assert_close(told["prediction"], np.asarray(expected.model(prepared, training=False))[0])
+    assert np.argmax(told["prediction"]) == 7
 
 
 def test_drawings_are_brought_to_the_raw_images_size_and_bands(tmp_path):
@@ -135,7 +135,7 @@ def test_drawings_are_brought_to_the_raw_images_size_and_bands(tmp_path):
     with digits_page(tmp_path / "run") as page:
         told = asked(page.address, np.full((16, 16), 255))
     whole = np.full((1, 20, 20, 1), 255, "uint8")
-    assert_close(told["answer"], run.predict(whole)[0])
+    assert_close(told["prediction"], run.predict(whole)[0])
 
 
 def test_runs_without_images_or_without_a_folder_have_no_page(tmp_path, capsys):

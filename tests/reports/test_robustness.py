@@ -150,5 +150,5 @@ def test_a_model_without_gradients_is_told_so(tmp_path):
     run.model = keras.Model(inputs, answer)
     ((title, told, figure),) = robustness.figures(run, "test")
     assert title == "Robustness and the quality of explanations"
-    assert told == "Not measured: gradients need inputs of real numbers, the model's are int32."
+    assert told == "Not measured: gradients need floating-point inputs, the model's inputs are int32."
     assert figure is None
