@@ -8,6 +8,8 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 import keras
 import pytest
 
+pytest_plugins = ["tests.exported_models"]  # fixtures of tests/export, tests/serving and tests/cli
+
 
 @pytest.fixture(autouse=True)
 def seed():
