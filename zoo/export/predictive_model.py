@@ -105,7 +105,7 @@ class PredictiveExport:
         largest_feature = self._largest_expected(features=True)
         of_features = [FORMAT_TOLERANCES[format] * largest_feature for format in formats]
         separate = {
-            "features": ("the features", max([self.tolerance * max(1, largest_feature), *of_features])),
+            "features": ("the signature `features`", max([self.tolerance * max(1, largest_feature), *of_features])),
             "jpeg": (
                 "the prediction for JPEG files",
                 max(tolerance, parity_check.JPEG_TOLERANCE * self.scale),
