@@ -8,6 +8,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 import keras
 import pytest
 
+pytest_plugins = ["tests.exported_models"]  # fixtures of tests/export, tests/serving and tests/cli
 CHECKED_HERE = ("tests.tasks", "tests.training", "tests.raster", "tests.reports", "tests.reference", "tests.cli")
 ISOLATED = ("tests.cli.test_cli", "tests.tasks.test_preset_tokens")
 
@@ -26,9 +27,9 @@ def parity_check_in_this_process(request):
     if not name.startswith(CHECKED_HERE) or name in ISOLATED:
         yield
         return
-    from tests.serving.conftest import here
+    from tests.exported_models import run_in_process
     from zoo.export import parity_check
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parity_check, "replayed", here)
+        patch.setattr(parity_check, "run_isolated", run_in_process)
         yield

@@ -14,10 +14,10 @@ def export(
     data: Annotated[
         str | None, typer.Option(help="Where the raw inputs that prove it come from; the run's own data else.")
     ] = None,
-    form: Annotated[
+    format: Annotated[
         list[str] | None,
         typer.Option(
-            help="A faster form, proved too: folded, bfloat16, int8, litert_float, litert_dynamic, litert_int8, onnx."
+            help="A further format, checked too: folded, bfloat16, int8, litert_float, litert_dynamic, litert_int8, onnx."
         ),
     ] = None,
     skew: Annotated[
@@ -29,7 +29,7 @@ def export(
     from recipes.runs.predict_files import on_data
 
     revived = on_data(run, data)
-    done = revived.export(out, formats=tuple(form or ()), training_statistics=revived.seen() if skew else None)
+    done = revived.export(out, formats=tuple(format or ()), training_statistics=revived.seen() if skew else None)
     if as_json:
         print(json.dumps(done._asdict(), indent=1, default=str))
     else:
@@ -48,7 +48,7 @@ def serve(
 
     curl localhost:8501/v1/models/NAME; in production the stock tensorflow/serving image serves the same folder.
     """
-    from zoo.serving import NOTE, Server
+    from zoo.serving import DEVELOPMENT_NOTE, Server
 
     def note(sentence):
         print(sentence, file=sys.stderr, flush=True)
@@ -56,7 +56,7 @@ def serve(
     with Server(
         folder, rest_port=port, grpc_port=grpc_port, host=host, workers=workers, queue=queue, note=note
     ) as server:
-        note(NOTE)
+        note(DEVELOPMENT_NOTE)
         note("stop it with ctrl-c")
         print(f"{server.rest_address}\t{server.grpc_address}", flush=True)
         try:

@@ -54,13 +54,13 @@ def save_results(name, run, shelf=RESULTS):
 
 def golden(exported):
     """Raw inputs and what the model answers to them: some that the export was proved with."""
-    from zoo.export.warmup import read
+    from zoo.export.warmup import read_records
 
-    asked = next(r for r in read(exported) if r.signature == "serving_default" and size(r.inputs) >= GOLDEN)
-    name = next(n for n in ("probabilities", "values") if n in asked.answers)
+    asked = next(r for r in read_records(exported) if r.signature == "serving_default" and size(r.inputs) >= GOLDEN)
+    name = next(n for n in ("probabilities", "values") if n in asked.outputs)
     return {
         "inputs": {k: plain(v[:GOLDEN]) for k, v in asked.inputs.items()},
-        "answers": np.asarray(asked.answers[name][:GOLDEN], "float64").round(7).tolist(),
+        "answers": np.asarray(asked.outputs[name][:GOLDEN], "float64").round(7).tolist(),
         "tolerance": 1e-4,
     }
 

