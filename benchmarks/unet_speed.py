@@ -9,9 +9,9 @@ Keras with Adam and cross-entropy, without XLA. Figures are medians over ROUNDS 
 divided by ours: above 1 ours is faster. `cpu` counts what the process computed and says more than `wall` on a machine
 that others use too. Parameters stand beside them, as no two libraries build the very same network:
 
-- plain: filters of 16, 32, 64 and 128, two convolutions at each scale, no normalisation, no dropout. `unet_2d` of
+- plain: filters of 16, 32, 64 and 128, two convolutions at each scale, no normalization, no dropout. `unet_2d` of
   keras-unet-collection has a third convolution at each scale on the way up.
-- resnet18: a ResNet-18 under a decoder of 256, 128, 64, 32 and 16 filters with batch normalisation. `Unet` of
+- resnet18: a ResNet-18 under a decoder of 256, 128, 64, 32 and 16 filters with batch normalization. `Unet` of
   segmentation_models enlarges without weights where ours has transposed convolutions.
 """
 

@@ -1,4 +1,4 @@
-"""Group normalisation."""
+"""Group normalization."""
 
 import keras
 import numpy as np
@@ -25,7 +25,7 @@ def test_answers_and_gradients_are_those_of_keras(groups, options):
     assert_same(both(x.shape, groups=groups, **options), x)
 
 
-def test_each_group_of_each_image_is_normalised_whatever_the_size_of_the_map():
+def test_each_group_of_each_image_is_normalized_whatever_the_size_of_the_map():
     inputs = keras.Input((None, None, 6))
     model = keras.Model(inputs, GroupNorm(3, epsilon=1e-9)(inputs))
     for shape in ((2, 7, 5, 6), (1, 4, 9, 6)):
@@ -35,7 +35,7 @@ def test_each_group_of_each_image_is_normalised_whatever_the_size_of_the_map():
         np.testing.assert_allclose(groups.std((1, 2, 4)), 1, atol=1e-5)
 
 
-def test_half_precision_is_normalised_in_float32():
+def test_half_precision_is_normalized_in_float32():
     x = np.random.default_rng(4).normal(300, 1, (2, 16, 16, 4)).astype("float16")  # squares beyond float16
     layer = GroupNorm(2, dtype="mixed_float16", epsilon=1e-6)
     found = layer(x)
@@ -61,6 +61,6 @@ def test_it_survives_its_configuration():
         (lambda: GroupNorm(3).build((None, 5, 5, 4)), "multiple"),
     ],
 )
-def test_what_it_cannot_normalise_is_refused(make, told):
+def test_what_it_cannot_normalize_is_refused(make, told):
     with pytest.raises(ValueError, match=told):
         make()

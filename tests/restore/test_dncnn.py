@@ -26,7 +26,7 @@ def test_a_pixel_sees_what_the_paper_says(name, side):
 
 
 @pytest.mark.parametrize(("batch_norm", "biases"), [(True, 2), (False, 17)])
-def test_only_the_first_and_the_last_convolution_have_a_bias_beside_normalisation(batch_norm, biases):
+def test_only_the_first_and_the_last_convolution_have_a_bias_beside_normalization(batch_norm, biases):
     convolutions = [
         layer
         for layer in outline("dncnn", input_shape=(8, 8, 1), batch_norm=batch_norm).layers

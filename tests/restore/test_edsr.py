@@ -18,7 +18,7 @@ def test_four_is_reached_in_two_steps_of_two():
     assert [n for n in names if n.startswith("up")] == ["up0", "up1"]
 
 
-def test_a_sub_pixel_convolution_puts_neighbouring_maps_side_by_side():
+def test_a_sub_pixel_convolution_puts_neighboring_maps_side_by_side():
     """With the body silent and the last convolutions copying, map i of a pixel becomes its i-th sub-pixel."""
     model = zoo.edsr((2, 3, 1), depth=1, filters=4, residual_scale=1.0)
     for weight in model.weights:

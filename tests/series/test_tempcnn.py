@@ -13,7 +13,7 @@ def test_it_is_three_blocks_a_dense_layer_and_a_head():
     assert kinds == ["InputLayer", *["Conv1D", *block] * 3, "Flatten", "Dense", *block, "Dense", "Activation"]
 
 
-def test_every_kernel_but_the_heads_is_penalised():
+def test_every_kernel_but_the_heads_is_penalized():
     model = zoo.tempcnn((6, 2), 3, filters=(4,), units=(5,), l2=0.5)
     kernels = [model.get_layer(n).kernel.numpy() for n in ("conv0", "hidden0")]
     assert float(sum(model.losses)) == pytest.approx(0.5 * sum((k**2).sum() for k in kernels), rel=1e-5)

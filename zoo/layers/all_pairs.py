@@ -18,9 +18,9 @@ class AllPairs(layers.Layer):
 
     Args:
         levels: maps in the pyramid.
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
-        ValueError: if `levels` is no whole number of at least 1.
+        ValueError: if `levels` is not an integer of at least 1.
 
     Source: Teed and Deng 2020, https://arxiv.org/abs/2003.12039, section 3.2 and eq. 1.
     """

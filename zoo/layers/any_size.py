@@ -14,7 +14,7 @@ class PadToMultiple(layers.Layer):
 
     Args:
         multiple: m [pixels].
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     """
 
     def __init__(self, multiple, **kwargs):
@@ -50,7 +50,7 @@ class CutToSize(layers.Layer):
     (B, h, w, K) and (B, H, W, C)  ->  (B, H, W, K), where h is at least H and w at least W.
 
     Args:
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     """
 
     def call(self, inputs):

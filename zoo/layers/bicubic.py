@@ -14,9 +14,9 @@ class Bicubic(layers.Layer):
 
     Args:
         factor: how many times larger along each side.
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
-        ValueError: if `factor` is no whole number of at least 1.
+        ValueError: if `factor` is not an integer of at least 1.
 
     Source: Keys 1981, https://doi.org/10.1109/TASSP.1981.1163711, a = -1/2.
     Differs: runs on TensorFlow alone; Keras' own resizing cannot be exported where the size is not known.

@@ -11,7 +11,7 @@ class CarryForward(layers.Layer):
     (B, T, F) float  ->  (B, T, F) float.
 
     Args:
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     """
 
     def call(self, x):

@@ -14,15 +14,15 @@ class CorrelationLookup(layers.Layer):
     L maps (B, H * W, h, w) and (B, H, W, 2) float  ->  (B, H, W, L * (2 * reach + 1) ** 2) float32; the call is
     `CorrelationLookup(3)([*pyramid, flow])`.
 
-    The flow is (u, v) [places]. At level i the centre is where the flow points, divided by 2 ** i, and the window is
+    The flow is (u, v) [places]. At level i the center is where the flow points, divided by 2 ** i, and the window is
     `search_radius` places of that level to every side, read bilinearly; outside the map costs are zero. Answer n of a level
     belongs to the offset (n // side - reach, n % side - reach) in (x, y), with side = 2 * reach + 1.
 
     Args:
         search_radius: how far the window extends [places].
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
-        ValueError: if `search_radius` is no whole number of at least 0.
+        ValueError: if `search_radius` is not an integer of at least 0.
 
     Source: Teed and Deng 2020, https://arxiv.org/abs/2003.12039, section 3.2, "Correlation CorrelationLookup"; the order of the
         offsets is that of the authors' code.

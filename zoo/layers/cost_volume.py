@@ -1,4 +1,4 @@
-"""The cost volume of PWC-Net: how well each place fits its neighbours in another map."""
+"""The cost volume of PWC-Net: how well each place fits its neighbors in another map."""
 
 import keras
 from keras import layers, ops
@@ -17,9 +17,9 @@ class CostVolume(layers.Layer):
 
     Args:
         search_radius: largest displacement along each axis [places].
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
-        ValueError: if `search_radius` is no whole number of at least 0.
+        ValueError: if `search_radius` is not an integer of at least 0.
 
     Source: Sun et al. 2017, https://arxiv.org/abs/1709.02371, eq. 2.
     """

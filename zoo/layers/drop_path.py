@@ -17,7 +17,7 @@ class DropPath(layers.Layer):
     Args:
         rate: share of examples whose branch is dropped, [0, 1).
         seed: seed of its own random numbers, or None.
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
         ValueError: if `rate` is not in [0, 1).
 

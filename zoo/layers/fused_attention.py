@@ -10,7 +10,7 @@ class FusedAttention(layers.MultiHeadAttention):
 
     (B, T, D), (B, S, D)  ->  (B, T, D). Every projection is one product of two matrices, and the scale lies on the
     queries' kernel. What this way does not know goes Keras' way: other axes than the steps', keys that are not the
-    values, gates, windows, dropout of the scores, the masks that Keras passes on, and quantised or adapted kernels.
+    values, gates, windows, dropout of the scores, the masks that Keras passes on, and quantized or adapted kernels.
 
     Args:
         num_heads: attention heads.

@@ -13,7 +13,7 @@ class Impute(layers.Layer):
     Args:
         values: F finite numbers, one for each feature; usually the medians of the training part.
         indicator: the places, from 0 to F - 1, of the features whose gaps are shown; none by default.
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
         ValueError: if the features are not as many as the values, a value is not finite, or a place is out of range.
     """

@@ -6,7 +6,7 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("zoo")
 class LastStep(layers.Layer):
-    """The last step's values of some features, brought from normalised to their own units.
+    """The last step's values of some features, brought from normalized to their own units.
 
     (B, T, F) float  ->  (B, len(features)) float.
 
@@ -14,7 +14,7 @@ class LastStep(layers.Layer):
         features: places, from 0 to F - 1, in the order wanted; one may be named several times.
         scale: standard deviation of each, by which it was divided.
         offset: mean of each, which was taken off.
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
         ValueError: if a place is out of range, or the lists differ in length.
     """

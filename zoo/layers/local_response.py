@@ -1,4 +1,4 @@
-"""Local response normalisation (AlexNet)."""
+"""Local response normalization (AlexNet)."""
 
 import keras
 from keras import layers, ops
@@ -13,11 +13,11 @@ class LocalResponse(layers.Layer):
     TensorFlow's `depth_radius` is (size - 1) / 2. Caffe and PyTorch divide alpha by `size`; the paper and this do not.
 
     Args:
-        size: how many neighbouring maps, itself included; odd.
+        size: how many neighboring maps, itself included; odd.
         bias: the paper's k.
         alpha: weight of the sum.
         beta: exponent.
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
 
     Source: Krizhevsky et al. 2012, section 3.3.
     """

@@ -12,7 +12,7 @@ class MapAttention(layers.Layer):
     branch it starts as none.
 
     Args:
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
         ValueError: if H, W or C is not given.
 

@@ -6,12 +6,12 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("zoo")
 class MaskToken(layers.Layer):
-    """Puts one learnt vector in the place of every token that was not kept; it starts as zeros.
+    """Puts one learned vector in the place of every token that was not kept; it starts as zeros.
 
     [(B, N, D) float, (B, N) bool: whether a token was kept]  ->  (B, N, D) float.
 
     Args:
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
 
     Source: He et al. 2021, https://arxiv.org/abs/2111.06377, section 3.
     """

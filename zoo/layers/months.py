@@ -15,7 +15,7 @@ class Months(layers.Layer):
     TensorFlow's InvalidArgumentError with the same words.
 
     Args:
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
         ValueError: if a month is below 0 or above 11.
     """

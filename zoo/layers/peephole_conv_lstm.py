@@ -21,7 +21,7 @@ class PeepholeConvLSTM2D(layers.Layer):
         kernel_size: side of the square kernel on the input [pixels].
         recurrent_kernel_size: side of the square kernel on the state [pixels].
         steps: how many steps it goes without an input, or None where it has one.
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
         ValueError: if an argument is no count, or the number of steps of x is not given.
 

@@ -6,12 +6,12 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("zoo")
 class PositionEmbedding(layers.Layer):
-    """Adds a learnt vector to each token, one for each place in the sequence; they start as N(0, 0.02).
+    """Adds a learned vector to each token, one for each place in the sequence; they start as N(0, 0.02).
 
     (B, N, D) float  ->  (B, N, D) float; N must be given, as each place owns a vector.
 
     Args:
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
         ValueError: if N is not given.
 

@@ -22,7 +22,7 @@ class PresetTokens(layers.Layer):
         tokenizer: `keras_hub.models.Tokenizer` of a family that has a text classifier in KerasHub, such as BERT.
         length: tokens of a text that are kept, with start and end; what is longer loses its end.
         names: which of the three to answer: what the backbone takes.
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
         ValueError: if KerasHub or TensorFlow Text is not installed, or the tokenizer is of no such family.
     """

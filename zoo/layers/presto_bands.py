@@ -40,7 +40,7 @@ class PrestoBands(layers.Layer):
         bands: the bands' names in their order, with B4, B8 and NDVI among them.
         shift: what is added to each band.
         divisor: what each band is divided by after that.
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
         ValueError: if the three differ in length, or B4, B8 or NDVI is missing.
 

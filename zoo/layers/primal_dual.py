@@ -11,15 +11,15 @@ TINY = 1e-12
 
 @keras.saving.register_keras_serializable("zoo")
 class PrimalDual(layers.Layer):
-    """A motion between two grey frames, from a first guess: the steps of TV-L1, whose derivatives are learnt.
+    """A motion between two gray frames, from a first guess: the steps of TV-L1, whose derivatives are learned.
 
     Two (B, H, W, 1) float and (B, H, W, 2) flow (u, v) [pixels]  ->  (B, H, W, 2) float32; the call is
     `PrimalDual()([first, second, flow])`.
 
     `warps` times the second frame is seen where the flow points, and linearised there; then `iterations` times the flow
-    goes towards what the frames say, and towards what its neighbours do. Each step has taps of its own for the four
+    goes towards what the frames say, and towards what its neighbors do. Each step has taps of its own for the four
     derivatives of the flow and for the two divergences of its dual: 16 weights, which start as the differences between
-    neighbours. What the flow leads out of the frame says nothing.
+    neighbors. What the flow leads out of the frame says nothing.
 
     Args:
         warps: how often the second frame is looked at anew.
@@ -27,7 +27,7 @@ class PrimalDual(layers.Layer):
         attachment: weight of the frames beside the smoothness, for frames from 0 to 255; the paper's lambda.
         tightness: how closely what the frames say and the smooth flow hold together; theta.
         rate: of the dual's steps; tau, stable up to 0.25.
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
         ValueError: if a number is out of range, or there is but one step.
 

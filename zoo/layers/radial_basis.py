@@ -13,7 +13,7 @@ class RadialBasis(layers.Layer):
 
     Args:
         codes: for each class, F numbers; fixed, not trained.
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
 
     Source: LeCun et al. 1998, eq. 7 (there y, the distance itself).
     """

@@ -1,4 +1,4 @@
-"""Self-attention over a map, with a learnt bias for each offset between two places."""
+"""Self-attention over a map, with a learned bias for each offset between two places."""
 
 import keras
 import numpy as np
@@ -7,14 +7,14 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("zoo")
 class RelativeAttention(layers.Layer):
-    """Multi-head self-attention of a map's places; the offset of two places adds a learnt number to their score.
+    """Multi-head self-attention of a map's places; the offset of two places adds a learned number to their score.
 
     (B, H, W, C) float  ->  (B, H, W, width) float; H and W must be given, as each offset owns a number for each head.
 
     Args:
         heads: attention heads; they divide `width`.
         width: channels of the answer.
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
         ValueError: if `heads` does not divide `width`, or H or W is not given.
 

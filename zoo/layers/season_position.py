@@ -14,14 +14,14 @@ class SeasonPosition(layers.Layer):
 
     (B, T) months from 0, January, to 11  ->  [(B, T, width) season, (B, T, position_width) position]; T up to `steps`.
 
-    Nothing is learnt: the two tables are weights that don't train, as in the released model.
+    Nothing is learned: the two tables are weights that don't train, as in the released model.
 
     Args:
         steps: the longest series.
         width: columns of the season, even: the first half are the same sine, the second half its cosine.
         position_width: columns of the position, even.
         base: of the position's wavelengths.
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
         ValueError: if a width is odd or the series too long.
 

@@ -13,7 +13,7 @@ class SinceLast(layers.Layer):
     Args:
         features: places, from 0 to F - 1, of those that become differences.
         stretch: factor of each of them; of a series that drifts, differences are small beside its values.
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
         ValueError: if a place is out of range, or the lists differ in length.
     """

@@ -9,14 +9,14 @@ from zoo.arguments import Positive, convert
 
 @keras.saving.register_keras_serializable("zoo")
 class SinusoidalPosition(layers.Layer):
-    """Multiplies the tokens by `scale` and adds to each the sinusoids of its place; nothing is learnt.
+    """Multiplies the tokens by `scale` and adds to each the sinusoids of its place; nothing is learned.
 
     (B, N, D) float  ->  (B, N, D) float; D is even, N any length.
 
     Args:
         scale: what the tokens are multiplied with; None for sqrt(D), as the Transformer has it.
         base: the longest wavelength is nearly 2 pi * base steps.
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
         ValueError: if D is odd, or a number is not above 0.
 

@@ -14,7 +14,7 @@ class TableConv2D(layers.Layer):
     Args:
         table: for each output map, the input maps that it sees.
         kernel_size: side k of the square kernels.
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
 
     Source: LeCun et al. 1998, section II.B and table I.
     """

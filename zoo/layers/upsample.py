@@ -17,11 +17,11 @@ class Upsample(layers.Layer):
 
     Args:
         factor: how many times larger along each side.
-        corners: whether the centres of the corner pixels stay where they are, so that the grid is stretched (PyTorch's
+        corners: whether the centers of the corner pixels stay where they are, so that the grid is stretched (PyTorch's
             `align_corners`); otherwise the outer edges of the corner pixels do.
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
-        ValueError: if `factor` is no whole number of at least 1.
+        ValueError: if `factor` is not an integer of at least 1.
     """
 
     def __init__(self, factor, corners=False, **kwargs):

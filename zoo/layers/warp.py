@@ -14,7 +14,7 @@ class Warp(layers.Layer):
     frame looks like the first. What lies outside the image is zero.
 
     Args:
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
 
     Source: Jaderberg et al. 2015, https://arxiv.org/abs/1506.02025, eq. 5.
     """
@@ -51,7 +51,7 @@ def sample(image, x, y):
 
     Args:
         image: (B, H, W, C).
-        x, y: (B, h, w) float32, where to look [pixels], (0, 0) being the centre of the first pixel.
+        x, y: (B, h, w) float32, where to look [pixels], (0, 0) being the center of the first pixel.
     Returns:
         (B, h, w, C) float32.
     """

@@ -93,7 +93,7 @@ def bottleneck(x, filters, strides, norm, name):
 
 
 def _conv(x, filters, kernel_size, norm, name, strides=1, activation="relu"):
-    """A convolution with bias, instance normalisation without weights if asked, and a ReLU."""
+    """A convolution with bias, instance normalization without weights if asked, and a ReLU."""
     if kernel_size > 1:
         x = layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
     x = layers.Conv2D(filters, kernel_size, strides, kernel_initializer=_start(), name=name)(x)

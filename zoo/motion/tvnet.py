@@ -1,4 +1,4 @@
-"""TVNet: the steps of TV-L1 unrolled, so that their derivatives can be learnt."""
+"""TVNet: the steps of TV-L1 unrolled, so that their derivatives can be learned."""
 
 import keras
 import numpy as np
@@ -9,7 +9,7 @@ from zoo.layers.primal_dual import PrimalDual
 from zoo.layers.upsample import Upsample
 from zoo.registry import register
 
-GREY = 255.0  # the brightest of the frames, as the weights of the method are meant
+GRAY = 255.0  # the brightest of the frames, as the weights of the method are meant
 SMOOTH = 0.853  # standard deviation of the Gaussian that the frames go through first [pixels]
 
 
@@ -34,7 +34,7 @@ def tvnet(
     {"first", "second"}: (B, H, W, C) float each  ->  (B, H, W, 2) flow (u, v) [pixels]: what the first frame shows at
     (x, y), the second shows at (x + u, y + v).
 
-    It answers a motion before it has learnt anything; training adapts the derivatives of each step. The frames' unit
+    It answers a motion before it has learned anything; training adapts the derivatives of each step. The frames' unit
     does not matter, as darkest and brightest pixel of a pair become 0 and 255.
 
     Args:
@@ -53,12 +53,12 @@ def tvnet(
         ValueError: if H or W does not divide, or there is but one step.
 
     Source: Fan, Huang, Gan, Ermon, Gong, Huang 2018, section 3; numbers as in https://github.com/LijieFan/tvnet.
-    Differs: the flow starts at 0, not at a map that is learnt for one size; bands are averaged, not weighted as red,
+    Differs: the flow starts at 0, not at a map that is learned for one size; bands are averaged, not weighted as red,
         green and blue; halving is by averages; 16 weights of every scale that have no effect are left out.
     """
     image_shape(name, input_shape, at_least=2**scales, multiple=2 ** (scales - 1))
     inputs = {n: layers.Input(input_shape, name=n) for n in ("first", "second")}
-    pyramid = [grey(*inputs.values())]
+    pyramid = [gray(*inputs.values())]
     for _ in range(scales - 1):
         pyramid.append([layers.AveragePooling2D(2, dtype="float32")(x) for x in pyramid[-1]])
     flows = []
@@ -74,12 +74,12 @@ def tvnet(
     return keras.Model(inputs, flows if all_flows else flows[0], name=name)
 
 
-def grey(first, second):
+def gray(first, second):
     """Both frames as one smoothed band, from 0 to 255 over the two."""
     frames = [ops.mean(ops.cast(x, "float32"), axis=-1, keepdims=True) for x in (first, second)]
     low = ops.minimum(*(ops.min(x, axis=(1, 2, 3), keepdims=True) for x in frames))
     high = ops.maximum(*(ops.max(x, axis=(1, 2, 3), keepdims=True) for x in frames))
-    scale = GREY / ops.maximum(high - low, 1e-6)
+    scale = GRAY / ops.maximum(high - low, 1e-6)
     away = np.square(np.arange(-2, 3))
     taps = np.exp(-(away[:, None] + away) / (2 * SMOOTH**2))
     smooth = layers.Conv2D(

@@ -1,4 +1,4 @@
-"""DnCNN: what is learnt is the noise."""
+"""DnCNN: what is learned is the noise."""
 
 import keras
 from keras import layers
@@ -31,8 +31,8 @@ def dncnn(
         input_shape: (H, W, C) of one noisy image [pixels]; H and W may be None.
         depth: convolutions, at least 2; 17 for noise of one known strength, 20 for a range of strengths.
         filters: width of every convolution but the last.
-        batch_norm: whether the inner convolutions are normalised; without, each has a bias in its place, which is how
-            the trained networks are published once their normalisation is folded into the kernels.
+        batch_norm: whether the inner convolutions are normalized; without, each has a bias in its place, which is how
+            the trained networks are published once their normalization is folded into the kernels.
         name: the model's name.
     Returns:
         Uncompiled functional model; 556,097 trainable parameters on one band, and 1,920 statistics.

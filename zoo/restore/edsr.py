@@ -1,4 +1,4 @@
-"""EDSR: super-resolution by residual blocks without normalisation."""
+"""EDSR: super-resolution by residual blocks without normalization."""
 
 from typing import Literal
 
@@ -44,7 +44,7 @@ def edsr(
 
     Source: Lim, Son, Kim, Nah, Lee 2017, table 1 and figures 2 and 3; `edsr_baseline` is that table's baseline.
         Sub-pixel convolution: Shi et al. 2016, https://arxiv.org/abs/1609.05158.
-    Differs: the training set's mean colour is no part of the network; subtract it from the input and add it to the
+    Differs: the training set's mean color is no part of the network; subtract it from the input and add it to the
         answer, as preprocessing. Maps within a sub-pixel are ordered as Keras has them, not as PyTorch.
     """
     image_shape(name, input_shape)

@@ -40,11 +40,11 @@ def unet(
         input_shape: (H, W, C) of one image [pixels]; H and W may be None. With same padding they are divisible by
             2 ** (len(filters) - 1), or by the encoder's largest stride. With valid padding every map that is halved
             must be even, as it is for sides of 188, 204, ..., 572, which answer 4, 20, ..., 388.
-        classes: how many classes it tells apart; for one, take `activation="sigmoid"`.
+        classes: number of classes; for one, take `activation="sigmoid"`.
         filters: maps at each scale, finest first; with an encoder those of the decoder at strides 1, 2, 4, ..., where a
             quarter of the paper's are customary.
         padding: valid is the paper's: the answer is smaller by a border that the network has seen; same has no border.
-        batch_norm: whether each 3 x 3 convolution is normalised before its ReLU (and then has no bias).
+        batch_norm: whether each 3 x 3 convolution is normalized before its ReLU (and then has no bias).
         dropout: share dropped at the end of the encoder, at its two coarsest scales.
         encoder: a classifier, such as resnet18, whose maps replace the paper's at their own strides; or None.
         activation: softmax, sigmoid, or None for logits.
@@ -108,7 +108,7 @@ def halves(side, scales):
 
 
 def pair(x, filters, padding, batch_norm, name):
-    """Twice a 3 x 3 convolution, its normalisation if asked, and a ReLU."""
+    """Twice a 3 x 3 convolution, its normalization if asked, and a ReLU."""
     for i in range(2):
         x = layers.Conv2D(
             filters,

@@ -35,7 +35,7 @@ def cnn_lstm(
 
     Args:
         input_shape: (T, H, W, C) images and their size [pixels], all given.
-        outputs: how many classes (or numbers, with `activation="linear"`) it answers.
+        outputs: number of classes (or of numbers, with `activation="linear"`).
         backbone: a classifier of the zoo; its last map, averaged over the image, is what the LSTM reads.
         units: cells of each LSTM layer, lowest first.
         bidirectional: whether a second LSTM reads each layer's input from its end; their states are joined.

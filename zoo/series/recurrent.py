@@ -34,9 +34,9 @@ def rnn(
 
     Args:
         input_shape: (T, F) steps and features; (T,) with `vocabulary`. T may be None: any length.
-        outputs: how many numbers (or classes) it answers.
+        outputs: number of outputs (numbers or classes).
         units: width of each layer's state, lowest first.
-        vocabulary: how many tokens there are, 0 being padding; each has a learnt vector of units[0] numbers.
+        vocabulary: how many tokens there are, 0 being padding; each has a learned vector of units[0] numbers.
         bidirectional: whether a second network reads each layer's input from its end; their states are joined.
         every_step: whether every step is answered; otherwise the last state answers.
         mask_value: a step whose features are all this number is skipped; None skips none. Series of different lengths
@@ -83,9 +83,9 @@ def lstm(
 
     Args:
         input_shape: (T, F) steps and features; (T,) with `vocabulary`. T may be None: any length.
-        outputs: how many numbers (or classes) it answers.
+        outputs: number of outputs (numbers or classes).
         units: cells of each layer, lowest first.
-        vocabulary: how many tokens there are, 0 being padding; each has a learnt vector of units[0] numbers.
+        vocabulary: how many tokens there are, 0 being padding; each has a learned vector of units[0] numbers.
         bidirectional: whether a second network reads each layer's input from its end; their states are joined.
         every_step: whether every step is answered; otherwise the last state answers.
         mask_value: a step whose features are all this number is skipped; None skips none. Series of different lengths
@@ -134,11 +134,11 @@ def gru(
 
     Args:
         input_shape: (T, F) steps and features; (T,) with `vocabulary`. T may be None: any length.
-        outputs: how many numbers (or classes) it answers.
+        outputs: number of outputs (numbers or classes).
         units: width of each layer's state, lowest first.
         reset_after: whether the reset gate acts after the state's product (as cuDNN has it, with a second bias) or
             before it (as the paper's first version has it).
-        vocabulary: how many tokens there are, 0 being padding; each has a learnt vector of units[0] numbers.
+        vocabulary: how many tokens there are, 0 being padding; each has a learned vector of units[0] numbers.
         bidirectional: whether a second network reads each layer's input from its end; their states are joined.
         every_step: whether every step is answered; otherwise the last state answers.
         mask_value: a step whose features are all this number is skipped; None skips none. Series of different lengths

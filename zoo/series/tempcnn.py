@@ -33,7 +33,7 @@ def tempcnn(
 
     Args:
         input_shape: (T, F) steps and bands, both given.
-        outputs: how many classes (or numbers, with `activation="linear"`) it answers.
+        outputs: number of classes (or of numbers, with `activation="linear"`).
         filters: width of each convolution.
         kernel_size: steps that a convolution sees.
         units: width of each dense layer before the head.
@@ -46,7 +46,7 @@ def tempcnn(
     Raises:
         ValueError: if the input shape is not fixed.
 
-    Source: Pelletier et al. 2019, https://arxiv.org/abs/1811.10166, section 2.3 and figure 3; initialisation, padding
+    Source: Pelletier et al. 2019, https://arxiv.org/abs/1811.10166, section 2.3 and figure 3; initialization, padding
         and `l2` from the authors' code, https://github.com/charlotte-pel/temporalCNN.
     Differs: the head has no L2 penalty.
     """

@@ -41,7 +41,7 @@ def transformer_encoder(
 
     Args:
         input_shape: (T, F) steps and features; (T,) with `vocabulary`. T may be None: any length.
-        outputs: how many numbers (or classes) it answers.
+        outputs: number of outputs (numbers or classes).
         vocabulary: how many tokens there are, 0 being padding.
         depth: blocks.
         width: length of a step's vector; even.
@@ -164,7 +164,7 @@ def _normal(width):
 
 
 def _attend(x, memory, keep, heads, dropout, name, causal=False):
-    """x asks memory where `keep` is true, and the answer is added and normalised.
+    """x asks memory where `keep` is true, and the answer is added and normalized.
 
     (B, T, width), (B, S, width), (B, S)  ->  (B, T, width).
 
@@ -187,7 +187,7 @@ def attention(width, heads, name):
 
 
 def _feed(x, units, dropout, name):
-    """Two dense layers at each step by itself, added and normalised; eq. 2."""
+    """Two dense layers at each step by itself, added and normalized; eq. 2."""
     y = layers.Dense(units, activation="relu", name=f"{name}1")(x)
     return _add(x, layers.Dense(x.shape[-1], name=f"{name}2")(y), dropout, name)
 
