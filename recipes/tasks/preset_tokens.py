@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 from keras import layers
 
-from zoo.layers.preset_tokens import PresetTokens, hub
+from zoo.layers.preset_tokens import PresetTokens, import_keras_hub
 
 ROUNDED = 1.001  # some families have a few more rows than tokens: DeBERTa v3 128,100 for 128,001
 
@@ -20,7 +20,7 @@ def opened(tokenizer):
     Raises:
         ValueError: if it is none of them, or KerasHub is not installed.
     """
-    kind = hub().models.Tokenizer
+    kind = import_keras_hub().models.Tokenizer
     if isinstance(tokenizer, kind):
         return tokenizer
     if not isinstance(tokenizer, str | Path):
@@ -35,7 +35,7 @@ def opened(tokenizer):
 @functools.lru_cache(maxsize=2)
 def _of_preset(preset):
     try:
-        return hub().models.Tokenizer.from_preset(preset)
+        return import_keras_hub().models.Tokenizer.from_preset(preset)
     except Exception as error:  # of a name, a download, a file: each door of KerasHub has its own
         raise ValueError(f"`tokenizer` must be a preset's name or its folder, got {preset!r}: {error}") from None
 

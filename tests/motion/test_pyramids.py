@@ -7,7 +7,7 @@ import pytest
 import zoo
 from zoo.introspect import outline
 
-TINY = {"flownet_s": {"width": 0.02}, "pwcnet": {"width": 0.05, "reach": 1}}
+TINY = {"flownet_s": {"width": 0.02}, "pwcnet": {"width": 0.05, "search_radius": 1}}
 both = pytest.mark.parametrize("name", sorted(TINY))
 
 

@@ -6,7 +6,7 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("zoo")
 class ClassToken(layers.Layer):
-    """One learned vector, the same for every image, put in front of the tokens; it starts as zeros.
+    """Prepends a learned vector, the same for every image, to the tokens. It is initialized with zeros.
 
     (B, N, D) float  ->  (B, 1 + N, D) float.
 
