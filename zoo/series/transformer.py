@@ -198,7 +198,7 @@ def _add_and_norm(x, y, dropout, name):
     """Returns LayerNorm(x + Dropout(y)), sections 3.1 and 5.4."""
     if dropout:
         y = layers.Dropout(dropout, name=f"{name}_dropout")(y)
-    x = layers.Add(name=f"{name}_add_and_norm")([x, y])
+    x = layers.Add(name=f"{name}_add")([x, y])
     return layers.LayerNormalization(epsilon=1e-5, name=f"{name}_norm")(x)
 
 
