@@ -49,7 +49,7 @@ def alexnet(
     Returns:
         Uncompiled functional model; 60,965,224 parameters on 227 x 227 x 3 with 1000 classes.
     Raises:
-        ValueError: if H or W is too small or not given, or `groups` does not divide every entry of `filters`.
+        ValueError: if H or W is too small or None, or `groups` does not divide every entry of `filters`.
 
     Source: Krizhevsky, Sutskever, Hinton 2012, section 3 and figure 2; initial weights as in section 5. `alexnet_owt`
         is Krizhevsky 2014, https://arxiv.org/abs/1404.5997, with torchvision's numbers of filters.

@@ -36,7 +36,7 @@ class PadToMultiple(layers.Layer):
         return (input_shape[0], *sides, *input_shape[3:])
 
     def macs(self, shapes):
-        """Copies count nothing."""
+        """Copies are not counted."""
         return 0
 
     def get_config(self):
@@ -63,7 +63,7 @@ class CutToSize(layers.Layer):
         return (*image_shape[:3], map_shape[-1])
 
     def macs(self, shapes):
-        """Copies count nothing."""
+        """Copies are not counted."""
         return 0
 
 
