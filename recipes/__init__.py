@@ -1,10 +1,10 @@
-"""fieldzoo's recipes: data, compile settings, training and reports for the models of `zoo`.
+"""fieldzoo's recipes: data, training, reports and prediction for the models of `zoo`.
 
 >>> import recipes
 >>> run = recipes.Classification(epochs=50).fit("lenet5", "bundled:mnist-5k")
 >>> run.evaluate()["accuracy"]
 
-Names are imported when they are first asked for, so that the command line answers `--help` without TensorFlow.
+Names are imported on first use, so that the command line answers `--help` without TensorFlow.
 """
 
 import importlib
@@ -15,7 +15,8 @@ WHERE = {
     "Examples": "recipes.data",
     "load": "recipes.data",
     "sources": "recipes.data",
-    # One task a recipe
+    # Tasks
+    "Task": "recipes.training.task",
     "Classification": "recipes.tasks.classification",
     "FineTuning": "recipes.tasks.fine_tuning",
     "Regression": "recipes.tasks.regression",
@@ -23,25 +24,26 @@ WHERE = {
     "Restoration": "recipes.tasks.restoration",
     "Motion": "recipes.tasks.motion",
     "Forecasting": "recipes.tasks.forecasting",
+    "backtest": "recipes.tasks.forecasting",
     "Generation": "recipes.tasks.generation",
     "Translation": "recipes.tasks.translation",
-    "generate_examples": "recipes.reference.generated_examples",
-    "gain_from_generated": "recipes.reference.generated_examples",
     "SeriesClassification": "recipes.tasks.series_classification",
     "NextFrame": "recipes.tasks.next_frame",
     "TextClassification": "recipes.tasks.text_classification",
     "LanguageModel": "recipes.tasks.language_model",
-    "generate": "recipes.runs.text_generation",
-    "backtest": "recipes.tasks.forecasting",
-    # Runs
+    # Training and runs
+    "fit": "recipes.training.fit",
     "Run": "recipes.training.run",
-    "load_run": "recipes.training.run",
+    "load_run": "recipes.runs.load",
+    "generate": "recipes.runs.text_generation",
     "predict_raster": "recipes.raster.predict",
-    # Worked recipes
+    # Reference recipes
     "REFERENCE": "recipes.reference.recipes",
-    "published": "recipes.reference.published_settings",
+    "reference_recipes": "recipes.reference.recipes",
     "train": "recipes.reference.recipes",
-    "worked": "recipes.reference.recipes",
+    "published_settings": "recipes.reference.published_settings",
+    "generate_examples": "recipes.reference.generated_examples",
+    "gain_from_generated": "recipes.reference.generated_examples",
 }
 __all__ = list(WHERE)
 

@@ -5,7 +5,10 @@ one. Where a size is None, inputs are drawn with `free` pixels (or steps) there.
 of their own: the shape of one example of each array that `fit` takes, numbers from 0 to 1, or () for a class.
 """
 
+import inspect
 import typing
+
+from zoo.registry import entries
 
 
 class Case(typing.NamedTuple):
@@ -217,3 +220,18 @@ CASES = {
         train=((16, 16, 2), (16, 16, 3)),
     ),
 }
+
+
+def distinct(names):
+    """The first name of each network: variants that their cases build from equal arguments are one network.
+
+    Args:
+        names: names of the registry, all of them keys of `CASES`.
+    Returns:
+        List in the order of `CASES`, in which a family comes before its variants.
+    """
+    first = {}
+    for name in (n for n in CASES if n in set(names)):
+        defaults = {k: p.default for k, p in inspect.signature(entries[name].build).parameters.items() if k != "name"}
+        first.setdefault((entries[name].parent or name, repr({**defaults, **CASES[name].arguments})), name)
+    return list(first.values())

@@ -1,5 +1,6 @@
 """What every architecture of the registry must do; the cases are in cases.py."""
 
+import functools
 import inspect
 
 import keras
@@ -8,12 +9,19 @@ import pytest
 import tensorflow as tf
 
 import zoo
-from tests.cases import CASES
+from tests.cases import CASES, distinct
+from tests.tolerance import assert_close
 from zoo.registry import entries
 
 
 def build(name, **changed):
     return zoo.build(name, **{**CASES[name].arguments, **changed})
+
+
+@functools.cache
+def shared(name):
+    """A model for the tests that leave it as it is."""
+    return build(name)
 
 
 def batch(model, name, size=2):
@@ -33,12 +41,16 @@ def answers(model, x, **kwargs):
     return [np.asarray(a) for a in keras.tree.flatten(model(x, training=False, **kwargs))]
 
 
+def slow_except(fast, names):
+    """`names` as parameters; those that are not in `fast` run under `make test-all` only."""
+    return pytest.mark.parametrize("name", [n if n in fast else pytest.param(n, marks=pytest.mark.slow) for n in names])
+
+
+# A variant is its family's code with other defaults, and its tiny case is often its family's too. What builds a model
+# runs once for each distinct network here; what takes seconds runs for the families. `make test-all` runs it for all.
 every = pytest.mark.parametrize("name", sorted(CASES))
-# A variant is its family's code with other defaults, and its tiny case is its family's too: what takes seconds for each
-# runs for the families here, and for the variants under `make test-all`.
-thorough = pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow) if entries[n].parent else n for n in sorted(CASES)]
-)
+built = slow_except(distinct(CASES), sorted(CASES))
+thorough = slow_except([n for n in CASES if not entries[n].parent], sorted(CASES))
 
 
 def test_no_registered_name_is_missing_from_the_cases():
@@ -49,9 +61,9 @@ def test_no_public_name_is_missing_from_the_index():
     assert [n for n in zoo.names() if not hasattr(zoo, n)] == []
 
 
-@every
+@built
 def test_answers_are_finite_float32_of_the_right_shape(name):
-    model = build(name)
+    model = shared(name)
     found = answers(model, batch(model, name))
     assert found[0].shape == CASES[name].answer
     assert all(np.isfinite(a).all() and a.dtype == np.float32 for a in found)
@@ -94,7 +106,7 @@ def one_step_moves_every_trainable_weight(model, shapes):
 
 @thorough
 def test_keras_file_round_trip_is_exact(name, tmp_path):
-    model = build(name)
+    model = shared(name)
     x = batch(model, name)
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
@@ -104,7 +116,7 @@ def test_keras_file_round_trip_is_exact(name, tmp_path):
 
 @thorough
 def test_saved_model_answers_as_predict(name, tmp_path):
-    model = build(name)
+    model = shared(name)
     x = batch(model, name)
     expected = keras.tree.flatten(model.predict(x, verbose=0))
     archive = keras.export.ExportArchive()
@@ -117,12 +129,12 @@ def test_saved_model_answers_as_predict(name, tmp_path):
     loaded = tf.saved_model.load(str(tmp_path / "saved"))
     found = [a.numpy() for a in keras.tree.flatten(loaded.serve(keras.tree.map_structure(tf.constant, x)))]
     for a, b in zip(expected, found, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5)
+        assert_close(a, b)
 
 
 @thorough
 def test_two_builds_have_the_same_weight_names(name):
-    first, second = ([w.path for w in build(name).weights] for _ in range(2))
+    first, second = ([w.path for w in model.weights] for model in (shared(name), build(name)))
     assert first == second
     assert len(set(first)) == len(first)
 
@@ -145,10 +157,10 @@ def as_r_sends(value):
     return value
 
 
-@every
+@built
 def test_takes_what_r_sends(name):
     arguments = {k: as_r_sends(v) for k, v in CASES[name].arguments.items()}
-    assert [w.shape for w in zoo.build(name, **arguments).weights] == [w.shape for w in build(name).weights]
+    assert [w.shape for w in zoo.build(name, **arguments).weights] == [w.shape for w in shared(name).weights]
 
 
 @every
@@ -170,9 +182,9 @@ def test_refuses_what_cannot_be_meant(name):
                 build(name, **{shape: CASES[name].small})
 
 
-@pytest.mark.parametrize("name", zoo.names("classify"))
+@slow_except(distinct(zoo.names("classify")), zoo.names("classify"))
 def test_classifiers_have_a_head_and_a_map_to_explain(name):
-    model = build(name)
+    model = shared(name)
     assert model.get_layer("head").output.shape[-1] == model.output.shape[-1]
     assert model.get_layer("pool") is not None
     logits = build(name, activation=None)

@@ -1,116 +1,147 @@
-"""What can be done with a run's folder and files that it has never seen."""
+"""Prediction and evaluation with a saved run: files, tables, and other data sets."""
 
 from pathlib import Path
 
 import numpy as np
 
 from recipes.data import load
-from recipes.data.input_batches import table_batch
-from recipes.data.images.masks import read_pixels
 from recipes.data.images.image_files import Files
+from recipes.data.images.masks import read_pixels
+from recipes.data.input_batches import table_batch
 from recipes.data.tables.table import read_file
 from recipes.data.text.labelled_texts import text_files
-from recipes.training.run import load_run, probabilities, revive
+from recipes.runs.load import load_run, reopen_run
+from zoo.introspect.output_activation import output_activation, to_probabilities
 
 
 def read_inputs(saved, files):
-    """Raw inputs of a run from files: a list of (name, batch of one), in order.
+    """Reads raw inputs of a run from files.
 
     Args:
-        saved: the run, as `load_run` reads it.
-        files: photos, or one CSV or Parquet table for a run on a table; for one on texts such a table with its column
-            of texts, or files that are a text each.
+        saved: `SavedRun`.
+        files: photos; or one CSV or Parquet table for a run on a table; for a run on texts such a table with its column
+            of texts, or text files.
+    Returns:
+        List of (name, batch of one example), in order.
     Raises:
-        ValueError: if a file is not there, cannot be read, or lacks a column.
+        ValueError: if a file does not exist, cannot be read, or lacks a column.
     """
     files = [Path(f) for f in files]
-    gone = [str(f) for f in files if not f.is_file()]
-    if gone:
-        raise ValueError(f"`files` must exist, got {', '.join(gone)}.")
-    told = saved.told["data"]
-    if told["kind"] == "table":
-        frame, _ = read_file(files[0])
+    missing = [str(f) for f in files if not f.is_file()]
+    if missing:
+        raise ValueError(f"`files` must exist, got {', '.join(missing)}.")
+    data = saved.info["data"]
+    if data["kind"] == "table":
         if len(files) > 1:
-            raise ValueError(f"`files` must be one table with {', '.join(told['columns'])}, got {len(files)} files.")
-        columns = table_batch(frame, told["columns"], "files")
+            raise ValueError(f"`files` must be one table with {', '.join(data['columns'])}, got {len(files)} files.")
+        frame, _ = read_file(files[0])
+        columns = table_batch(frame, data["columns"], "files")
         return [(f"row {i + 1}", {c: v[i : i + 1] for c, v in columns.items()}) for i in range(len(frame))]
-    if told["kind"] == "text" and told["classes"]:
-        return text_files(files, saved.told["record"]["data"])
-    if told["kind"] != "image":
-        raise ValueError(f"`run` must be on photos or on a table to read files, got one on {told['kind']} data.")
-    if told["task"] == "segmentation":
-        return [(str(f), as_trained(read_pixels(f), told, f)[None]) for f in files]
-    photos = Files(np.array([str(f) for f in files]), np.zeros(len(files), bool), (None, None, told["shape"][-1]))
-    return [(str(f), readable(photos, i)[None]) for i, f in enumerate(files)]
+    if data["kind"] == "text" and data["classes"]:
+        return text_files(files, saved.info["record"]["data"])
+    if data["kind"] != "image":
+        raise ValueError(f"`run` must be on photos or on a table to read files, got one on {data['kind']} data.")
+    if data["task"] == "segmentation":
+        return [(str(f), check_pixels(read_pixels(f), data, f)[None]) for f in files]
+    photos = Files(np.array([str(f) for f in files]), np.zeros(len(files), bool), (None, None, data["shape"][-1]))
+    return [(str(f), read_photo(photos, i)[None]) for i, f in enumerate(files)]
 
 
-def as_trained(pixels, told, path):
-    """An image with the bands and the depth of those that a run was trained on, or a ValueError that names it."""
-    bands, depth = told["shape"][-1], told["dtype"]
-    if pixels.shape[-1] != bands or pixels.dtype.name != depth:
+def check_pixels(pixels, data, path):
+    """Returns the pixels if they have the bands and the dtype of the training images.
+
+    Args:
+        pixels: (H, W, C).
+        data: description of the training data, as run.json has it.
+        path: file that the error names.
+    Raises:
+        ValueError: if bands or dtype differ.
+    """
+    bands, dtype = data["shape"][-1], data["dtype"]
+    if pixels.shape[-1] != bands or pixels.dtype.name != dtype:
         raise ValueError(
-            f"`files` must have {bands} bands of {depth}, as in training, got {pixels.shape[-1]} of "
+            f"`files` must have {bands} bands of {dtype}, as in training, got {pixels.shape[-1]} of "
             f"{pixels.dtype.name} in {path}."
         )
     return pixels
 
 
-def readable(photos, index):
-    """The photo at `index`, or a ValueError that names it."""
+def read_photo(photos, index):
+    """Returns the photo at `index` of `Files`; a ValueError names a file that cannot be read."""
     try:
         return photos.read(index)
-    except Exception as error:
+    except Exception as error:  # a broken file may raise anything in a decoder
         raise ValueError(f"`files` must be photos, got {photos.paths[index]}, which cannot be read: {error}") from None
 
 
-def answer(saved, batch):
-    """(1, classes) probabilities or (1, outputs) numbers for a raw batch."""
-    prepared = saved.preprocessing(batch, training=False)
-    return probabilities(saved.model, np.asarray(saved.model(prepared, training=False)), saved.classes)
+def predict_batch(saved, batch):
+    """Returns (N, classes) probabilities or (N, outputs) numbers for a raw batch."""
+    outputs = np.asarray(saved.model(saved.preprocessing(batch, training=False), training=False))
+    return to_probabilities(outputs, output_activation(saved.model)) if saved.classes else outputs
 
 
 def predict_files(run, files):
-    """One row a file (or row of a table): its name, then the class and every class's probability, or the numbers.
+    """Predicts for files, or for the rows of a table.
 
-    Of a run that answers every pixel it is the commonest class and every class's share of the pixels.
+    Args:
+        run: the run's folder.
+        files: as `read_inputs` has them.
+    Returns:
+        List of dicts, one per file or row: its name, then the class and each class's probability, or the numbers. For a
+        segmentation, the most frequent class and each class's fraction of the pixels.
     """
     saved = load_run(run)
     rows = []
     for name, batch in read_inputs(saved, files):
-        found = answer(saved, batch)[0]
-        if found.ndim == 3:  # a class for every pixel: each class's share of them
-            found = np.bincount(found.argmax(-1).ravel(), minlength=len(saved.classes)) / found[..., 0].size
-        if saved.classes:
-            several = saved.told["data"]["task"] == "multilabel"
-            chosen = [c for c, p in zip(saved.classes, found, strict=True) if p >= 0.5] if several else None
-            best = " ".join(chosen) if several else saved.classes[int(found.argmax())]
-            rows.append({"input": name, "class": best, **dict(zip(saved.classes, map(float, found), strict=True))})
+        prediction = predict_batch(saved, batch)[0]
+        if prediction.ndim == 3:
+            labels = prediction.argmax(-1).ravel()
+            prediction = np.bincount(labels, minlength=len(saved.classes)) / labels.size
+        values = map(float, prediction)
+        if not saved.classes:
+            rows.append({"input": name, **dict(zip(saved.info["data"]["outputs"], values, strict=True))})
+            continue
+        if saved.info["data"]["task"] == "multilabel":
+            label = " ".join(c for c, p in zip(saved.classes, prediction, strict=True) if p >= 0.5)
         else:
-            rows.append({"input": name, **dict(zip(saved.told["data"]["outputs"], map(float, found), strict=True))})
+            label = saved.classes[int(prediction.argmax())]
+        rows.append({"input": name, "class": label, **dict(zip(saved.classes, values, strict=True))})
     return rows
 
 
-def on_data(run, source):
-    """The run revived on its own data, or, all in one part, on other data with the same classes."""
+def open_with_data(run, source=None):
+    """Returns a saved run with its data, or with other data of the same classes, all of which are its training split.
+
+    Args:
+        run: the run's folder.
+        source: what `recipes.load` takes; None for the data that the run was trained on.
+    Returns:
+        `Run`.
+    """
     saved = load_run(run)
-    told = saved.told["data"]
-    own = saved.told["record"]["data"]
-    if source is None and own is None:
-        raise ValueError(f"`data` must be given: {run} was trained on arrays, which it does not keep.")
-    shares = {} if source is None else {"validation": 0.0, "test": 0.0}
-    revived = revive(run, load(source or own, seed=saved.told["numbers"]["seed"], **shares))
-    data = revived.data
-    if tuple(data.classes) != saved.classes or list(data.outputs) != list(told["outputs"]):
+    own_source = saved.info["record"]["data"]
+    if source is None and own_source is None:
+        raise ValueError(f"`data` must be given: {run} was trained on arrays, which a run does not save.")
+    fractions = {} if source is None else {"validation": 0.0, "test": 0.0}
+    data = load(source or own_source, seed=saved.info["hyperparameters"]["seed"], **fractions)
+    reopened = reopen_run(run, data)
+    data, outputs = reopened.data, saved.info["data"]["outputs"]
+    if tuple(data.classes) != saved.classes or list(data.outputs) != list(outputs):
         raise ValueError(
-            f"`data` must have the classes or targets {', '.join(saved.classes or told['outputs'])}, "
+            f"`data` must have the classes or targets {', '.join(saved.classes or outputs)}, "
             f"got {', '.join(data.classes or data.outputs)}."
         )
-    return revived
+    return reopened
 
 
 def evaluate_run(run, source=None):
-    """Metrics of a saved run: on its own test part, or on all of other data with the same classes."""
-    revived = on_data(run, source)
+    """Returns the metrics of a saved run: on its own test split, or on all of another data set with the same classes.
+
+    Args:
+        run: the run's folder.
+        source: what `recipes.load` takes, or None.
+    """
+    reopened = open_with_data(run, source)
     if source is None:
-        return revived.evaluate("test" if len(revived.data.test) else "validation")
-    return revived.evaluate("train")
+        return reopened.evaluate("test" if len(reopened.data.test) else "validation")
+    return reopened.evaluate("train")

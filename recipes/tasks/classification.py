@@ -1,93 +1,93 @@
-"""Classification: one class of two or more, or several labels at once."""
+"""Classification: one class of two or more, or several labels per example."""
 
+from inspect import signature
 from typing import ClassVar, Literal
 
 import keras
 import numpy as np
 
 from recipes.data.augment.steps import MIXING
-from recipes.training.task import Recipe, recipe
+from recipes.training.task import Task, task
 from zoo.arguments import Rate, Whole, suggestion
 from zoo.introspect.output_activation import output_activation
+from zoo.registry import entry
 
 
-@recipe
-class Classification(Recipe):
-    """One class of two or more, or several labels at once (multi-hot targets).
+@task
+class Classification(Task):
+    """One class of two or more, or several labels per example (multi-hot targets).
 
-    It needs data whose task is classification or multilabel, compiles the cross-entropy that the head asks for
-    (softmax, one sigmoid, several sigmoids, or logits), and reports accuracy with its 95 % interval, balanced accuracy,
-    F1, top-k and the confusion matrix beside the largest class's share.
+    The data's task is classification or multilabel. The loss is the cross-entropy that fits the model's output: softmax,
+    one sigmoid, several sigmoids, or logits. Metrics are accuracy with its 95 % interval, balanced accuracy, F1, top-k
+    accuracy and the confusion matrix. The baseline always predicts the most frequent class of the training split.
 
     Args:
-        class_weight: balanced (each class counts the same), a dict from class (name, or index from 0) to weight, in R
-            a named list, or None.
-        label_smoothing: share of the target spread over all classes.
-        report_examples: held-out examples that the report attacks; a quarter of them are explained by several methods, whose
-            quality is measured. Fewer of a large model, as the report says; 0 leaves this out.
-        **kwargs: as `Recipe` has them.
+        class_weight: balanced (each class has the same total weight), a dict from class (name, or index from 0) to
+            weight, in R a named list, or None.
+        label_smoothing: fraction of the target that is spread over all classes.
+        report_examples: number of held-out examples used in the report's robustness section. A quarter of them are
+            explained by several methods, whose quality is measured. Large models use fewer, as the report says. 0 skips
+            the section.
+        **kwargs: as `Task` has them.
     """
 
     class_weight: Literal["balanced"] | dict | None = None
     label_smoothing: Rate = 0.0
     report_examples: Whole = 64
 
-    tasks: ClassVar[tuple] = ("classification", "multilabel")
-    headline: ClassVar[str] = "accuracy"
+    data_tasks: ClassVar[tuple] = ("classification", "multilabel")
+    main_metric: ClassVar[str] = "accuracy"
 
-    def answers(self, name, data):
-        """What a builder is told about the answer: how many classes, and the head's activation."""
-        from inspect import signature
-
-        from zoo.registry import entry
-
-        accepted = signature(entry(name).build).parameters
-        count = "classes" if "classes" in accepted else "outputs"
-        if count not in accepted:
-            raise ValueError(f"`model` must be an architecture that answers classes, got {name} ({entry(name).task}).")
+    def head_arguments(self, name, data):
+        """Returns the number of classes and the activation of the output."""
+        parameters = signature(entry(name).build).parameters
+        count = "classes" if "classes" in parameters else "outputs"
+        if count not in parameters:
+            raise ValueError(f"`model` must be an architecture that predicts classes, got {name} ({entry(name).task}).")
         return {count: len(data.classes), "activation": "sigmoid" if data.task == "multilabel" else "softmax"}
 
-    def verify_answer(self, model, data):
-        """A ValueError where the model's head does not fit the classes."""
+    def check_model(self, model, data):
+        """Raises a ValueError if the model's output does not fit the classes."""
         units = model.output_shape[-1]
         if units == 1 and len(data.classes) == 2 and data.task == "classification":
             return
         if units != len(data.classes):
             raise ValueError(
-                f"`model` must answer the {len(data.classes)} classes of {data.name}, got {model.name} with {units}."
+                f"`model` must predict the {len(data.classes)} classes of {data.name}, got {model.name} with {units}."
             )
-        if data.task == "multilabel" and output_activation(model) != "sigmoid":
+        activation = output_activation(model)
+        if data.task == "multilabel" and activation != "sigmoid":
             raise ValueError(
-                f"`model` must end in a sigmoid for several labels at once, got {model.name} with {output_activation(model)}."
+                f"`model` must end in a sigmoid for several labels per example, got {model.name} with {activation}."
             )
 
-    def mixes(self):
-        """Whether the targets become shares of classes: then they are one-hot from the start."""
+    def has_soft_targets(self):
+        """Returns whether targets become fractions of classes, which need one-hot targets from the start."""
         names = [step.partition(":")[0] for step in self.augment if isinstance(step, str)]
         return self.label_smoothing > 0 or any(name in MIXING for name in names)
 
-    def target(self, y, classes):
-        """Targets as the loss takes them: class index; one-hot where mixed or smoothed; floats where multi-hot."""
+    def prepare_target(self, y, classes):
+        """Returns the class index; one-hot where targets are mixed or smoothed; floats where they are multi-hot."""
         if y.shape.rank:
             return keras.ops.cast(y, "float32")
-        if not self.mixes():
+        if not self.has_soft_targets():
             return y
         if not classes:
             raise ValueError("pipeline: `classes` must be given where targets are mixed or smoothed, got None.")
         return keras.ops.one_hot(y, classes)
 
     def loss(self, model):
-        """The cross-entropy that the model's head asks for."""
-        ending = output_activation(model)
-        logits = ending == "linear"
-        if model.output_shape[-1] == 1 or ending == "sigmoid":
+        """Returns the cross-entropy that fits the model's output."""
+        activation = output_activation(model)
+        logits = activation == "linear"
+        if model.output_shape[-1] == 1 or activation == "sigmoid":
             return keras.losses.BinaryCrossentropy(from_logits=logits, label_smoothing=self.label_smoothing)
-        if self.mixes():
+        if self.has_soft_targets():
             return keras.losses.CategoricalCrossentropy(from_logits=logits, label_smoothing=self.label_smoothing)
         return keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
 
-    def compile(self, model, steps=1000, **settings):
-        """Compiles `model` for `steps` training steps; `settings` go to `model.compile` (jit_compile, ...)."""
+    def compile(self, model, steps=1000, data=None, **settings):
+        """Compiles the model with its cross-entropy and accuracy; arguments as `Task.compile` has them."""
         loss = self.loss(model)
         threshold = 0.0 if getattr(loss, "from_logits", False) else 0.5
         if isinstance(loss, keras.losses.BinaryCrossentropy):
@@ -96,32 +96,23 @@ class Classification(Recipe):
             metrics = [keras.metrics.CategoricalAccuracy("accuracy")]
         else:
             metrics = [keras.metrics.SparseCategoricalAccuracy("accuracy")]
-        settings.setdefault("optimizer", self.optimize(steps))
+        settings.setdefault("optimizer", self.make_optimizer(steps))
         model.compile(loss=loss, metrics=metrics, **settings)
         return model
 
-    def weights(self, data):
-        """Class weights by index: as given, or inversely proportional to the classes' sizes."""
+    def class_weights(self, data):
+        """Returns class weights by class index: as given, or inversely proportional to the classes' sizes."""
         if self.class_weight is None:
             return None
         if data.task == "multilabel":
-            raise ValueError("`class_weight` must be None for several labels at once, got one.")
+            raise ValueError("`class_weight` must be None for several labels per example, got one.")
         if self.class_weight == "balanced":
             counts = np.bincount(data.train.targets, minlength=len(data.classes))
             return {i: float(counts.sum() / (len(counts) * max(n, 1))) for i, n in enumerate(counts)}
-        named = {str(c): i for i, c in enumerate(data.classes)}
-        weights = {}
-        for key, weight in self.class_weight.items():
-            index = named.get(str(key), int(key) if str(key).isdigit() and int(key) < len(named) else None)
-            if index is None:
-                raise ValueError(
-                    f"`class_weight` must name the classes {list(named)}, got {key!r}.{suggestion(key, named)}"
-                )
-            weights[index] = float(weight)
-        return weights
+        return weights_by_index(self.class_weight, data.classes)
 
-    def trivial_loss(self, data):
-        """Cross-entropy of always answering the classes' shares of the training part."""
+    def baseline_loss(self, data):
+        """Returns the cross-entropy of always predicting the class frequencies of the training split."""
         targets = data.train.targets
         if data.task == "multilabel":
             p = np.clip(targets.mean(0), 1e-7, 1 - 1e-7)
@@ -129,76 +120,104 @@ class Classification(Recipe):
         p = np.bincount(targets) / len(targets)
         return float(-np.sum(p[p > 0] * np.log(p[p > 0])))
 
-    def measure(self, data, targets, answers):
-        """Metrics of answers beside those of the trivial answer.
+    def evaluate(self, run, split):
+        """Computes the metrics of a run on one split; see `compute_metrics`."""
+        return self.compute_metrics(run.data, getattr(run.data, split).targets, run.predict_split(split))
+
+    def compute_metrics(self, data, targets, predictions):
+        """Computes metrics of predictions, and those of the baseline.
 
         Args:
             data: the `Data` that the targets are from.
             targets: (N,) class index, or (N, classes) multi-hot.
-            answers: (N, classes) probabilities.
+            predictions: (N, classes) probabilities.
         Returns:
-            Dict of floats; `baseline` holds the trivial answer's.
+            Dict of numbers; `baseline` holds those of always predicting the most frequent class.
         """
+        from scipy.stats import binomtest
         from sklearn import metrics
 
         if data.task == "multilabel":
-            chosen = (answers >= 0.5).astype(int)
+            labels = (predictions >= 0.5).astype(int)
             return {
-                "exact_match": float(metrics.accuracy_score(targets, chosen)),
-                "f1_micro": float(metrics.f1_score(targets, chosen, average="micro", zero_division=0)),
-                "f1_macro": float(metrics.f1_score(targets, chosen, average="macro", zero_division=0)),
-                "hamming_loss": float(metrics.hamming_loss(targets, chosen)),
+                "exact_match": float(metrics.accuracy_score(targets, labels)),
+                "f1_micro": float(metrics.f1_score(targets, labels, average="micro", zero_division=0)),
+                "f1_macro": float(metrics.f1_score(targets, labels, average="macro", zero_division=0)),
+                "hamming_loss": float(metrics.hamming_loss(targets, labels)),
                 "examples": len(targets),
                 "baseline": {"hamming_loss": float(np.minimum(targets.mean(0), 1 - targets.mean(0)).mean())},
             }
-        chosen = answers.argmax(-1)
-        labels = range(len(data.classes))
-        share = np.bincount(data.train.targets, minlength=len(data.classes))
-        largest = int(share.argmax())
-        right = int((chosen == targets).sum())
-        from scipy.stats import binomtest
-
-        interval = binomtest(right, len(targets)).proportion_ci(method="wilson")
-        found = {
-            "accuracy": right / len(targets),
+        classes = range(len(data.classes))
+        predicted = predictions.argmax(-1)
+        most_frequent = int(np.bincount(data.train.targets, minlength=len(data.classes)).argmax())
+        correct = int((predicted == targets).sum())
+        interval = binomtest(correct, len(targets)).proportion_ci(method="wilson")
+        results = {
+            "accuracy": correct / len(targets),
             "accuracy_interval": [float(interval.low), float(interval.high)],
-            "balanced_accuracy": float(metrics.recall_score(targets, chosen, average="macro", zero_division=0)),
-            "f1_macro": float(metrics.f1_score(targets, chosen, average="macro", labels=labels, zero_division=0)),
-            "log_loss": float(metrics.log_loss(targets, np.clip(answers, 1e-7, 1), labels=labels)),
-            "confusion": metrics.confusion_matrix(targets, chosen, labels=labels).tolist(),
+            "balanced_accuracy": float(metrics.recall_score(targets, predicted, average="macro", zero_division=0)),
+            "f1_macro": float(metrics.f1_score(targets, predicted, average="macro", labels=classes, zero_division=0)),
+            "log_loss": float(metrics.log_loss(targets, np.clip(predictions, 1e-7, 1), labels=classes)),
+            "confusion": metrics.confusion_matrix(targets, predicted, labels=classes).tolist(),
             "examples": len(targets),
-            "baseline": {"accuracy": float((targets == largest).mean()), "balanced_accuracy": 1 / len(data.classes)},
+            "baseline": {
+                "accuracy": float((targets == most_frequent).mean()),
+                "balanced_accuracy": 1 / len(data.classes),
+                "name": "the most frequent class",
+            },
         }
         for k in (3, 5):
             if len(data.classes) > k:
-                found[f"top_{k}_accuracy"] = float(metrics.top_k_accuracy_score(targets, answers, k=k, labels=labels))
-        return found
+                accuracy = metrics.top_k_accuracy_score(targets, predictions, k=k, labels=classes)
+                results[f"top_{k}_accuracy"] = float(accuracy)
+        return results
 
-    def verdict(self, found, part):
-        """The share of right answers with its interval, beside the commonest class's."""
-        if "accuracy" not in found:
-            return [f"F1 {found['f1_micro']:.3f} on {found['examples']} {part} examples"]
-        low, high = found["accuracy_interval"]
+    def summarize(self, metrics, split):
+        """Returns the accuracy with its interval, beside that of the most frequent class."""
+        if "accuracy" not in metrics:
+            return [f"F1 {metrics['f1_micro']:.3f} on {metrics['examples']} {split} examples"]
+        low, high = metrics["accuracy_interval"]
         return [
-            f"{found['accuracy']:.1%} of {found['examples']} {part} examples right".replace("%", " %"),
-            f"The 95 % interval of that share is {100 * low:.1f} to {100 * high:.1f} %. Always answering the commonest "
-            f"class would get {100 * found['baseline']['accuracy']:.1f} %.",
+            f"Accuracy {100 * metrics['accuracy']:.1f} % on {metrics['examples']} {split} examples",
+            f"Its 95 % interval is {100 * low:.1f} to {100 * high:.1f} %. Always predicting the most frequent class has "
+            f"{100 * metrics['baseline']['accuracy']:.1f} %.",
         ]
 
-    def figures(self, run, part):
-        """The confusion matrix, what mattered in some examples, and whether model and explanations can be trusted."""
+    def figures(self, run, split):
+        """Returns the confusion matrix, attributions of some examples, and the robustness section."""
         from recipes.reports import robustness
         from recipes.reports.report import confusion
 
-        shown = []
+        figures = []
         if run.data.task == "classification":
-            told = "Rows are the truth, columns the answers; a perfect model fills only the diagonal."
-            matrix = confusion(run.evaluate(part)["confusion"], run.data.classes)
-            shown.append(("What it confuses", told, matrix))
-        return shown + self.mattered(run, part) + robustness.figures(run, part)
+            caption = "Rows are targets, columns are predictions; a perfect model fills only the diagonal."
+            matrix = confusion(run.evaluate(split)["confusion"], run.data.classes)
+            figures.append(("Confusion matrix", caption, matrix))
+        return figures + self.attribution_figures(run, split) + robustness.figures(run, split)
 
-    def mattered(self, run, part):
-        """Of images the pixels that mattered to right answers and to mistakes, as `figures` has them."""
+    def attribution_figures(self, run, split):
+        """Returns, for images, the pixels that mattered in correct predictions and in mistakes; as `figures` does."""
         from recipes.reports.report import pixels
 
-        return pixels(run, part) if run.data.kind == "image" else []
+        return pixels(run, split) if run.data.kind == "image" else []
+
+
+def weights_by_index(class_weight, classes):
+    """Returns class weights by class index.
+
+    Args:
+        class_weight: dict from class (name, or index from 0) to weight.
+        classes: names of the classes in the order of their index.
+    Raises:
+        ValueError: if a key is no class; the nearest name is offered.
+    """
+    indices = {str(name): i for i, name in enumerate(classes)}
+    weights = {}
+    for key, weight in class_weight.items():
+        index = indices.get(str(key), int(key) if str(key).isdigit() and int(key) < len(indices) else None)
+        if index is None:
+            raise ValueError(
+                f"`class_weight` must name the classes {list(indices)}, got {key!r}.{suggestion(key, indices)}"
+            )
+        weights[index] = float(weight)
+    return weights

@@ -1,4 +1,4 @@
-"""Fine-tuning: a trained backbone learns other classes, the new head first and then the backbone's top."""
+"""Fine-tuning: a pretrained backbone learns other classes, first its new head and then its topmost stages."""
 
 import dataclasses
 import time
@@ -9,37 +9,40 @@ import numpy as np
 
 import zoo
 from recipes.tasks.classification import Classification
-from recipes.training import accelerate as speed
-from recipes.training.pipeline import attacked
-from recipes.training.task import recipe
+from recipes.training import accelerate as acceleration
+from recipes.training.fit import adversarial_steps
+from recipes.training.task import task
 from zoo.arguments import Count, Positive, Whole
 
 
-@recipe
+@task
 class FineTuning(Classification):
-    """A trained backbone under a new head, for few labelled images.
+    """A pretrained backbone under a new head, for few labelled images.
 
-    Two phases: first the head on the frozen backbone, so that its random start spoils nothing; then the backbone's topmost
-    stages too, at a lower rate. Batch normalisation stays frozen in inference mode. Images go to the backbone in the range
-    that it records; one grey band is repeated to the three of photos.
+    Training has two phases. The first trains the head on the frozen backbone, so that the head's random weights do not
+    spoil the backbone. The second also trains the backbone's topmost stages, at a lower learning rate. Batch
+    normalization stays frozen in inference mode. Images are passed to the backbone in the input range that it records;
+    one grey band is repeated to three.
 
-    `fit` takes for `model` what `zoo.transfer` takes for a backbone: a name with bundled weights ("efficientnet_lite0"), a
-    `keras.Model`, or a TF Hub module; its further arguments are those of `zoo.transfer`, such as
-    `input_shape=(64, 64, 3)`, `weights="file.safetensors"`, `pixels="torch"`.
+    `fit` takes for `model` what `zoo.transfer` takes as `backbone`: a name with bundled weights ("efficientnet_lite0"),
+    a `keras.Model`, or a TF Hub module. Further arguments are those of `zoo.transfer`, such as
+    `input_shape=(64, 64, 3)`, `weights="file.safetensors"`, `input_range="torch"`.
 
     >>> run = recipes.FineTuning(epochs=10).fit("efficientnet_lite0", "folder:photos", input_shape=(224, 224, 3))
 
     Args:
-        epochs: passes of the second phase.
+        epochs: epochs of the second phase.
         learning_rate: peak learning rate of the second phase.
-        head_epochs: passes of the first phase, with the head alone.
+        head_epochs: epochs of the first phase, in which only the head is trained.
         head_learning_rate: peak learning rate of the first phase.
-        stages: how many of `zoo.stages(model)` train in the second phase, from the top; None for all.
-        decay: a stage's rate is that of the one above times this; 1 for one rate.
-        train_examples: how many training examples are used, drawn with the seed in the classes' shares; None for all.
-        compare_untrained: whether the same network is also trained from a random start: all of it, batch normalisation too, for
-            as many epochs, at `head_learning_rate`. Its figures are in the record as `from_scratch`, and the time is its own.
-        **kwargs: as `Classification` has them; the schedule runs once in each phase.
+        stages: number of `zoo.stages(model)` that are trained in the second phase, from the top; None for all.
+        decay: a stage's learning rate is that of the stage above times this; 1 for one learning rate.
+        train_examples: number of training examples to use, drawn with the seed in proportion to the classes' sizes;
+            None for all.
+        compare_untrained: whether to train the same network also from random weights: all of it, batch normalization
+            too, for as many epochs, at `head_learning_rate`. Its metrics are in the record as `from_scratch`, with
+            their own time.
+        **kwargs: as `Classification` has them; the learning-rate schedule runs once in each phase.
     """
 
     epochs: Count = 10
@@ -51,127 +54,115 @@ class FineTuning(Classification):
     train_examples: Count | None = None
     compare_untrained: bool = False
 
-    tasks: ClassVar[tuple] = ("classification",)
+    data_tasks: ClassVar[tuple] = ("classification",)
 
-    def open(self, data):
-        """`Data` with as many training examples as asked for."""
-        data = super().open(data)
-        count, targets = self.examples, data.train.targets
-        if count is None or count == len(targets) or data.task not in self.tasks:
+    def open_data(self, data):
+        """Returns the `Data` with `train_examples` training examples."""
+        data = super().open_data(data)
+        count, targets = self.train_examples, data.train.targets
+        if count is None or count == len(targets) or data.task not in self.data_tasks:
             return data
         if not len(data.classes) <= count <= len(targets):
             raise ValueError(
-                f"FineTuning: `train_examples` must be from {len(data.classes)}, one a class, to the {len(targets)} training "
-                f"examples of {data.name}, got {count}."
+                f"FineTuning: `train_examples` must be from {len(data.classes)}, one per class, to the {len(targets)} "
+                f"training examples of {data.name}, got {count}."
             )
-        chosen = drawn(targets, count, self.seed)
+        indices = stratified_sample(targets, count, self.seed)
         note = f"{count:,} of {len(targets):,} training examples, drawn with seed {self.seed}"
-        return dataclasses.replace(data, train=data.train.take(chosen), notes=(*data.notes, note))
+        return dataclasses.replace(data, train=data.train.take(indices), notes=(*data.notes, note))
 
-    def build(self, model, data, **arguments):
-        """The backbone under a new head.
+    def build_model(self, model, data, **arguments):
+        """Returns the backbone under a new head.
 
         Args:
             model: what `zoo.transfer` takes as `backbone`.
-            data: a `Data`, or what `recipes.load` takes.
-            **arguments: of `zoo.transfer`.
+            data: `Data`, or what `recipes.load` takes.
+            **arguments: arguments of `zoo.transfer`.
         """
-        data = self.open(data)
+        data = self.open_data(data)
         keras.utils.set_random_seed(self.seed)
-        with speed.policy(self.accelerate):
+        with acceleration.policy(self.accelerate):
             return zoo.transfer(model, len(data.classes), **arguments)
 
-    def phases(self):
-        """The two `zoo.finetune_schedule`."""
-        return zoo.finetune_schedule(
+    def train(self, model, training_batches, steps, compile_arguments, fit_arguments, data):
+        """Trains both phases, one after the other; arguments as `Task.train` has them."""
+        # The backup of one phase does not fit the optimizer of the other
+        callbacks = [c for c in fit_arguments["callbacks"] if not isinstance(c, keras.callbacks.BackupAndRestore)]
+        fit_arguments = {**fit_arguments, "callbacks": callbacks}
+        history, epoch = {}, 0
+        keras.utils.set_random_seed(self.seed)
+        phases = zoo.finetune_schedule(
             stages=(0, self.stages),
             epochs=(self.head_epochs, self.epochs),
             learning_rates=(self.head_learning_rate, self.learning_rate),
             decay=self.decay,
         )
+        for phase in phases:
+            settings = self.replace(learning_rate=phase.learning_rate, epochs=phase.epochs)
 
-    def learn(self, model, training, steps, settings, fitting):
-        """Both phases, one after the other."""
-        # A backup of one phase does not fit the optimizer of the other
-        watchers = [w for w in fitting["callbacks"] if not isinstance(w, keras.callbacks.BackupAndRestore)]
-        fitting = {**fitting, "callbacks": watchers}
-        history, before = {}, 0
-        keras.utils.set_random_seed(self.seed)
-        for phase in self.phases():
-            numbers = self.replace(learning_rate=phase.learning_rate, epochs=phase.epochs)
+            def make_optimizer(learning_rate, settings=settings):
+                return settings.make_optimizer(steps * settings.epochs)
 
-            def optimizer(learning_rate, numbers=numbers):
-                return numbers.optimize(steps * numbers.epochs)
-
-            self.compile(model, optimizer=phase.begin(model, training, optimizer), **settings)
-            with attacked(model, self.adversarial):
-                found = model.fit(training, initial_epoch=before, epochs=before + phase.epochs, **fitting)
-            before += phase.epochs
-            for name, values in found.history.items():
-                history.setdefault(name, []).extend(values)
+            optimizer = phase.begin(model, training_batches, make_optimizer)
+            self.compile(model, optimizer=optimizer, **compile_arguments)
+            with adversarial_steps(model, self.adversarial):
+                fitted = model.fit(training_batches, initial_epoch=epoch, epochs=epoch + phase.epochs, **fit_arguments)
+            epoch += phase.epochs
+            for metric, values in fitted.history.items():
+                history.setdefault(metric, []).extend(values)
         return history
 
-    def fit(self, model, data, *, out=None, verbose=True, **arguments):
-        """Trains a new head on a backbone, then the backbone's top, and returns the run.
-
-        Args:
-            model: what `zoo.transfer` takes as `backbone`.
-            data: what `recipes.load` takes.
-            out: folder for what the run leaves behind; None leaves nothing. A run that was killed starts again.
-            verbose: whether to show progress (on stderr).
-            **arguments: of `zoo.transfer`.
-        Returns:
-            `Run`.
-        Raises:
-            ValueError: if backbone and data do not go together, the images are not in the backbone's range, or there are
-                fewer stages.
-        """
-        run = super().fit(model, data, out=out, verbose=verbose, **arguments)
+    def finish_run(self, run):
+        """Returns the run, with the same network trained from random weights in its record where `compare_untrained` is set."""
         if self.compare_untrained:
-            run.record["from_scratch"] = self.from_scratch(run)
-            if out:
-                run.save(out)
+            run.record["from_scratch"] = self.train_from_scratch(run)
         return run
 
-    def from_scratch(self, run):
-        """Figures of the run's own network after as many epochs from a random start.
+    def train_from_scratch(self, run):
+        """Trains the run's network from random weights for as many epochs.
 
         Args:
-            run: a run of this recipe.
+            run: a run of this task.
         Returns:
-            Dict: accuracy, part (test, or validation where there is none), epochs, seconds.
+            Dict: accuracy, split (test, or validation where there is no test split), epochs, seconds.
         Raises:
-            ValueError: if the network holds a TF Hub module, whose random start is not known.
+            ValueError: if the network holds a TF Hub module, whose initial weights are not known.
         """
-        data, began = run.data, time.perf_counter()
+        data, start = run.data, time.perf_counter()
         if any(isinstance(layer, zoo.HubLayer) for layer in run.model.layers):
             raise ValueError("FineTuning: `compare_untrained` must be False for a TF Hub module, got True.")
         keras.utils.set_random_seed(self.seed)
         model = zoo.thaw(keras.models.clone_model(run.model), None, batch_norm=True)
         for layer in model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
-                # Slower moving means would, after so few steps, still be near their start
+                # After so few steps, slower moving means would still be near their initial values
                 layer.momentum = min(layer.momentum, 0.9)
         epochs, steps = self.head_epochs + self.epochs, max(1, len(data.train) // self.batch_size)
-        numbers = self.replace(learning_rate=self.head_learning_rate, epochs=epochs)
-        chosen = speed.choose(model, steps, self.accelerate)
-        numbers.compile(model, steps * epochs, **chosen.settings)
-        training = self.pipeline(data.train, True, run.preprocessing, len(data.classes))
-        model.fit(training, epochs=epochs, verbose=0, shuffle=False, class_weight=self.weights(data))
-        part = "test" if len(data.test) else "validation"
-        answers = self.respond(dataclasses.replace(run, model=model), part)
-        accuracy = self.assess(data, part, answers)["accuracy"]
-        return {"accuracy": accuracy, "part": part, "epochs": epochs, "seconds": time.perf_counter() - began}
+        settings = self.replace(learning_rate=self.head_learning_rate, epochs=epochs)
+        choice = acceleration.choose(model, steps, self.accelerate)
+        settings.compile(model, steps * epochs, **choice.settings)
+        training_batches = self.pipeline(data.train, True, run.preprocessing, len(data.classes))
+        model.fit(training_batches, epochs=epochs, verbose=0, shuffle=False, class_weight=self.class_weights(data))
+        split = "test" if len(data.test) else "validation"
+        accuracy = self.evaluate(dataclasses.replace(run, model=model, evaluated={}), split)["accuracy"]
+        return {"accuracy": accuracy, "split": split, "epochs": epochs, "seconds": time.perf_counter() - start}
 
 
-def drawn(targets, count, seed):
-    """Places of `count` examples, in the classes' shares but at least one of each class; in order."""
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(targets))
-    first = order[np.unique(targets[order], return_index=True)[1]]
+def stratified_sample(targets, count, seed):
+    """Returns the sorted indices of `count` examples, in proportion to the classes' sizes, at least one of each.
+
+    Args:
+        targets: (N,) class index.
+        count: number of examples.
+        seed: seed of the draw.
+    """
+    order = np.random.default_rng(seed).permutation(len(targets))
+    first_of_class = order[np.unique(targets[order], return_index=True)[1]]
     ranks = np.empty(len(targets))
-    for value in np.unique(targets):  # every class spread evenly over 0 to 1: the first ones hold its share
-        own = order[targets[order] == value]
-        ranks[own] = (np.arange(len(own)) + 0.5) / len(own)
-    ranks[first] = -1
+    for value in np.unique(
+        targets
+    ):  # spreads every class evenly over 0 to 1, so that the first ranks hold its fraction
+        members = order[targets[order] == value]
+        ranks[members] = (np.arange(len(members)) + 0.5) / len(members)
+    ranks[first_of_class] = -1
     return np.sort(np.argsort(ranks, kind="stable")[:count])

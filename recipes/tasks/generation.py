@@ -1,5 +1,6 @@
-"""Generation: models that learn what images look like and make others, judged beside what needs no network."""
+"""Image generation: autoencoders, GANs, flows and diffusion models, compared with baselines without a network."""
 
+from inspect import signature
 from typing import ClassVar, Literal
 
 import keras
@@ -7,32 +8,34 @@ import numpy as np
 from keras import layers
 
 from recipes.data.preprocessing import preprocessing
-from recipes.reports.sample_images import SHOWN, SampleGrids, drawn, grid, scaled, signs
-from recipes.training.task import Recipe, recipe
+from recipes.reports.sample_images import SHOWN, SampleGrids, contest, drawn, grid, scaled
+from recipes.tasks.classification import Classification
+from recipes.training.task import Task, task
 from zoo.arguments import Count, Positive
 from zoo.registry import entry
 
-MOST = 1000  # images that the figures of quality are taken on
+MAX_IMAGES = 1000  # images on which quality metrics are computed
 LIKELIHOODS = (("elbo", "ELBO [nats]", "more"), ("bits_per_dimension", "Bits per dimension", "less"))
 
 
-@recipe
-class Generation(Recipe):
+@task
+class Generation(Task):
     """Autoencoders, GANs, flows and diffusion models, each trained with its paper's own optimizers and loss.
 
-    It needs images; their labels are used by models that make images of a class, and to train the small classifier
-    whose features the distances are measured on. Samples are drawn each `sample_every` epochs as PNG (and for TensorBoard),
-    and compared at the end with held-out images: Frechet and kernel distance, precision and recall, copies of training
-    images; beside a normal distribution fitted to the pixels and training images with noise. Where a model knows
-    likelihoods, bits per dimension or the bound on it, beside those of pixels that know nothing of each other.
+    The data are images. Labels are used by conditional models, and to train the small classifier whose features the
+    distances are computed from. Samples are written every `sample_every` epochs as PNG, and for TensorBoard. After
+    training they are compared with held-out images: Frechet and kernel distance, precision and recall, and copies of
+    training images. The baselines are a normal distribution fitted to the pixels, and training images with noise. Where
+    a model has likelihoods, the metrics include bits per dimension or the ELBO, and those of a model of independent
+    pixels.
 
     Args:
         learning_rate: learning rate of all optimizers, or None for the paper's.
         optimizer: the paper's.
         schedule: constant.
         sample_every: epochs between two grids of samples.
-        steps: of a diffusion model's sampler.
-        **kwargs: as `Recipe` has them; weight decay, warm-up and early stopping are not for these models.
+        steps: sampling steps of a diffusion model.
+        **kwargs: as `Task` has them; weight decay, warm-up and early stopping are not available.
     """
 
     batch_size: Count = 64
@@ -42,61 +45,65 @@ class Generation(Recipe):
     sample_every: Count = 1
     steps: Count = 50
 
-    tasks: ClassVar[tuple] = ("classification",)
-    headline: ClassVar[str] = "skill"
+    data_tasks: ClassVar[tuple] = ("classification",)
+    main_metric: ClassVar[str] = "skill"
 
     def __post_init__(self):
         refuse_unused(self)
 
-    def verify_task(self, data):
-        """A ValueError where the data are no images."""
-        super().verify_task(data)
+    def check_data(self, data):
+        """Raises a ValueError if the data are not images of one size."""
+        super().check_data(data)
         if data.kind != "image" or None in data.shape:
             raise ValueError(f"Generation: `data` must be images of one size, got {data!r}.")
 
-    def answers(self, name, data):
-        """What a builder is told: the images' shape, the latent size of its paper, and the classes if it has them."""
-        from inspect import signature
+    def head_arguments(self, name, data):
+        """Returns the images' shape, the latent size of the paper, and the classes of a conditional model."""
+        architecture = entry(name)
+        if architecture.task != "generate":
+            raise ValueError(
+                f"`model` must be an architecture that generates images, got {name} ({architecture.task})."
+            )
+        parameters = signature(architecture.build).parameters
+        arguments = {
+            "image_shape": data.shape,
+            "input_shape": data.shape,
+            "classes": len(data.classes),
+            "latent": architecture.example.get("latent"),
+        }
+        return {k: v for k, v in arguments.items() if k in parameters and v is not None}
 
-        known = entry(name)
-        if known.task != "generate":
-            raise ValueError(f"`model` must be an architecture that generates, got {name} ({known.task}).")
-        accepted = signature(known.build).parameters
-        told = {"image_shape": data.shape, "input_shape": data.shape, "classes": len(data.classes)}
-        told["latent"] = known.example.get("latent")
-        return {k: v for k, v in told.items() if k in accepted and v is not None}
-
-    def verify_answer(self, model, data):
-        """A ValueError where the model makes no images of this shape."""
+    def check_model(self, model, data):
+        """Raises a ValueError if the model does not generate images."""
         from zoo.generate.generative import Generative
 
         if not isinstance(model, Generative):
-            raise ValueError(f"`model` must be one that generates, got {model.name}, {type(model).__name__}.")
+            raise ValueError(f"`model` must generate images, got {model.name}, {type(model).__name__}.")
 
-    def prepare(self, data, model):
-        """Images brought to the size and the range that the model was made for."""
+    def preprocessing(self, data, model):
+        """Returns the model that resizes images and scales them to the range of the generative model."""
         images = preprocessing(data, model.image_shape)
-        return images if model.low == 0 else signed(images)
+        return images if model.low == 0 else scale_to_signed(images)
 
-    def bounds(self, preprocessing):
-        """Smallest and largest value of prepared images."""
+    def value_range(self, preprocessing):
+        """Returns (smallest, largest) value of preprocessed images."""
         signed = preprocessing is not None and preprocessing.layers[-1].name == "signed"
-        return (-1.0, 1.0) if signed else super().bounds(preprocessing)
+        return (-1.0, 1.0) if signed else super().value_range(preprocessing)
 
-    def target(self, y, classes=None):
-        """Labels as they are."""
+    def prepare_target(self, y, classes=None):
+        """Returns the label as it is."""
         return y
 
-    def feed(self, batches, model):
-        """Batches as the model trains on them: with labels where it knows classes, else images alone."""
+    def map_batches(self, batches, model):
+        """Returns batches with labels for conditional models, else of images alone."""
         return batches if getattr(model, "classes", None) else batches.map(lambda x, y: x)
 
-    def validated(self, model):
-        """Whether there is a loss to watch on held-out images; of networks that train each other there is none."""
+    def has_validation_loss(self, model):
+        """Returns whether there is a loss on held-out images; a GAN has none."""
         return not hasattr(model, "discriminator")
 
-    def compile(self, model, steps=1000, **settings):
-        """Compiles `model` with its paper's settings, but for what the recipe says of rate and clipping."""
+    def compile(self, model, steps=1000, data=None, **settings):
+        """Compiles the model with its paper's settings, and this task's learning rate and clipping."""
         model.compile(**settings)
         for optimizer in (model.optimizer, getattr(model, "discriminator_optimizer", None)):
             if optimizer is not None and self.learning_rate is not None:
@@ -105,138 +112,172 @@ class Generation(Recipe):
                 optimizer.global_clipnorm = self.global_clipnorm
         return model
 
-    def watchers(self, model, out, data):
-        """The callback that draws samples while the model learns."""
+    def callbacks(self, model, out, data):
+        """Returns the callback that writes samples during training."""
         if not out or not hasattr(model, "sample"):
             return []
         return [SampleGrids(out, self.sample_every, lambda model: grid(scaled(model, drawn(model, SHOWN, self))))]
 
-    def trivial_loss(self, data):
-        """None: these losses have no trivial answer in common."""
+    def baseline_loss(self, data):
+        """Returns None: these losses have no baseline in common."""
         return None
 
-    def respond(self, run, part):
-        """What a run answers to one part: as many samples as it has images, of the same classes; or reconstructions."""
-        examples = getattr(run.data, part)
-        count = min(len(examples), MOST)
+    def predict_split(self, run, split):
+        """Returns as many samples as the split has images, of the same classes; or reconstructions."""
+        examples = getattr(run.data, split)
+        count = min(len(examples), MAX_IMAGES)
         if not hasattr(run.model, "sample"):
-            return run.model.predict(real(run, part)[:count], batch_size=256, verbose=0)
+            return run.model.predict(preprocessed_images(run, split)[:count], batch_size=256, verbose=0)
         labels = examples.targets[:count] if getattr(run.model, "classes", None) else None
         return drawn(run.model, count, self, labels)
 
-    def examine(self, run, part):
-        """Figures of quality on one part, beside the trivial baselines'.
+    def evaluate(self, run, split):
+        """Computes quality metrics on one split, and those of the baselines.
 
         Args:
-            run: a `Run`.
-            part: train, validation or test.
+            run: `Run`.
+            split: "train", "validation" or "test".
         Returns:
-            Dict of floats; `subjects` holds each baseline's, `baseline` those of a normal distribution of the pixels.
+            Dict of numbers; `subjects` holds those of every baseline, `baseline` those of a normal distribution of the
+            pixels.
         """
         from zoo.generate import quality
 
-        held, made = real(run, part)[:MOST], self.respond(run, part)
+        held_out, samples = preprocessed_images(run, split)[:MAX_IMAGES], self.predict_split(run, split)
+        training = preprocessed_images(run, "train")
         if not hasattr(run.model, "sample"):
-            mean = real(run, "train").mean(0)
-            error, trivial = (float(((held - a) ** 2).mean()) for a in (made, mean))
-            found = {"examples": len(held), "mse": error, "skill": 1 - error / trivial}
-            return {**found, "baseline": {"mse": trivial, "skill": 0.0, "name": "the mean image"}}
-        features, told = classifier_features(run.data, held.shape[1:], self.seed)
+            error, baseline_error = (float(((held_out - x) ** 2).mean()) for x in (samples, training.mean(0)))
+            metrics = {"examples": len(held_out), "mse": error, "skill": 1 - error / baseline_error}
+            return {**metrics, "baseline": {"mse": baseline_error, "skill": 0.0, "name": "the mean image"}}
+        features, description = classifier_features(run.data, held_out.shape[1:], self.seed)
         low, high = run.model.low, run.model.high
-        training = real(run, "train")
-        shown, held01, made01 = ((v - low) / (high - low) for v in (training[: max(MOST, len(held))], held, made))
-        subjects = quality.compare(shown, held01, made01, features, seed=self.seed)
-        own, normal = subjects["generator"], subjects["gaussian"]
-        found = {"examples": len(held), **own, "skill": 1 - own["frechet"] / normal["frechet"]}
-        likely, trivial = likelihoods(run.model, held, training)
-        found |= likely
-        baseline = {**normal, **trivial, "skill": 0.0, "name": "a normal distribution of the pixels"}
-        return {**found, "features": told, "subjects": subjects, "baseline": baseline}
+        unit_range = ((x - low) / (high - low) for x in (training[: max(MAX_IMAGES, len(held_out))], held_out, samples))
+        subjects = quality.compare(*unit_range, features, seed=self.seed)
+        generator, normal = subjects["generator"], subjects["gaussian"]
+        likelihood, baseline_likelihood = likelihoods(run.model, held_out, training)
+        return {
+            "examples": len(held_out),
+            **generator,
+            "skill": 1 - generator["frechet"] / normal["frechet"],
+            **likelihood,
+            "features": description,
+            "subjects": subjects,
+            "baseline": {
+                **normal,
+                **baseline_likelihood,
+                "skill": 0.0,
+                "name": "a normal distribution of the pixels",
+            },
+        }
 
-    def verdict(self, found, part):
-        """How far the samples are from real images, beside the trivial baseline."""
-        trivial, on = found["baseline"], f"{found['examples']} {part} images"
-        if "mse" in found:
-            return [f"Mean squared error {found['mse']:.4f} on {on}; the mean image has {trivial['mse']:.4f}."]
+    def summarize(self, metrics, split):
+        """Returns the distance of the samples to real images, beside that of the baseline."""
+        baseline, images = metrics["baseline"], f"{metrics['examples']} {split} images"
+        if "mse" in metrics:
+            return [
+                f"Mean squared error {metrics['mse']:.4f} on {images}; {baseline['name']} has {baseline['mse']:.4f}."
+            ]
         return [
-            f"Frechet distance {found['frechet']:.1f} to {on}; {trivial['name']} has {trivial['frechet']:.1f}.",
-            f"Measured on {found['features']}; figures on other features cannot be compared. "
-            f"{found['precision']:.0%} of the samples look like real images, and {found['recall']:.0%} of the real "
-            f"ones are like some sample. {found['copies']:.1%} of the samples are nearer to a training image than 99 % "
-            "of the held-out images are.",
+            f"Frechet distance {metrics['frechet']:.1f} to {images}; {baseline['name']} has {baseline['frechet']:.1f}.",
+            f"Computed from {metrics['features']}; distances from other features cannot be compared. The precision is "
+            f"{100 * metrics['precision']:.0f} % (samples that look like real images), and the recall "
+            f"{100 * metrics['recall']:.0f} % (real images that some sample looks like). {100 * metrics['copies']:.1f} % "
+            "of the samples are nearer to a training image than 99 % of the held-out images are.",
             *(
-                f"{told} of the held-out images {found[name]:.2f}; pixels that know nothing of each other have "
-                f"{trivial[name]:.2f}, and {better} is better."
-                for name, told, better in LIKELIHOODS
-                if name in found
+                f"{title} of the held-out images {metrics[name]:.2f}; a model of independent pixels has "
+                f"{baseline[name]:.2f}, and {better} is better."
+                for name, title, better in LIKELIHOODS
+                if name in metrics
             ),
         ]
 
-    def signs(self, run):
-        """What the losses and the samples say, in plain words."""
-        return signs(run)
+    def diagnose(self, run):
+        """Returns sentences on what the losses and the samples show and what to try."""
+        history, sentences = run.history, []
+        metrics = run.evaluate("test" if len(run.data.test) else "validation")
+        if not hasattr(run.model, "critic_steps"):
+            sentences += contest(history)
+        if "recall" in metrics and metrics["recall"] < 0.1 and metrics["precision"] > 2 * metrics["recall"]:
+            sentences.append(
+                f"Mode collapse: the precision is {100 * metrics['precision']:.0f} %, but samples look like only "
+                f"{100 * metrics['recall']:.0f} % of the real images. Train longer, or use wgan_gp, whose critic "
+                "penalizes this."
+            )
+        if "kl" in history and history["kl"][-1] < 0.5:
+            sentences.append(
+                f"Posterior collapse: the latent code carries {history['kl'][-1]:.2f} nats; the decoder ignores it. "
+                "Lower `beta`, or use a weaker decoder."
+            )
+        if metrics.get("copies", 0) > 0.1:
+            sentences.append(
+                f"Memorization: {100 * metrics['copies']:.0f} % of the samples are nearer to a training image than "
+                "held-out images are. Use more data, or a smaller model."
+            )
+        if metrics["skill"] <= 0:
+            sentences.append(f"Samples are no nearer to real images than {metrics['baseline']['name']}: train longer.")
+        return sentences or ["No problem found: no collapse, no copies, and the samples beat the baseline."]
 
-    def figures(self, run, part):
-        """Samples, the way from one to another, and real images beside them."""
+    def figures(self, run, split):
+        """Returns samples, real images, and interpolations between images."""
         from recipes.reports.sample_images import pictures
 
-        return pictures(run, part, self)
+        return pictures(run, split, self)
 
 
-def refuse_unused(recipe):
-    """A ValueError where a number is set that models with a paper's own training have no use for."""
+def refuse_unused(task):
+    """Raises a ValueError if a hyperparameter is set that models with their paper's own training do not use."""
     for name in ("warmup", "weight_decay", "patience", "adversarial"):
-        if getattr(recipe, name):
-            raise ValueError(f"`{name}` must be left out for models that generate, got {getattr(recipe, name)}.")
+        if getattr(task, name):
+            raise ValueError(f"`{name}` must be left out for models that generate images, got {getattr(task, name)}.")
 
 
-def signed(images):
-    """A preprocessing whose images go from -1 to 1, out of one whose images go from 0 to 1."""
-    answer = layers.Rescaling(2.0, -1.0, dtype="float32", name="signed")(images.outputs[0])
-    return keras.Model(images.inputs, answer, name="preprocessing")
+def scale_to_signed(images):
+    """Returns a preprocessing to the range -1 to 1, from one to the range 0 to 1."""
+    output = layers.Rescaling(2.0, -1.0, dtype="float32", name="signed")(images.outputs[0])
+    return keras.Model(images.inputs, output, name="preprocessing")
 
 
-def real(run, part):
-    """The prepared images of a part, (N, H, W, C)."""
-    raw = getattr(run.data, part)
-    return run.preprocessing.predict(raw.head(len(raw)), batch_size=256, verbose=0)
+def preprocessed_images(run, split):
+    """Returns the preprocessed images of a split, (N, H, W, C)."""
+    examples = getattr(run.data, split)
+    return run.preprocessing.predict(examples.head(len(examples)), batch_size=256, verbose=0)
 
 
 def likelihoods(model, images, training):
-    """What a model knows of the images' likelihood, under its usual name; and what independent pixels know of it."""
+    """Returns two dicts: the mean log-likelihood of images under a model, and under a model of independent pixels."""
     from zoo.generate import quality
 
-    found, trivial = {}, {}
+    model_values, baseline_values = {}, {}
     if hasattr(model, "elbo"):
-        found["elbo"] = model.elbo(images, seed=0)
-        trivial["elbo"] = quality.pixel_likelihood(training, images)
+        model_values["elbo"] = model.elbo(images, seed=0)
+        baseline_values["elbo"] = quality.pixel_likelihood(training, images)
     if hasattr(model, "bits_per_dimension"):
-        found["bits_per_dimension"] = model.bits_per_dimension(images, seed=0)
-        trivial["bits_per_dimension"] = quality.pixel_bits(training, images, model.levels)
-    return tuple({name: float(np.mean(each)) for name, each in figures.items()} for figures in (found, trivial))
+        model_values["bits_per_dimension"] = model.bits_per_dimension(images, seed=0)
+        baseline_values["bits_per_dimension"] = quality.pixel_bits(training, images, model.levels)
+    return tuple({k: float(np.mean(v)) for k, v in values.items()} for values in (model_values, baseline_values))
 
 
-FEATURES = {}  # (data, size and seed) -> features, as several parts and baselines ask for the same
+_FEATURE_EXTRACTORS = {}  # (data, size, seed) -> (model, accuracy), as several splits and baselines use the same
 
 
 def classifier_features(data, shape, seed):
-    """(function of images from 0 to 1 to features, what it is): the last layer but one of a classifier of the data.
+    """Returns a function of images from 0 to 1 to features, and its description.
+
+    The features are the last layer but one of a small classifier that is trained on the data.
 
     Args:
         data: `Data` of images with their classes.
-        shape: (H, W, C) that the classifier sees them in.
-        seed: of the classifier.
+        shape: (H, W, C) of the classifier's input.
+        seed: seed of the classifier.
     """
     key = (data.name, data.split, tuple(shape), seed)
-    if key not in FEATURES:
-        from recipes.tasks.classification import Classification
-
-        learnt = Classification(epochs=8, batch_size=64, learning_rate=2e-3, seed=seed)
+    if key not in _FEATURE_EXTRACTORS:
+        task = Classification(epochs=8, batch_size=64, learning_rate=2e-3, seed=seed)
         sizes = {"input_shape": tuple(shape), "filters": (16, 32), "units": (64,), "dropout": 0.2}
-        run = learnt.fit("cnn", data, verbose=False, **sizes)
+        run = task.fit("cnn", data, verbose=False, **sizes)
         accuracy = run.evaluate("test" if len(data.test) else "validation")["accuracy"]
-        inner = run.model.get_layer("head").input
-        FEATURES[key] = keras.Model(run.model.inputs, inner), accuracy
-    model, accuracy = FEATURES[key]
-    told = f"64 features of a small CNN that classifies these images ({accuracy:.1%} right, seed {seed})"
-    return (lambda images: model.predict(np.asarray(images, "float32"), batch_size=256, verbose=0)), told
+        features = run.model.get_layer("head").input
+        _FEATURE_EXTRACTORS[key] = keras.Model(run.model.inputs, features), accuracy
+    model, accuracy = _FEATURE_EXTRACTORS[key]
+    description = f"64 features of a small CNN that classifies these images (accuracy {accuracy:.1%}, seed {seed})"
+    return (lambda images: model.predict(np.asarray(images, "float32"), batch_size=256, verbose=0)), description

@@ -1,4 +1,4 @@
-"""The next frames of a sequence of images, beside repeating the last one."""
+"""Next-frame prediction: the next frames of an image sequence, compared with repeating the last one."""
 
 from inspect import signature
 from typing import ClassVar
@@ -7,169 +7,172 @@ import keras
 import numpy as np
 
 from recipes.metrics import SSIM
-from recipes.training.task import Recipe, recipe
+from recipes.training.task import Task, task
 from zoo.arguments import Count
 from zoo.introspect.output_activation import output_activation
 from zoo.registry import entry
 
-BINS = 16  # brightnesses of the last frame that `last frame, calibrated` tells apart
-LEAST = 1e-4  # no pixel is foretold with more certainty than this, so that one mistake does not cost infinitely much
+BINS = 16  # brightness bins of the last frame, from which the calibrated baseline predicts
+MIN_PROBABILITY = 1e-4  # probabilities are clipped here, so that one mistake does not have an infinite cost
 
 
-@recipe
-class NextFrame(Recipe):
-    """Several frames ahead, each pixel as the probability of being bright.
+@task
+class NextFrame(Task):
+    """Predicts several frames ahead, each pixel as the probability of being bright.
 
-    It needs sequences of images with those that follow, such as "bundled:moving-mnist", and a model with a sigmoid. It
-    reports the binary cross-entropy [nats a frame] and SSIM of each frame ahead, beside the mean image of the training
-    part and beside the last frame: as it is for SSIM, and for the cross-entropy as what the training part says of a
-    pixel that was that bright, the best that can be foretold without knowing what moves.
+    The data has sequences of images with the frames that follow, such as "bundled:moving-mnist". The model ends in a
+    sigmoid. Metrics are the binary cross-entropy [nats per frame] and SSIM, over all frames and by frame ahead. The
+    baselines are the mean frame of the training split, and the last frame. For SSIM the last frame is used as it is.
+    For the cross-entropy it is calibrated: a pixel's probability is the mean of what pixels of that brightness became in
+    the training split, which is the best prediction from a single pixel.
 
     Args:
         global_clipnorm: largest global norm of a gradient.
-        **kwargs: as `Recipe` has them; augmentation is for single images.
+        **kwargs: as `Task` has them; augmentation is for single images.
     """
 
     batch_size: Count = 16
     global_clipnorm: float | None = 1.0
 
-    tasks: ClassVar[tuple] = ("next_frame",)
-    headline: ClassVar[str] = "skill"
+    data_tasks: ClassVar[tuple] = ("next_frame",)
+    main_metric: ClassVar[str] = "skill"
 
     def __post_init__(self):
         if self.augment:
             raise ValueError(f"`augment` must be () for sequences, as its steps are for images, got {self.augment}.")
 
-    def answers(self, name, data):
-        """What a builder is told about the answer: how many frames."""
-        accepted = signature(entry(name).build).parameters
+    def head_arguments(self, name, data):
+        """Returns the number of frames to predict and a sigmoid activation."""
+        parameters = signature(entry(name).build).parameters
         shape = entry(name).example.get("input_shape", ())
-        if "outputs" not in accepted or len(shape) != 4:
-            raise ValueError(f"`model` must be an architecture that answers frames, such as convlstm, got {name}.")
+        if "outputs" not in parameters or len(shape) != 4:
+            raise ValueError(f"`model` must be an architecture that predicts frames, such as convlstm, got {name}.")
         return {"outputs": len(data.outputs), "activation": "sigmoid"}
 
-    def verify_answer(self, model, data):
-        """A ValueError where the model does not answer these frames with a sigmoid."""
-        wanted = tuple(data.train.targets.shape[1:])
-        if tuple(model.output_shape[1:]) != wanted or output_activation(model) != "sigmoid":
+    def check_model(self, model, data):
+        """Raises a ValueError if the model does not predict these frames with a sigmoid."""
+        expected = tuple(data.train.targets.shape[1:])
+        activation = output_activation(model)
+        if tuple(model.output_shape[1:]) != expected or activation != "sigmoid":
             raise ValueError(
-                f"`model` must answer {wanted} with a sigmoid, got {model.name} with {model.output_shape[1:]} and "
-                f"{output_activation(model)}."
+                f"`model` must predict {expected} with a sigmoid, got {model.name} with {model.output_shape[1:]} and "
+                f"{activation}."
             )
 
-    def target(self, y, classes=None):
-        """8-bit frames from 0 to 1."""
+    def prepare_target(self, y, classes=None):
+        """Returns 8-bit frames from 0 to 1."""
         return keras.ops.cast(y, "float32") / 255
 
-    def compile(self, model, steps=1000, **settings):
-        """Compiles `model` for `steps` training steps; `settings` go to `model.compile` (jit_compile, ...)."""
-        model.compile(optimizer=self.optimize(steps), loss=keras.losses.BinaryCrossentropy(), **settings)
+    def compile(self, model, steps=1000, data=None, **settings):
+        """Compiles the model with binary cross-entropy; arguments as `Task.compile` has them."""
+        model.compile(optimizer=self.make_optimizer(steps), loss=keras.losses.BinaryCrossentropy(), **settings)
         return model
 
-    def trivial_loss(self, data):
-        """Cross-entropy a pixel of always answering the training part's mean frames."""
-        truth = data.train.targets / np.float32(255)
-        return float(cross_entropy(truth, truth.mean(0, keepdims=True)).mean())
+    def baseline_loss(self, data):
+        """Returns the cross-entropy per pixel of always predicting the mean frames of the training split."""
+        targets = data.train.targets / np.float32(255)
+        return float(cross_entropy(targets, targets.mean(0, keepdims=True)).mean())
 
-    def assess(self, data, part, answers):
-        """Metrics of the answers to one part, by frame, beside what needs no model.
+    def evaluate(self, run, split):
+        """Computes the metrics of a run on one split, by frame ahead, and those of the baselines.
 
         Args:
-            data: `Data`.
-            part: train, validation or test.
-            answers: (N, K, H, W, C) from 0 to 1.
+            run: `Run`.
+            split: "train", "validation" or "test".
         Returns:
-            Dict of floats: cross_entropy [nats a frame], ssim, skill (1 - cross-entropy / the best rival's);
-            `baseline` holds the best rival's, `rivals` all of them, `by_lead` each frame ahead.
+            Dict of numbers: cross_entropy [nats per frame], ssim, skill (1 - cross-entropy / the best baseline's);
+            `baseline` holds the best baseline's, `baselines` all of them, `by_lead` each frame ahead.
         """
-        examples = getattr(data, part)
-        truth = examples.targets / np.float32(255)
-        own, rivals = quality(truth, answers), {}
-        for name, said in trivial(data, examples).items():
-            rivals[name] = {k: float(v.mean()) for k, v in quality(truth, *said).items()}
-        best = min(rivals, key=lambda name: rivals[name]["cross_entropy"])
-        found = {k: float(v.mean()) for k, v in own.items()}
+        return self.compute_metrics(run.data, split, run.predict_split(split))
+
+    def compute_metrics(self, data, split, predictions):
+        """Computes the metrics of (N, K, H, W, C) probabilities for one split; returns as `evaluate` does."""
+        examples = getattr(data, split)
+        targets = examples.targets / np.float32(255)
+        by_frame, baselines = metrics_by_frame(targets, predictions), {}
+        for name, (probabilities, images) in baseline_frames(data, examples).items():
+            metrics = metrics_by_frame(targets, probabilities, images)
+            baselines[name] = {k: float(v.mean()) for k, v in metrics.items()}
+        best = min(baselines, key=lambda name: baselines[name]["cross_entropy"])
+        means = {k: float(v.mean()) for k, v in by_frame.items()}
         return {
-            "examples": len(truth),
-            **found,
-            "skill": 1 - found["cross_entropy"] / rivals[best]["cross_entropy"],
-            "baseline": {**rivals[best], "skill": 0.0, "name": best},
-            "rivals": rivals,
-            "by_lead": {name: {k: float(v[i]) for k, v in own.items()} for i, name in enumerate(data.outputs)},
+            "examples": len(targets),
+            **means,
+            "skill": 1 - means["cross_entropy"] / baselines[best]["cross_entropy"],
+            "baseline": {**baselines[best], "skill": 0.0, "name": best},
+            "baselines": baselines,
+            "by_lead": {name: {k: float(v[i]) for k, v in by_frame.items()} for i, name in enumerate(data.outputs)},
         }
 
-    def verdict(self, found, part):
-        """The cross-entropy and the SSIM beside the best that needs no model."""
-        best, said = found["baseline"], []
-        said.append(
-            f"{found['cross_entropy']:.0f} nats a frame on {found['examples']} {part} sequences; {best['name']} has "
-            f"{best['cross_entropy']:.0f}. SSIM {found['ssim']:.3f}; the last frame has "
-            f"{found['rivals']['last frame']['ssim']:.3f}."
-        )
-        if found["skill"] <= 0:
-            said.append(f"This model is no better than {best['name']}: do not use it.")
-        return said
+    def summarize(self, metrics, split):
+        """Returns the cross-entropy and the SSIM, beside those of the baselines."""
+        best = metrics["baseline"]
+        sentences = [
+            f"Cross-entropy {metrics['cross_entropy']:.0f} nats per frame on {metrics['examples']} {split} sequences; "
+            f"the {best['name']} has {best['cross_entropy']:.0f}. SSIM {metrics['ssim']:.3f}; the last frame has "
+            f"{metrics['baselines']['last frame']['ssim']:.3f}."
+        ]
+        if metrics["skill"] <= 0:
+            sentences.append(f"This model is no better than the {best['name']}: do not use it.")
+        return sentences
 
-    def figures(self, run, part):
-        """Strips: what was given, what came, and what the model said."""
-        told = (
-            "Each block is one sequence: the frames that were given, those that came, and the model's answer to them."
-        )
-        drawn = strips(getattr(run.data, part), run.answers(part), run.data.outputs)
-        return [("Past, truth and answer", told, drawn)]
+    def figures(self, run, split):
+        """Returns a few sequences: past, target and prediction."""
+        caption = "Each block is one sequence: the input frames, the frames that followed, and the model's prediction."
+        figure = sequence_figure(getattr(run.data, split), run.predict_split(split), run.data.outputs)
+        return [("Past, target and prediction", caption, figure)]
 
 
-def cross_entropy(truth, answers):
-    """Binary cross-entropy of every pixel [nats]; `answers` broadcast."""
-    p = np.clip(answers, LEAST, 1 - LEAST)
-    return -(truth * np.log(p) + (1 - truth) * np.log(1 - p))
+def cross_entropy(targets, probabilities):
+    """Returns the binary cross-entropy of every pixel [nats]; `probabilities` broadcast to the targets."""
+    p = np.clip(probabilities, MIN_PROBABILITY, 1 - MIN_PROBABILITY)
+    return -(targets * np.log(p) + (1 - targets) * np.log(1 - p))
 
 
-def quality(truth, answers, shown=None):
-    """By frame ahead, (K,): cross-entropy [nats a frame], and SSIM where frames have 11 x 11 pixels or more.
+def metrics_by_frame(targets, probabilities, images=None):
+    """Returns metrics of each frame ahead, (K,): cross-entropy [nats per frame], and SSIM for 11 x 11 pixels or more.
 
     Args:
-        truth: (N, K, H, W, C) from 0 to 1.
-        answers: probabilities, which broadcast to that shape.
-        shown: images for SSIM, where they are not the probabilities.
+        targets: (N, K, H, W, C) from 0 to 1.
+        probabilities: broadcast to that shape.
+        images: images for SSIM, where they are not the probabilities.
     """
-    found = {"cross_entropy": cross_entropy(truth, answers).sum((2, 3, 4)).mean(0)}
-    shown = np.broadcast_to(answers if shown is None else shown, truth.shape)
-    truth, shown = truth.astype("float32"), shown.astype("float32")
-    if min(truth.shape[2:4]) >= 11:
-        metric, frames = SSIM(), range(truth.shape[1])
-        found["ssim"] = np.array([np.mean(metric.of(truth[:, i], shown[:, i])) for i in frames])
-    return found
+    metrics = {"cross_entropy": cross_entropy(targets, probabilities).sum((2, 3, 4)).mean(0)}
+    images = np.broadcast_to(probabilities if images is None else images, targets.shape)
+    targets, images = targets.astype("float32"), images.astype("float32")
+    if min(targets.shape[2:4]) >= 11:
+        ssim = SSIM()
+        metrics["ssim"] = np.array([np.mean(ssim.of(targets[:, i], images[:, i])) for i in range(targets.shape[1])])
+    return metrics
 
 
-def trivial(data, examples):
-    """What needs no model: name -> (probabilities, images for SSIM)."""
-    truth, last = data.train.targets / np.float32(255), examples.inputs[:, -1:]
-    mean = truth.mean(0, keepdims=True)
-    ahead = truth.shape[1]
-    # What a pixel of that brightness became in training: the best that the last frame by itself can tell
+def baseline_frames(data, examples):
+    """Returns the baselines' predictions: name -> (probabilities, images for SSIM)."""
+    targets, last = data.train.targets / np.float32(255), examples.inputs[:, -1:]
+    mean = targets.mean(0, keepdims=True)
+    frames = targets.shape[1]
+    # What pixels of each brightness became in training
     bins = data.train.inputs[:, -1].astype(int) * BINS // 256
     counts = np.maximum(np.bincount(bins.ravel(), minlength=BINS), 1)
-    became = [np.bincount(bins.ravel(), truth[:, i].ravel(), BINS) / counts for i in range(ahead)]
-    asked = last[:, 0].astype(int) * BINS // 256
-    said = np.stack([table[asked] for table in became], axis=1).astype("float32")
-    return {"mean frame": (mean, mean), "last frame": (said, last / np.float32(255))}
+    tables = [np.bincount(bins.ravel(), targets[:, i].ravel(), BINS) / counts for i in range(frames)]
+    last_bins = last[:, 0].astype(int) * BINS // 256
+    calibrated = np.stack([table[last_bins] for table in tables], axis=1).astype("float32")
+    return {"mean frame": (mean, mean), "last frame": (calibrated, last / np.float32(255))}
 
 
-def strips(examples, answers, outputs, shown=3):
-    """A matplotlib figure of a few sequences: past, truth and answer below each other."""
+def sequence_figure(examples, predictions, outputs, count=3):
+    """Returns a matplotlib figure of `count` sequences: past, target and prediction below each other."""
     from recipes.reports.report import new_figure
 
-    shown = min(shown, len(examples))
-    past, ahead = examples.inputs.shape[1], len(outputs)
-    columns = max(past, ahead)
-    figure = new_figure(0.7 * columns + 1, 2.3 * shown)
-    axes = figure.subplots(3 * shown, columns, squeeze=False)
+    count = min(count, len(examples))
+    columns = max(examples.inputs.shape[1], len(outputs))
+    figure = new_figure(0.7 * columns + 1, 2.3 * count)
+    axes = figure.subplots(3 * count, columns, squeeze=False)
     for ax in axes.ravel():
         ax.set_axis_off()
-    for i in range(shown):
-        rows = (examples.inputs[i] / 255, examples.targets[i] / 255, answers[i])
-        for j, (name, row) in enumerate(zip(("past", "truth", "answer"), rows, strict=True)):
+    for i in range(count):
+        rows = (examples.inputs[i] / 255, examples.targets[i] / 255, predictions[i])
+        for j, (name, row) in enumerate(zip(("past", "target", "prediction"), rows, strict=True)):
             for k, frame in enumerate(row):
                 axes[3 * i + j, k].imshow(frame.squeeze(-1) if frame.shape[-1] == 1 else frame, "gray", vmin=0, vmax=1)
             axes[3 * i + j, 0].set_title(name, fontsize=7, loc="left", pad=1)

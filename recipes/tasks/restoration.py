@@ -1,5 +1,6 @@
-"""Restoration: images without their noise, or sharper ones, learnt from clean images that are made worse on purpose."""
+"""Restoration: denoising or super-resolution, learned from clean images that are degraded on purpose."""
 
+from inspect import signature
 from typing import ClassVar, Literal
 
 import keras
@@ -11,41 +12,42 @@ from recipes.data.images.image_patches import from_photos, in_patches, pixels_of
 from recipes.data.preprocessing import preprocessing
 from recipes.losses import Charbonnier
 from recipes.metrics import PSNR, cut
-from recipes.training.task import Recipe, recipe
+from recipes.training.task import Task, task
 from zoo.arguments import Count, Positive
 from zoo.layers.bicubic import Bicubic
 from zoo.registry import entry
 
 LUMINANCE = (65.481 / 255, 128.553 / 255, 24.966 / 255)  # of red, green, blue: ITU-R BT.601, as Matlab's rgb2ycbcr
-LISTED = 20  # images whose own PSNR is told
+LISTED_IMAGES = 20  # images whose own PSNR is in the metrics
 LOSSES = {"mse": "mse", "mae": "mae", "charbonnier": Charbonnier}
 
 
-@recipe
-class Restoration(Recipe):
-    """Denoising, or super-resolution, learnt from clean images.
+@task
+class Restoration(Task):
+    """Denoising or super-resolution, learned from clean images.
 
-    It needs clean 8-bit images (their labels, if any, are not read) as `Data`, or as a list of (H, W, C) arrays, and a
-    model that restores. It makes what the model sees itself, and what a result means depends on how:
+    The data are clean 8-bit images, as `Data` or as a list of (H, W, C) arrays; labels are not used. The model restores
+    images. The task degrades the images itself:
 
-    - noise: independent Gaussian noise of standard deviation `sigma`, neither clipped nor rounded, as in DnCNN's paper;
-    - bicubic: cut to a multiple of `scale`, made `scale` times smaller by antialiased bicubic interpolation (Keys,
-      a = -1/2, as Matlab's and Pillow's), clipped and rounded to 8 bits. A model whose answer has the size of its input
-      gets the image enlarged bicubically first, as SRCNN does.
+    - noise: adds independent Gaussian noise of standard deviation `sigma`, neither clipped nor rounded, as in DnCNN's
+      paper;
+    - bicubic: cuts to a multiple of `scale`, reduces the size `scale` times by antialiased bicubic interpolation (Keys,
+      a = -1/2, as Matlab's and Pillow's), clips and rounds to 8 bits. A model whose output has the size of its input
+      gets the image upsampled bicubically first, as SRCNN does.
 
-    Training images are patches; their noise is drawn anew in each epoch, and that of other parts is always the same. A
-    part that is tested is whole photos. Answers are clipped and rounded to 8 bits and measured as the papers do: PSNR
-    and SSIM of all bands for noise; of the luminance (BT.601, 16 to 235) without `scale` pixels at each side for
-    super-resolution, where images have three bands. They stand beside those of the noisy image, or of bicubic
-    enlargement; `gain_db` is what the PSNR gains over that, on average over the images.
+    Training images are patches; their noise is drawn anew in each epoch. The other splits have fixed noise, and the test
+    split has whole photos. Predictions are clipped and rounded to 8 bits and evaluated as in the papers: PSNR and SSIM
+    of all bands for noise; for super-resolution of the luminance (BT.601, 16 to 235) without `scale` pixels at each
+    side, where images have three bands. The baseline is the noisy image, or bicubic upsampling. `gain_db` is the
+    difference in PSNR to the baseline, averaged over the images.
 
     Args:
         degradation: noise or bicubic.
-        sigma: standard deviation of the noise [of 255].
-        scale: how many times sharper the answer is.
+        sigma: standard deviation of the noise [grey levels of 255].
+        scale: upsampling factor.
         patch: side of a training patch [pixels of the clean image]; for bicubic a multiple of `scale`.
         loss: mse, mae or charbonnier.
-        **kwargs: as `Recipe` has them.
+        **kwargs: as `Task` has them.
     """
 
     augment: tuple = ("flip", "flip_vertical")
@@ -55,8 +57,8 @@ class Restoration(Recipe):
     patch: Count = 48
     loss: Literal["mse", "mae", "charbonnier"] = "mse"
 
-    tasks: ClassVar[tuple] = ("restoration",)
-    headline: ClassVar[str] = "gain_db"
+    data_tasks: ClassVar[tuple] = ("restoration",)
+    main_metric: ClassVar[str] = "gain_db"
     predict_batch_size: ClassVar[int] = 16
 
     def __post_init__(self):
@@ -65,83 +67,78 @@ class Restoration(Recipe):
 
     @property
     def factor(self):
-        """How many times larger the clean image is than what the model sees."""
+        """Size of the clean image divided by that of the degraded one."""
         return self.scale if self.degradation == "bicubic" else 1
 
-    def open(self, data):
-        """`Data` whose training and validation parts are patches; from a list of images too."""
+    def open_data(self, data):
+        """Returns `Data` whose training and validation splits are patches; from a list of images too."""
         if isinstance(data, np.ndarray | list):
             names = [f"image {i}" for i in range(len(data))]
             data = from_photos(list(data), names, Options(seed=self.seed), name="arrays")
-        return in_patches(super().open(data), self.patch)
+        return in_patches(super().open_data(data), self.patch)
 
-    def answers(self, name, data):
-        """What a builder is told: images of any size, how many times larger, and to keep the border."""
-        from inspect import signature
-
+    def head_arguments(self, name, data):
+        """Returns an input shape of any size, the upsampling factor, and same padding."""
         if entry(name).task != "restore":
             raise ValueError(f"`model` must restore images, got {name} ({entry(name).task}).")
-        accepted = signature(entry(name).build).parameters
-        told = {"input_shape": (None, None, data.shape[-1]), "scale": self.scale, "padding": "same"}
-        if "scale" in accepted and self.factor == 1:
-            raise ValueError(f"`model` must answer images of the size it sees, to remove noise, got {name}.")
-        return {k: v for k, v in told.items() if k in accepted}
+        parameters = signature(entry(name).build).parameters
+        if "scale" in parameters and self.factor == 1:
+            raise ValueError(f"`model` must keep the size of its input, to remove noise, got {name}.")
+        arguments = {"input_shape": (None, None, data.shape[-1]), "scale": self.scale, "padding": "same"}
+        return {k: v for k, v in arguments.items() if k in parameters}
 
-    def verify_answer(self, model, data):
-        """A ValueError where the model's answer is no image of the right size."""
+    def check_model(self, model, data):
+        """Raises a ValueError if the model's output is no image of the right size."""
         bands = data.shape[-1]
         if tuple(model.input_shape[1:]) != (None, None, bands):
             raise ValueError(
                 f"`model` must take images of any size, input_shape=(None, None, {bands}), got {model.name} with "
                 f"{model.input_shape[1:]}."
             )
-        factor = enlargement(model)
-        if factor not in (1, self.factor):
-            wanted = f"the size of its input, or {self.factor} times that" if self.factor > 1 else "that of its input"
+        if upsampling_factor(model) not in (1, self.factor):
+            sizes = f"the size of its input, or {self.factor} times that" if self.factor > 1 else "that of its input"
             raise ValueError(
-                f"`model` must answer (H, W, {bands}) images of {wanted}, got {model.name}, which does not."
+                f"`model` must predict (H, W, {bands}) images of {sizes}, got {model.name}, which does not."
             )
 
-    def finish(self, model, data):
-        """The model behind bicubic enlargement, where it does not enlarge."""
-        if enlargement(model) == self.factor:
+    def wrap_model(self, model, data):
+        """Returns the model behind bicubic upsampling, where it does not upsample itself."""
+        if upsampling_factor(model) == self.factor:
             return model
         inputs = keras.layers.Input((None, None, data.shape[-1]), name="image")
         return keras.Model(inputs, model(Bicubic(self.scale, name="bicubic")(inputs)), name=model.name)
 
-    def target(self, y, classes=None):
-        """The number of the image, which nothing is learnt from."""
+    def prepare_target(self, y, classes=None):
+        """Returns the image's number, which is not used for training."""
         return y
 
     def pipeline(self, examples, training, preprocessing=None, classes=None):
-        """Batches of (what the model sees, clean images), both prepared; photos that differ in size come alone."""
+        """Returns batches of (degraded images, clean images); photos of different sizes come one by one."""
         import tensorflow as tf
 
-        alone = not isinstance(examples.inputs, np.ndarray)
-        clean = Recipe.pipeline(
-            self.replace(batch_size=1) if alone else self, examples, training, preprocessing, classes
-        )
+        task = self if isinstance(examples.inputs, np.ndarray) else self.replace(batch_size=1)
+        clean = Task.pipeline(task, examples, training, preprocessing, classes)
         if training:
-            made = Degradation(self).over(clean)
+            pairs = Degradation(self).over(clean)
         else:
             numbered = tf.data.Dataset.zip((tf.data.Dataset.counter(), clean)).apply(
                 tf.data.experimental.assert_cardinality(clean.cardinality())
             )
-            made = numbered.map(lambda i, pair: self.degrade(pair[0], self.draw(i)), tf.data.AUTOTUNE)
-        return made.prefetch(tf.data.AUTOTUNE)
+            pairs = numbered.map(lambda i, batch: self.degrade(batch[0], self.noise_seed(i)), tf.data.AUTOTUNE)
+        return pairs.prefetch(tf.data.AUTOTUNE)
 
-    def draw(self, i):
-        """(2,) seed of the noise of the i-th image, or batch, that is not trained on."""
+    def noise_seed(self, i):
+        """Returns the (2,) seed of the noise of image or batch `i` outside of training."""
         import tensorflow as tf
 
         return tf.random.fold_in(tf.constant([self.seed, 1], "int64"), tf.cast(i, "int64"))
 
     def degrade(self, clean, seed):
-        """(what the model sees, the clean images as far as they can be restored), both (B, H, W, C) from 0 to 1.
+        """Returns (degraded images, clean images cut to what can be restored), both (B, H, W, C) from 0 to 1.
 
         Args:
             clean: (B, H, W, C) float32, 0 to 1.
-            seed: (2,) integers, of the noise.
+            seed: (2,) integers, seed of the noise.
         """
         import tensorflow as tf
 
@@ -152,125 +149,129 @@ class Restoration(Recipe):
         coarse = tf.image.resize(clean, size, "bicubic", antialias=True)
         return tf.round(tf.clip_by_value(coarse, 0, 1) * 255) / 255, clean
 
-    def trivial(self, seen):
-        """The answer without a network: the noisy image, or the coarse one enlarged bicubically."""
-        return seen if self.factor == 1 else Bicubic(self.scale)(seen)
+    def baseline_images(self, degraded):
+        """Returns the baseline's images: the noisy ones, or the coarse ones upsampled bicubically."""
+        return degraded if self.factor == 1 else Bicubic(self.scale)(degraded)
 
-    def compile(self, model, steps=1000, **settings):
-        """Compiles `model` for `steps` training steps; PSNR in training is of all bands, unrounded."""
+    def compile(self, model, steps=1000, data=None, **settings):
+        """Compiles the model with its loss and the PSNR of all bands; arguments as `Task.compile` has them."""
         loss = keras.losses.get(LOSSES[self.loss])
-        model.compile(optimizer=self.optimize(steps), loss=loss, metrics=[PSNR()], **settings)
+        model.compile(optimizer=self.make_optimizer(steps), loss=loss, metrics=[PSNR()], **settings)
         return model
 
-    def trivial_loss(self, data):
-        """Loss of the trivial answer, on the first training batches."""
-        loss, found = keras.losses.get(LOSSES[self.loss]), []
-        head = data.train.take(slice(0, 4 * self.batch_size))
-        for seen, clean in self.pipeline(head, False, preprocessing(data, (None, None, data.shape[-1]))):
-            found.append(float(np.mean(loss(clean, self.trivial(seen)))))
-        return float(np.mean(found))
+    def baseline_loss(self, data):
+        """Returns the baseline's loss on the first training batches."""
+        loss, values = keras.losses.get(LOSSES[self.loss]), []
+        examples = data.train.take(slice(0, 4 * self.batch_size))
+        for degraded, clean in self.pipeline(examples, False, preprocessing(data, (None, None, data.shape[-1]))):
+            values.append(float(np.mean(loss(clean, self.baseline_images(degraded)))))
+        return float(np.mean(values))
 
-    def restored(self, run, part):
-        """For each image of a part (clean, what the model sees, the trivial answer, the answer), (H, W, C) each."""
-        for i, pixels in enumerate(pixels_of(getattr(run.data, part))):
-            seen, clean = self.degrade(run.preprocessing(pixels[None], training=False), self.draw(i))
-            answer = run.model(seen, training=False)
-            yield tuple(np.asarray(x)[0] for x in (clean, seen, self.trivial(seen), answer))
+    def restore_split(self, run, split):
+        """Yields for each image of a split (clean, degraded, baseline, prediction), (H, W, C) each."""
+        for i, pixels in enumerate(pixels_of(getattr(run.data, split))):
+            degraded, clean = self.degrade(run.preprocessing(pixels[None], training=False), self.noise_seed(i))
+            prediction = run.model(degraded, training=False)
+            yield tuple(np.asarray(x)[0] for x in (clean, degraded, self.baseline_images(degraded), prediction))
 
-    def respond(self, run, part):
-        """The restored images of a part, (H, W, C) each, 0 to 1."""
-        return [answer for *_, answer in self.restored(run, part)]
+    def predict_split(self, run, split):
+        """Returns the restored images of a split, (H, W, C) each, 0 to 1."""
+        return [prediction for *_, prediction in self.restore_split(run, split)]
 
-    def quality(self, clean, found, rounded=True):
-        """(PSNR [dB], SSIM) of one image as the papers measure it; arguments (H, W, C), 0 to 1."""
+    def quality(self, clean, image, rounded=True):
+        """Returns (PSNR [dB], SSIM) of one image as the papers compute them; arguments (H, W, C), 0 to 1."""
         import tensorflow as tf
 
-        found = np.round(np.clip(found, 0, 1) * 255) if rounded else found * 255
-        both = np.stack([np.round(clean * 255), found]).astype("float32")
-        if self.factor > 1 and both.shape[-1] == 3:
-            both = both @ np.array(LUMINANCE, "float32")[:, None] + 16
-        both = cut(both, self.scale if self.factor > 1 else 0)
-        psnr = 10 * np.log10(255**2 / np.maximum(np.mean((both[0] - both[1]) ** 2, dtype=np.float64), 1e-10))
-        return float(psnr), float(tf.image.ssim(both[:1], both[1:], 255)[0])
+        image = np.round(np.clip(image, 0, 1) * 255) if rounded else image * 255
+        pair = np.stack([np.round(clean * 255), image]).astype("float32")
+        if self.factor > 1 and pair.shape[-1] == 3:
+            pair = pair @ np.array(LUMINANCE, "float32")[:, None] + 16
+        pair = cut(pair, self.scale if self.factor > 1 else 0)
+        psnr = 10 * np.log10(255**2 / np.maximum(np.mean((pair[0] - pair[1]) ** 2, dtype=np.float64), 1e-10))
+        return float(psnr), float(tf.image.ssim(pair[:1], pair[1:], 255)[0])
 
-    def examine(self, run, part):
-        """PSNR, SSIM and the gain over the trivial answer, averaged over a part's images, and of the first ones each.
+    def evaluate(self, run, split):
+        """Computes PSNR, SSIM and the gain over the baseline, averaged over a split's images.
 
         Args:
-            run: a `Run`.
-            part: train, validation or test.
+            run: `Run`.
+            split: "train", "validation" or "test".
+        Returns:
+            Dict of numbers; `psnr_by_image` lists the first images; `baseline` holds the baseline's.
         """
         rows = [
-            (*self.quality(clean, answer), *self.quality(clean, trivial, rounded=self.factor > 1))
-            for clean, _, trivial, answer in self.restored(run, part)
+            (*self.quality(clean, prediction), *self.quality(clean, baseline, rounded=self.factor > 1))
+            for clean, _, baseline, prediction in self.restore_split(run, split)
         ]
-        psnr, ssim, least, likeness = np.mean(rows, axis=0).tolist()
+        psnr, ssim, baseline_psnr, baseline_ssim = np.mean(rows, axis=0).tolist()
         return {
             "psnr": psnr,
             "ssim": ssim,
-            "gain_db": psnr - least,
+            "gain_db": psnr - baseline_psnr,
             "examples": len(rows),
-            "psnr_by_image": [row[0] for row in rows[:LISTED]],
+            "psnr_by_image": [row[0] for row in rows[:LISTED_IMAGES]],
             "baseline": {
-                "psnr": least,
-                "ssim": likeness,
+                "psnr": baseline_psnr,
+                "ssim": baseline_ssim,
                 "gain_db": 0.0,
-                "psnr_by_image": [row[2] for row in rows[:LISTED]],
-                "name": "the noisy image" if self.factor == 1 else "bicubic enlargement",
+                "psnr_by_image": [row[2] for row in rows[:LISTED_IMAGES]],
+                "name": "the noisy image" if self.factor == 1 else "bicubic upsampling",
             },
         }
 
-    def labels(self, data):
-        """None: an export answers images, from 0 to 1."""
-        return None
+    def export_settings(self, run):
+        """Returns the model, whose export outputs images from 0 to 1, and a tolerance of a fortieth of a grey level."""
+        return run.model, None, 1e-4
 
-    def tolerance(self, data):
-        """A fortieth of a grey level."""
-        return 1e-4
-
-    def verdict(self, found, part):
-        """The gain in decibels, and how it was measured."""
-        base = found["baseline"]
-        noise = f"Gaussian noise of {self.sigma:g} / 255 was added, unclipped; all bands count."
+    def summarize(self, metrics, split):
+        """Returns the gain in decibels, and how it was computed."""
+        baseline = metrics["baseline"]
+        noise = f"Gaussian noise of {self.sigma:g} / 255 was added, unclipped; the PSNR is that of all bands."
         coarse = (
-            f"Images were made {self.scale} times smaller by antialiased bicubic interpolation and rounded to 8 bits; "
-            f"of colours the luminance counts, without {self.scale} pixels at the border."
+            f"Images were reduced {self.scale} times by antialiased bicubic interpolation and rounded to 8 bits; the "
+            f"PSNR of color images is that of the luminance, without {self.scale} pixels at the border."
         )
         return [
-            f"{found['gain_db']:+.2f} dB over {base['name']} on {found['examples']} {part} images",
-            f"The mean PSNR is {found['psnr']:.2f} dB and that of {base['name']} {base['psnr']:.2f} dB; the structural "
-            f"similarity is {found['ssim']:.3f} and {base['ssim']:.3f}. {noise if self.factor == 1 else coarse}",
+            f"{metrics['gain_db']:+.2f} dB over {baseline['name']} on {metrics['examples']} {split} images",
+            f"The mean PSNR is {metrics['psnr']:.2f} dB and that of {baseline['name']} {baseline['psnr']:.2f} dB; the "
+            f"structural similarity is {metrics['ssim']:.3f} and {baseline['ssim']:.3f}. "
+            f"{noise if self.factor == 1 else coarse}",
         ]
 
-    def figures(self, run, part):
-        """Some images as clean, degraded, answer and error; the PSNR of each."""
+    def figures(self, run, split):
+        """Returns some images as clean, degraded, prediction and error, and the PSNR of each."""
         from recipes.reports.image_figures import by_image, restorations
 
-        told = (
-            "The middle of the images with the least, a middling and the largest PSNR. The error is the mean over the "
-            "bands of how far the answer is from the clean image, in 8-bit steps."
+        caption = (
+            "The middle of the images with the lowest, a middling and the highest PSNR. The error is the mean absolute "
+            "difference over the bands to the clean image, in 8-bit steps."
         )
-        found = run.evaluate(part)
+        metrics = run.evaluate(split)
+        baseline = metrics["baseline"]["name"]
         return [
-            ("Clean, degraded, answer, error", told, restorations(self, run, part, found)),
-            ("Image by image", f"PSNR beside that of {found['baseline']['name']}.", by_image(run, part, found)),
+            ("Clean, degraded, prediction, error", caption, restorations(self, run, split, metrics)),
+            ("PSNR by image", f"PSNR beside that of {baseline}.", by_image(run, split, metrics)),
         ]
 
 
 class Degradation(Augmentation):
-    """What makes training images worse: used like `Augmentation`, anew in each epoch, the same for the same seed."""
+    """Degrades training images: used like `Augmentation`, anew in each epoch, the same for the same seed.
 
-    def __init__(self, recipe):
-        super().__init__([], recipe.seed, None, None, "reflect", 0.0)
-        self.recipe = recipe
+    Args:
+        task: a `Restoration`.
+    """
+
+    def __init__(self, task):
+        super().__init__([], task.seed, None, None, "reflect", 0.0)
+        self.task = task
 
     def change(self, seed, images, targets=None, weights=None):
-        """(what the model sees, clean images); the targets are left out."""
-        return self.recipe.degrade(images, seed)
+        """Returns (degraded images, clean images); the targets are dropped."""
+        return self.task.degrade(images, seed)
 
 
-def enlargement(model):
-    """How many times larger a model's answer is than its input; None where it is no image with the same bands."""
+def upsampling_factor(model):
+    """Returns the side of a model's output divided by that of its input; None where it is no image of these bands."""
     side, bands = 24, model.input_shape[-1]
     shape = tuple(model(keras.KerasTensor((1, side, side, bands), dtype=model.inputs[0].dtype)).shape)
     if len(shape) != 4 or shape[3] != bands or shape[1] != shape[2] or shape[1] % side:

@@ -12,7 +12,8 @@ from recipes.data.images.boundary_weights import pixel_weights
 from recipes.data.preprocessing import preprocessing
 from recipes.losses import IGNORE
 from recipes.metrics import Confusion, confusion_matrix, overlap
-from recipes.training.task import Recipe, recipe
+from recipes.tasks.classification import weights_by_index
+from recipes.training.task import Task, task
 from zoo.arguments import Count, Whole, suggestion
 from zoo.introspect.output_activation import output_activation
 from zoo.layers.any_size import any_size
@@ -24,28 +25,30 @@ LOSSES = {
     "dice": losses.Dice,
     "jaccard": losses.Jaccard,
     "tversky": losses.Tversky,
-    "boundary": losses.CrossEntropy,  # with U-Net's weights of the pixels
+    "boundary": losses.CrossEntropy,  # with U-Net's pixel weights
 }
-SHOWN = 32  # examples that the trivial answer's loss is taken of
+BASELINE_EXAMPLES = 32  # examples from which the baseline's loss is computed
 
 
-@recipe
-class Segmentation(Recipe):
+@task
+class Segmentation(Task):
     """One class of two or more for every pixel of an image.
 
-    It needs data whose task is segmentation (their masks have 255 where a pixel does not count), and a model that
-    answers every pixel. The model takes images of any size: they are mirrored at the lower and right border up to what
-    its scales divide, and the answer is cut back. Augmentation moves image and mask together. It reports the
-    intersection over the union (of two classes the second one's, of more their mean), Dice and pixel accuracy beside
-    those of always answering the commonest class.
+    The data's task is segmentation; its masks have 255 where a pixel is ignored. The model predicts every pixel. It is
+    wrapped so that it takes images of any size: they are mirrored at the lower and right border up to a multiple of the
+    model's total stride, and the output is cut back. Augmentation changes image and mask together. Metrics are the
+    intersection over union (of two classes that of the second one, of more their mean), Dice and pixel accuracy. The
+    baseline always predicts the most frequent class.
 
     Args:
-        loss: cross_entropy, focal, dice, jaccard, tversky, boundary (cross-entropy with U-Net's weights between things
+        loss: cross_entropy, focal, dice, jaccard, tversky, boundary (cross-entropy with U-Net's weights between objects
             that nearly touch), or a sum such as cross_entropy+dice.
-        class_weight: balanced (each class counts the same), a dict from class (name or index) to weight, or None.
-        ignore: index of a class whose pixels do not count, or None.
-        tile: side of the square that is cut out of each training image, anew in each epoch [pixels]; None is all of it.
-        **kwargs: as `Recipe` has them.
+        class_weight: balanced (each class has the same total weight), a dict from class (name or index) to weight, or
+            None.
+        ignore: index of a class whose pixels are ignored, or None.
+        tile: side of the square that is cut out of each training image at random in each epoch [pixels]; None trains on
+            whole images.
+        **kwargs: as `Task` has them.
     """
 
     loss: str = "cross_entropy"
@@ -53,191 +56,190 @@ class Segmentation(Recipe):
     ignore: Whole | None = None
     tile: Count | None = None
 
-    tasks: ClassVar[tuple] = ("segmentation",)
-    headline: ClassVar[str] = "iou"
+    data_tasks: ClassVar[tuple] = ("segmentation",)
+    main_metric: ClassVar[str] = "iou"
     predict_batch_size: ClassVar[int] = 16
 
     def __post_init__(self):
-        for part in self.loss.split("+"):
-            if part not in LOSSES:
+        for name in self.loss_names:
+            if name not in LOSSES:
                 raise ValueError(
                     f"Segmentation: `loss` must be of {', '.join(LOSSES)}, or a sum such as cross_entropy+dice, got "
-                    f"{part!r}.{suggestion(part, LOSSES)}"
+                    f"{name!r}.{suggestion(name, LOSSES)}"
                 )
 
-    def answers(self, name, data):
-        """What a builder is told: how many classes, a softmax, and images of any size."""
+    @property
+    def loss_names(self):
+        """Names of the losses that are summed."""
+        return self.loss.split("+")
+
+    def head_arguments(self, name, data):
+        """Returns the number of classes, a softmax, and an input shape of any height and width."""
         if entry(name).task != "segment":
-            raise ValueError(f"`model` must answer a class for every pixel, got {name} ({entry(name).task}).")
+            raise ValueError(f"`model` must predict a class for every pixel, got {name} ({entry(name).task}).")
         bands = data.shape[-1]
         return {"classes": len(data.classes), "activation": "softmax", "input_shape": (None, None, bands)}
 
-    def verify_answer(self, model, data):
-        """A ValueError where the model's answer is no map of the classes."""
-        shape = model.output_shape
-        wanted = len(data.classes)
-        if len(shape) != 4 or (shape[-1] != wanted and not (shape[-1] == 1 and wanted == 2)):
+    def check_model(self, model, data):
+        """Raises a ValueError if the model's output is no map of the classes."""
+        shape, classes = model.output_shape, len(data.classes)
+        if len(shape) != 4 or (shape[-1] != classes and not (shape[-1] == 1 and classes == 2)):
             raise ValueError(
-                f"`model` must answer (H, W, {wanted}), the {wanted} classes of {data.name} for every pixel, got "
+                f"`model` must predict (H, W, {classes}), the {classes} classes of {data.name} for every pixel, got "
                 f"{model.name} with {shape[1:]}."
             )
         sides = [(a, b) for a, b in zip(model.input_shape[1:3], shape[1:3], strict=True) if None not in (a, b)]
         if any(a != b for a, b in sides):
-            raise ValueError(f"`model` must answer every pixel of {model.input_shape[1:3]}, got {shape[1:3]}.")
+            raise ValueError(f"`model` must predict every pixel of {model.input_shape[1:3]}, got {shape[1:3]}.")
 
-    def prepare(self, data, model):
-        """The preprocessing, for images of any size where the model takes them."""
+    def preprocessing(self, data, model):
+        """Returns the preprocessing, for images of any size where the model takes them."""
         if None in model.input_shape[1:3]:
             data = dataclasses.replace(data, shape=(None, None, data.shape[-1]))
         return preprocessing(data, model.input_shape[1:])
 
-    def finish(self, model, data):
-        """The model with padding before and cutting after it."""
+    def wrap_model(self, model, data):
+        """Returns the model with padding before and cropping after it."""
         return any_size(model)
 
-    def target(self, y, classes=None):
-        """(H, W) class index; with boundary weights (H, W, 2), the weight beside it."""
+    def prepare_target(self, y, classes=None):
+        """Returns the (H, W) class index; with boundary weights (H, W, 2), class index and weight."""
         import tensorflow as tf
 
         if self.ignore is not None:
             y = tf.where(y == self.ignore, tf.constant(IGNORE, y.dtype), y)
-        if "boundary" not in self.loss.split("+"):
+        if "boundary" not in self.loss_names:
             return y
         weights = tf.ensure_shape(tf.numpy_function(pixel_weights, [y], tf.float32), y.shape)
         return tf.stack([tf.cast(y, "float32"), weights], axis=-1)
 
     def pipeline(self, examples, training, preprocessing=None, classes=None):
-        """Batches of (images, masks), or (images, masks, weights of the pixels), as `Recipe.pipeline` makes them."""
+        """Returns batches of (images, masks), or (images, masks, pixel weights); arguments as `Task.pipeline`."""
         data = super().pipeline(examples, training, preprocessing, classes)
-        if "boundary" in self.loss.split("+"):
+        if "boundary" in self.loss_names:
             data = data.map(lambda x, y: (x, keras.ops.cast(y[..., 0], "int32"), y[..., 1]))
         return data
 
-    def changes(self, preprocessing, classes):
-        """What cuts and changes prepared images with their masks, or None."""
+    def augmentation(self, preprocessing, classes):
+        """Returns what crops and changes preprocessed images with their masks, or None."""
         if not self.augment and not self.tile:
             return None
-        return Joint(self.augment, seed=self.seed, tile=self.tile, value_range=self.bounds(preprocessing))
+        return Joint(self.augment, seed=self.seed, tile=self.tile, value_range=self.value_range(preprocessing))
 
-    def known(self, data):
-        """What `compile` must know of the data: the classes' weights."""
-        return {"class_weight": self.class_weights(data)}
-
-    def class_weights(self, data):
-        """Weights of the classes in their order, or None."""
+    def loss_weights(self, data):
+        """Returns the loss weight of each class in the order of the classes, or None."""
         if self.class_weight is None:
             return None
         if self.class_weight == "balanced":
-            counts = self.counts(data)
+            counts = self.pixel_counts(data)
             return [float(counts.sum() / ((counts > 0).sum() * n)) if n else 0.0 for n in counts]
-        named = {str(c): i for i, c in enumerate(data.classes)}
-        weights = [1.0] * len(named)
-        for key, weight in self.class_weight.items():
-            index = named.get(str(key), int(key) if str(key).isdigit() and int(key) < len(named) else None)
-            if index is None:
-                raise ValueError(
-                    f"`class_weight` must name the classes {list(named)}, got {key!r}.{suggestion(key, named)}"
-                )
-            weights[index] = float(weight)
-        return weights
+        weights = weights_by_index(self.class_weight, data.classes)
+        return [weights.get(i, 1.0) for i in range(len(data.classes))]
 
-    def counts(self, data):
-        """(C,) pixels of each class in the training part; none of the class that is ignored."""
+    def pixel_counts(self, data):
+        """Returns (C,) the number of pixels of each class in the training split; 0 for the ignored class."""
         counts = np.bincount(np.ravel(data.train.targets), minlength=IGNORE + 1)[: len(data.classes)]
         if self.ignore is not None:
             counts[self.ignore] = 0
         return counts
 
-    def losses(self, from_logits, class_weight=None):
-        """The Keras loss by this recipe's name of it."""
+    def make_loss(self, from_logits, class_weight=None):
+        """Returns the Keras loss that `loss` names."""
         options = {"from_logits": from_logits, "class_weight": class_weight}
-        parts = [LOSSES[part](**options, name=part) for part in self.loss.split("+")]
-        return parts[0] if len(parts) == 1 else losses.Sum(parts, name=self.loss.replace("+", "_and_"))
+        terms = [LOSSES[name](**options, name=name) for name in self.loss_names]
+        return terms[0] if len(terms) == 1 else losses.Sum(terms, name=self.loss.replace("+", "_and_"))
 
-    def compile(self, model, steps=1000, class_weight=None, **settings):
-        """Compiles `model` for `steps` training steps.
+    def compile(self, model, steps=1000, data=None, **settings):
+        """Compiles the model with its loss, IoU and accuracy; `data` gives the class weights.
 
         Args:
-            model: answers (H, W, C), or (H, W, 1) for two classes.
-            steps: over which the rate's schedule goes.
-            class_weight: weights of the classes in their order, or None.
-            **settings: of `model.compile` (jit_compile, ...).
+            model: predicts (H, W, C), or (H, W, 1) for two classes.
+            steps: training steps of the whole run.
+            data: `Data`, or None for equal class weights.
+            **settings: further arguments of `model.compile`.
         """
         logits = output_activation(model) == "linear"
         classes = max(2, model.output_shape[-1])
         metrics = [Confusion(classes, value, from_logits=logits) for value in ("iou", "accuracy")]
-        loss = self.losses(logits, class_weight)
-        model.compile(optimizer=self.optimize(steps), loss=loss, metrics=metrics, **settings)
+        loss = self.make_loss(logits, None if data is None else self.loss_weights(data))
+        model.compile(optimizer=self.make_optimizer(steps), loss=loss, metrics=metrics, **settings)
         return model
 
-    def trivial_loss(self, data):
-        """Loss of always answering the classes' (weighted) shares of the training part, on its first examples."""
-        batch = dataclasses.replace(data.train.take(slice(0, SHOWN)), inputs=np.zeros(min(SHOWN, len(data.train))))
-        shares = self.counts(data) * np.array(
-            self.class_weights(data) or 1.0
-        )  # the best constant answer to weighted pixels
-        shares = shares / shares.sum()
-        found = []
-        for _, *targets in self.replace(augment=(), tile=None).pipeline(batch, False):
-            answers = np.broadcast_to(shares.astype("float32"), (*targets[0].shape, len(shares)))
-            found.append(float(self.losses(False, self.class_weights(data))(targets[0], answers, *targets[1:])))
-        return float(np.mean(found))
+    def baseline_loss(self, data):
+        """Returns the loss of always predicting the (weighted) class frequencies of the training split."""
+        examples = data.train.take(slice(0, BASELINE_EXAMPLES))
+        examples = dataclasses.replace(examples, inputs=np.zeros(len(examples)))
+        # With class weights, the best constant prediction is the weighted frequencies
+        frequencies = self.pixel_counts(data) * np.array(self.loss_weights(data) or 1.0)
+        frequencies = frequencies / frequencies.sum()
+        loss, values = self.make_loss(False, self.loss_weights(data)), []
+        for _, *targets in self.replace(augment=(), tile=None).pipeline(examples, False):
+            predictions = np.broadcast_to(frequencies.astype("float32"), (*targets[0].shape, len(frequencies)))
+            values.append(float(loss(targets[0], predictions, *targets[1:])))
+        return float(np.mean(values))
 
-    def measure(self, data, targets, answers):
-        """Metrics of answers beside those of the commonest class of the training part.
+    def evaluate(self, run, split):
+        """Computes the metrics of a run on one split; see `compute_metrics`."""
+        return self.compute_metrics(run.data, getattr(run.data, split).targets, run.predict_split(split))
+
+    def compute_metrics(self, data, targets, predictions):
+        """Computes metrics of predictions, and those of the most frequent class of the training split.
 
         Args:
             data: the `Data` that the targets are from.
-            targets: (N, H, W) class index, 255 where a pixel does not count.
-            answers: (N, H, W, C) probabilities.
+            targets: (N, H, W) class index, 255 where a pixel is ignored.
+            predictions: (N, H, W, C) probabilities.
         Returns:
-            Dict of floats; by class and confusion (rows are the truth) in lists; `baseline` holds the trivial answer's.
+            Dict of numbers; lists by class; confusion (rows are targets); `baseline` holds the baseline's.
         """
         targets = np.asarray(targets)
         if self.ignore is not None:
             targets = np.where(targets == self.ignore, IGNORE, targets)
-        classes = len(data.classes)
-        matrix = confusion_matrix(targets, answers.argmax(-1), classes)
-        trivial = np.zeros_like(matrix)
-        trivial[:, int(self.counts(data).argmax())] = matrix.sum(1)
-        alone = {k: v for k, v in overlap(trivial).items() if not isinstance(v, list)}
+        matrix = confusion_matrix(targets, predictions.argmax(-1), len(data.classes))
+        constant = np.zeros_like(matrix)
+        constant[:, int(self.pixel_counts(data).argmax())] = matrix.sum(1)
+        baseline = {k: v for k, v in overlap(constant).items() if not isinstance(v, list)}
         return {
             **overlap(matrix),
             "confusion": matrix.tolist(),
             "pixels": int(matrix.sum()),
             "examples": len(targets),
-            "baseline": alone,
+            "baseline": {**baseline, "name": "the most frequent class"},
         }
 
-    def labels(self, data):
-        """None: an export answers maps of probabilities; the classes' names stand in the run's record."""
-        return None
+    def export_settings(self, run):
+        """Returns the model without class names, which an export of maps does not output."""
+        return run.model, None, 1e-5
 
-    def verdict(self, found, part):
-        """The intersection over the union, and what else is shared."""
-        of = "of the second class" if len(found["iou_by_class"]) == 2 else "on average over the classes"
-        base = found["baseline"]
+    def summarize(self, metrics, split):
+        """Returns the intersection over union, Dice and pixel accuracy."""
+        classes = "of the second class" if len(metrics["iou_by_class"]) == 2 else "on average over the classes"
+        baseline = metrics["baseline"]
         return [
-            f"IoU {found['iou']:.3f} on {found['examples']} {part} images",
-            f"That is {of}: the pixels that answer and truth share, of those that either has. Dice (F1) is "
-            f"{found['dice']:.3f}, and {100 * found['pixel_accuracy']:.1f} % of the pixels are right. Always answering "
-            f"the commonest class would get IoU {base['iou']:.3f} and {100 * base['pixel_accuracy']:.1f} %.",
+            f"IoU {metrics['iou']:.3f} on {metrics['examples']} {split} images",
+            f"This is the intersection over union {classes}. Dice (F1) is {metrics['dice']:.3f}, and the pixel accuracy "
+            f"is {100 * metrics['pixel_accuracy']:.1f} %. Always predicting the most frequent class has IoU "
+            f"{baseline['iou']:.3f} and pixel accuracy {100 * baseline['pixel_accuracy']:.1f} %.",
         ]
 
-    def figures(self, run, part):
-        """Images with truth, answer and error; the overlap of each class; the confusion in shares of the truth."""
+    def figures(self, run, split):
+        """Returns images with target, prediction and error, the overlap of each class, and the confusion matrix."""
         from recipes.reports.report import confusion
         from recipes.reports.segmentation_figures import overlaps, panels
 
-        found = run.evaluate(part)
-        matrix = np.array(found["confusion"], float)
-        shares = np.round(matrix / np.maximum(matrix.sum(1, keepdims=True), 1), 3)
-        told = "Of the images with several classes the two with most pixels wrong, one in the middle and the best. "
-        two = "Red pixels were answered and are not there, blue ones were missed."
-        told += two if len(run.data.classes) == 2 else "Red pixels are wrong; grey ones do not count."
-        rows = "Rows are the truth, columns the answers, in shares of the row; a perfect model fills only the diagonal."
+        metrics = run.evaluate(split)
+        matrix = np.array(metrics["confusion"], float)
+        fractions = np.round(matrix / np.maximum(matrix.sum(1, keepdims=True), 1), 3)
+        caption = "Of the images with several classes: the two with most wrong pixels, a middling one and the best. "
+        two_classes = "Red pixels are false positives, blue ones are false negatives."
+        caption += two_classes if len(run.data.classes) == 2 else "Red pixels are wrong; grey ones are ignored."
+        rows = "Rows are targets, columns are predictions, as fractions of the row; a perfect model fills the diagonal."
         return [
-            ("Image, truth, answer, error", told, panels(run, part, self.ignore)),
-            ("Overlap by class", "Intersection over union and Dice of each class.", overlaps(found, run.data.classes)),
-            ("What it confuses", rows, confusion(shares, run.data.classes)),
+            ("Image, target, prediction, error", caption, panels(run, split, self.ignore)),
+            (
+                "Overlap by class",
+                "Intersection over union and Dice of each class.",
+                overlaps(metrics, run.data.classes),
+            ),
+            ("Confusion matrix", rows, confusion(fractions, run.data.classes)),
         ]

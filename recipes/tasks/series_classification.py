@@ -1,15 +1,15 @@
-"""Classification of series: one class for what a sensor, a pixel or an outline did through time."""
+"""Classification of time series: one class for the course of a sensor, a pixel or an outline."""
 
 from recipes.tasks.classification import Classification
-from recipes.training.task import recipe
+from recipes.training.task import task
 
 
-@recipe
+@task
 class SeriesClassification(Classification):
     """One class of two or more for each series, (T, F).
 
-    As `Classification`, but for series only: its report shows the steps that mattered and not pixels, and it takes no
-    augmentation, whose steps are for images.
+    As `Classification`, for series only: the report shows the time steps that mattered. Augmentation is not available,
+    as its steps are for images.
 
     Args:
         **kwargs: as `Classification` has them.
@@ -19,22 +19,22 @@ class SeriesClassification(Classification):
         if self.augment:
             raise ValueError(f"`augment` must be () for series, as its steps are for images, got {self.augment}.")
 
-    def verify_task(self, data):
-        """A ValueError where the data are no labelled series."""
-        super().verify_task(data)
+    def check_data(self, data):
+        """Raises a ValueError if the data are no labelled series."""
+        super().check_data(data)
         if data.kind != "series":
             raise ValueError(
-                f"{type(self).__name__}: `data` must be series, (T, F) each, got {data.name} of kind {data.kind}; the "
-                "recipe for that is `classification`."
+                f"{type(self).__name__}: `data` must be series, (T, F) each, got {data.name} of kind {data.kind}; train "
+                "it with Classification."
             )
 
-    def mattered(self, run, part):
-        """One series of each class with the steps that spoke for it, as `figures` has it."""
+    def attribution_figures(self, run, split):
+        """Returns one series of each class with the attribution of each time step, as `figures` does."""
         from recipes.reports.report import steps
 
-        told = (
-            "One series of each class that was answered right, and below it gradient x input (Shrikumar et al. 2016) "
-            "of its steps: red spoke for the answer, blue against it."
+        caption = (
+            "One correctly predicted series of each class, and below it gradient x input (Shrikumar et al. 2016) of its "
+            "steps: red supports the prediction, blue opposes it."
         )
-        drawn = steps(run, part)
-        return [("The steps that mattered", told, drawn)] if drawn else []
+        figure = steps(run, split)
+        return [("The steps that mattered", caption, figure)] if figure else []

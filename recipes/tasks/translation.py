@@ -1,4 +1,4 @@
-"""Translation: images made of images, a photo of its edges or of a mask, learnt from pairs."""
+"""Image-to-image translation: photos from their edges or masks, learned from pairs."""
 
 from typing import ClassVar, Literal
 
@@ -9,18 +9,18 @@ from keras import ops
 from recipes.data.assemble import Options
 from recipes.data.preprocessing import preprocessing
 from recipes.reports.sample_images import SampleGrids, contest, panels, shown
-from recipes.tasks.generation import refuse_unused, signed
-from recipes.training.task import Recipe, recipe
+from recipes.tasks.generation import refuse_unused, scale_to_signed
+from recipes.training.task import Task, task
 from zoo.arguments import Count, Positive
 from zoo.registry import entry
 
-SHOWN = 8  # pairs in a picture
-EDGED = ("restoration", "classification", "multilabel")  # data whose images are to be made of their edges
+PAIRS_SHOWN = 8  # pairs in a picture
+EDGE_TASKS = ("restoration", "classification", "multilabel")  # of data whose images are translated from their edges
 
 
 @keras.saving.register_keras_serializable("recipes")
-class Halfway(keras.optimizers.schedules.LearningRateSchedule):
-    """A rate that stays for the first half of `steps` training steps, and then falls in a straight line to 0.
+class LinearDecayAfterHalf(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that is constant for the first half of `steps` training steps, and then falls linearly to 0.
 
     Source: Isola et al. 2016, https://arxiv.org/abs/1611.07004, as their code has it.
     """
@@ -30,34 +30,34 @@ class Halfway(keras.optimizers.schedules.LearningRateSchedule):
         self.learning_rate, self.steps = learning_rate, steps
 
     def __call__(self, step):
-        left = 2.0 - 2.0 * ops.cast(step, "float32") / self.steps
-        return self.learning_rate * ops.clip(left, 0.0, 1.0)
+        factor = 2.0 - 2.0 * ops.cast(step, "float32") / self.steps
+        return self.learning_rate * ops.clip(factor, 0.0, 1.0)
 
     def get_config(self):
-        return {"rate": self.learning_rate, "steps": self.steps}
+        return {"learning_rate": self.learning_rate, "steps": self.steps}
 
 
-@recipe
-class Translation(Recipe):
-    """pix2pix: a generator translates, and a discriminator judges, at the paper's settings.
+@task
+class Translation(Task):
+    """pix2pix: a generator translates images, and a discriminator judges them, with the paper's settings.
 
-    It needs pairs of 8-bit images of one size: "pairs:IMAGES?labels=PHOTOS", or two arrays. Data for segmentation are
-    turned round: their images are to be made of their masks. Other images are to be made of their edges.
+    The data are pairs of 8-bit images of one size: "pairs:IMAGES?labels=PHOTOS", or two arrays. For segmentation data,
+    images are translated from their masks. Other images are translated from their edges.
 
-    Optimizers are Adam with beta1 0.5; the weight of the mean absolute difference is the model's `l1`, the paper's 100.
-    Each `sample_every` epochs a picture shows held-out pairs as input, target and answer, as PNG and for TensorBoard. At the
-    end the mean absolute difference (of the range 0 to 1), PSNR and SSIM stand beside those of two answers that need no
-    network: the mean of the training part's targets, and the median of the target's colour over all training pixels of
-    an input's colour. The `skill` is the share of the difference of the better one that is gone.
+    The optimizers are Adam with beta1 0.5; the weight of the mean absolute error is the model's `l1`, the paper's 100.
+    Every `sample_every` epochs a picture shows held-out pairs as input, target and prediction, as PNG and for
+    TensorBoard. Metrics are the mean absolute error (of the range 0 to 1), PSNR and SSIM. The baselines are the mean
+    image of the training targets, and the median target color of all training pixels with the input's color. The skill
+    score is 1 - error / error of the better baseline.
 
     Args:
         learning_rate: learning rate of both optimizers.
         optimizer: the paper's.
-        schedule: halfway: the rate falls in a straight line to 0 over the second half, as in the paper; or constant.
+        schedule: halfway (constant, then linear to 0 over the second half, as in the paper) or constant.
         sample_every: epochs between two pictures.
-        patch: side of the squares that images are cut into to be made of their edges [pixels]; None takes images of one
-            size as they are, and of others squares of 256, the paper's size.
-        **kwargs: as `Recipe` has them; weight decay, warm-up and early stopping are not for these models.
+        patch: side of the squares into which images are cut before their edges are taken [pixels]; None takes images of
+            one size as they are, and of others squares of 256, the paper's size.
+        **kwargs: as `Task` has them; weight decay, warm-up and early stopping are not available.
     """
 
     epochs: Count = 200
@@ -68,205 +68,221 @@ class Translation(Recipe):
     sample_every: Count = 1
     patch: Count | None = None
 
-    tasks: ClassVar[tuple] = ("translation",)
-    headline: ClassVar[str] = "skill"
+    data_tasks: ClassVar[tuple] = ("translation",)
+    main_metric: ClassVar[str] = "skill"
     predict_batch_size: ClassVar[int] = 16
 
     def __post_init__(self):
         refuse_unused(self)
 
-    def open(self, data):
-        """`Data` of pairs; images with masks, or alone, are made such."""
+    def open_data(self, data):
+        """Returns `Data` of pairs, made of images with masks or of images alone where the data are such."""
         from recipes.data.images import pairs
 
         if isinstance(data, tuple | list) and len(data) == 2 and all(isinstance(a, np.ndarray) for a in data):
             return pairs.from_arrays(*data, Options(seed=self.seed))
-        data = super().open(data)
+        data = super().open_data(data)
         if data.task == "segmentation":
             return pairs.from_masks(data)
-        return pairs.from_edges(data, self.patch) if data.task in EDGED else data
+        return pairs.from_edges(data, self.patch) if data.task in EDGE_TASKS else data
 
-    def answers(self, name, data):
-        """What a builder is told: the sizes, and as many stages as the sides can be halved, 8 at most."""
+    def head_arguments(self, name, data):
+        """Returns the image sizes, and the depth: how often the sides can be halved, 8 at most."""
         if name != "pix2pix":
             raise ValueError(f"`model` must translate images, as pix2pix does, got {name} ({entry(name).task}).")
         depth = 0
         while depth < 8 and all(side % 2 ** (depth + 1) == 0 for side in data.shape[:2]):
             depth += 1
         if not depth:
-            raise ValueError(f"Translation: both sides of `data` must be even, got {data.shape[:2]}; give `tile`.")
+            raise ValueError(f"Translation: both sides of `data` must be even, got {data.shape[:2]}; set `tile`.")
         return {"input_shape": data.shape, "outputs": data.train.targets.shape[-1], "depth": depth}
 
-    def verify_answer(self, model, data):
-        """A ValueError where the model does not make such targets of such inputs."""
+    def check_model(self, model, data):
+        """Raises a ValueError if the model does not predict such targets from such inputs."""
         from zoo.generate.pix2pix import Translator
 
         if not isinstance(model, Translator):
             raise ValueError(f"`model` must translate images, got {model.name}, {type(model).__name__}.")
-        for got, wanted in ((model.input_shape, data.shape), (model.output_shape, data.train.targets.shape[1:])):
-            if any(side not in (None, w) for side, w in zip(got[1:], wanted, strict=True)):
-                raise ValueError(f"`model` must go with images of {wanted} of {data.name}, got {got[1:]}.")
+        shapes = ((model.input_shape, data.shape), (model.output_shape, data.train.targets.shape[1:]))
+        for shape, expected in shapes:
+            if any(side not in (None, e) for side, e in zip(shape[1:], expected, strict=True)):
+                raise ValueError(f"`model` must have images of {expected}, as {data.name} has, got {shape[1:]}.")
 
-    def prepare(self, data, model):
-        """Inputs from 0 to 255 brought to -1 to 1."""
-        return signed(preprocessing(data))
+    def preprocessing(self, data, model):
+        """Returns the model that scales inputs from 0 to 255 to -1 to 1."""
+        return scale_to_signed(preprocessing(data))
 
-    def bounds(self, preprocessing):
-        """Smallest and largest value of prepared images."""
+    def value_range(self, preprocessing):
+        """Returns (smallest, largest) value of preprocessed images."""
         return -1.0, 1.0
 
-    def target(self, y, classes=None):
-        """The image to be made, from -1 to 1."""
+    def prepare_target(self, y, classes=None):
+        """Returns the target image, from -1 to 1."""
         return ops.cast(y, "float32") / 127.5 - 1.0
 
-    def changes(self, preprocessing, classes):
-        """The augmentation of prepared pairs, which changes both images of a pair alike, or None."""
-        return Alike(super().changes(preprocessing, classes)) if self.augment else None
+    def augmentation(self, preprocessing, classes):
+        """Returns the augmentation that changes both images of a pair in the same way, or None."""
+        return PairAugmentation(super().augmentation(preprocessing, classes)) if self.augment else None
 
-    def compile(self, model, steps=1000, **settings):
-        """Compiles `model` with an optimizer for each network."""
-        rate = Halfway(self.learning_rate, steps) if self.schedule == "halfway" else self.learning_rate
-        both = [keras.optimizers.Adam(rate, beta_1=0.5, global_clipnorm=self.global_clipnorm) for _ in range(2)]
-        model.compile(*both, **settings)
+    def compile(self, model, steps=1000, data=None, **settings):
+        """Compiles the model with one optimizer for each network; arguments as `Task.compile` has them."""
+        halfway = self.schedule == "halfway"
+        learning_rate = LinearDecayAfterHalf(self.learning_rate, steps) if halfway else self.learning_rate
+        optimizers = [
+            keras.optimizers.Adam(learning_rate, beta_1=0.5, global_clipnorm=self.global_clipnorm) for _ in range(2)
+        ]
+        model.compile(*optimizers, **settings)
         return model
 
-    def watchers(self, model, out, data):
-        """The callback that shows held-out pairs while the model learns."""
+    def callbacks(self, model, out, data):
+        """Returns the callback that shows held-out pairs during training."""
         if not out:
             return []
-        part = data.validation if len(data.validation) else data.train
-        given, made = prepared(self.prepare(data, model), part.take(slice(0, SHOWN)))
-        return [SampleGrids(out, self.sample_every, lambda model: panels(given, made, model.predict(given, verbose=0)))]
+        examples = data.validation if len(data.validation) else data.train
+        inputs, targets = scaled_pairs(self.preprocessing(data, model), examples.take(slice(0, PAIRS_SHOWN)))
 
-    def trivial_loss(self, data):
-        """None: the losses of networks that train each other have no trivial answer."""
+        def picture(model):
+            return panels(inputs, targets, model.predict(inputs, verbose=0))
+
+        return [SampleGrids(out, self.sample_every, picture)]
+
+    def baseline_loss(self, data):
+        """Returns None: adversarial losses have no baseline."""
         return None
 
-    def served(self, model):
-        """The generator: an export takes raw inputs, and answers images from -1 to 1 as `run.predict` does."""
-        return model.generator
+    def export_settings(self, run):
+        """Returns the generator, whose export outputs images from -1 to 1, as `Run.predict` does."""
+        return run.model.generator, None, 1e-5
 
-    def respond(self, run, part):
-        """The images that are made of a part's inputs, (N, H, W, C) from -1 to 1."""
-        given, _ = prepared(run.preprocessing, getattr(run.data, part))
-        return run.model.predict(given, batch_size=self.predict_batch_size, verbose=0)
+    def predict_split(self, run, split):
+        """Returns the translations of a split's inputs, (N, H, W, C) from -1 to 1."""
+        inputs, _ = scaled_pairs(run.preprocessing, getattr(run.data, split))
+        return run.model.predict(inputs, batch_size=self.predict_batch_size, verbose=0)
 
-    def examine(self, run, part):
-        """Difference, PSNR and SSIM of a part's answers and of the trivial ones, averaged over the images.
+    def evaluate(self, run, split):
+        """Computes the mean absolute error, PSNR and SSIM of a split, and those of the baselines.
 
         Args:
-            run: a `Run`.
-            part: train, validation or test.
+            run: `Run`.
+            split: "train", "validation" or "test".
         Returns:
-            Dict of floats; `subjects` holds each one's, `baseline` those of the trivial one with the least difference,
-            and `variety`, where the targets differ, says how much the answers differ from each other, 1 being as much.
+            Dict of numbers; `subjects` holds those of the generator and of each baseline, `baseline` those of the
+            baseline with the smallest error. Where the targets differ, `variety` is the standard deviation between
+            predictions divided by that between targets.
         """
-        held = getattr(run.data, part)
-        mean = np.broadcast_to(run.data.train.targets.mean(0) / 255, held.targets.shape)
-        made = {
-            "generator": (self.respond(run, part) + 1) / 2,
-            "the mean image": mean,
-            "the median of each input's colour": median_colours(run.data.train, held.inputs),
+        examples = getattr(run.data, split)
+        targets = examples.targets / 255
+        images = {
+            "generator": (self.predict_split(run, split) + 1) / 2,
+            "the mean image": np.broadcast_to(run.data.train.targets.mean(0) / 255, targets.shape),
+            "the median of each input's color": median_colors(run.data.train, examples.inputs),
         }
-        subjects = {name: likeness(held.targets / 255, images) for name, images in made.items()}
-        own, *trivial = subjects.items()
-        name, least = min(trivial, key=lambda one: one[1]["difference"])
-        skill = 1 - own[1]["difference"] / max(least["difference"], 1e-9)
-        baseline = {**least, "skill": 0.0, "name": name}
-        told = {"examples": len(held), **own[1], "skill": skill, **variety(held.targets / 255, made["generator"])}
-        return {**told, "subjects": subjects, "baseline": baseline}
+        subjects = {name: similarity(targets, x) for name, x in images.items()}
+        generator, *baselines = subjects.items()
+        name, best = min(baselines, key=lambda item: item[1]["difference"])
+        return {
+            "examples": len(examples),
+            **generator[1],
+            "skill": 1 - generator[1]["difference"] / max(best["difference"], 1e-9),
+            **variety(targets, images["generator"]),
+            "subjects": subjects,
+            "baseline": {**best, "skill": 0.0, "name": name},
+        }
 
-    def labels(self, data):
-        """None: an export answers images."""
-        return None
-
-    def verdict(self, found, part):
-        """How far the answers are from their targets, beside the better trivial answer."""
-        base, on = found["baseline"], f"{found['examples']} {part} pairs"
+    def summarize(self, metrics, split):
+        """Returns the error of the predictions, beside that of the better baseline."""
+        baseline, pairs = metrics["baseline"], f"{metrics['examples']} {split} pairs"
         return [
-            f"{found['skill']:.0%} closer to the targets of {on} than {base['name']}.",
-            f"The mean difference is {found['difference']:.4f} of the range, that of {base['name']} "
-            f"{base['difference']:.4f}; the PSNR {found['psnr']:.1f} and {base['psnr']:.1f} dB, the structural "
-            f"similarity {found['ssim']:.3f} and {base['ssim']:.3f}. Blur makes these figures better and pictures "
-            "worse: look at them too.",
+            f"Skill score {metrics['skill']:.2f} against {baseline['name']}, on {pairs}.",
+            f"The mean absolute error is {metrics['difference']:.4f} of the range, that of {baseline['name']} "
+            f"{baseline['difference']:.4f}; the PSNR {metrics['psnr']:.1f} and {baseline['psnr']:.1f} dB, the structural "
+            f"similarity {metrics['ssim']:.3f} and {baseline['ssim']:.3f}. Blur improves these metrics and spoils "
+            "images: look at them too.",
         ]
 
-    def signs(self, run):
-        """What the losses and the answers say, in plain words."""
-        found = run.evaluate("test" if len(run.data.test) else "validation")
-        said = contest(run.history)
-        if found.get("variety", 1) < 0.1:
-            said.append(
-                f"The answers are alike whatever the input: they differ {found['variety']:.0%} as much from each other "
-                "as the targets do. Train longer, or look whether inputs and targets belong together."
+    def diagnose(self, run):
+        """Returns sentences on what the losses and the predictions show and what to try."""
+        metrics = run.evaluate("test" if len(run.data.test) else "validation")
+        sentences = contest(run.history)
+        if metrics.get("variety", 1) < 0.1:
+            sentences.append(
+                f"The predictions hardly depend on the input: they vary {100 * metrics['variety']:.0f} % as much as the "
+                "targets do. Train longer, or check that inputs and targets belong together."
             )
-        if found["skill"] <= 0:
-            said.append(f"The answers are no nearer to their targets than {found['baseline']['name']}: train longer.")
-        return said or ["Nothing looks wrong: the answers differ as the inputs do, and beat the trivial baseline."]
+        if metrics["skill"] <= 0:
+            sentences.append(
+                f"The predictions are no nearer to their targets than {metrics['baseline']['name']}: train longer."
+            )
+        return sentences or ["No problem found: the predictions vary with the inputs, and beat the baseline."]
 
-    def figures(self, run, part):
-        """Pairs as input, target and answer."""
-        given, made = prepared(run.preprocessing, getattr(run.data, part).take(slice(0, 2 * SHOWN)))
-        answer = run.model.predict(given, batch_size=self.predict_batch_size, verbose=0)
-        told = f"From the {part} part; none of them was chosen."
-        return [("Input, target, answer", told, shown(panels(given, made, answer), 2))]
+    def figures(self, run, split):
+        """Returns pairs as input, target and prediction."""
+        examples = getattr(run.data, split).take(slice(0, 2 * PAIRS_SHOWN))
+        inputs, targets = scaled_pairs(run.preprocessing, examples)
+        predictions = run.model.predict(inputs, batch_size=self.predict_batch_size, verbose=0)
+        caption = f"The first pairs of the {split} split, not selected."
+        return [("Input, target, prediction", caption, shown(panels(inputs, targets, predictions), 2))]
 
 
-class Alike:
-    """An augmentation of images that changes their targets in the same way; used as `Augmentation.over`."""
+class PairAugmentation:
+    """An augmentation of images that changes their targets in the same way; used as `Augmentation.over`.
 
-    def __init__(self, changes):
-        self.changes = changes
+    Args:
+        augmentation: an `Augmentation`.
+    """
+
+    def __init__(self, augmentation):
+        self.augmentation = augmentation
 
     def over(self, dataset):
-        """`dataset` of (inputs, targets) batches, both (B, H, W, C), changed as one image of all bands."""
+        """Returns `dataset` of (inputs, targets) batches, both (B, H, W, C), changed as one image of all bands."""
         bands = dataset.element_spec[0].shape[-1]
-        whole = self.changes.over(dataset.map(lambda x, y: ops.concatenate([x, y], -1)))
-        return whole.map(lambda both: (both[..., :bands], both[..., bands:]))
+        joined = self.augmentation.over(dataset.map(lambda x, y: ops.concatenate([x, y], -1)))
+        return joined.map(lambda images: (images[..., :bands], images[..., bands:]))
 
 
-def prepared(preprocessing, examples):
-    """Inputs and targets of `Examples`, both (N, H, W, C) float32 from -1 to 1."""
-    given = preprocessing.predict(examples.inputs, batch_size=256, verbose=0)
-    return given, examples.targets.astype("float32") / 127.5 - 1
+def scaled_pairs(preprocessing, examples):
+    """Returns inputs and targets of `Examples`, both (N, H, W, C) float32 from -1 to 1."""
+    inputs = preprocessing.predict(examples.inputs, batch_size=256, verbose=0)
+    return inputs, examples.targets.astype("float32") / 127.5 - 1
 
 
-def median_colours(train, inputs):
-    """Targets made of each pixel's own input colour: the median of the training targets where it has that colour.
+def median_colors(train, inputs):
+    """Predicts each pixel from its input color: the median training target of all pixels with that color.
 
     Args:
         train: `Examples` of pairs, (N, H, W, C) uint8.
         inputs: (M, H, W, C) uint8.
     Returns:
-        (M, H, W, bands of the targets) float64 from 0 to 1; a colour that training lacks has the median of all.
+        (M, H, W, bands of the targets) float64 from 0 to 1; a color that training lacks gets the median of all pixels.
     """
     bands = inputs.shape[-1]
-    known, place = np.unique(train.inputs.reshape(-1, bands), axis=0, return_inverse=True)
+    colors, index = np.unique(train.inputs.reshape(-1, bands), axis=0, return_inverse=True)
     targets = train.targets.reshape(-1, train.targets.shape[-1])
-    order = np.argsort(place.ravel(), kind="stable")
-    groups = np.split(targets[order], np.cumsum(np.bincount(place.ravel()))[:-1])
-    table = {colour.tobytes(): np.median(group, axis=0) / 255 for colour, group in zip(known, groups, strict=True)}
-    seen, place = np.unique(inputs.reshape(-1, bands), axis=0, return_inverse=True)
-    rest = np.median(targets, axis=0) / 255
-    answer = np.stack([table.get(colour.tobytes(), rest) for colour in seen])
-    return answer[place.ravel()].reshape(*inputs.shape[:-1], -1)
+    order = np.argsort(index.ravel(), kind="stable")
+    groups = np.split(targets[order], np.cumsum(np.bincount(index.ravel()))[:-1])
+    medians = {color.tobytes(): np.median(group, axis=0) / 255 for color, group in zip(colors, groups, strict=True)}
+    input_colors, index = np.unique(inputs.reshape(-1, bands), axis=0, return_inverse=True)
+    overall = np.median(targets, axis=0) / 255
+    predictions = np.stack([medians.get(color.tobytes(), overall) for color in input_colors])
+    return predictions[index.ravel()].reshape(*inputs.shape[:-1], -1)
 
 
 def variety(targets, images):
-    """{"variety": how much images differ from each other, by how much their targets do}; {} where these do not."""
-    spread, wanted = (float(np.std(a, axis=0).mean()) for a in (images, targets))
-    return {"variety": spread / wanted} if wanted else {}
+    """Returns {"variety": standard deviation between images divided by that between targets}; {} for equal targets."""
+    deviation, target_deviation = (float(np.std(a, axis=0).mean()) for a in (images, targets))
+    return {"variety": deviation / target_deviation} if target_deviation else {}
 
 
-def likeness(targets, images):
-    """Mean absolute difference, PSNR [dB] and SSIM of images from their targets, (N, H, W, C) from 0 to 1 each."""
+def similarity(targets, images):
+    """Returns mean absolute error, PSNR [dB] and SSIM of images to targets, (N, H, W, C) from 0 to 1 each."""
     import tensorflow as tf
 
     squared = np.maximum(((images - targets) ** 2).mean((1, 2, 3)), 1e-10)
-    both = [tf.constant(v, "float32") for v in (images, targets)]
-    size = min(11, *targets.shape[1:3])  # of SSIM's window; smaller images have a smaller one
+    pair = [tf.constant(v, "float32") for v in (images, targets)]
+    window = min(11, *targets.shape[1:3])  # of SSIM; smaller images have a smaller one
     return {
         "difference": float(np.abs(images - targets).mean()),
         "psnr": float((-10 * np.log10(squared)).mean()),
-        "ssim": float(tf.reduce_mean(tf.image.ssim(*both, 1.0, filter_size=size))),
+        "ssim": float(tf.reduce_mean(tf.image.ssim(*pair, 1.0, filter_size=window))),
     }

@@ -1,4 +1,4 @@
-"""What watches a training: progress on stderr, stops, backup, TensorBoard."""
+"""Keras callbacks of a training: progress on stderr, early stopping, backup, TensorBoard."""
 
 import json
 import math
@@ -15,97 +15,96 @@ SPENT = ("seconds", "kWh", "kg_CO2eq")
 
 
 class Backup(keras.callbacks.BackupAndRestore):
-    """Keras' backup of weights and optimizers each epoch, with what the epochs have told and cost until then.
+    """Keras' backup of weights and optimizer after each epoch, with the metrics and the cost of the epochs so far.
 
     Args:
-        folder: where it lies until the training ends.
-        used: what `recipes.training.energy` yields.
+        folder: where the backup lies until the training ends.
+        consumption: what `recipes.training.energy.energy` yields.
 
     Attributes:
-        history: metric name -> one number for each epoch before this session; empty where nothing was broken off.
-        spent: seconds, kWh and kg_CO2eq of those epochs, None where not measured.
-        sessions: trainings that were broken off before this one.
+        history: metric name -> one number for each epoch before this session; empty for a new training.
+        spent: seconds, kWh and kg_CO2eq of those epochs; None where not measured.
+        sessions: number of interrupted sessions before this one.
     """
 
-    def __init__(self, folder, used):
-        super().__init__(str(folder), double_checkpoint=True)  # a kill while one is written leaves the other
-        self.told, self.used = Path(folder) / "told.json", used
+    def __init__(self, folder, consumption):
+        super().__init__(str(folder), double_checkpoint=True)  # a kill during one write leaves the other
+        self.progress_file, self.consumption = Path(folder) / "progress.json", consumption
         self.history, self.spent, self.sessions = {}, dict.fromkeys(SPENT, 0.0), 0
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
-        if self.told.exists():
-            found = json.loads(self.told.read_text())
-            done = self.model._initial_epoch or 0
-            self.history = {name: values[:done] for name, values in found["history"].items()}
-            self.spent, self.sessions = found["spent"], found["sessions"]
-        self.now = {name: list(values) for name, values in self.history.items()}
+        if self.progress_file.exists():
+            progress = json.loads(self.progress_file.read_text())
+            epochs = self.model._initial_epoch or 0
+            self.history = {name: values[:epochs] for name, values in progress["history"].items()}
+            self.spent, self.sessions = progress["spent"], progress["sessions"]
+        self.metrics = {name: list(values) for name, values in self.history.items()}
 
     def on_epoch_end(self, epoch, logs=None):
         for name, value in (logs or {}).items():
-            self.now.setdefault(name, []).append(float(value))
-        told = {"history": self.now, "spent": self.with_earlier(self.used.so_far()), "sessions": self.sessions + 1}
-        self.told.parent.mkdir(parents=True, exist_ok=True)
-        write_json(self.told, told)  # first, so that it never has less than the weights
+            self.metrics.setdefault(name, []).append(float(value))
+        spent = self.add_earlier_sessions(self.consumption.so_far())
+        self.progress_file.parent.mkdir(parents=True, exist_ok=True)
+        # Before the weights, so that it never has fewer epochs than they
+        write_json(self.progress_file, {"history": self.metrics, "spent": spent, "sessions": self.sessions + 1})
         super().on_epoch_end(epoch, logs)
 
-    def with_earlier(self, spent):
-        """`spent` of this session, with what was spent before; what is not known in one is not known of both."""
-        both = {name: (self.spent[name], spent[name]) for name in SPENT}
-        return {name: None if None in pair else sum(pair) for name, pair in both.items()}
+    def add_earlier_sessions(self, spent):
+        """Returns the cost of this session plus that of earlier ones; None where either was not measured."""
+        pairs = {name: (self.spent[name], spent[name]) for name in SPENT}
+        return {name: None if None in pair else sum(pair) for name, pair in pairs.items()}
 
 
-def whole(watchers, history, record):
-    """(history, record) of a training that was broken off and went on: all its epochs, and all it cost.
+def join_sessions(callback_list, history, record):
+    """Returns (history, record) of a whole training, including the sessions that were interrupted.
 
     Args:
-        watchers: the callbacks of the last session.
-        history: its metrics: name -> one number per epoch.
+        callback_list: the callbacks of the last session.
+        history: metrics of the last session: name -> one number per epoch.
         record: with `energy` and `seconds` of the last session; it is not changed.
     """
-    backup = next((w for w in watchers if isinstance(w, Backup) and w.sessions), None)
+    backup = next((c for c in callback_list if isinstance(c, Backup) and c.sessions), None)
     if backup is None:
         return history, record
     names = dict.fromkeys([*backup.history, *history])
     history = {name: [*backup.history.get(name, ()), *history.get(name, ())] for name in names}
-    told = f"; {backup.sessions + 1} sessions, without what each spent after its last whole epoch"
-    used = {**record["energy"], **backup.with_earlier(record["energy"])}
-    used["source"] += told
-    return history, {**record, "energy": used, "seconds": record["seconds"] + backup.spent["seconds"]}
+    energy = {**record["energy"], **backup.add_earlier_sessions(record["energy"])}
+    energy["source"] += f"; {backup.sessions + 1} sessions, without what each spent after its last whole epoch"
+    return history, {**record, "energy": energy, "seconds": record["seconds"] + backup.spent["seconds"]}
 
 
 class Progress(keras.callbacks.Callback):
-    """One bar for the training on stderr, with the last losses; in R or without a terminal a line each tenth."""
+    """Shows one progress bar with the latest losses on stderr; in R or without a terminal a line every tenth."""
 
     def on_train_begin(self, logs=None):
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        console = Console(stderr=True)
-        # A live bar is drawn from a thread of its own, and where R catches what is written, that ends R
-        self.live = (console.is_terminal or console.is_jupyter) and not called_from_r()
-        self.epochs, self.began = self.params["epochs"], time.perf_counter()
+        self.console = Console(stderr=True)
+        # A live bar is drawn from its own thread, and where R captures the output, that crashes R
+        self.live = (self.console.is_terminal or self.console.is_jupyter) and not called_from_r()
+        self.epochs, self.start = self.params["epochs"], time.perf_counter()
         if self.live:
             columns = (
                 "epoch",
                 MofNCompleteColumn(),
                 BarColumn(),
                 TimeRemainingColumn(),
-                TextColumn("{task.fields[told]}"),
+                TextColumn("{task.fields[metrics]}"),
             )
-            self.bar = Progress(*columns, console=console)
-            self.task = self.bar.add_task("train", total=self.epochs, told="")
+            self.bar = Progress(*columns, console=self.console)
+            self.bar_task = self.bar.add_task("train", total=self.epochs, metrics="")
             self.bar.start()
-        self.console = console
 
     def on_epoch_end(self, epoch, logs=None):
-        told = "  ".join(f"{k} {v:.4f}" for k, v in (logs or {}).items() if k != "learning_rate")
+        metrics = "  ".join(f"{k} {v:.4f}" for k, v in (logs or {}).items() if k != "learning_rate")
         if self.live:
-            self.bar.update(self.task, completed=epoch + 1, told=told)
+            self.bar.update(self.bar_task, completed=epoch + 1, metrics=metrics)
         elif (epoch + 1) * 10 // self.epochs > epoch * 10 // self.epochs:
-            seconds = time.perf_counter() - self.began
+            seconds = time.perf_counter() - self.start
             self.console.print(
-                f"epoch {epoch + 1}/{self.epochs}  {seconds:.0f} s  {told}", highlight=False, soft_wrap=True
+                f"epoch {epoch + 1}/{self.epochs}  {seconds:.0f} s  {metrics}", highlight=False, soft_wrap=True
             )
 
     def on_train_end(self, logs=None):
@@ -113,38 +112,39 @@ class Progress(keras.callbacks.Callback):
             self.bar.stop()
 
 
-def callbacks(recipe, out, validated, verbose, used):
-    """The Keras callbacks of a run.
+def callbacks(task, out, has_validation, verbose, consumption):
+    """Returns the Keras callbacks of a training.
 
     Args:
-        recipe: its `patience` decides on early stopping.
-        out: folder for backup and TensorBoard's files, or None for neither.
-        validated: whether there is a validation part.
+        task: its `patience` sets early stopping.
+        out: folder for the backup and TensorBoard's files, or None for neither.
+        has_validation: whether there is a validation split with a loss.
         verbose: whether to show progress.
-        used: what `recipes.training.energy` yields.
+        consumption: what `recipes.training.energy.energy` yields.
     Raises:
-        ValueError: if early stopping is asked for without a validation part.
+        ValueError: if `patience` is set without a validation split.
     """
-    if recipe.patience and not validated:
-        raise ValueError("`patience` needs a validation part, got data without one: give `validation` a share above 0.")
-    chosen = [keras.callbacks.TerminateOnNaN()]
-    if recipe.patience:
-        chosen.append(keras.callbacks.EarlyStopping(patience=recipe.patience, restore_best_weights=True))
+    if task.patience and not has_validation:
+        raise ValueError("`patience` needs a validation split, got data without one; set `validation` above 0.")
+    callback_list = [keras.callbacks.TerminateOnNaN()]
+    if task.patience:
+        callback_list.append(keras.callbacks.EarlyStopping(patience=task.patience, restore_best_weights=True))
     if out:
-        if not (out / "backup").exists():  # a new run, not one that goes on: old curves would mix with its own
+        if not (out / "backup").exists():  # a new run: curves of an older one in this folder would mix with its own
             shutil.rmtree(out / "tensorboard", ignore_errors=True)
-        chosen.append(Backup(out / "backup", used))
-        chosen.append(keras.callbacks.TensorBoard(str(out / "tensorboard")))
+        callback_list.append(Backup(out / "backup", consumption))
+        callback_list.append(keras.callbacks.TensorBoard(str(out / "tensorboard")))
     if verbose:
-        chosen.append(Progress())
-    return chosen
+        callback_list.append(Progress())
+    return callback_list
 
 
-def verify_finite(history, recipe):
-    """An ArithmeticError where training ended in NaN, with what to try."""
+def check_finite(history, task):
+    """Raises an ArithmeticError with advice if the loss became NaN or infinite."""
     for epoch, loss in enumerate(history["loss"], 1):
         if not math.isfinite(loss):
             raise ArithmeticError(
-                f"training diverged: the loss became {loss} in epoch {epoch}. Lower `rate` (now {recipe.learning_rate:g}), set "
-                f"`clip` (now {recipe.global_clipnorm}), or look for values out of range in the data."
+                f"training diverged: the loss became {loss} in epoch {epoch}. Lower `learning_rate` (now "
+                f"{task.learning_rate}), set `global_clipnorm` (now {task.global_clipnorm}), or look for values out "
+                "of range in the data."
             )

@@ -1,6 +1,4 @@
-"""From examples to what a model is fed: the shape of an input, and batches."""
-
-import contextlib
+"""Input pipelines: from examples to batches of preprocessed inputs, and the shape of one input."""
 
 import numpy as np
 
@@ -10,56 +8,58 @@ from recipes.data.preprocessing import preprocessing
 from zoo.backbones.input_range import recorded_range, verify_range
 from zoo.registry import entry
 
-CACHE_LIMIT = 2 * 2**30  # bytes of prepared examples that a pipeline keeps in memory
-TOGETHER = 64 * 2**20  # bytes of examples, in float32, that are prepared at once
+CACHE_LIMIT = 2 * 2**30  # bytes of preprocessed examples that a pipeline keeps in memory
+CHUNK = 64 * 2**20  # bytes of examples, in float32, that are preprocessed in one call
+SHUFFLE_BUFFER = 10_000  # examples
 
 
-def batches(recipe, examples, training, prepare, classes):
-    """What `Recipe.pipeline` answers; arguments as it has them.
+def batches(task, examples, training, preprocess, classes):
+    """Returns a tf.data.Dataset of (inputs, targets) batches; arguments as `Task.pipeline` has them.
 
-    Prepared once and kept in memory where they fit, then shuffled and augmented.
+    Examples are preprocessed once and kept in memory where they fit, then shuffled and augmented.
     """
     import tensorflow as tf
 
     parallel = tf.data.AUTOTUNE
     data = examples.dataset() if isinstance(examples, Examples) else examples
     count = len(examples) if isinstance(examples, Examples) else int(data.cardinality())
-    if prepare is not None:
-        shapes = [s.shape.is_fully_defined() for s in tf.nest.flatten(data.element_spec[0])]
-        if all(shapes):
-            size = sum(np.prod(s.shape.as_list()) * 4 for s in tf.nest.flatten(data.element_spec[0]))
-            together = int(np.clip(TOGETHER // max(size, 1), 1, 256))
-            data = data.batch(together).map(lambda x, y: (prepare(x, training=False), y), parallel).unbatch()
+    if preprocess is not None:
+        specs = tf.nest.flatten(data.element_spec[0])
+        if all(spec.shape.is_fully_defined() for spec in specs):
+            size = sum(np.prod(spec.shape.as_list()) * 4 for spec in specs)
+            chunk = int(np.clip(CHUNK // max(size, 1), 1, 256))
+            data = data.batch(chunk).map(lambda x, y: (preprocess(x, training=False), y), parallel).unbatch()
         else:
-            data = data.map(lambda x, y: (prepare(x[None], training=False)[0], y), parallel)
-    data = data.map(lambda x, y: (x, recipe.target(y, classes)), parallel)
-    prepared = sum(
-        np.prod(s.shape.as_list()) * s.dtype.size if s.shape.is_fully_defined() else np.inf
-        for s in tf.nest.flatten(data.element_spec)
+            data = data.map(lambda x, y: (preprocess(x[None], training=False)[0], y), parallel)
+    data = data.map(lambda x, y: (x, task.prepare_target(y, classes)), parallel)
+    example_bytes = sum(
+        np.prod(spec.shape.as_list()) * spec.dtype.size if spec.shape.is_fully_defined() else np.inf
+        for spec in tf.nest.flatten(data.element_spec)
     )
-    if count > 0 and count * prepared <= CACHE_LIMIT:
+    if count > 0 and count * example_bytes <= CACHE_LIMIT:
         data = data.cache()
-    whole = training and count >= recipe.batch_size
-    changes = recipe.changes(prepare, classes) if training else None
-    if changes and recipe.echo_epochs > 1 and whole and 4 * count * prepared <= CACHE_LIMIT:
-        data = echo_batches(changes, data, count, recipe.batch_size, recipe.echo_epochs, recipe.seed)
+    drop_remainder = training and count >= task.batch_size
+    augmentation = task.augmentation(preprocess, classes) if training else None
+    echo = augmentation and task.echo_epochs > 1 and drop_remainder
+    if echo and 4 * count * example_bytes <= CACHE_LIMIT:
+        data = echo_batches(augmentation, data, count, task.batch_size, task.echo_epochs, task.seed)
     else:
         if training:
-            data = data.shuffle(max(1, min(count if count > 0 else 10_000, 10_000)), seed=recipe.seed)
-        data = data.batch(recipe.batch_size, drop_remainder=whole)
-        data = changes.over(data) if changes else data
+            data = data.shuffle(max(1, min(count if count > 0 else SHUFFLE_BUFFER, SHUFFLE_BUFFER)), seed=task.seed)
+        data = data.batch(task.batch_size, drop_remainder=drop_remainder)
+        data = augmentation.over(data) if augmentation else data
     if count > 0:  # Keras counts the steps by it
-        steps = count // recipe.batch_size if whole else -(-count // recipe.batch_size)
+        steps = count // task.batch_size if drop_remainder else -(-count // task.batch_size)
         data = data.apply(tf.data.experimental.assert_cardinality(steps))
-    return at_ease(data.prefetch(parallel))
+    return without_autotuning(data.prefetch(parallel))
 
 
-def at_ease(data):
-    """The dataset without tf.data's search for how much to do at once, which each epoch then waits for.
+def without_autotuning(data):
+    """Returns the dataset with tf.data's parallelism autotuning off.
 
-    The search is a thread that wakes after 10, 20, 40 ms and so on. In TensorFlow 2.21 an iterator that ends may wait
-    until it wakes again: up to as long as the epoch took (benchmarks/epoch_speed.py). Without it as many calls of a
-    `map` run at once as there are cores, and the order is the same.
+    Autotuning runs in a thread that wakes after 10, 20, 40 ms and so on. In TensorFlow 2.21 an iterator that ends may
+    wait until that thread wakes again, up to as long as the epoch took (benchmarks/epoch_speed.py). Without it, a `map`
+    runs as many calls in parallel as there are cores, and the order of examples is the same.
     """
     import tensorflow as tf
 
@@ -69,43 +69,40 @@ def at_ease(data):
 
 
 def input_shape(name, data):
-    """The shape of one prepared input of the architecture `name`.
+    """Returns the shape of one preprocessed input for the architecture `name`.
 
-    Arrays are taken as they are and a table as its preprocessing makes it; photos are brought to the size of the
-    architecture's paper, with the bands that they have.
+    Arrays keep their shape, and a table has that of its preprocessing. Photos are resized to the image size of the
+    architecture's paper and keep their number of bands.
+
+    Args:
+        name: registered name.
+        data: `Data`.
     """
-    images = entry(name).task in ("classify", "segment") and len(entry(name).example.get("input_shape", ())) == 3
-    if images and data.kind in ("vector", "table"):
+    example = entry(name).example.get("input_shape", ())
+    takes_images = entry(name).task in ("classify", "segment") and len(example) == 3
+    if takes_images and data.kind in ("vector", "table"):
         raise ValueError(
-            f"{name}: `data` must be images, an array of shape (N, H, W, C), got rows of a {data.kind}; where each row "
+            f"{name}: `data` must be images, an array of shape (N, H, W, C), got rows of a {data.kind}. Where each row "
             "is an image, x.reshape(N, H, W, C), in R array_reshape(x, c(N, H, W, C)), makes them."
         )
-    if not data.shape or data.missing == "impute":  # of a table; and gaps add channels that show them
+    if not data.shape or data.missing == "impute":  # a table; and imputation adds indicator channels
         return preprocessing(data).output_shape[1:]
     if isinstance(data.train.inputs, np.ndarray) or data.kind != "image":
         return data.shape
-    own = entry(name).example.get("input_shape", ())
-    if len(own) != 3:
+    if len(example) != 3:
         raise ValueError(f"{name}: `input_shape` must be given for the photos of {data.name}, as in (64, 64, 3).")
-    return (*own[:2], data.shape[-1])
+    return (*example[:2], data.shape[-1])
 
 
-def preparation(data, model):
-    """The preprocessing of the data for the model.
+def preprocessing_for(data, model):
+    """Returns the preprocessing of the data for the model.
 
-    A model that records its own, as `zoo.transfer` and `zoo.adapt_bands` make them, gets images in their own numbers; a
-    ValueError where those are not in the range that it records.
+    A model that records its own input range, as `zoo.transfer` and `zoo.adapt_bands` make them, gets images in their
+    raw values. Where these lie outside that range, a ValueError says so.
     """
-    raw = recorded_range(model) is not None
-    made = preprocessing(data, model.input_shape[1:], raw=raw)
-    if raw:
-        seen = data.train.head(64)
-        verify_range(model, np.concatenate([made(image[None], training=False) for image in seen]))
-    return made
-
-
-def attacked(model, epsilon):
-    """A context in which `model.fit` also learns from attacked inputs, where `epsilon` is not 0."""
-    from zoo.explain.attacks import adversarial_training
-
-    return adversarial_training(model, epsilon=epsilon) if epsilon else contextlib.nullcontext()
+    has_own = recorded_range(model) is not None
+    preprocess = preprocessing(data, model.input_shape[1:], raw=has_own)
+    if has_own:
+        images = data.train.head(64)
+        verify_range(model, np.concatenate([preprocess(image[None], training=False) for image in images]))
+    return preprocess

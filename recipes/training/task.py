@@ -1,57 +1,59 @@
-"""What every recipe shares: numbers in, plain Keras and tf.data objects out, and a run that leaves all behind."""
+"""The interface between a task and `fit`: what a task must define, and what it may change."""
 
+import abc
 import dataclasses
-import time
 import typing
-from pathlib import Path
 from typing import Literal
 
 import keras
 
 from recipes.data import Data, load
 from recipes.data.augment import augmentation
-from recipes.training import accelerate as speed
-from recipes.training.callbacks import callbacks, verify_finite, whole
+from recipes.training import accelerate as acceleration
+from recipes.training import fit as training
 from recipes.training.diagnosis import diagnose
-from recipes.training.energy import energy
-from recipes.training.pipeline import attacked, batches, input_shape, preparation
-from recipes.training.run import Run, probabilities
+from recipes.training.pipeline import batches, input_shape, preprocessing_for
 from recipes.training.schedules import Optimizer, Schedule, optimizer, schedule
 from zoo.arguments import Count, Fraction, NonNegative, Positive, Rate, Whole, checked
+from zoo.introspect.output_activation import output_activation, to_probabilities
 from zoo.registry import entry
 
 
-def recipe(cls):
-    """A frozen dataclass whose constructor checks its arguments as every public call does."""
+def task(cls):
+    """Class decorator: makes a frozen dataclass whose constructor checks its arguments as every public call does."""
     cls = dataclasses.dataclass(frozen=True)(cls)
     cls.__init__ = checked(cls.__init__)
     return cls
 
 
-@recipe
-class Recipe:
-    """What all tasks have in common; a task adds its loss, its metrics and its baselines.
+@task
+class Task(abc.ABC):
+    """Hyperparameters of one training, and the methods by which `fit` trains, evaluates and reports.
+
+    A subclass defines the eight abstract methods. The other methods have a default that suits most tasks. `fit` calls
+    no method that is not declared here.
 
     Args:
-        epochs: passes over the training part.
+        epochs: passes over the training split.
         batch_size: examples per step.
         learning_rate: peak learning rate.
         optimizer: sgd, momentum (0.9), nesterov (0.9), adagrad, adadelta, rmsprop, adam or adamw.
-        schedule: constant, inverse_time, exponential, step, cosine, ...: how the rate falls over the run.
-        decay_boundaries: for piecewise, the shares of the steps after which the rate is divided by ten.
-        warmup: share of the steps over which the rate first rises from 0.
-        weight_decay: decoupled weight decay; adamw's is 0.004 where this is 0.
+        schedule: constant, inverse_time, exponential, step, piecewise, cosine or cosine_restarts.
+        decay_boundaries: for piecewise, the fractions of the steps after which the learning rate is divided by ten.
+        warmup: fraction of the steps over which the learning rate first rises from 0.
+        weight_decay: decoupled weight decay; 0 keeps the optimizer's default, which is 0.004 for adamw.
         global_clipnorm: largest global norm of a gradient, or None.
         augment: names of augmentation steps with amounts, as `recipes.data.augment.steps()` lists them.
-        echo_epochs: epochs that share one draw of the augmentation; above 1 where drawing costs more than the step does.
+        echo_epochs: number of epochs that reuse one augmented copy of the data (data echoing). Above 1 helps where
+            augmentation takes longer than the training step.
         patience: epochs without a better validation loss after which training stops at the best weights, or None.
-        seed: of the weights, the order and the augmentation.
-        country: where the electricity comes from, ISO 3166 in three letters; decides on the CO2 of the record.
-        accelerate: auto (as measured for this kind of model and machine), off, xla, or mixed.
-        deterministic: whether operations must be bit-exact between runs; costs speed.
-        adversarial: largest change of a prepared value by which half of what is learnt is attacked (FGSM); 0 is off.
+        seed: seed of the split, the weights, the order and the augmentation.
+        country: where the electricity comes from, ISO 3166 in three letters; sets the CO2 figure of the record.
+        accelerate: auto (the fastest measured for this kind of model and machine), off, xla or mixed.
+        deterministic: whether operations must give the same bits in every run, at some cost in speed.
+        adversarial: FGSM epsilon in preprocessed units, applied to half of each batch. 0 disables adversarial training.
     Raises:
-        ValueError: if a number is out of range or an argument is unknown; the nearest is offered.
+        ValueError: if a number is out of range or an argument is unknown; the nearest name is offered.
     """
 
     epochs: Count = 20
@@ -72,231 +74,264 @@ class Recipe:
     deterministic: bool = False
     adversarial: NonNegative = 0.0
 
-    tasks: typing.ClassVar[tuple] = ()  # what Data.task may be
-    predict_batch_size: typing.ClassVar[int] = 256  # examples that `Run.predict` takes through the model together
-    headline: typing.ClassVar[str] = ""  # the metric, in `measure` and in its baseline, that a run is judged by
+    data_tasks: typing.ClassVar[tuple] = ()  # values of `Data.task` that this task trains on
+    predict_batch_size: typing.ClassVar[int] = 256  # examples per batch in `Run.predict`
+    main_metric: typing.ClassVar[str] = ""  # key of `evaluate` and of its baseline by which a run is judged
 
-    def but(self, **changes):
-        """This recipe with some numbers changed, checked like the first ones."""
-        return type(self)(**{**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, **changes})
+    # What a task must define
 
-    def build(self, model, data, **arguments):
-        """The model by its registered name with the data's shape and answers, or `model` itself if it is one.
+    @abc.abstractmethod
+    def head_arguments(self, name, data):
+        """Returns the arguments of a builder that depend on the data's targets.
 
         Args:
-            model: one of `zoo.names()`, or a `keras.Model`.
-            data: a `Data`, or what `recipes.load` takes.
-            **arguments: of the builder.
+            name: registered name of the architecture.
+            data: `Data`.
+        Returns:
+            Dict such as {"classes": 3, "activation": "softmax"}; `input_shape` too where the task decides on it.
+        Raises:
+            ValueError: if the architecture does not suit the task.
+        """
+
+    @abc.abstractmethod
+    def check_model(self, model, data):
+        """Raises a ValueError if the model's inputs or outputs do not fit the data.
+
+        Args:
+            model: `keras.Model`.
+            data: `Data`.
+        """
+
+    @abc.abstractmethod
+    def prepare_target(self, y, classes):
+        """Returns one target in the form that the loss takes.
+
+        Args:
+            y: tensor, one target as the data set has it.
+            classes: number of classes, or 0.
+        """
+
+    @abc.abstractmethod
+    def compile(self, model, steps=1000, data=None, **settings):
+        """Compiles the model with this task's loss, metrics and optimizer, and returns it.
+
+        Args:
+            model: `keras.Model`.
+            steps: training steps of the whole run, for the learning-rate schedule.
+            data: `Data`, for losses that depend on it (class weights); None trains without them.
+            **settings: further arguments of `model.compile`, such as `jit_compile`.
+        """
+
+    @abc.abstractmethod
+    def baseline_loss(self, data):
+        """Returns the training loss of a constant prediction, or None where losses have no such baseline.
+
+        Args:
+            data: `Data`.
+        """
+
+    @abc.abstractmethod
+    def evaluate(self, run, split):
+        """Computes the metrics of a run on one split, and those of a baseline.
+
+        Args:
+            run: `Run`.
+            split: "train", "validation" or "test".
+        Returns:
+            Dict of numbers and lists; `examples` counts them, `baseline` is a dict with the baseline's metrics.
+        """
+
+    @abc.abstractmethod
+    def summarize(self, metrics, split):
+        """Returns the result as sentences; the first one is the headline of the report.
+
+        Args:
+            metrics: what `evaluate` returned.
+            split: "train", "validation" or "test".
+        """
+
+    @abc.abstractmethod
+    def figures(self, run, split):
+        """Returns the figures of the report beside the learning curves: (title, caption, matplotlib figure), in order.
+
+        Args:
+            run: `Run`.
+            split: "train", "validation" or "test".
+        """
+
+    # What a task may change
+
+    def open_data(self, data):
+        """Returns the `Data` to train on, split with this task's seed.
+
+        Args:
+            data: anything that `recipes.load` takes. Arrays get this task's kind of target.
+        Raises:
+            ValueError: if the data set is for another task.
+        """
+        options = {} if isinstance(data, str | Data) or len(self.data_tasks) != 1 else {"task": self.data_tasks[0]}
+        return load(data, seed=self.seed, **options)
+
+    def check_data(self, data):
+        """Raises a ValueError if the data set is for another task."""
+        if data.task not in self.data_tasks:
+            fitting = [cls.__name__ for cls in subclasses(Task) if data.task in cls.data_tasks]
+            raise ValueError(
+                f"{type(self).__name__}: `data` must be for {' or '.join(self.data_tasks)}, got {data.name} for "
+                f"{data.task}; train it with {' or '.join(sorted(fitting))}."
+            )
+
+    def build_model(self, model, data, **arguments):
+        """Returns a new model for the data.
+
+        Args:
+            model: one of `zoo.names()`, or a `keras.Model`, which is returned as it is.
+            data: `Data`, or what `recipes.load` takes.
+            **arguments: arguments of the builder, which override those that the data suggest.
         """
         if isinstance(model, keras.Model):
             if arguments:
-                raise ValueError(f"build: arguments {sorted(arguments)} are for a model's name, got a built model.")
+                raise ValueError(f"build_model: arguments {sorted(arguments)} need a model's name, got a built model.")
             return model
-        builder = entry(model).build
-        data = self.open(data)
+        builder, data = entry(model).build, self.open_data(data)
         keras.utils.set_random_seed(self.seed)
-        arguments = {**self.answers(model, data), **arguments}
+        arguments = {**self.head_arguments(model, data), **arguments}
         if not {"input_shape", "image_shape"} & set(arguments):
             arguments["input_shape"] = input_shape(model, data)
-        with speed.policy(self.accelerate):
+        with acceleration.policy(self.accelerate):
             return builder(**arguments)
 
-    def rates(self, steps):
-        """The learning rate over `steps` training steps: a number or a Keras schedule."""
-        placed = tuple(round(share * steps) for share in self.decay_boundaries)
-        return schedule(
-            self.schedule, self.learning_rate, steps, warmup=self.warmup, boundaries=placed, epochs=self.epochs
-        )
+    def preprocessing(self, data, model):
+        """Returns the `keras.Model` that turns raw inputs of the data into inputs of the model."""
+        return preprocessing_for(data, model)
 
-    def optimize(self, steps):
-        """The Keras optimizer over `steps` training steps."""
-        return optimizer(self, steps)
+    def wrap_model(self, model, data):
+        """Returns the model with the layers that depend on the data, such as the targets' units."""
+        return model
 
     def pipeline(self, examples, training, preprocessing=None, classes=None):
-        """Batches for `model.fit`: prepared once and kept in memory where they fit, then shuffled and augmented.
+        """Returns batches for `model.fit`: preprocessed, cached where they fit in memory, shuffled and augmented.
 
         Args:
             examples: `Examples`, or a tf.data.Dataset of single (input, target).
             training: whether to shuffle and augment.
-            preprocessing: model from raw inputs to the model's, or None where they are ready.
-            classes: how many classes there are; needed where targets are mixed or smoothed.
+            preprocessing: model from raw inputs to the model's inputs, or None where they are the same.
+            classes: number of classes; needed where targets are mixed or smoothed.
         Returns:
             tf.data.Dataset of (inputs, targets) batches.
         """
         return batches(self, examples, training, preprocessing, classes)
 
-    def changes(self, preprocessing, classes):
-        """The augmentation of prepared images, or None."""
+    def map_batches(self, batches, model):
+        """Returns the pipeline's batches in the structure that the model trains on."""
+        return batches
+
+    def augmentation(self, preprocessing, classes):
+        """Returns the random changes of preprocessed images, or None.
+
+        Args:
+            preprocessing: the model that preprocessed them, or None.
+            classes: number of classes, or None.
+        """
         if not self.augment:
             return None
-        bounds = self.bounds(preprocessing)
-        return augmentation(self.augment, seed=self.seed, classes=classes or None, value_range=bounds)
+        value_range = self.value_range(preprocessing)
+        return augmentation(self.augment, seed=self.seed, classes=classes or None, value_range=value_range)
 
-    def bounds(self, preprocessing):
-        """Smallest and largest value of prepared images: of 8-bit images; what is standardised has none."""
+    def value_range(self, preprocessing):
+        """Returns (smallest, largest) value of preprocessed images; None for standardized ones, which have no bounds."""
         layers = preprocessing.layers if preprocessing is not None else ()
         scale = next((x.scale for x in layers if x.name == "rescaling"), None)
         return None if scale is None or preprocessing.inputs[0].dtype != "uint8" else (0.0, 255 * scale)
 
-    def prepare(self, data, model):
-        """The preprocessing of the data for the model."""
-        return preparation(data, model)
+    def learning_rate_schedule(self, steps):
+        """Returns the learning rate over `steps` training steps: a number or a Keras schedule."""
+        boundaries = tuple(round(fraction * steps) for fraction in self.decay_boundaries)
+        return schedule(
+            self.schedule, self.learning_rate, steps, warmup=self.warmup, boundaries=boundaries, epochs=self.epochs
+        )
 
-    def known(self, data):
-        """What `compile` must know of the data, as arguments; here nothing."""
-        return {}
+    def make_optimizer(self, steps):
+        """Returns the Keras optimizer for `steps` training steps."""
+        return optimizer(self, steps)
 
-    def fit(self, model, data, *, out=None, verbose=True, **arguments):
-        """Trains `model` on `data` and returns the run: history, metrics, evaluate, predict, report, export.
+    def class_weights(self, data):
+        """Returns class weights by class index for `model.fit`, or None."""
+        return None
+
+    def has_validation_loss(self, model):
+        """Returns whether the model has a loss to monitor on the validation split."""
+        return True
+
+    def callbacks(self, model, out, data):
+        """Returns the task's own Keras callbacks; `out` is the run's folder or None."""
+        return []
+
+    def train(self, model, training_batches, steps, compile_arguments, fit_arguments, data):
+        """Compiles and trains the model in place.
 
         Args:
-            model: one of `zoo.names()`, or a `keras.Model`.
-            data: what `recipes.load` takes: "bundled:mnist-5k", "folder:photos", (x, y), ...
-            out: folder for what the run leaves behind; a run that was killed goes on from there. None leaves nothing.
+            model: `keras.Model`.
+            training_batches: tf.data.Dataset.
+            steps: steps per epoch.
+            compile_arguments: of `compile`.
+            fit_arguments: of `keras.Model.fit`.
+            data: `Data`.
+        Returns:
+            History: metric name -> one number per epoch.
+        """
+        self.compile(model, steps * self.epochs, data, **compile_arguments)
+        keras.utils.set_random_seed(self.seed)
+        with training.adversarial_steps(model, self.adversarial):
+            return model.fit(training_batches, epochs=self.epochs, **fit_arguments).history
+
+    def finish_run(self, run):
+        """Returns the trained run as it is saved, for changes that need a trained model."""
+        return run
+
+    def predict_split(self, run, split):
+        """Returns the model's predictions for one split, in its order: (N, classes) probabilities or (N, outputs)."""
+        data = run.data
+        batches = self.pipeline(getattr(data, split), False, run.preprocessing, len(data.classes))
+        outputs = run.model.predict(batches, verbose=0)
+        return to_probabilities(outputs, output_activation(run.model)) if data.classes else outputs
+
+    def diagnose(self, run):
+        """Returns sentences on what the learning curves show and what to try."""
+        return diagnose(run.history, better=self.baseline_loss(run.data))
+
+    def export_settings(self, run):
+        """Returns what `Run.export` exports: (model, class names or None, largest difference allowed).
+
+        The difference is between an export's predictions and `Run.predict`, in the predictions' unit.
+        """
+        return run.model, run.data.classes or None, 1e-5
+
+    # What a task inherits
+
+    def replace(self, **changes):
+        """Returns this task with some hyperparameters changed; they are checked as by the constructor."""
+        return type(self)(**{**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, **changes})
+
+    def fit(self, model, data, *, out=None, verbose=True, **arguments):
+        """Trains `model` on `data` and returns the run; the same as `recipes.fit(task, model, data)`.
+
+        Args:
+            model: one of `zoo.names()`, or a `keras.Model`; for `FineTuning` what `zoo.transfer` takes as `backbone`.
+            data: anything that `recipes.load` takes: "bundled:mnist-5k", "folder:photos", (x, y), ...
+            out: folder for the run's files; a run that was killed resumes there. None writes nothing.
             verbose: whether to show progress (on stderr).
-            **arguments: of the builder, where `model` is a name.
+            **arguments: arguments of the model's builder.
         Returns:
             `Run`.
         Raises:
-            ValueError: if model and data do not go together.
+            ValueError: if model and data do not fit together.
             ArithmeticError: if the loss became NaN or infinite.
         """
-        data, out = self.open(data), out and Path(out).expanduser()
-        self.verify_task(data)
-        began = time.perf_counter()
-        if self.deterministic:
-            speed.bit_exact()
-        name = model if isinstance(model, str) else model.name
-        model = self.build(model, data, **arguments)
-        self.verify_answer(model, data)
-        prepare = self.prepare(data, model)
-        model = self.finish(model, data)
-        training = self.feed(self.pipeline(data.train, True, prepare, len(data.classes)), model)
-        validation = None
-        if len(data.validation) and self.validated(model):
-            validation = self.feed(self.pipeline(data.validation, False, prepare, len(data.classes)), model)
-        steps = max(1, len(data.train) // self.batch_size)
-        chosen = speed.choose(model, steps, self.accelerate)
-        with energy(self.country) as used:
-            watchers = callbacks(self, out, validation is not None, verbose, used)
-            watchers += self.watchers(model, out, data)
-            fitting = {
-                "validation_data": validation,
-                "callbacks": watchers,
-                "verbose": 0,
-                "shuffle": False,  # the pipeline does; Keras warns otherwise
-                "class_weight": self.weights(data),
-            }
-            history = self.learn(model, training, steps, {**self.known(data), **chosen.settings}, fitting)
-        record = {
-            "model": name,
-            "arguments": arguments,
-            "data": data.origin,
-            "seed": self.seed,
-            "acceleration": chosen.record,
-            "energy": dict(used),
-            "seconds": time.perf_counter() - began,
-            "machine": speed.machine(),
-        }
-        history, record = whole(watchers, history, record)
-        verify_finite(history, self)
-        run = Run(
-            recipe=self,
-            model=model,
-            data=data,
-            preprocessing=prepare,
-            history={k: [float(v) for v in values] for k, values in history.items()},
-            record=record,
-        )
-        if out:
-            run.save(out)
-        return run
+        return training.fit(self, model, data, out=out, verbose=verbose, **arguments)
 
-    def learn(self, model, training, steps, settings, fitting):
-        """Compiles and trains the model, and returns its history: metric name -> one number per epoch.
 
-        Args:
-            model: `keras.Model`, changed in place.
-            training: tf.data.Dataset of batches.
-            steps: of one epoch.
-            settings: arguments of `compile`.
-            fitting: arguments of `keras.Model.fit`.
-        """
-        self.compile(model, steps * self.epochs, **settings)
-        keras.utils.set_random_seed(self.seed)
-        with attacked(model, self.adversarial):
-            return model.fit(training, epochs=self.epochs, **fitting).history
-
-    def open(self, data):
-        """`Data` from what `recipes.load` takes, split with this recipe's seed; bare arrays have this recipe's task."""
-        told = {} if isinstance(data, str | Data) or len(self.tasks) != 1 else {"task": self.tasks[0]}
-        return load(data, seed=self.seed, **told)
-
-    def verify_task(self, data):
-        """A ValueError where the data's task is not this recipe's."""
-        if data.task not in self.tasks:
-            from recipes.reference.recipes import TASKS
-
-            fitting = next(name for name, kind in TASKS.items() if data.task in kind.tasks)
-            raise ValueError(
-                f"{type(self).__name__}: `data` must be for {' or '.join(self.tasks)}, got {data.name} for "
-                f"{data.task}; the recipe for that is `{fitting}`."
-            )
-
-    def weights(self, data):
-        """Class weights for `model.fit`, or None."""
-        return None
-
-    def finish(self, model, data):
-        """What the task adds to the model once the data are known; here nothing."""
-        return model
-
-    def feed(self, batches, model):
-        """The pipeline's batches as the model trains on them."""
-        return batches
-
-    def validated(self, model):
-        """Whether the model has a loss to watch on held-out examples."""
-        return True
-
-    def watchers(self, model, out, data):
-        """Callbacks of the task's own; `out` is the run's folder or None."""
-        return []
-
-    def served(self, model):
-        """The model that an export holds."""
-        return model
-
-    def respond(self, run, part):
-        """The model's answers to one part, in its order: (N, classes) probabilities or (N, outputs) numbers."""
-        batches = self.pipeline(getattr(run.data, part), False, run.preprocessing, len(run.data.classes))
-        return probabilities(run.model, run.model.predict(batches, verbose=0), run.data.classes)
-
-    def signs(self, run):
-        """What the learning curves say, in plain words."""
-        return diagnose(run.history, better=self.trivial_loss(run.data))
-
-    def labels(self, data):
-        """Names of an answer's columns, which an export answers beside the values; or None."""
-        return data.classes or None
-
-    def tolerance(self, data):
-        """Largest difference allowed between an export's answers and `predict`, in the answers' own unit."""
-        return 1e-5
-
-    def examine(self, run, part):
-        """Metrics of a run on one part of its data, beside those of the trivial answer."""
-        return self.assess(run.data, part, run.answers(part))
-
-    def assess(self, data, part, answers):
-        """Metrics of the answers to one part of the data; `measure` with that part's targets."""
-        return self.measure(data, getattr(data, part).targets, answers)
-
-    def verdict(self, found, part):
-        """What `measure` found, in sentences; the first is the headline of the report."""
-        key = self.headline
-        return [f"{key} {found[key]:.3f} on the {part} part; the trivial answer gets {found['baseline'][key]:.3f}."]
-
-    def figures(self, run, part):
-        """What the report shows of a run beside its curves: (title, what to see in it, matplotlib figure), in order."""
-        return []
+def subclasses(cls):
+    """Returns all subclasses of a class, direct or not."""
+    direct = cls.__subclasses__()
+    return [*direct, *(sub for child in direct for sub in subclasses(child))]

@@ -7,6 +7,7 @@ from keras import layers
 
 import zoo
 from tests.backbones.test_transfer import RESNET, images, mobilenet, small
+from tests.tolerance import assert_close
 
 LABELS = np.arange(8) % 3
 
@@ -145,7 +146,7 @@ def test_layer_rates_fall_from_stage_to_stage_and_survive_saving(tmp_path):
     for each in (model, again):
         each.fit(x, LABELS, verbose=0, shuffle=False)
     for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-6)
+        assert_close(a, b)
 
 
 def test_layer_rates_work_under_float16_loss_scaling():

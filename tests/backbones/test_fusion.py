@@ -6,6 +6,7 @@ import pytest
 
 import zoo
 from tests.backbones.test_transfer import images, served, small
+from tests.tolerance import assert_close
 
 RNG = np.random.default_rng(4)
 INPUTS = {
@@ -35,7 +36,7 @@ def test_images_of_two_resolutions_a_table_and_a_series_meet_before_one_head():
     model = joined(units=(7,), dropout=0.1)
     assert model.output_shape == (None, 3)
     assert model.get_layer("joined").output.shape == (None, 24)
-    np.testing.assert_allclose(np.sum(model(INPUTS), axis=1), 1, atol=1e-5)
+    assert_close(np.sum(model(INPUTS), axis=1), 1)
     model.compile("sgd", "sparse_categorical_crossentropy")
     before = {w.path: np.array(w) for w in model.get_layer("site_backbone").weights}
     model.fit(INPUTS, np.arange(6) % 3, verbose=0)
@@ -46,7 +47,7 @@ def test_a_backbone_is_copied_with_its_weights_under_its_own_name():
     given = backbones()
     model = zoo.fusion(given, 3)
     feature = keras.Model(given["site"].input, given["site"].get_layer("hidden0").output)
-    np.testing.assert_array_equal(model.get_layer("site_backbone")(INPUTS["site"]), feature(INPUTS["site"]))
+    assert_close(model.get_layer("site_backbone")(INPUTS["site"]), feature(INPUTS["site"]))
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -58,7 +59,7 @@ def test_what_stands_in_the_place_of_a_missing_input_is_never_looked_at(training
         spoiled[key][PRESENT[:, i] == 0] = value
     expected, found = (np.asarray(model({**x, "present": PRESENT}, training=training)) for x in (INPUTS, spoiled))
     assert np.isfinite(found).all()
-    np.testing.assert_array_equal(found, expected)
+    assert_close(found, expected)
     everything = np.asarray(model({**INPUTS, "present": np.ones_like(PRESENT)}, training=False))
     there = np.asarray(model({**INPUTS, "present": PRESENT}, training=False))
     assert (np.abs(everything - there).max(axis=1) > 1e-6).tolist() == [False, True, True, True, True, True]

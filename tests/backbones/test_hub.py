@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras import layers
 
 import zoo
+from tests.tolerance import assert_close
 
 X = np.random.default_rng(5).random((8, 6, 6, 2), "float32")
 Y = np.arange(8) % 2
@@ -45,7 +46,7 @@ def copies(layer):
 def test_it_answers_as_the_module_does_and_counts_its_variables(module):
     backbone, place = module
     model, hub = wrapped(place)
-    np.testing.assert_allclose(hub(X), backbone(X, training=False), atol=1e-6)
+    assert_close(hub(X), backbone(X, training=False))
     assert len(hub.trainable_weights) == 4
     assert len(hub.weights) == 6
     assert model.count_params() == backbone.count_params() + 3 * 2 + 2
@@ -92,7 +93,7 @@ def test_batch_normalisation_trains_only_where_it_is_asked_to(module):
     before = copies(hub)
     model.fit(X, Y, verbose=0)
     assert not any(np.array_equal(a, b) for a, b in zip(before, copies(hub), strict=True))
-    np.testing.assert_allclose(hub(X, training=False), hub._module(tf.constant(X), training=False), atol=1e-6)
+    assert_close(hub(X, training=False), hub._module(tf.constant(X), training=False))
     with pytest.raises(ValueError, match="`batch_norm` train needs a module"):
         zoo.HubLayer(module[1], signature="serving_default", batch_norm="train")
 
@@ -107,7 +108,7 @@ def test_it_reloads_without_its_folder_and_trains_on_as_if_never_saved(module, t
     for each in (model, again):
         each.fit(X, Y, verbose=0, shuffle=False, epochs=2)
     for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-6)
+        assert_close(a, b)
     again.save(tmp_path / "twice.keras")  # out of its own copy
     np.testing.assert_array_equal(keras.models.load_model(tmp_path / "twice.keras")(X), again(X))
     with pytest.raises(ValueError, match="cannot be saved, as its folder .* is gone"):
@@ -132,7 +133,7 @@ def test_it_exports_and_what_our_export_wrote_is_a_module_again(module, tmp_path
     model.fit(X, Y, verbose=0)
     assert zoo.export(model, str(tmp_path / "served"), inputs=X).difference <= 1e-5
     hub = zoo.HubLayer(tmp_path / "served")  # the largest version
-    np.testing.assert_allclose(hub(X), model(X), atol=1e-6)
+    assert_close(hub(X), model(X))
     assert len(hub.trainable_weights) == len(model.trainable_weights)
 
 
@@ -164,7 +165,7 @@ def test_it_is_a_backbone_with_one_stage(module):
     assert [w.path for w in model.trainable_weights] == ["head/kernel", "head/bias"]
     zoo.thaw(model, 1)
     assert len(model.trainable_weights) == 6
-    np.testing.assert_allclose(zoo.extract_features(str(module[1]), X), zoo.HubLayer(module[1])(X), atol=1e-6)
+    assert_close(zoo.extract_features(str(module[1]), X), zoo.HubLayer(module[1])(X))
 
 
 def test_text_modules_take_strings(tmp_path):
@@ -213,7 +214,7 @@ def test_an_address_is_fetched_once_and_kept(module, tmp_path, monkeypatch):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/module/1"
         for _ in range(2):
-            np.testing.assert_allclose(zoo.HubLayer(address)(X), backbone(X, training=False), atol=1e-6)
+            assert_close(zoo.HubLayer(address)(X), backbone(X, training=False))
         server.shutdown()
     assert asked == ["/module/1?tf-hub-format=compressed"]
 

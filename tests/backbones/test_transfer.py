@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 import zoo
+from tests.tolerance import assert_close
 from zoo.backbones.input_range import input_range_of
 
 RESNET = {"depths": (1, 1), "block": "basic"}
@@ -57,7 +58,7 @@ def test_a_model_of_keras_applications_takes_raw_pixels_and_its_old_head_is_gone
     last = backbone.get_layer("out_relu").output
     expected = keras.ops.mean(keras.Model(backbone.input, last)(prepared, training=False), axis=(1, 2))
     found = keras.Model(model.input, model.get_layer("head").input)(images(), training=False)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert_close(found, expected)
     assert [w.path for w in model.trainable_weights] == ["head/kernel", "head/bias"]
 
 
@@ -68,7 +69,7 @@ def test_every_way_of_preparing_pixels_is_keras_applications_own(way, module):
     backbone = keras.Sequential([layers.Input((4, 4, 3)), layers.Identity()])
     prepared = zoo.transfer(backbone, 2, input_range=way).get_layer("backbone_input")(images(2, 4))
     expected = getattr(keras.applications, module).preprocess_input(images(2, 4))
-    np.testing.assert_allclose(prepared, expected, atol=2e-5)
+    assert_close(prepared, expected, rtol=2e-5)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_a_backbone_without_a_head_is_pooled():
         keras.Model(m.input, m.get_layer("head").input)(images(), training=False)
         for m in (zoo.transfer(whole, 3), zoo.transfer(bare, 3))
     ]
-    np.testing.assert_array_equal(*found)
+    assert_close(*found)
 
 
 def test_ours_of_the_same_name_is_not_taken_for_it_and_nothing_is_guessed():
@@ -124,9 +125,7 @@ def test_our_backbone_is_copied_under_its_own_layer_names_and_stays_as_it_is():
     model = zoo.transfer(backbone, 6, mode="finetune", stages=None)
     pooled = keras.Model(backbone.input, backbone.get_layer("pool").output)
     x = images() / 255
-    np.testing.assert_array_equal(
-        answers(keras.Model(model.input, model.get_layer("pool").output), x), answers(pooled, x)
-    )
+    assert_close(answers(keras.Model(model.input, model.get_layer("pool").output), x), answers(pooled, x))
     model.compile("sgd", "sparse_categorical_crossentropy")
     model.fit(x, np.arange(8) % 6, verbose=0)
     assert all(np.array_equal(a, b) for a, b in zip(before, backbone.get_weights(), strict=True))
@@ -137,7 +136,7 @@ def test_our_backbone_is_copied_under_its_own_layer_names_and_stays_as_it_is():
 def test_features_of_a_backbone_do_not_flicker_in_training():
     backbone = zoo.efficientnet_lite0((32, 32, 3), 4, width=0.1, depth=0.3, drop_path=0.5)
     model = zoo.transfer(backbone, 3)
-    np.testing.assert_array_equal(model(images(), training=True), model(images(), training=False))
+    assert_close(model(images(), training=True), model(images(), training=False))
     thawed = zoo.transfer(backbone, 3, mode="finetune")
     assert {x.learning_rate for x in thawed.layers if isinstance(x, zoo.layers.drop_path.DropPath)} == {0.375}
 
@@ -161,7 +160,7 @@ def test_names_that_a_head_has_are_changed_in_the_backbone():
     backbone = keras.Model(x, layers.Conv2D(4, 3, name="pool")(y))
     model = zoo.transfer(backbone, 2, mode="finetune", dropout=0.1)
     assert model.get_layer("backbone_head_conv") is not model.get_layer("head")
-    np.testing.assert_array_equal(
+    assert_close(
         answers(keras.Model(model.input, model.get_layer("backbone_pool").output), images(2, 8)),
         answers(backbone, images(2, 8)),
     )
@@ -245,7 +244,7 @@ def test_keras_hub_backbones_are_backbones():
     assert model.output_shape == (None, 3)
     expected = np.asarray(keras.ops.mean(backbone(images() / 255), axis=(1, 2)))
     found = keras.Model(model.input, model.get_layer("head").input)(images() / 255)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert_close(found, expected)
     text = hub.models.BertBackbone(
         vocabulary_size=9, num_layers=1, num_heads=2, hidden_dim=4, intermediate_dim=6, max_sequence_length=5
     )
@@ -253,4 +252,4 @@ def test_keras_hub_backbones_are_backbones():
     tokens = np.ones((2, 5), "int32")
     given = {"token_ids": tokens, "segment_ids": 0 * tokens, "padding_mask": tokens}
     found = keras.Model(model.input, model.get_layer("head").input)(given)
-    np.testing.assert_allclose(found, text(given)["pooled_output"], atol=1e-5)
+    assert_close(found, text(given)["pooled_output"])

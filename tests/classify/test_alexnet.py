@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import zoo
+from tests.tolerance import assert_close
 from zoo.classify.alexnet import features
 from zoo.layers.local_response import LocalResponse
 
@@ -14,13 +15,13 @@ from zoo.layers.local_response import LocalResponse
 def test_local_response_equals_tensorflows_with_half_the_size(alpha):
     x = np.random.default_rng(0).normal(0, 5, (2, 3, 4, 9)).astype("float32")
     expected = tf.nn.local_response_normalization(x, depth_radius=2, bias=2.0, alpha=alpha, beta=0.75)
-    np.testing.assert_allclose(np.asarray(LocalResponse(alpha=alpha)(x)), expected.numpy(), rtol=1e-5)
+    assert_close(np.asarray(LocalResponse(alpha=alpha)(x)), expected.numpy())
 
 
 def test_local_response_equals_values_computed_by_hand():
     x = np.array([[1.0, 2.0, 3.0, 4.0]], "float32")
     expected = x / (2 + 0.1 * np.array([5.0, 14.0, 29.0, 25.0])) ** 0.75
-    np.testing.assert_allclose(np.asarray(LocalResponse(size=3, alpha=0.1)(x)), expected, rtol=1e-6)
+    assert_close(np.asarray(LocalResponse(size=3, alpha=0.1)(x)), expected)
 
 
 def test_local_response_refuses_an_even_size():
@@ -39,7 +40,7 @@ def test_only_the_third_convolution_connects_the_towers():
     x = np.random.default_rng(0).random((1, 9, 9, 4), "float32")
     first_tower = x * np.array([1, 1, 0, 0], "float32")
     both, first = (np.asarray(model.get_layer("conv1")(v)) for v in (x, first_tower))
-    np.testing.assert_allclose(both[..., :2], first[..., :2], rtol=1e-5)  # the first tower reads only its own maps
+    assert_close(both[..., :2], first[..., :2])  # the first tower reads only its own maps
     assert not np.allclose(both[..., 2:], first[..., 2:])
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import zoo
+from tests.tolerance import assert_close
 from zoo.classify.coatnet import features
 from zoo.layers import DropPath, RelativeAttention
 
@@ -87,14 +88,14 @@ def golden(request):
 def test_outputs_equal_timms_for_both_positions_of_the_stride(golden):
     model, images, output, *_ = golden
     assert np.ptp(output, axis=0).max() > 0.01
-    np.testing.assert_allclose(model(images, training=False), output, atol=5e-5)
+    assert_close(model(images, training=False), output, rtol=5e-5)
 
 
 def test_the_map_before_the_pool_equals_timms(golden):
     model, images, _, last, downsample = golden
     if downsample == "expansion":
         pooled = keras.Model(model.input, model.get_layer("pool").input)(images, training=False)
-        np.testing.assert_allclose(pooled, last, rtol=1e-4, atol=1e-3)  # values up to 500
+        assert_close(pooled, last, rtol=1e-3)  # values up to 500
 
 
 @pytest.mark.parametrize(("downsample", "strides"), [("expansion", (2, 1)), ("depthwise", (1, 2))])
@@ -155,7 +156,7 @@ def test_the_bias_is_added_inside_the_softmax():
     center[1, 1] = 0  # every position attends only to itself
     layer.table.assign(center)
     value = (x.reshape(4, 3) @ np.asarray(layer.qkv.kernel))[:, 6:]
-    np.testing.assert_allclose(np.asarray(layer(x)).reshape(4, 3), value, atol=1e-5)
+    assert_close(np.asarray(layer(x)).reshape(4, 3), value)
 
 
 def test_relative_attention_refuses_heads_that_do_not_divide_and_unknown_sizes():

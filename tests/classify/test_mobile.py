@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import zoo
+from tests.tolerance import assert_close
 from zoo.classify import mobilenet_v2
 from zoo.layers.drop_path import DropPath
 
@@ -70,7 +71,7 @@ def test_stem_and_last_convolution_are_not_scaled():
 def test_the_drop_path_rate_rises_linearly():
     rates = [d.rate for d in layers_of(build_outline(zoo.efficientnet_lite0), DropPath)]
     shortcuts = [2, 4, 6, 7, 9, 10, 12, 13, 14]
-    np.testing.assert_allclose(rates, [0.2 * i / 16 for i in shortcuts])
+    assert_close(rates, [0.2 * i / 16 for i in shortcuts])
     assert layers_of(build_outline(zoo.efficientnet_lite0, drop_path=0), DropPath) == []
 
 

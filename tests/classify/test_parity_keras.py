@@ -37,8 +37,8 @@ def relative_difference(reference, ours, shape):
 @pytest.mark.parametrize(
     ("reference", "ours", "shape"),
     [
-        (apps.VGG16, zoo.vgg16, (32, 32, 3)),
-        (apps.DenseNet121, zoo.densenet121, (65, 64, 3)),
+        pytest.param(apps.VGG16, zoo.vgg16, (32, 32, 3), marks=pytest.mark.slow),
+        pytest.param(apps.DenseNet121, zoo.densenet121, (65, 64, 3), marks=pytest.mark.slow),
         (apps.MobileNetV2, zoo.mobilenet_v2, (65, 64, 3)),  # an even and an odd side are padded differently
     ],
 )
@@ -61,7 +61,10 @@ def our_layer_name(name):
 
 @pytest.mark.parametrize(
     ("reference", "ours", "options"),
-    [(apps.ResNet50, zoo.resnet50, {"version": 1}), (apps.ResNet50V2, zoo.resnet50v2, {})],
+    [
+        pytest.param(apps.ResNet50, zoo.resnet50, {"version": 1}, marks=pytest.mark.slow),
+        (apps.ResNet50V2, zoo.resnet50v2, {}),
+    ],
 )
 def test_a_resnet_equals_keras_applications(reference, ours, options):
     shape = (65, 64, 3)

@@ -13,6 +13,7 @@ import zoo
 from recipes.cli.explain import digits_page
 from recipes.cli.main import main
 from recipes.reference.recipes import RESULTS
+from tests.tolerance import assert_close
 from zoo import explain
 
 LENET = RESULTS / "lenet5_mnist"
@@ -122,7 +123,7 @@ def test_zoo_digits_serves_the_page_of_a_trained_model(monkeypatch, capsys):
     assert [layer["name"] for layer in told["layers"]] == ["c1", "c3"]
     expected = recipes.load_run(LENET)
     prepared = expected.preprocessing(seven()[None, :, :, None], training=False)
-    np.testing.assert_allclose(told["answer"], np.asarray(expected.model(prepared, training=False))[0], atol=1e-6)
+    assert_close(told["answer"], np.asarray(expected.model(prepared, training=False))[0])
     assert np.argmax(told["answer"]) == 7
 
 
@@ -134,7 +135,7 @@ def test_drawings_are_brought_to_the_raw_images_size_and_bands(tmp_path):
     with digits_page(tmp_path / "run") as page:
         told = asked(page.address, np.full((16, 16), 255))
     whole = np.full((1, 20, 20, 1), 255, "uint8")
-    np.testing.assert_allclose(told["answer"], run.predict(whole)[0], atol=1e-5)
+    assert_close(told["answer"], run.predict(whole)[0])
 
 
 def test_runs_without_images_or_without_a_folder_have_no_page(tmp_path, capsys):

@@ -4,13 +4,13 @@ import signal
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 import recipes
 import zoo
 from recipes.cli.main import main
 from tests.serving.conftest import photos
+from tests.tolerance import assert_close
 
 LIGHT = """
 import sys, zoo
@@ -33,7 +33,7 @@ def test_zoo_serve_answers_until_it_is_interrupted(shelf):
         for address in process.stdout.readline().split():
             with zoo.serving.Client(address, "trees") as client:
                 found = client.predict(photos(4))
-                np.testing.assert_allclose(found["probabilities"], shelf.answers, atol=1e-5)
+                assert_close(found["probabilities"], shelf.answers)
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=60)
     assert process.returncode == 0
@@ -57,5 +57,5 @@ def test_an_export_of_a_run_can_be_folded_and_answer_skew(tmp_path, capsys):
     assert caught.value.code == 0, capsys.readouterr().err
     answer = zoo.predictor(str(tmp_path / "served"), "tensorflow")(run.data.test.head(5))
     expected = run.predict(run.data.test.head(5))
-    np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-4)
+    assert_close(answer["probabilities"], expected, rtol=1e-4)
     assert answer["skew"].shape == (5, 3)

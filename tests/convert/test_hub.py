@@ -10,6 +10,7 @@ import pytest
 import zoo
 from tests.convert.test_parity import CASES
 from tests.golden.drawn import drawn, images
+from tests.tolerance import assert_close
 
 pytest.importorskip("keras_hub", reason="KerasHub is an extra: pip install fieldzoo[kerashub]")
 HUB = [case for case in CASES if "hub" in case]
@@ -37,7 +38,7 @@ def test_the_logits_are_those_of_the_installed_keras_hub(case, networks):
     x = images(case, (2, size, size, 3))
     theirs = keras.ops.convert_to_numpy(source(x, training=False))
     assert np.ptp(theirs, axis=0).max() > 0.3  # the two images differ, so the answers are not the biases'
-    np.testing.assert_allclose(model(x, training=False), theirs, rtol=0, atol=1e-4)
+    assert_close(model(x, training=False), theirs, rtol=1e-4)
 
 
 @pytest.mark.parametrize("case", HUB)
@@ -57,7 +58,7 @@ def test_a_backbone_fills_all_but_the_head(case, networks):
     theirs = {"vit/hub": lambda t: t[:, 0], "vgg/hub": lambda t: t.reshape(len(t), -1)}.get(
         case, lambda t: t.mean((1, 2))
     )(theirs)
-    np.testing.assert_allclose(pooled, theirs, rtol=0, atol=1e-4)
+    assert_close(pooled, theirs, rtol=1e-4)
 
 
 def test_a_preset_that_is_not_there_is_told():

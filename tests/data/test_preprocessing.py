@@ -11,6 +11,7 @@ from PIL import Image
 
 from recipes.data import load
 from recipes.data.preprocessing import feature_names, preprocessing
+from tests.tolerance import assert_close
 
 RNG = np.random.default_rng(0)
 N = 60
@@ -60,7 +61,7 @@ def test_eight_bit_images_are_divided_by_255():
     model = preprocessing(data)
     assert model.name == "preprocessing" and model.input_shape == (None, 6, 5, 2) and not model.trainable_weights
     x = data.train.head(5)
-    np.testing.assert_allclose(model(x), x / 255, rtol=1e-6)
+    assert_close(model(x), x / 255)
 
 
 def test_raw_images_keep_their_numbers_and_one_grey_band_becomes_three():
@@ -84,7 +85,7 @@ def test_resizing_is_that_of_antialiased_bilinear_images():
     model = preprocessing(data, (4, 10, 2))
     assert model.output_shape == (None, 4, 10, 2)
     x = data.train.head(5)
-    np.testing.assert_allclose(model(x), tf.image.resize(x / 255, (4, 10), antialias=True), atol=1e-6)
+    assert_close(model(x), tf.image.resize(x / 255, (4, 10), antialias=True))
     assert not any(isinstance(layer, keras.layers.Resizing) for layer in preprocessing(data, (6, 5, 2)).layers)
     assert preprocessing(data, (None, None, 2)).output_shape == (None, 6, 5, 2)
 
@@ -94,7 +95,7 @@ def test_other_images_are_normalised_band_by_band_by_the_training_part():
         data = images(dtype)
         y = np.asarray(preprocessing(data)(data.train.inputs))
         np.testing.assert_allclose(y.mean((0, 1, 2)), 0, atol=1e-5)
-        np.testing.assert_allclose(y.std((0, 1, 2)), 1, atol=1e-5)
+        assert_close(y.std((0, 1, 2)), 1)
 
 
 @pytest.mark.parametrize("make", [vectors, series])
@@ -102,11 +103,11 @@ def test_features_are_normalised_by_the_training_part_alone(make):
     data = make()
     model = preprocessing(data)
     shifted = dataclasses.replace(data, test=dataclasses.replace(data.test, inputs=data.test.inputs + 100))
-    np.testing.assert_array_equal(preprocessing(shifted)(data.train.inputs), model(data.train.inputs))
+    assert_close(preprocessing(shifted)(data.train.inputs), model(data.train.inputs))
     y = np.asarray(model(data.train.inputs))[..., : data.shape[-1]]
     axes = tuple(range(y.ndim - 1))
     np.testing.assert_allclose(y.mean(axes), 0, atol=1e-5)
-    np.testing.assert_allclose(y.std(axes), 1, atol=1e-5)
+    assert_close(y.std(axes), 1)
 
 
 def test_the_gaps_of_a_vector_get_the_median_and_an_indicator():
@@ -118,14 +119,14 @@ def test_the_gaps_of_a_vector_get_the_median_and_an_indicator():
     gap = np.isnan(x[:, 1])
     np.testing.assert_array_equal(y[:, 4], gap)
     filled = np.where(gap, np.nanmedian(x[:, 1]), x[:, 1])
-    np.testing.assert_allclose(y[:, 1], (filled - filled.mean()) / filled.std(), atol=1e-5)
+    assert_close(y[:, 1], (filled - filled.mean()) / filled.std())
     assert np.isfinite(np.asarray(model(np.full((1, 4), np.nan, "float32")))).all()
 
 
 def test_a_feature_that_does_not_vary_is_centred():
     x = np.stack([np.full(N, 0.1), np.arange(N)], 1)
     model = preprocessing(load((x, np.arange(N) % 2)))
-    np.testing.assert_allclose(model(np.array([[0.1, 30], [1.1, 30]], "float32"))[:, 0], [0, 1], atol=1e-6)
+    assert_close(model(np.array([[0.1, 30], [1.1, 30]], "float32"))[:, 0], [0, 1])
 
 
 def test_a_tables_row_is_numbers_indicators_and_categories():
@@ -139,7 +140,7 @@ def test_a_tables_row_is_numbers_indicators_and_categories():
     y = np.asarray(model(data.train.head(N)))
     assert y.shape == (len(data.train), 9) and np.isfinite(y).all()
     np.testing.assert_allclose(y[:, :3].mean(0), 0, atol=0.01)  # float32 has 5,500,000 to the half
-    np.testing.assert_allclose(y[:, :3].std(0), 1, atol=1e-3)
+    assert_close(y[:, :3].std(0), 1, rtol=1e-3)
     np.testing.assert_array_equal(y[:, 3], np.isnan(x["area"]))
     np.testing.assert_array_equal(y[:, 4:].sum(1), 1)
     np.testing.assert_array_equal(y[:, 7], x["soil"] == "loam")
@@ -180,16 +181,16 @@ def test_pipeline_prediction_saved_and_served_are_exactly_the_same(kind, tmp_pat
     model = preprocessing(data, resized)
     raw = data.test.head(8)
     wanted = np.asarray(model(raw))
-    np.testing.assert_array_equal(model.predict(raw, verbose=0), wanted)
+    assert_close(model.predict(raw, verbose=0), wanted)
     for batch in (1, 4):
         mapped = data.test.dataset().take(8).batch(batch).map(lambda x, y: model(x, training=False))
-        np.testing.assert_array_equal(np.concatenate(list(mapped.as_numpy_iterator())), wanted)
+        assert_close(np.concatenate(list(mapped.as_numpy_iterator())), wanted)
     model.save(tmp_path / "m.keras")
     np.testing.assert_array_equal(keras.models.load_model(tmp_path / "m.keras")(raw), wanted)
     model.export(tmp_path / "served", verbose=False)
     served = tf.saved_model.load(tmp_path / "served")
     inputs = {k: tf.constant(v)[:, None] for k, v in raw.items()} if isinstance(raw, dict) else tf.constant(raw)
-    np.testing.assert_array_equal(served.serve(inputs), wanted)
+    assert_close(served.serve(inputs), wanted)
 
 
 def test_photos_of_different_sizes_are_resized_one_by_one(tmp_path):
@@ -198,11 +199,11 @@ def test_photos_of_different_sizes_are_resized_one_by_one(tmp_path):
     one_by_one = data.train.dataset().map(lambda x, y: model(x[None], training=False)[0])
     assert one_by_one.element_spec.shape.as_list() == [8, 8, 3]
     for x, y in zip(data.train.head(9), one_by_one.as_numpy_iterator(), strict=True):
-        np.testing.assert_array_equal(model(x[None])[0], y)
+        assert_close(model(x[None])[0], y)
     model.export(tmp_path / "served", verbose=False)
     served = tf.saved_model.load(tmp_path / "served")
     x = data.train.head(1)
-    np.testing.assert_array_equal(served.serve(tf.constant(x)), model(x))
+    assert_close(served.serve(tf.constant(x)), model(x))
     with pytest.raises(ValueError, match="`input_shape` must be given, as the photos of .* differ in size"):
         preprocessing(data)
 
@@ -214,7 +215,7 @@ def test_a_stream_is_normalised_like_its_array(monkeypatch):
     held = preprocessing(load(tf.data.Dataset.from_tensor_slices((x, y))))
     monkeypatch.setattr(streams, "HOLD", 1)
     streamed = preprocessing(load(tf.data.Dataset.from_tensor_slices((x, y))))
-    np.testing.assert_allclose(streamed(x), held(x), atol=1e-6)
+    assert_close(streamed(x), held(x))
 
 
 @pytest.mark.parametrize("make", [table, images, vectors])
@@ -224,7 +225,7 @@ def test_it_is_float32_whatever_the_policy(make):
     keras.config.set_dtype_policy("mixed_bfloat16")
     found = preprocessing(data)(data.test.head(4))
     assert found.dtype == tf.float32
-    np.testing.assert_array_equal(found, wanted)
+    assert_close(found, wanted)
 
 
 @pytest.mark.parametrize(

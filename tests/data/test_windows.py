@@ -8,6 +8,7 @@ import recipes
 from recipes.data.bundled.packages import read_ts
 from recipes.data.preprocessing import moments, preprocessing
 from recipes.data.series.calendar import cycles, season_of
+from tests.tolerance import assert_close
 
 
 def daily(days=120, start="2020-01-01", **columns):
@@ -49,7 +50,7 @@ def test_parts_follow_each_other_and_share_no_target(gap):
 def test_scaling_knows_the_training_part_only():
     data = load(daily())
     mean, _ = moments(data)
-    np.testing.assert_allclose(mean, data.train.inputs.mean((0, 1)))
+    assert_close(mean, data.train.inputs.mean((0, 1)))
     prepared = np.asarray(preprocessing(data)(data.train.inputs))
     assert abs(prepared.mean()) < 1e-4 and abs(prepared.std() - 1) < 1e-4
 
@@ -99,7 +100,7 @@ def test_gaps_need_a_policy():
     assert prepared.shape[1:] == (5, 2)
     place = np.isnan(window[:, :, 0])
     np.testing.assert_array_equal(prepared[:, :, 1], place)
-    np.testing.assert_allclose(prepared[:, 1:, 0][place[:, 1:]], prepared[:, :-1, 0][place[:, 1:]])
+    assert_close(prepared[:, 1:, 0][place[:, 1:]], prepared[:, :-1, 0][place[:, 1:]])
 
 
 def test_irregular_times_are_put_on_a_grid_when_asked():

@@ -10,6 +10,7 @@ from keras import layers
 import zoo
 from tests.explain.test_gradients import draw, linear
 from tests.test_contract import batch, build
+from tests.tolerance import assert_close
 from zoo import explain
 from zoo.registry import entries
 
@@ -27,7 +28,7 @@ def test_fgsm_moves_every_number_by_epsilon(activation):
     model = linear((4, 5, 3), activation=activation)
     x = draw(3, 4, 5, 3)
     moved = explain.fgsm(model, x, (0, 1, 2), epsilon=0.25)
-    np.testing.assert_allclose(np.abs(moved - x), 0.25, rtol=1e-5)
+    assert_close(np.abs(moved - x), 0.25)
     assert moved.dtype == np.float32
 
 
@@ -37,7 +38,7 @@ def test_the_gain_of_fgsm_on_a_linear_model_is_epsilon_times_the_l1_norm_of_its_
     for label, sign in ((1, -1), (0, 1)):
         moved = explain.fgsm(model, x, label, epsilon=0.3)
         change = (moved - x).reshape(4, -1) @ weights(model)
-        np.testing.assert_allclose(change, sign * 0.3 * np.abs(weights(model)).sum() * np.ones((4, 1)), rtol=1e-5)
+        assert_close(change, sign * 0.3 * np.abs(weights(model)).sum() * np.ones((4, 1)))
 
 
 def test_an_attack_toward_a_class_raises_it_and_one_away_lowers_it():
@@ -52,7 +53,7 @@ def test_without_labels_the_predicted_class_is_left():
     model, x = tiny(), draw(5, 8, 8, 3)
     predicted = model.predict(x, verbose=0).argmax(axis=-1)
     for attack in (explain.fgsm, explain.pgd):
-        np.testing.assert_array_equal(attack(model, x, epsilon=0.1), attack(model, x, predicted, epsilon=0.1))
+        assert_close(attack(model, x, epsilon=0.1), attack(model, x, predicted, epsilon=0.1))
 
 
 @pytest.mark.parametrize("build", [tiny, lambda: keras.Sequential([layers.Input((8, 8, 3)), tiny(activation=None)])])
@@ -60,7 +61,7 @@ def test_without_labels_the_predicted_class_is_left():
 def test_pgd_of_one_step_without_a_start_is_fgsm(build, limits):
     model, x = build(), np.clip(draw(5, 8, 8, 3), -1, 2)
     one = explain.pgd(model, x, 1, epsilon=0.1, steps=1, start=False, batch_size=2, **limits)
-    np.testing.assert_array_equal(one, explain.fgsm(model, x, 1, epsilon=0.1, **limits))
+    assert_close(one, explain.fgsm(model, x, 1, epsilon=0.1, **limits))
     assert np.abs(one - x).max() == pytest.approx(0.1, rel=1e-5)
 
 
@@ -80,7 +81,7 @@ def test_pgd_in_l2_on_a_linear_model_goes_straight_along_its_weights():
     x = draw(2, 6)
     found = explain.pgd(model, x, 1, epsilon=0.5, norm="l2", start=False)
     along = -0.5 * weights(model)[:, 0] / np.linalg.norm(weights(model))
-    np.testing.assert_allclose(found - x, [along] * 2, atol=1e-5)
+    assert_close(found - x, [along] * 2)
 
 
 def test_more_steps_of_pgd_do_more_harm_than_fgsm():
@@ -94,7 +95,7 @@ def test_more_steps_of_pgd_do_more_harm_than_fgsm():
 def test_the_random_start_depends_on_the_seed_and_not_on_the_batch():
     model, x = tiny(), draw(3, 8, 8, 3)
     first = explain.pgd(model, x, 1, epsilon=0.1, steps=2, seed=1)
-    np.testing.assert_allclose(explain.pgd(model, x, 1, epsilon=0.1, steps=2, seed=1, batch_size=2), first, atol=1e-6)
+    assert_close(explain.pgd(model, x, 1, epsilon=0.1, steps=2, seed=1, batch_size=2), first)
     assert np.abs(explain.pgd(model, x, 1, epsilon=0.1, steps=2, seed=2) - first).max() > 1e-3
 
 
@@ -140,7 +141,7 @@ def test_the_robustness_curve_begins_at_the_accuracy_and_never_rises(tmp_path):
     labels[:5] = (labels[:5] + 1) % 4
     for attack, norm in (("fgsm", "inf"), ("pgd", "inf"), ("pgd", "l2")):
         found = explain.robustness_curve(model, x, labels, epsilons=(3, 0.01, 0.3), attack=attack, norm=norm, steps=3)
-        np.testing.assert_allclose(found.epsilon, [0, 0.01, 0.3, 3])
+        assert_close(found.epsilon, [0, 0.01, 0.3, 3])
         assert found.accuracy[0] == 0.75
         assert (np.diff(found.accuracy) <= 0).all()
         assert found.accuracy[-1] < 0.3
@@ -276,5 +277,5 @@ def test_every_classifier_can_be_attacked(name):
     model = build(name)
     x = batch(model, name)
     moved = explain.fgsm(model, x, 1, epsilon=0.05)
-    np.testing.assert_array_equal(explain.pgd(model, x, 1, epsilon=0.05, steps=1, start=False), moved)
+    assert_close(explain.pgd(model, x, 1, epsilon=0.05, steps=1, start=False), moved)
     assert np.abs(moved - x).max() == pytest.approx(0.05, rel=1e-4)

@@ -8,6 +8,7 @@ from keras import layers
 import zoo
 from tests.explain.test_gradients import draw, linear
 from tests.explain.test_inside import presto_inputs
+from tests.tolerance import assert_close
 from zoo import explain
 
 
@@ -24,10 +25,8 @@ def test_attention_of_a_vit_is_that_of_attention_maps():
     found, expected = explain.attention(model, x), zoo.attention_maps(model, x)
     assert list(found) == [f"block{i}_attention" for i in range(3)]
     for i in range(2):
-        np.testing.assert_allclose(found[f"block{i}_attention"], expected[:, i], atol=1e-6)
-    np.testing.assert_allclose(
-        found["block2_attention"], expected[:, 2, :, :1], atol=1e-6
-    )  # the class token alone asks
+        assert_close(found[f"block{i}_attention"], expected[:, i])
+    assert_close(found["block2_attention"], expected[:, 2, :, :1])  # the class token alone asks
 
 
 def test_the_model_answers_as_before_when_its_attention_was_read():
@@ -43,7 +42,7 @@ def test_masks_and_causes_are_in_the_attention_of_a_transformer():
     tokens = np.array([[3, 1, 4, 1, 0, 0]])
     for weights in explain.attention(model, tokens).values():
         assert weights.shape == (1, 2, 6, 6)
-        np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-6)
+        assert_close(weights.sum(axis=-1), 1)
         assert not np.triu(weights, 1).any()
         assert not weights[..., :4, 4:].any()
     both = zoo.transformer(9, depth=1, width=8, units=8, heads=2)
@@ -64,16 +63,16 @@ def test_rollout_is_the_product_of_the_blocks_with_their_skips():
     found = explain.attention_rollout(model, x)
     assert found.shape == (2, 16, 24)
     corners = expected[:, 0, 1:].reshape(2, 2, 3)
-    np.testing.assert_allclose(found[:, [0, 0, -1], [0, -1, -1]], corners[:, [0, 0, 1], [0, 2, 2]], rtol=1e-4)
+    assert_close(found[:, [0, 0, -1], [0, -1, -1]], corners[:, [0, 0, 1], [0, 2, 2]], rtol=1e-4)
     assert found.sum() / 64 == pytest.approx(corners.sum(), rel=1e-3)
 
 
 def test_rollout_of_a_series_is_a_share_for_each_step():
     model = zoo.transformer_encoder((7, 3), 2, depth=2, width=8, units=8, heads=2, causal=True)
     found = explain.attention_rollout(model, draw(2, 7, 3))
-    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
+    assert_close(found.sum(axis=1), 1)
     first = explain.attention_rollout(model, draw(2, 7, 3), token=0)
-    np.testing.assert_allclose(first, [[1, 0, 0, 0, 0, 0, 0]] * 2, atol=1e-6)  # the first step sees itself only
+    assert_close(first, [[1, 0, 0, 0, 0, 0, 0]] * 2)  # the first step sees itself only
     tokens = explain.attention_rollout(tiny_presto(masked=False), presto_inputs(2, 4))
     assert tokens.shape == (2, 9 * 4 + 2)
     assert not tokens[:, -4:].any() or tokens[:, -4:].max() < tokens.max()  # Dynamic World is missing
@@ -103,9 +102,9 @@ def test_attribution_with_one_input_is_integrated_gradients_before_the_sum_over_
     found = explain.attribution(model, x, (2, 0, 1))
     (values,) = found.parts.values()
     assert values.shape == x.shape
-    np.testing.assert_allclose(found.steps(), explain.integrated_gradients(model, x, (2, 0, 1)), atol=1e-5)
+    assert_close(found.steps(), explain.integrated_gradients(model, x, (2, 0, 1)))
     np.testing.assert_allclose(found.steps().sum(axis=1), found.change, rtol=0.02, atol=1e-4)
-    np.testing.assert_allclose(found.bands().sum(axis=1), found.steps().sum(axis=1), rtol=1e-4, atol=1e-6)
+    assert_close(found.bands().sum(axis=1), found.steps().sum(axis=1), rtol=1e-4)
 
 
 def test_attributions_of_a_linear_model_with_two_inputs_are_weight_times_difference():
@@ -115,11 +114,11 @@ def test_attributions_of_a_linear_model_with_two_inputs_are_weight_times_differe
     w = model.layers[-1].kernel.numpy()[:, 1]
     x, z = draw(2, 5, 2), draw(2, 3)
     found = explain.attribution(model, [x, z], 1, baseline={"one": (0.5, -1.0)}, steps=2)
-    np.testing.assert_allclose(found.parts["one"], w[:10].reshape(5, 2) * (x - [0.5, -1.0]), rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(found.parts["two"], w[10:] * z, rtol=1e-4, atol=1e-6)
+    assert_close(found.parts["one"], w[:10].reshape(5, 2) * (x - [0.5, -1.0]), rtol=1e-4)
+    assert_close(found.parts["two"], w[10:] * z, rtol=1e-4)
     only = explain.attribution(model, [x, z], 1, only="two", steps=2)
     assert (list(only.parts), only.held) == (["two"], ("one",))
-    np.testing.assert_allclose(only.change, z @ w[10:], rtol=1e-4, atol=1e-6)
+    assert_close(only.change, z @ w[10:], rtol=1e-4)
 
 
 def test_presto_is_explained_by_month_and_band_and_what_is_hidden_adds_nothing(tmp_path):
@@ -148,15 +147,15 @@ def test_a_model_that_answers_every_step_is_explained_for_one_of_them():
     assert not found[:, 3:].any()  # what comes later says nothing
     assert found[:, :3].all()
     last = explain.attribution(model, x, 1, steps=16)
-    np.testing.assert_array_equal(last.steps(), explain.attribution(model, x, 1, step=5, steps=16).steps())
+    assert_close(last.steps(), explain.attribution(model, x, 1, step=5, steps=16).steps())
 
 
 def test_a_single_sigmoid_and_a_target_of_none():
     model, x = linear((4, 2), classes=1, activation="sigmoid"), draw(3, 4, 2)
     yes = explain.attribution(model, x, 1)
-    np.testing.assert_allclose(explain.attribution(model, x, 0).steps(), -yes.steps(), rtol=1e-5)
+    assert_close(explain.attribution(model, x, 0).steps(), -yes.steps())
     signs = np.where(model.predict(x, verbose=0) > 0.5, 1, -1)
-    np.testing.assert_allclose(explain.attribution(model, x).steps(), signs * yes.steps(), rtol=1e-5)
+    assert_close(explain.attribution(model, x).steps(), signs * yes.steps())
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from keras import layers
 
 import zoo
 from tests.explain.test_gradients import draw
+from tests.tolerance import assert_close
 from zoo import explain
 from zoo.explain.shared_functions import sharing
 
@@ -53,7 +54,7 @@ def test_half_precision_explains_as_single_precision_does():
     for method in ("saliency", "gradcam", "occlusion"):
         expected = getattr(explain, method)(whole, x, 1)
         found = getattr(explain, method)(half, x, 1)
-        np.testing.assert_allclose(found, expected, atol=0.02 * np.abs(expected).max(), err_msg=method)
+        assert_close(found, expected, rtol=0.02, err_msg=method)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -7,6 +7,7 @@ from keras import layers
 
 import zoo
 from tests.explain.test_gradients import draw
+from tests.tolerance import assert_close
 from zoo import explain
 
 
@@ -29,7 +30,7 @@ def test_of_a_region_it_is_the_classs_weights_on_the_coarse_map(activation):
     weights = model.get_layer("answer").kernel.numpy()[0, 0, :, 1]
     coarse = np.maximum(maps @ weights, 0) / 24
     assert found.shape == (2, 8, 12)
-    np.testing.assert_allclose(found[:, ::2, ::2], resized(coarse)[:, ::2, ::2], atol=1e-6)
+    assert_close(found[:, ::2, ::2], resized(coarse)[:, ::2, ::2])
 
 
 def resized(coarse):
@@ -45,7 +46,7 @@ def test_a_unets_map_is_its_bottleneck_at_any_size():
     region[:8, :8] = True
     found = explain.gradcam(model, x, 2, mask=region)
     named = explain.gradcam(model, x, 2, mask=region, layer="encoder2_relu1")
-    np.testing.assert_allclose(found, named, atol=1e-7)
+    assert_close(found, named)
     assert np.isfinite(found).all() and (found >= 0).all()
     other = explain.gradcam(model, x, 2, mask=~region)
     assert np.abs(found - other).max() > 0
@@ -59,7 +60,7 @@ def test_without_a_target_it_is_the_class_with_the_largest_mean_logit():
         @ (model.layers[-1].kernel.numpy()[0, 0])
     )
     best = logits.mean(axis=(1, 2)).argmax(axis=-1)
-    np.testing.assert_allclose(explain.gradcam(model, x), explain.gradcam(model, x, best), atol=1e-7)
+    assert_close(explain.gradcam(model, x), explain.gradcam(model, x, best))
 
 
 def test_one_sigmoid_a_pixel_is_two_classes():
@@ -80,7 +81,7 @@ def test_of_a_regression_it_is_what_raises_the_output():
     found = keras.Model(inputs, maps).predict(x, verbose=0) @ model.get_layer("answer").kernel.numpy()
     for output in range(2):
         expected = np.maximum(found[..., output], 0) / 63
-        np.testing.assert_allclose(explain.gradcam(model, x, output), expected, atol=1e-6)
+        assert_close(explain.gradcam(model, x, output), expected)
 
 
 def test_every_step_of_a_series_can_answer():

@@ -19,6 +19,7 @@ from keras import layers
 
 import zoo
 from tests.explain.test_gradients import linear
+from tests.tolerance import assert_close
 from zoo import explain
 from zoo.explain.figures.digit_page import page
 
@@ -47,7 +48,7 @@ def test_a_drawing_is_answered_with_the_maps_of_every_layer(model):
         told = ask(running, "answer", json.dumps({"image": drawing().tolist()}).encode())
         assert ask(running, "about") == {"height": 28, "width": 28, "classes": [str(i) for i in range(10)]}
     x = drawing()[None, :, :, None] / 255
-    np.testing.assert_allclose(told["answer"], model.predict(x, verbose=0)[0], atol=1e-6)
+    assert_close(told["answer"], model.predict(x, verbose=0)[0])
     assert [(m["name"], len(m["maps"]), m["height"]) for m in told["layers"]] == [
         ("c1", 6, 28),
         ("s2", 6, 14),
@@ -92,7 +93,7 @@ def test_classes_layers_bands_and_preparation_are_ours_to_choose():
         assert ask(running, "about")["classes"] == ["a", "b", "c"]
     assert [(m["name"], m["channels"], len(m["maps"])) for m in told["layers"]] == [("inner/c3", 16, 5)]
     np.testing.assert_array_equal(sent[0], np.repeat(drawing(20)[None, :, :, None], 3, axis=-1))
-    np.testing.assert_allclose(told["answer"], model.predict(sent[0] / 255 - 0.5, verbose=0)[0], atol=1e-6)
+    assert_close(told["answer"], model.predict(sent[0] / 255 - 0.5, verbose=0)[0])
 
 
 @pytest.mark.parametrize(
@@ -252,7 +253,7 @@ def test_in_a_browser_a_digit_is_drawn_and_its_maps_and_answer_appear(model, mon
     expected = model.predict(last[None, :, :, None] / 255, verbose=0)[0]
     assert re.search(r'<output id="answer"[^>]*>(\d)</output>', seen)[1] == str(expected.argmax())
     shares = [float(v) for v in re.findall(r"<span>(\d\.\d{3})</span>", seen)]
-    np.testing.assert_allclose(shares, expected, atol=6e-4)
+    assert_close(shares, expected, rtol=6e-4)
     assert re.search(r'<p id="trouble" role="alert"></p>', seen)
     # The seven is upright, 20 pixels high and as heavy on either side of its middle.
     rows = np.nonzero(last > 30)[0]

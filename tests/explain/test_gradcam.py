@@ -6,6 +6,7 @@ import pytest
 from keras import layers, ops
 
 from tests.explain.test_gradients import draw
+from tests.tolerance import assert_close
 from zoo import explain
 
 
@@ -23,7 +24,7 @@ def test_after_average_pooling_and_a_dense_layer_it_is_the_weighted_sum_of_the_m
     x = draw(2, 9, 7, bands)
     maps = keras.Model(model.inputs, model.get_layer("maps").output).predict(x, verbose=0)
     weights = model.get_layer("answer").kernel.numpy()[:, 2]
-    np.testing.assert_allclose(explain.gradcam(model, x, 2), np.maximum(maps @ weights, 0) / (9 * 7), atol=1e-6)
+    assert_close(explain.gradcam(model, x, 2), np.maximum(maps @ weights, 0) / (9 * 7))
 
 
 def test_coarse_maps_are_enlarged_to_the_input_and_not_scaled():
@@ -32,7 +33,7 @@ def test_coarse_maps_are_enlarged_to_the_input_and_not_scaled():
     head = layers.Dense(2, kernel_initializer="ones")
     model = keras.Model(inputs, head(layers.GlobalAveragePooling2D(name="pool")(maps)))
     found = explain.gradcam(model, np.full((1, 8, 12, 1), 3.0), 0)
-    np.testing.assert_allclose(found, np.full((1, 8, 12), 3.0 / 6), rtol=1e-6)
+    assert_close(found, np.full((1, 8, 12), 3.0 / 6))
 
 
 def backbone():
@@ -72,7 +73,7 @@ def test_series_have_a_map_over_time():
     model = keras.Model(inputs, layers.Dense(2, name="answer")(layers.GlobalAveragePooling1D(name="pool")(maps)))
     x = draw(2, 10, 2)
     expected = keras.Model(inputs, maps).predict(x, verbose=0) @ model.get_layer("answer").kernel.numpy()[:, 1] / 10
-    np.testing.assert_allclose(explain.gradcam(model, x, 1), np.maximum(expected, 0), atol=1e-6)
+    assert_close(explain.gradcam(model, x, 1), np.maximum(expected, 0))
 
 
 def test_a_model_without_a_map_is_refused_and_says_so_beforehand():

@@ -7,6 +7,7 @@ from keras import layers, ops
 
 import zoo
 from tests.explain.test_gradients import draw, kernel, linear
+from tests.tolerance import assert_close
 from zoo import explain
 
 
@@ -16,21 +17,21 @@ def test_of_a_linear_model_it_is_weight_times_input(bands):
     x = draw(2, 4, 5, bands)
     found = explain.gradient_input(model, x, 1)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, (kernel(model, 1, (4, 5, bands)) * x).sum(axis=-1), rtol=1e-4, atol=1e-6)
+    assert_close(found, (kernel(model, 1, (4, 5, bands)) * x).sum(axis=-1), rtol=1e-4)
 
 
 def test_tables_keep_their_features_and_series_their_steps():
     model, x = linear((6,)), draw(2, 6)
-    np.testing.assert_allclose(explain.gradient_input(model, x, 2), kernel(model, 2, (6,)) * x, rtol=1e-5)
+    assert_close(explain.gradient_input(model, x, 2), kernel(model, 2, (6,)) * x)
     model, x = linear((7, 2)), draw(1, 7, 2)
     expected = (kernel(model, 0, (7, 2)) * x).sum(axis=-1)
-    np.testing.assert_allclose(explain.gradient_input(model, x, 0), expected, rtol=1e-4, atol=1e-6)
+    assert_close(explain.gradient_input(model, x, 0), expected, rtol=1e-4)
 
 
 def test_of_a_square_it_is_twice_the_square():
     inputs = layers.Input((3,))
     model = keras.Model(inputs, layers.Dense(1, kernel_initializer="ones")(ops.square(inputs)))
-    np.testing.assert_allclose(explain.gradient_input(model, [[1, -2, 0]]), [[2, 8, 0]])
+    assert_close(explain.gradient_input(model, [[1, -2, 0]]), [[2, 8, 0]])
 
 
 def test_a_class_is_explained_over_a_region_of_a_segmenter():
@@ -41,9 +42,9 @@ def test_a_class_is_explained_over_a_region_of_a_segmenter():
     x = draw(2, 4, 5, 2)
     weights = model.layers[-1].kernel.numpy()[0, 0, :, 1]
     found = explain.gradient_input(model, x, 1, mask=region)
-    np.testing.assert_allclose(found, np.where(region, x @ weights / 2, 0), rtol=1e-5, atol=1e-7)
+    assert_close(found, np.where(region, x @ weights / 2, 0))
     whole = explain.gradient_input(model, x, 1)
-    np.testing.assert_allclose(whole, x @ weights / 20, rtol=1e-5, atol=1e-7)
+    assert_close(whole, x @ weights / 20)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from keras import layers, ops
 
 import zoo
+from tests.tolerance import assert_close
 from zoo import explain
 
 METHODS = ("saliency", "smoothgrad", "integrated_gradients", "gradcam", "occlusion")
@@ -32,15 +33,15 @@ def test_saliency_of_a_linear_model_is_its_largest_weight_over_the_bands(bands):
     found = explain.saliency(model, draw(2, 4, 5, bands), 1)
     expected = np.abs(kernel(model, 1, (4, 5, bands))).max(axis=-1)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, np.stack([expected] * 2), rtol=1e-6)
+    assert_close(found, np.stack([expected] * 2))
 
 
 def test_saliency_of_a_table_keeps_its_features_and_of_a_series_its_steps():
     model = linear((6,))
-    np.testing.assert_allclose(explain.saliency(model, draw(1, 6), 2)[0], np.abs(kernel(model, 2, (6,))), rtol=1e-6)
+    assert_close(explain.saliency(model, draw(1, 6), 2)[0], np.abs(kernel(model, 2, (6,))))
     model = linear((7, 2))
     expected = np.abs(kernel(model, 0, (7, 2))).max(axis=-1)
-    np.testing.assert_allclose(explain.saliency(model, draw(1, 7, 2), 0)[0], expected, rtol=1e-6)
+    assert_close(explain.saliency(model, draw(1, 7, 2), 0)[0], expected)
 
 
 def ends(logits):
@@ -65,8 +66,8 @@ def test_softmax_and_sigmoid_are_undone_wherever_they_stand(number):
     model, name = list(ends(logits))[number]
     weights = next(w for w in model.weights if w.name == "kernel").numpy()
     before = model.predict(x, verbose=0)
-    np.testing.assert_allclose(explain.saliency(model, x, 1), np.abs([weights[:, 1]] * 2), rtol=1e-5, err_msg=name)
-    np.testing.assert_allclose(model(x), before, rtol=1e-6, err_msg=f"{name} answers otherwise after an explanation")
+    assert_close(explain.saliency(model, x, 1), np.abs([weights[:, 1]] * 2), err_msg=name)
+    assert_close(model(x), before, err_msg=f"{name} answers otherwise after an explanation")
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -75,19 +76,19 @@ def test_a_target_of_none_is_the_predicted_class(method):
     x = draw(3, 8, 8, 3)
     predicted = model.predict(x, verbose=0).argmax(axis=-1)
     function = getattr(explain, method)
-    np.testing.assert_allclose(function(model, x), function(model, x, predicted), atol=1e-6)
+    assert_close(function(model, x), function(model, x, predicted))
     one = function(model, x[1:2], [float(predicted[1])])
-    np.testing.assert_allclose(function(model, x, predicted)[1:2], one, atol=1e-6)
+    assert_close(function(model, x, predicted)[1:2], one)
 
 
 def test_a_single_sigmoid_has_two_classes():
     model = linear((6,), classes=1, activation="sigmoid")
     x = draw(2, 6)
     yes, no = (explain.integrated_gradients(model, x, target) for target in (1, 0))
-    np.testing.assert_allclose(yes, x * kernel(model, 0, (6,)), rtol=1e-5)
-    np.testing.assert_allclose(no, -yes, rtol=1e-6)
+    assert_close(yes, x * kernel(model, 0, (6,)))
+    assert_close(no, -yes)
     signs = np.where(model.predict(x, verbose=0) > 0.5, 1, -1)
-    np.testing.assert_allclose(explain.integrated_gradients(model, x), signs * yes, rtol=1e-6)
+    assert_close(explain.integrated_gradients(model, x), signs * yes)
 
 
 def test_integrated_gradients_of_a_linear_model_are_weight_times_difference():
@@ -96,7 +97,7 @@ def test_integrated_gradients_of_a_linear_model_are_weight_times_difference():
     baseline = (0.5, -1.0, 2.0)
     found = explain.integrated_gradients(model, x, 2, baseline=baseline, steps=3)
     expected = (kernel(model, 2, (4, 5, 3)) * (x - np.array(baseline))).sum(axis=-1)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    assert_close(found, expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("policy", "slack"), [("float32", 0.01), ("mixed_bfloat16", 0.1), ("mixed_float16", 0.05)])
@@ -125,10 +126,10 @@ def test_smoothgrad_without_noise_or_without_range_is_the_saliency():
     model = zoo.cnn((8, 8, 3), 3, filters=(4,), units=(5,), activation="softmax")
     x = draw(2, 8, 8, 3)
     expected = explain.saliency(model, x)
-    np.testing.assert_array_equal(explain.smoothgrad(model, x, sigma=0), expected)
+    assert_close(explain.smoothgrad(model, x, sigma=0), expected)
     assert np.abs(explain.smoothgrad(model, x, sigma=1.0, samples=4) - expected).max() > 1e-3
     flat = np.full((1, 8, 8, 3), 0.3)
-    np.testing.assert_allclose(explain.smoothgrad(model, flat, samples=3), explain.saliency(model, flat), rtol=1e-5)
+    assert_close(explain.smoothgrad(model, flat, samples=3), explain.saliency(model, flat))
 
 
 def test_smoothgrad_averages_the_gradient_before_its_size_is_taken():
@@ -143,7 +144,7 @@ def test_smoothgrad_is_the_same_for_the_same_seed_whatever_the_batch():
     model = zoo.cnn((8, 8, 1), 3, filters=(4,), units=(5,))
     x = draw(2, 8, 8, 1)
     first = explain.smoothgrad(model, x, samples=5, seed=1)
-    np.testing.assert_allclose(explain.smoothgrad(model, x, samples=5, seed=1, batch_size=3), first, atol=1e-6)
+    assert_close(explain.smoothgrad(model, x, samples=5, seed=1, batch_size=3), first)
     assert np.abs(explain.smoothgrad(model, x, samples=5, seed=2) - first).max() > 1e-5
 
 
@@ -154,4 +155,4 @@ def test_a_change_lost_among_larger_terms_of_the_logit_counts_as_rounding():
     ends = model.predict(np.concatenate([x, [start]]).astype("float32"), verbose=0)[:, 0]
     assert ends[0] == ends[1] != 0  # 0.03 - 0.0301 is left, and what x adds is below 0.03's last digit
     found = explain.integrated_gradients(model, x, 0, baseline=start, steps=2)
-    np.testing.assert_allclose(found, [[2e-10, 0, 0]], rtol=1e-6)
+    assert_close(found, [[2e-10, 0, 0]])

@@ -7,6 +7,7 @@ from keras import layers, ops
 
 import zoo
 from tests.explain.test_gradients import draw
+from tests.tolerance import assert_close
 from zoo import explain
 
 
@@ -48,9 +49,9 @@ def test_relus_are_gated_wherever_they_stand(number):
     model = list(builds())[number]
     x = draw(6, 4)
     expected = by_hand(model, x, guided=True)
-    np.testing.assert_allclose(explain.guided_backprop(model, x), np.abs(expected), rtol=1e-4, atol=1e-6)
+    assert_close(explain.guided_backprop(model, x), np.abs(expected), rtol=1e-4)
     assert np.abs(expected - by_hand(model, x, guided=False)).max() > 1e-3
-    np.testing.assert_allclose(explain.saliency(model, x), np.abs(by_hand(model, x, False)), rtol=1e-4, atol=1e-6)
+    assert_close(explain.saliency(model, x), np.abs(by_hand(model, x, False)), rtol=1e-4)
 
 
 def test_relu6_is_shut_above_six_too():
@@ -71,7 +72,7 @@ def test_guided_gradcam_is_the_product():
     model = zoo.cnn((6, 6, 5), 3, filters=(4,), units=())
     x = draw(6, 6, 6, 5)
     product = explain.guided_backprop(model, x) * explain.gradcam(model, x)
-    np.testing.assert_allclose(explain.guided_gradcam(model, x), product, rtol=1e-5, atol=1e-7)
+    assert_close(explain.guided_gradcam(model, x), product)
     assert product.any()
 
 
@@ -111,4 +112,4 @@ def test_training_afterwards_has_the_true_gradients():
         inputs = tf.constant(x)
         tape.watch(inputs)
         answer = tf.function(model)(inputs)
-    np.testing.assert_allclose(tape.gradient(answer, inputs), by_hand(model, x, guided=False), rtol=1e-4, atol=1e-6)
+    assert_close(tape.gradient(answer, inputs), by_hand(model, x, guided=False), rtol=1e-4)

@@ -9,6 +9,7 @@ import zoo
 from tests.cases import CASES
 from tests.explain.test_gradients import draw, linear
 from tests.test_contract import batch, build
+from tests.tolerance import assert_close
 from zoo import explain
 from zoo.explain.figures.gabor import PARAMETERS
 from zoo.registry import entries
@@ -30,7 +31,7 @@ def test_activations_are_what_the_layers_answer():
     assert list(found.answers) == [layer.name for layer in model.layers[1:]]
     for name, answer in found.answers.items():
         expected = keras.Model(model.input, model.get_layer(name).output).predict(x, verbose=0)
-        np.testing.assert_allclose(answer, expected, atol=1e-5)
+        assert_close(answer, expected)
     assert found.silent == ("pool",)
 
 
@@ -39,7 +40,7 @@ def test_layers_of_nested_models_and_second_calls_are_seen_and_named():
     found = explain.activations(model, x, ("head", "again", "last")).answers
     assert list(found) == ["backbone/head", "again", "again:2", "last"]
     again = model.get_layer("again")
-    np.testing.assert_allclose(found["again:2"], again(found["again"]), atol=1e-6)
+    assert_close(found["again:2"], again(found["again"]))
     assert list(explain.activations(model, x, "backbone/head").answers) == ["backbone/head"]
     assert "call" not in vars(again)
 
@@ -143,8 +144,8 @@ def test_the_pattern_of_several_bands_is_what_they_share():
     pattern = gabor(7, 3, 3, 0.4, 1.5, 2.0, 0.2, 0.0)
     kernels = pattern[:, :, None, None] * np.array([0.5, 1.0, 2.0])[:, None] + np.zeros((1, 1, 1, 2))
     found = explain.gabor(with_filters(kernels))
-    np.testing.assert_allclose(found.shared, 1, rtol=1e-6)
-    np.testing.assert_allclose(found.patterns[0], pattern * np.sqrt(5.25), atol=1e-5)
+    assert_close(found.shared, 1, rtol=1e-5)
+    assert_close(found.patterns[0], pattern * np.sqrt(5.25), rtol=1e-5)
     flat = explain.gabor(with_filters(np.ones((5, 5, 1, 1))))
     assert flat.r2[0] == 1 and np.isfinite(flat.fits).all()
 
@@ -195,10 +196,10 @@ def test_a_latent_map_is_the_pca_of_what_the_head_is_given(tmp_path):
     model, x = zoo.lenet5((14, 14, 1), 3), draw(20, 14, 14, 1)
     found = explain.latent_map(model, x, batch_size=7)
     f6 = keras.Model(model.input, model.get_layer("f6").output).predict(x, verbose=0)
-    np.testing.assert_allclose(found.features, f6, atol=1e-5)
+    assert_close(found.features, f6)
     pca = PCA(2).fit(f6)
-    np.testing.assert_allclose(found.explained, pca.explained_variance_ratio_, rtol=1e-4)
-    np.testing.assert_allclose(np.abs(found.points), np.abs(pca.transform(f6)), atol=1e-4)
+    assert_close(found.explained, pca.explained_variance_ratio_, rtol=1e-4)
+    assert_close(np.abs(found.points), np.abs(pca.transform(f6)), rtol=1e-4)
     assert found.layer == "what head is given"
     axes = found.figure(tmp_path / "latent.png", np.arange(20) % 3, ("a", "b", "c")).axes[0]
     assert [t.get_text() for t in axes.get_legend().get_texts()] == ["a", "b", "c"]
@@ -210,7 +211,7 @@ def test_a_latent_map_is_the_pca_of_what_the_head_is_given(tmp_path):
 def test_maps_are_averaged_over_their_places_and_several_inputs_are_taken():
     model, x = zoo.lenet5((14, 14, 1), 3), draw(5, 14, 14, 1)
     expected = keras.Model(model.input, model.get_layer("s4").output).predict(x, verbose=0).mean(axis=(1, 2))
-    np.testing.assert_allclose(explain.latent_map(model, x, layer="s4").features, expected, atol=1e-5)
+    assert_close(explain.latent_map(model, x, layer="s4").features, expected)
     presto = zoo.presto((3, 17), 2, width=16, depth=1, units=8, heads=2, masked=False)
     assert explain.latent_map(presto, presto_inputs(4, 3), batch_size=3).features.shape == (4, 16)
 

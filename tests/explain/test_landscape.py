@@ -7,6 +7,7 @@ from keras import layers
 
 import zoo
 from tests.explain.test_gradients import draw, linear
+from tests.tolerance import assert_close
 from zoo import explain
 from zoo.explain.figures.landscape import _direction, directed
 
@@ -45,8 +46,8 @@ def test_the_middle_is_the_loss_of_the_model_and_the_axes_cross_there():
     plane = explain.landscape(model, x, y, dimensions=2, points=5)
     assert line.loss.shape == (5,) and plane.loss.shape == (5, 5)
     assert line.loss[2] == pytest.approx(expected, rel=1e-5)
-    np.testing.assert_allclose(plane.loss[:, 2], line.loss, rtol=1e-5)  # the first direction is the same
-    np.testing.assert_allclose(line.along, [-1, -0.5, 0, 0.5, 1])
+    assert_close(plane.loss[:, 2], line.loss, rtol=1e-5)  # the first direction is the same
+    assert_close(line.along, [-1, -0.5, 0, 0.5, 1])
     assert np.abs(line.loss - line.loss[2]).max() > 1e-2
 
 
@@ -63,17 +64,17 @@ def test_a_rescaled_relu_network_has_the_same_landscape():
     back = (dense.reshape(-1, 4, 3) / factors[:, None]).reshape(dense.shape)
     scaled.set_weights([kernel * factors, bias * factors, back, last])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    np.testing.assert_allclose(scaled.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-4, atol=1e-5)
+    assert_close(scaled.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-4)
     evenly = network()
     evenly.set_weights([kernel * 7, bias * 7, dense / 7, last])
     one, two = (explain.landscape(m, x, y, loss=loss, points=5).loss for m in (model, evenly))
-    np.testing.assert_allclose(two, one, rtol=1e-3)
+    assert_close(two, one, rtol=1e-3)
     # With unequal factors the dense layer's columns mix the filters' scales; so it is frozen, and does not move.
     for each in (model, scaled):
         each.layers[-1].trainable = False
     one, two = (explain.landscape(m, x, y, loss=loss, points=5).loss for m in (model, scaled))
     assert np.ptp(one) > 0.05
-    np.testing.assert_allclose(two, one, rtol=1e-3)
+    assert_close(two, one, rtol=1e-3)
 
 
 def test_each_filters_part_of_a_direction_is_as_long_as_the_filter():
@@ -94,7 +95,7 @@ def test_each_filters_part_of_a_direction_is_as_long_as_the_filter():
         values = weight.numpy()
         way = _direction(values, axes, rng)
         lengths = [np.sqrt((v.astype("float64") ** 2).sum(axis=axes)) for v in (values, way)]
-        np.testing.assert_allclose(*lengths, rtol=1e-5)
+        assert_close(*lengths)
         shapes.append(lengths[0].shape)
     assert shapes == [(4,), (4, 2), (5,), (2,)]
     attention = zoo.vit((8, 8, 3), 2, patch=4, depth=1, width=8, units=8, heads=2)

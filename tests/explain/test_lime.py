@@ -7,6 +7,7 @@ from keras import layers
 
 import zoo
 from tests.explain.test_gradients import draw
+from tests.tolerance import assert_close
 from zoo import explain
 from zoo.explain import score
 
@@ -58,8 +59,8 @@ def test_targets_are_taken_example_by_example_and_the_seed_decides():
     x = draw(2, 8, 8, 1)
     both = explain.lime(model, x, (0, 2), segments=6, samples=60)
     assert both.shape == (2, 8, 8) and both.dtype == np.float32
-    np.testing.assert_allclose(explain.lime(model, x[:1], 0, segments=6, samples=60)[0], both[0], atol=1e-5)
-    np.testing.assert_allclose(explain.lime(model, x, (0, 2), segments=6, samples=60, batch_size=7), both, atol=1e-5)
+    assert_close(explain.lime(model, x[:1], 0, segments=6, samples=60)[0], both[0])
+    assert_close(explain.lime(model, x, (0, 2), segments=6, samples=60, batch_size=7), both)
     assert np.abs(explain.lime(model, x, (0, 2), segments=6, samples=60, seed=1) - both).max() > 1e-6
 
 

@@ -8,25 +8,15 @@ import pytest
 from keras import layers, ops
 
 import zoo
-from tests.cases import CASES
+from tests.cases import distinct
 from tests.explain.test_gradients import METHODS, draw, linear
-from tests.test_contract import batch, build
+from tests.test_contract import batch, build, slow_except
 from tests.test_docs import documented
+from tests.tolerance import assert_close
 from zoo import explain
 from zoo.introspect.output_activation import as_logits
-from zoo.registry import entries
 
-
-def classifiers():
-    """Every name; those that are built as a relative was before, from the same arguments, in the slow tests only."""
-    seen = set()
-    for name in zoo.names("classify"):
-        same = (entries[name].parent or name, str(CASES[name].arguments))
-        yield pytest.param(name, marks=[pytest.mark.slow] if same in seen else [])
-        seen.add(same)
-
-
-every = pytest.mark.parametrize("name", list(classifiers()))
+every = slow_except(distinct(zoo.names("classify")), zoo.names("classify"))
 
 
 @every
@@ -47,7 +37,7 @@ def test_the_logit_is_what_head_answers(name):
     x = batch(model, name)
     expected = keras.Model(model.input, model.get_layer("head").output)(x)
     with as_logits(model):
-        np.testing.assert_array_equal(model(x), expected)
+        assert_close(model(x), expected)
     assert np.abs(model(x) - expected).max() > 1e-3
 
 
@@ -119,7 +109,7 @@ def test_a_model_answers_as_before_when_an_explanation_fails():
     with pytest.raises(RuntimeError, match="no"):
         explain.saliency(model, draw(1, 4))
     layer.symbolic_only = True
-    np.testing.assert_allclose(model(draw(3, 4)).numpy().sum(axis=-1), np.ones(3), rtol=1e-6)
+    assert_close(model(draw(3, 4)).numpy().sum(axis=-1), np.ones(3))
 
 
 def test_methods_lists_every_explanation():

@@ -7,6 +7,7 @@ from keras import layers
 
 import zoo
 from tests.explain.test_gradients import draw
+from tests.tolerance import assert_close
 from zoo import explain
 from zoo.explain import progress
 from zoo.explain.attribution.rise import _enlarged, _mask
@@ -61,7 +62,7 @@ def test_what_is_hidden_is_filled():
 def test_masks_are_those_of_the_paper():
     weights = _enlarged(7, 224)
     assert weights.shape == (32, 224, 7)
-    np.testing.assert_allclose(weights.sum(axis=-1), 1)
+    assert_close(weights.sum(axis=-1), 1)
     masks = np.stack([_mask(0, n, 7, (40, 30), [_enlarged(7, 40), _enlarged(7, 30)]) for n in range(400)])
     assert masks.shape == (400, 40, 30)
     assert masks.min() == 0 and masks.max() == 1
@@ -73,8 +74,8 @@ def test_the_map_is_that_of_the_seed_whatever_the_batch():
     model = zoo.cnn((8, 8, 1), 3, filters=(4,), units=())
     x = draw(2, 8, 8, 1)
     first = explain.rise(model, x, samples=20, seed=1)
-    np.testing.assert_allclose(explain.rise(model, x, samples=20, seed=1, batch_size=7), first, atol=1e-6)
-    np.testing.assert_allclose(explain.rise(model, x[1:], samples=20, seed=1)[0], first[1], atol=1e-6)
+    assert_close(explain.rise(model, x, samples=20, seed=1, batch_size=7), first)
+    assert_close(explain.rise(model, x[1:], samples=20, seed=1)[0], first[1])
     assert np.abs(explain.rise(model, x, samples=20, seed=2) - first).max() > 1e-4
 
 

@@ -7,6 +7,7 @@ from keras import layers
 
 import zoo
 from tests.explain.test_gradients import draw, kernel, linear
+from tests.tolerance import assert_close
 from zoo import explain
 from zoo.explain import score
 
@@ -18,8 +19,8 @@ def test_of_a_linear_model_of_a_table_they_are_weight_times_distance_from_the_me
     x, background = draw(4, 6), 3 + draw(15, 6)
     found = explain.shap_values(model, x, 1, background=background)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, kernel(model, 1, (6,)) * (x - background.mean(axis=0)), rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(explain.shap_values(model, x, 1), kernel(model, 1, (6,)) * x, rtol=1e-3, atol=1e-4)
+    assert_close(found, kernel(model, 1, (6,)) * (x - background.mean(axis=0)), rtol=1e-3)
+    assert_close(explain.shap_values(model, x, 1), kernel(model, 1, (6,)) * x, rtol=1e-3)
 
 
 @pytest.mark.parametrize("shape", [(4, 5, 3), (7, 2)])
@@ -28,7 +29,7 @@ def test_of_a_linear_model_of_images_and_series_too(shape):
     x, background = draw(2, *shape), 2 + draw(1, *shape)
     expected = (kernel(model, 2, shape) * (x - background)).sum(axis=-1)
     found = explain.shap_values(model, x, 2, background=background, samples=3)
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    assert_close(found, expected, rtol=1e-3)
     several = np.concatenate([background, background + 1])
     expected = (kernel(model, 2, shape) * (x - several.mean(axis=0))).sum(axis=-1)
     found = explain.shap_values(model, x, 2, background=several, samples=2000)
@@ -41,7 +42,7 @@ def test_a_tables_values_sum_to_the_distance_from_the_backgrounds_mean():
     logits = score.Score("test", model, x, None, 32)
     targets = logits.values(x).argmax(axis=-1)
     whole = logits.values(x)[np.arange(3), targets] - logits.values(background).mean(axis=0)[targets]
-    np.testing.assert_allclose(explain.shap_values(model, x, background=background).sum(axis=1), whole, atol=1e-4)
+    assert_close(explain.shap_values(model, x, background=background).sum(axis=1), whole, rtol=1e-4)
 
 
 def test_an_images_values_come_near_it():
@@ -87,7 +88,7 @@ def test_a_deep_explainer_that_fails_leaves_the_gradients_as_they_were():
     before = gradient(model, batch)
     with pytest.raises(Exception, match="gradient registry has no entry for: shap_"), explain.kept_gradients():
         shap.DeepExplainer(model, batch).shap_values(batch)
-    np.testing.assert_allclose(gradient(model, batch), before, rtol=1e-6)
+    assert_close(gradient(model, batch), before)
     model.compile("sgd", "mse")
     assert np.isfinite(model.fit(batch, np.ones((3, 2)), verbose=0).history["loss"]).all()
     assert explain.saliency(model, batch).any()

@@ -4,6 +4,7 @@ import numpy as np
 
 import zoo
 from tests.explain.test_gradients import draw
+from tests.tolerance import assert_close
 from zoo import explain
 from zoo.explain.score import Score
 from zoo.explain.shared_functions import sharing
@@ -23,8 +24,8 @@ def test_functions_are_compiled_once_while_shared_and_see_new_weights():
         assert all(kept[name] is function for name, function in compiled.items())
     assert Score("here", model, x, None, 8).functions == {}
     assert not np.allclose(first, second)
-    np.testing.assert_allclose(second, explain.saliency(model, x, 1), rtol=1e-5)
-    np.testing.assert_allclose(map_second, explain.gradcam(model, x, 1), rtol=1e-5)
+    assert_close(second, explain.saliency(model, x, 1))
+    assert_close(map_second, explain.gradcam(model, x, 1))
     assert map_first.shape == map_second.shape
 
 
@@ -39,5 +40,5 @@ def test_answers_and_logits_and_masked_answers_are_kept_apart():
         together = [explain.saliency(model, x, 1), explain.saliency(model, x, 1, mask=region)]
     assert np.abs(answers - logits).max() > 1e-3
     for one, other in zip(alone, together, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-5)
+        assert_close(one, other)
     assert not np.allclose(alone[0], alone[1])

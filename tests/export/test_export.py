@@ -14,6 +14,7 @@ from keras import layers
 
 import zoo
 from tests.serving.conftest import here
+from tests.tolerance import assert_close
 from zoo.export import isolated_inference, parity_check
 
 NAMES = ("ash", "beech", "elm", "fir", "oak", "yew")
@@ -97,10 +98,10 @@ def test_raw_values_are_answered_as_by_predict_and_by_name(trees):
     _keep, signatures = served(found.path)
     answer = signatures["serving_default"](photo=tf.constant(raw))
     assert set(answer) == {"probabilities", "classes", "scores"}
-    np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
+    assert_close(answer["probabilities"], expected)
     best = np.argsort(-expected, axis=-1)[:, :5]
     assert [[c.decode() for c in row] for row in answer["classes"].numpy()] == [[NAMES[i] for i in row] for row in best]
-    np.testing.assert_allclose(answer["scores"], -np.sort(-expected, axis=-1)[:, :5], atol=1e-5)
+    assert_close(answer["scores"], -np.sort(-expected, axis=-1)[:, :5])
 
 
 def test_augmentation_is_off_in_an_export(trees):
@@ -125,8 +126,8 @@ def test_files_of_any_format_and_size_are_answered(trees):
     _keep, signatures = served(found.path)
     answer = signatures["serving_bytes"](image_bytes=tf.stack(files))["probabilities"].numpy()
     expected = [model.predict(preprocessing.predict(i[None], verbose=0), verbose=0)[0] for i in (raw, smooth)]
-    np.testing.assert_allclose(answer[[0, 3]], [expected[0]] * 2, atol=1e-5)
-    np.testing.assert_allclose(answer[2], expected[1], atol=1e-5)
+    assert_close(answer[[0, 3]], [expected[0]] * 2)
+    assert_close(answer[2], expected[1])
     np.testing.assert_allclose(answer[1], expected[1], atol=0.02)  # a JPEG is not exact
 
 

@@ -13,6 +13,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 import zoo
 from tests.serving.conftest import NAMES, here, photos, soil, trees
+from tests.tolerance import assert_close
 from zoo.export import parity_check
 from zoo.export.formats import folding
 
@@ -51,7 +52,7 @@ def test_batch_normalisation_goes_into_every_kind_of_layer(kind):
         traced = graph.get_concrete_function(tf.TensorSpec((None, *shape), "float32"))
     names = {op.type for op in traced.graph.get_operations()}
     assert not names & {"ReadVariableOp", "FusedBatchNormV3", "Rsqrt"}
-    np.testing.assert_allclose(traced(tf.constant(x)), model.predict(x, verbose=0), rtol=1e-5, atol=1e-5)
+    assert_close(traced(tf.constant(x)), model.predict(x, verbose=0))
     assert model.layers[-2].call.__func__ is layers.BatchNormalization.call  # the model itself is as before
 
 
@@ -92,13 +93,13 @@ def test_each_form_is_proved_and_written_beside_the_others(tmp_path):
     served = tf.saved_model.load(found.path)
     expected = model.predict(preprocessing.predict(photos(4), verbose=0), verbose=0)
     answer = served.signatures["serving_default"](photo=tf.constant(photos(4)))
-    np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
+    assert_close(answer["probabilities"], expected)
 
     small = zoo.predictor(found.path, "litert")
     assert (small.engine, small.why) == ("litert", "asked for: int8")
     np.testing.assert_allclose(small(photos(3))["probabilities"], expected[:3], atol=0.1)
     exact = zoo.predictor(found.path, "litert", format="float")
-    np.testing.assert_allclose(exact(photos(3))["probabilities"], expected[:3], atol=1e-5)
+    assert_close(exact(photos(3))["probabilities"], expected[:3])
 
 
 @pytest.mark.usefixtures("quick")
@@ -110,7 +111,7 @@ def test_a_recurrent_network_is_a_file_of_one_example_and_still_answers_batches(
     found = zoo.export(model, tmp_path, inputs=series, formats=("litert_float", "litert_dynamic"))
     assert set(told(found)["files"]) == {"litert_float", "litert_dynamic"}
     small = zoo.predictor(found.path, "litert", format="float")
-    np.testing.assert_allclose(small(series)["probabilities"], model.predict(series, verbose=0), atol=1e-5)
+    assert_close(small(series)["probabilities"], model.predict(series, verbose=0))
     with pytest.raises(ValueError, match="every input must have as many examples, at least one, got {.*: 0}"):
         small(series[:0])
     with pytest.raises(zoo.ExportError, match="export: LiteRT has no such int8 model"):

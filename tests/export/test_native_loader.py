@@ -13,6 +13,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tests.serving.conftest import photos
+from tests.tolerance import assert_close
 from zoo.export import warmup
 
 TENSORFLOW = Path(tf.__file__).parent
@@ -87,7 +88,7 @@ def test_c_answers_every_signature_as_python_does(shelf, loader, tmp_path, name)
             if answer.dtype == object:
                 assert found[output].tolist() == answer.tolist()
             else:
-                np.testing.assert_allclose(found[output], answer, atol=1e-6)
+                assert_close(found[output], answer)
 
 
 @pytest.mark.slow  # a process that imports TensorFlow and Keras
@@ -97,4 +98,4 @@ def test_saved_model_cli_runs_an_export(shelf, tmp_path):
     asked += ["--signature_def", "serving_default", "--inputs", f"photo={tmp_path / 'photo.npy'}"]
     tool = "import sys; from tensorflow.python.tools.saved_model_cli import main; sys.exit(main())"
     subprocess.run([sys.executable, "-c", tool, *asked, "--outdir", str(tmp_path)], check=True, capture_output=True)
-    np.testing.assert_allclose(np.load(tmp_path / "probabilities.npy"), shelf.answers, atol=1e-5)
+    assert_close(np.load(tmp_path / "probabilities.npy"), shelf.answers)

@@ -15,6 +15,7 @@ import zoo
 from tests.cases import CASES
 from tests.serving.conftest import photos, soil, trees
 from tests.test_contract import batch, build
+from tests.tolerance import assert_close
 from zoo.export.formats import onnx_file
 from zoo.registry import entries
 
@@ -34,7 +35,7 @@ def test_photos_are_answered_by_onnx_runtime_in_a_process_of_its_own(tmp_path):
     small = zoo.predictor(found.path, "onnx")
     assert (small.engine, small.why) == ("onnx", "asked for")
     expected = model.predict(preprocessing.predict(photos(3), verbose=0), verbose=0)
-    np.testing.assert_allclose(small(photos(3))["probabilities"], expected, atol=1e-5)
+    assert_close(small(photos(3))["probabilities"], expected)
     with pytest.raises(ValueError, match="predict: `inputs` are not what the export takes"):
         small(photos(3)[..., :1])
 
@@ -51,7 +52,7 @@ def test_a_tables_columns_keep_their_names_and_their_normalisation(tmp_path):
     found = zoo.export(model, tmp_path, inputs=rows, preprocessing=preprocessing, formats=("onnx",))
     answer = zoo.predictor(found.path, "onnx")(rows)
     expected = zoo.predictor(found.path, "tensorflow")(rows)
-    np.testing.assert_allclose(*[next(iter(a.values())) for a in (answer, expected)], atol=1e-6)
+    assert_close(*[next(iter(a.values())) for a in (answer, expected)])
 
 
 @converter
@@ -64,7 +65,7 @@ def test_gelu_converts_in_both_its_forms(approximate):
         lambda x: {"values": model(x, training=False)}, [tf.TensorSpec((None, 5), "float32", name="x")]
     )
     x = np.linspace(-4, 4, 10, dtype="float32").reshape(2, 5)
-    np.testing.assert_allclose(onnx_file.runner(content)(x=x)["values"], model.predict(x, verbose=0), atol=1e-6)
+    assert_close(onnx_file.runner(content)(x=x)["values"], model.predict(x, verbose=0))
 
 
 @converter

@@ -12,6 +12,7 @@ from keras import layers
 import zoo
 from tests.serving.conftest import here
 from tests.test_export import photos, prepare, served
+from tests.tolerance import assert_close
 from zoo.export import parity_check
 
 
@@ -43,7 +44,7 @@ def test_files_are_resized_to_a_fixed_raw_input_and_five_classes_are_enough(tmp_
         signatures["serving_bytes"](image_bytes=tf.io.encode_png(image)[None])["probabilities"]
         for image in (large, small)
     ]
-    np.testing.assert_allclose(answers[0], answers[1], atol=1e-5)
+    assert_close(answers[0], answers[1])
     assert signatures["serving_default"](photo=raw)["classes"].shape == (2, 3)
 
 
@@ -109,7 +110,7 @@ def test_inputs_in_a_list_are_taken_in_their_order(tmp_path):
     found = zoo.export(model, tmp_path, inputs=arrays)
     _keep, signatures = served(found.path)
     answer = signatures["serving_default"](**{f"inputs_{i}": tf.constant(a, "float32") for i, a in enumerate(arrays)})
-    np.testing.assert_allclose(answer["values"], model.predict(arrays, verbose=0), atol=1e-5)
+    assert_close(answer["values"], model.predict(arrays, verbose=0))
 
 
 def test_height_and_width_are_free_where_the_network_allows(tmp_path):
@@ -119,7 +120,7 @@ def test_height_and_width_are_free_where_the_network_allows(tmp_path):
     _keep, signatures = served(found.path)
     x = np.random.default_rng(3).random((2, 12, 10, 2)).astype("float32")
     answer = signatures["serving_default"](image=tf.constant(x))["probabilities"]
-    np.testing.assert_allclose(answer, model.predict(x, verbose=0), atol=1e-5)
+    assert_close(answer, model.predict(x, verbose=0))
 
 
 @pytest.mark.parametrize("pooled", [True, False])
@@ -133,7 +134,7 @@ def test_features_are_what_pool_answers_or_the_mean_over_the_last_map(tmp_path, 
     _keep, signatures = served(found.path)
     features = signatures["features"](inputs=tf.constant(raw, "float32"))["features"]
     maps = keras.Model(inputs, x).predict(raw, verbose=0)
-    np.testing.assert_allclose(features, maps.max((1, 2)) if pooled else maps.mean((1, 2)), atol=1e-5)
+    assert_close(features, maps.max((1, 2)) if pooled else maps.mean((1, 2)))
 
 
 def test_jpeg_files_are_compared_with_what_another_decoder_reads(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from tests.serving.conftest import photos
+from tests.tolerance import assert_close
 from zoo.export import warmup
 
 
@@ -37,7 +38,7 @@ def test_replayed_they_get_the_answers_that_they_hold(shelf):
                 if answer.dtype == object:
                     assert found[output].numpy().tolist() == answer.tolist()
                 else:
-                    np.testing.assert_allclose(found[output], answer, atol=1e-6)
+                    assert_close(found[output], answer)
 
 
 def test_a_folder_without_records_has_none(tmp_path):

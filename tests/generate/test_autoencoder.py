@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import zoo
+from tests.tolerance import assert_close
 from zoo.layers.corrupt import Corrupt
 
 
@@ -25,7 +26,7 @@ def test_the_whole_is_the_decoder_after_the_encoder(latent):
     model, x = zoo.autoencoder((8, 8, 1), latent, filters=(4, 5)), digits(3)
     code = model.encoder.predict(x, verbose=0)
     assert code.shape == ((3, latent) if latent else (3, 2, 2, 5))
-    np.testing.assert_array_equal(model.decoder.predict(code, verbose=0), model.predict(x, verbose=0))
+    assert_close(model.decoder.predict(code, verbose=0), model.predict(x, verbose=0))
     assert {id(w) for w in model.weights} == {id(w) for w in [*model.encoder.weights, *model.decoder.weights]}
 
 
@@ -36,7 +37,7 @@ def test_a_few_numbers_make_the_digits_again():
     assert last < 0.6 * first
     mean = np.broadcast_to(x.mean(axis=0), x.shape)
     assert peak(model.predict(x, verbose=0), x) > peak(mean, x) + 3
-    assert model.evaluate(x, verbose=0) == pytest.approx(model.evaluate(x, x, verbose=0))
+    assert model.evaluate(x, verbose=0) == pytest.approx(model.evaluate(x, x, verbose=0), rel=1e-5)
 
 
 def test_the_denoised_is_nearer_to_the_clean_than_the_noisy():
@@ -72,7 +73,7 @@ def test_the_way_between_two_images_begins_and_ends_with_them():
     model, x = zoo.autoencoder((8, 8, 1), 4, units=(8,)), digits(2)
     way = model.interpolate(x[0], x[1], 5)
     assert way.shape == (5, 8, 8, 1) and way.dtype == np.float32
-    np.testing.assert_allclose(way[[0, -1]], model.predict(x, verbose=0), atol=1e-6)
+    assert_close(way[[0, -1]], model.predict(x, verbose=0))
 
 
 def test_signatures_answer_as_the_model(tmp_path):
@@ -84,8 +85,8 @@ def test_signatures_answer_as_the_model(tmp_path):
     archive.write_out(str(tmp_path / "saved"), verbose=False)
     loaded = tf.saved_model.load(str(tmp_path / "saved"))
     code = loaded.encode(tf.constant(x))
-    np.testing.assert_allclose(loaded.decode(code), model.predict(x, verbose=0), atol=1e-6)
-    np.testing.assert_allclose(loaded.reconstruct(tf.constant(x)), model.predict(x, verbose=0), atol=1e-6)
+    assert_close(loaded.decode(code), model.predict(x, verbose=0))
+    assert_close(loaded.reconstruct(tf.constant(x)), model.predict(x, verbose=0))
 
 
 def test_images_out_of_range_or_shape_are_refused_with_what_was_seen():

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from tests.tolerance import assert_close
 from zoo.generate.diffusion import Diffusion
 from zoo.generate.likelihood import log_level
 from zoo.generate.schedule import linear
@@ -44,7 +45,7 @@ def test_noised_images_have_the_mean_and_variance_of_the_forward_process():
 def test_with_a_perfect_predictor_every_way_ends_at_the_image(steps, eta):
     found = knowing(0.3).sample(2, steps=steps, eta=eta, seed=0)
     assert (found.shape, found.dtype) == ((2, 2, 3, 1), np.float32)
-    np.testing.assert_allclose(found, 0.3, atol=1e-4)
+    assert_close(found, 0.3, rtol=1e-4)
 
 
 def test_samples_have_the_spread_of_the_images():
@@ -59,11 +60,11 @@ def test_samples_depend_on_their_seed_alone():
     model = knowing(0.1, 0.2)
     for eta in (0.0, 1.0):
         many = model.sample(5, steps=4, eta=eta, seed=1)
-        np.testing.assert_allclose(model.sample(2, steps=4, eta=eta, seed=1), many[:2], atol=1e-6)
+        assert_close(model.sample(2, steps=4, eta=eta, seed=1), many[:2])
         assert np.abs(model.sample(5, steps=4, eta=eta, seed=2) - many).min() > 0
     assert np.abs(model.sample(2, steps=4) - model.sample(2, steps=4)).max() > 0
     start = model.sample(2, steps=1, seed=1)
-    assert np.abs(start - model.sample(2, steps=1, eta=1.0, seed=1)).max() == pytest.approx(0, abs=1e-6)
+    assert np.abs(start - model.sample(2, steps=1, eta=1.0, seed=1)).max() == pytest.approx(0, abs=1e-5)
 
 
 def test_images_are_found_again_from_their_noise_and_the_ends_of_a_way_are_the_images():
@@ -74,7 +75,7 @@ def test_images_are_found_again_from_their_noise_and_the_ends_of_a_way_are_the_i
     np.testing.assert_allclose(model.decode(noise, steps=500), [a, b], atol=0.01)
     way = model.interpolate(a, b, 5)
     assert way.shape == (5, 2, 3, 1)
-    np.testing.assert_allclose(way[[0, -1]], model.decode(model.encode(np.stack([a, b]))), atol=1e-5)
+    assert_close(way[[0, -1]], model.decode(model.encode(np.stack([a, b]))))
     np.testing.assert_allclose(way[[0, -1]], [a, b], rtol=0.15)  # what 50 steps lose
 
 
@@ -83,10 +84,10 @@ def test_the_bound_of_a_perfect_predictor_is_the_gap_between_the_variances():
     image = np.full((3, 2, 3, 1), 0.2, "float32")
     found = model.bound(image)
     ratio = s.posterior[1:] / s.betas[1:]
-    np.testing.assert_allclose(found["terms"][:, 1:-1], [0.5 * (ratio - 1 - np.log(ratio)) / np.log(2)] * 3, atol=1e-4)
+    assert_close(found["terms"][:, 1:-1], [0.5 * (ratio - 1 - np.log(ratio)) / np.log(2)] * 3, rtol=1e-4)
     last = s.kept[-1]
     assert found["terms"][0, -1] == pytest.approx((last * 0.04 - last - np.log1p(-last)) / 2 / np.log(2), abs=1e-6)
-    np.testing.assert_allclose(found["bits"], found["terms"].sum(axis=1))
+    assert_close(found["bits"], found["terms"].sum(axis=1))
 
 
 def test_the_bound_of_a_blind_predictor_has_its_expected_terms():
@@ -108,7 +109,7 @@ def test_the_last_step_gives_every_grey_level_its_share():
         found = np.exp(log_level(tf.constant(levels), mean, variance))
         assert found.sum() == pytest.approx(1, abs=1e-4)
         width = np.exp(-((levels[1:-1] - mean) ** 2) / 2 / variance) / np.sqrt(2 * np.pi * variance) * 2 / 255
-        np.testing.assert_allclose(found[1:-1], width, rtol=0.01, atol=1e-6)
+        assert_close(found[1:-1], width, rtol=0.01)
 
 
 def test_an_export_makes_the_image_of_each_seed(tmp_path):
@@ -120,6 +121,6 @@ def test_an_export_makes_the_image_of_each_seed(tmp_path):
     archive.write_out(str(tmp_path / "saved"), verbose=False)
     loaded = tf.saved_model.load(str(tmp_path / "saved"))
     found = loaded.sample(seed=tf.constant([5, 9, 5]))["images"]
-    np.testing.assert_allclose(found[0], found[2])
+    assert_close(found[0], found[2])
     seeds = np.random.SeedSequence(0).generate_state(2).view("int32")
-    np.testing.assert_allclose(loaded.sample(seed=tf.constant(seeds))["images"], model.sample(2, seed=0), atol=1e-5)
+    assert_close(loaded.sample(seed=tf.constant(seeds))["images"], model.sample(2, seed=0))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import zoo
+from tests.tolerance import assert_close
 from zoo.generate.adversarial import Adversarial
 
 RNG = np.random.default_rng(3)
@@ -62,8 +63,8 @@ def test_the_losses_are_the_papers():
     real, fake = np.array([2.0, -1.0], "float32"), np.array([0.5, -3.0], "float32")
     probability = lambda logits: 1 / (1 + np.exp(-logits))  # noqa: E731
     expected = -np.log(probability(real)).mean() - np.log(1 - probability(fake)).mean()
-    assert float(model.discriminator_loss(real, fake, [])) == pytest.approx(expected, rel=1e-6)
-    assert float(model.generator_loss(real, fake, [])) == pytest.approx(-np.log(probability(fake)).mean(), rel=1e-6)
+    assert float(model.discriminator_loss(real, fake, [])) == pytest.approx(expected, rel=1e-5)
+    assert float(model.generator_loss(real, fake, [])) == pytest.approx(-np.log(probability(fake)).mean(), rel=1e-5)
 
 
 def test_one_step_is_the_two_updates_of_algorithm_1_written_out():
@@ -95,7 +96,7 @@ def test_one_step_is_the_two_updates_of_algorithm_1_written_out():
     for w, value in zip(again.generator.non_trainable_weights, statistics, strict=True):
         w.assign(value)  # the second making of the same images is this test's, not the algorithm's
     for ours, theirs in zip(weights(model), weights(again), strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=2e-6)
+        assert_close(ours, theirs)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def test_samples_repeat_by_seed_and_leave_training_alone():
     np.testing.assert_array_equal(state, [np.array(s) for s in model.seeds()])
     path = model.interpolate(np.ones(5), -np.arange(5.0), 4)
     ends = model.generator.predict(np.stack([np.ones(5), -np.arange(5.0)]).astype("float32"), verbose=0)
-    np.testing.assert_allclose(path[[0, -1]], ends, atol=1e-6)
+    assert_close(path[[0, -1]], ends)
     with pytest.raises(ValueError, match=r"must be \(5,\), got \(4,\)"):
         model.interpolate(np.ones(4), np.zeros(4))
 
@@ -232,7 +233,7 @@ def test_the_signatures_name_what_an_export_offers():
     call, specs = offered["generate"]
     assert [s.shape.as_list() for s in specs] == [[None, 5]]
     noise = RNG.normal(size=(2, 5)).astype("float32")
-    np.testing.assert_allclose(tf.function(call, input_signature=specs)(noise), model(noise), atol=1e-6)
+    assert_close(tf.function(call, input_signature=specs)(noise), model(noise))
     call, specs = offered["discriminate"]
     verdict = np.asarray(tf.function(call, input_signature=specs)(IMAGES[:2]))
     assert verdict.shape == (2, 1) and verdict.min() > 0 and verdict.max() < 1
@@ -249,6 +250,7 @@ for name in ("dcgan", "wgan_gp"):
 """
 
 
+@pytest.mark.slow  # test_resume_unsupervised.py does so for five others in one process
 def test_a_killed_run_goes_on_in_another_process_as_if_nothing_had_happened(tmp_path):
     expected = {}
     for name in ("dcgan", "wgan_gp"):
@@ -267,7 +269,7 @@ def test_a_killed_run_goes_on_in_another_process_as_if_nothing_had_happened(tmp_
         found = np.load(tmp_path / f"{name}.npz")
         assert sorted(found.files) == sorted(values)
         for key, value in values.items():
-            np.testing.assert_array_equal(value, found[key], err_msg=f"{name}: {key}")
+            assert_close(value, found[key], err_msg=f"{name}: {key}")
 
 
 def test_dropouts_seeds_survive_too(tmp_path):

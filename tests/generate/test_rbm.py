@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import zoo
+from tests.tolerance import assert_close
 from zoo.layers.boltzmann import Boltzmann
 
 
@@ -34,7 +35,7 @@ def test_log_z_and_free_energy_are_sums_over_all_states(latent):
     w, b, c = (np.asarray(x, "float64") for x in model.boltzmann.weights)
     v, h = states(4), states(latent)
     minus = (v @ w @ h.T) + (v @ b)[:, None] + (h @ c)[None]
-    np.testing.assert_allclose(model.free_energy(v.reshape(-1, 2, 2, 1)), -np.log(np.exp(minus).sum(1)), rtol=1e-5)
+    assert_close(model.free_energy(v.reshape(-1, 2, 2, 1)), -np.log(np.exp(minus).sum(1)))
     assert model.log_partition() == pytest.approx(np.log(np.exp(minus).sum()), rel=1e-12)
     assert np.exp(model.log_likelihood(v.reshape(-1, 2, 2, 1))).sum() == pytest.approx(1, abs=1e-5)
 
@@ -60,7 +61,7 @@ def test_the_gradient_is_that_of_the_two_phases():
         end, _ = again.gibbs(end, lambda _, shape: keras.random.uniform(shape, seed=again.seed_generator))
     phases = [(tf.transpose(x) @ layer(x), tf.reduce_sum(x, 0), tf.reduce_sum(layer(x), 0)) for x in (v, end)]
     for g, data, model in zip(found, *phases, strict=True):
-        np.testing.assert_allclose(g, (model - data) / 5, atol=1e-6)
+        assert_close(g, (model - data) / 5)
 
 
 def test_a_chain_ends_in_the_distribution():
@@ -93,7 +94,7 @@ def test_the_first_fit_sets_the_biases_of_the_pixels_and_no_later_one():
         model.fit(dataset, shuffle=False, verbose=0)
         mean = (x.sum(axis=0).ravel() + 0.5) / 4
         found = np.array(model.layers[2].visible_bias)
-        np.testing.assert_allclose(found, np.log(mean / (1 - mean)), rtol=1e-5)
+        assert_close(found, np.log(mean / (1 - mean)))
         model.fit(1 - x, verbose=0)
         np.testing.assert_array_equal(model.layers[2].visible_bias, found)
 
@@ -127,8 +128,8 @@ def test_one_level_is_an_rbm():
     one, other = zoo.rbm((3, 3, 1), 6), zoo.dbn((3, 3, 1), 6, units=())
     for w, v in zip(other.trainable_weights, one.trainable_weights, strict=True):
         w.assign(v)
-    np.testing.assert_allclose(one.predict(x, verbose=0), other.predict(x, verbose=0), rtol=1e-6)
-    np.testing.assert_array_equal(one.sample(3, seed=1, steps=5), other.sample(3, seed=1, steps=5))
+    assert_close(one.predict(x, verbose=0), other.predict(x, verbose=0))
+    assert_close(one.sample(3, seed=1, steps=5), other.sample(3, seed=1, steps=5))
 
 
 def test_samples_of_a_stack_are_images_as_exported():
@@ -137,7 +138,7 @@ def test_samples_of_a_stack_are_images_as_exported():
         w.assign(np.random.default_rng(4).normal(0, 1, w.shape))
     found = model.sample(6, seed=2)
     assert found.shape == (6, 3, 3, 1) and found.dtype == np.float32 and 0 <= found.min() < found.max() <= 1
-    np.testing.assert_allclose(model.signatures()["sample"][0](6, 2), found, atol=1e-6)
+    assert_close(model.signatures()["sample"][0](6, 2), found)
     x = bars().astype("float32")
     assert model.code(x).shape == (14, 4)
-    np.testing.assert_allclose(model.signatures()["encode"][0](x), model.code(x), rtol=1e-6)
+    assert_close(model.signatures()["encode"][0](x), model.code(x))

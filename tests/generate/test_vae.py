@@ -17,13 +17,13 @@ def small(**changed):
 
 def test_the_divergence_is_the_closed_form():
     mean, log_variance = np.array([[0.5, -1]]), np.array([[0.2, -0.3]])
-    assert float(GaussianLatent.kl(mean, log_variance)[0]) == pytest.approx(0.65611049, abs=5e-9)
+    assert float(GaussianLatent.kl(mean, log_variance)[0]) == pytest.approx(0.65611049, rel=1e-5)
     assert float(GaussianLatent.kl(np.zeros((1, 4)), np.zeros((1, 4)))[0]) == 0
 
 
 def test_the_loss_is_summed_over_pixels_and_averaged_over_images():
     x, p = np.array([[[1.0], [0.0]], [[0.5], [1.0]]]), np.array([[[0.5], [0.25]], [[0.5], [0.125]]])
-    assert float(Bernoulli()(x, p)) == pytest.approx((np.log(2) - np.log(0.75) + np.log(2) + np.log(8)) / 2, rel=1e-6)
+    assert float(Bernoulli()(x, p)) == pytest.approx((np.log(2) - np.log(0.75) + np.log(2) + np.log(8)) / 2, rel=1e-5)
 
 
 def test_the_loss_at_the_mean_is_reconstruction_plus_beta_times_divergence():

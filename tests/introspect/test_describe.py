@@ -51,13 +51,15 @@ def test_a_changed_example_is_measured_anew(monkeypatch):
     assert (row["parameters"], row["input"]) == (62006, "32 x 32 x 3")
 
 
-# Variants share their parent's code: all parents, and a few variants drawn anew with each that is added
+# Variants share their parent's code: all parents, and a few variants drawn anew with each that is added; the others
+# are slow
 PARENTS = [n for n in zoo.names() if entries[n].parent is None]
 VARIANTS = [n for n in zoo.names() if entries[n].parent is not None]
-DRAWN = np.random.default_rng(len(VARIANTS)).permutation(VARIANTS)[:12].tolist()
+DRAWN = np.random.default_rng(len(VARIANTS)).permutation(VARIANTS).tolist()
+OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in DRAWN[4:]]
 
 
-@pytest.mark.parametrize("name", PARENTS + DRAWN)
+@pytest.mark.parametrize("name", PARENTS + DRAWN[:4] + OTHERS)
 def test_the_table_is_up_to_date(name):
     shipped = describe._shipped()
     assert (name, describe.example(name)) in shipped, "run python -m recipes.reference.readme_tables"

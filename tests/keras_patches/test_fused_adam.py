@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 import zoo
+from tests.tolerance import assert_close
 from zoo.keras_patches import patch_adam
 
 OPTIMIZERS = {
@@ -47,7 +48,7 @@ def same(optimizer, rtol=2e-5, fewest=1, **arguments):
     wanted, state, _ = learnt(optimizer(), **arguments)
     found, own, used = learnt(patch_adam(optimizer(), fewest), **arguments)
     for a, b in zip([*wanted, *state], [*found, *own], strict=True):
-        np.testing.assert_allclose(b, a, rtol=rtol, atol=0.1 * rtol)
+        assert_close(b, a, rtol=rtol)
     return "ResourceApplyAdam" in used
 
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from tests.tolerance import assert_close
+
 
 def assert_same(pair, x):
     """Checks that both layers have the same outputs for the array `x`, and the same gradients."""
@@ -15,4 +17,4 @@ def assert_same(pair, x):
             loss = tf.reduce_sum(outputs * np.random.default_rng(2).normal(size=outputs.shape).astype("float32"))
         results.append([outputs, *tape.gradient(loss, [inputs, *(w.value for w in layer.trainable_weights)])])
     for ours, theirs in zip(*results, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+        assert_close(ours, theirs, rtol=1e-4)

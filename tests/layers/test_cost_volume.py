@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.tolerance import assert_close
 from zoo.introspect import macs
 from zoo.layers import AllPairs, CorrelationLookup, CostVolume
 
@@ -24,7 +25,7 @@ def test_every_channel_is_the_mean_product_at_its_displacement():
     assert costs.shape == (2, 3, 4, 25)
     for y, x, n in np.ndindex(3, 4, 25):
         expected = correlation(first, second, y, x, n // 5 - 2, n % 5 - 2)
-        np.testing.assert_allclose(costs[:, y, x, n], expected, atol=1e-6)
+        assert_close(costs[:, y, x, n], expected)
 
 
 def test_identical_maps_correlate_most_at_the_center():
@@ -47,9 +48,9 @@ def test_all_pairs_equals_the_scaled_dot_product_and_its_means_over_squares():
     fine, coarse = (np.asarray(level) for level in AllPairs(2)([first, second]))
     assert (fine.shape, coarse.shape) == ((2, 20, 4, 5), (2, 20, 2, 2))
     expected = np.einsum("byxc,bvuc->byxvu", first, second).reshape(2, 20, 4, 5) / 3
-    np.testing.assert_allclose(fine, expected, atol=1e-5)
+    assert_close(fine, expected)
     means = expected[..., :4].reshape(2, 20, 2, 2, 2, 2).mean((3, 5))
-    np.testing.assert_allclose(coarse, means, atol=1e-5)
+    assert_close(coarse, means)
 
 
 def test_a_lookup_without_flow_returns_the_window_around_each_cell():
@@ -58,7 +59,7 @@ def test_a_lookup_without_flow_returns_the_window_around_each_cell():
     windows = np.asarray(CorrelationLookup(1)([*AllPairs(1)([first, second]), np.zeros((1, 5, 6, 2), "float32")]))
     for y, x, n in np.ndindex(5, 6, 9):
         expected = 2 * correlation(first, second, y, x, n % 3 - 1, n // 3 - 1)  # sqrt(C) / C is a half
-        np.testing.assert_allclose(windows[:, y, x, n], expected, atol=1e-5)
+        assert_close(windows[:, y, x, n], expected)
 
 
 def test_a_lookup_is_at_the_target_of_the_flow_and_at_half_of_it_on_the_next_level():

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.tolerance import assert_close
 from zoo.layers.dropout_16bit import Dropout16Bit
 
 ONES = np.ones((3, 101, 7, 5), "float32")  # an odd count
@@ -14,7 +15,7 @@ def test_the_dropped_fraction_is_the_rate_and_the_mean_is_preserved(rate):
     outputs = np.asarray(Dropout16Bit(rate, seed=1)(ONES, training=True))
     standard_error = np.sqrt(rate * (1 - rate) / outputs.size)
     assert abs((outputs == 0).mean() - rate) < 5 * standard_error
-    np.testing.assert_allclose(outputs[outputs > 0], 1 / (1 - rate), rtol=1e-4)
+    assert_close(outputs[outputs > 0], 1 / (1 - rate), rtol=1e-4)
     for half in (outputs[..., ::2], outputs[..., 1::2]):  # both halves of each 32 random bits
         assert abs((half == 0).mean() - rate) < 10 * standard_error
 

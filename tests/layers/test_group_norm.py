@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tests.layers.pairs import assert_same
+from tests.tolerance import assert_close
 from zoo.layers.group_norm import GroupNorm
 
 
@@ -32,7 +33,7 @@ def test_each_group_of_each_image_is_normalized_for_maps_of_any_size():
         outputs = model.predict(np.random.default_rng(3).uniform(0, 9, shape).astype("float32"), verbose=0)
         groups = outputs.reshape(*shape[:3], 3, 2)
         np.testing.assert_allclose(groups.mean((1, 2, 4)), 0, atol=1e-5)
-        np.testing.assert_allclose(groups.std((1, 2, 4)), 1, atol=1e-5)
+        assert_close(groups.std((1, 2, 4)), 1)
 
 
 def test_half_precision_is_normalized_in_float32():
@@ -41,7 +42,7 @@ def test_half_precision_is_normalized_in_float32():
     outputs = layer(x)
     assert keras.backend.standardize_dtype(outputs.dtype) == "float16"
     expected = GroupNorm(2, epsilon=1e-6)(x.astype("float32"))
-    np.testing.assert_allclose(np.asarray(outputs, "float32"), expected, atol=3e-3)
+    assert_close(outputs, expected, rtol=2e-3)
 
 
 def test_it_survives_serialization():

@@ -6,6 +6,7 @@ import pytest
 
 import zoo
 from tests.layers.pairs import assert_same
+from tests.tolerance import assert_close
 from zoo.layers.downsample_conv import DownsampleConv2D
 from zoo.layers.narrow_conv_transpose import NarrowConv2DTranspose
 
@@ -51,7 +52,7 @@ def test_second_order_gradients_equal_keras(name):
                 loss = tf.reduce_sum(tf.square(layer(inputs)))
             penalty = tf.reduce_sum(tf.square(inner.gradient(loss, inputs)))
         penalty_gradients.append(outer.gradient(penalty, layer.kernel.value))
-    np.testing.assert_allclose(*penalty_gradients, rtol=1e-3)
+    assert_close(*penalty_gradients, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["to an image", "from an image"])
@@ -62,7 +63,7 @@ def test_maps_of_any_size_equal_keras(name):
     assert models[0].output_shape == models[1].output_shape
     for height, width in ((1, 2), (4, 6), (5, 7)):
         image = np.random.default_rng(0).normal(size=(2, height, width, x.shape[-1]))
-        np.testing.assert_allclose(*(m.predict(image, verbose=0) for m in models), atol=1e-4)
+        assert_close(*(m.predict(image, verbose=0) for m in models), rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["to an image", "from an image"])

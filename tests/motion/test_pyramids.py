@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import zoo
+from tests.tolerance import assert_close
 from zoo.introspect import outline
 
 TINY = {"flownet_s": {"width": 0.02}, "pwcnet": {"width": 0.05, "search_radius": 1}}
@@ -29,9 +30,9 @@ def test_the_answer_is_the_quarter_enlarged_and_the_weights_are_the_same(name):
     single.set_weights(several.get_weights())
     x = frames()
     answer, quarter, *_ = several(x)
-    np.testing.assert_array_equal(single(x), answer)
+    assert_close(single(x), answer)
     expected = keras.layers.UpSampling2D(4, interpolation="bilinear")(quarter)
-    np.testing.assert_allclose(answer, expected, atol=1e-6 * np.abs(expected).max())
+    assert_close(answer, expected)
 
 
 @both
@@ -47,7 +48,7 @@ def test_one_unit_of_the_network_is_twenty_pixels(name):
         model.get_layer("head").kernel.assign(kernel)
     else:
         model.get_layer("head").bias.assign([0.1, -0.2])
-    np.testing.assert_allclose(model(frames(64, 64)), np.broadcast_to([2.0, -4.0], (1, 64, 64, 2)), rtol=1e-6)
+    assert_close(model(frames(64, 64)), np.broadcast_to([2.0, -4.0], (1, 64, 64, 2)))
 
 
 def test_pwcnet_warps_by_the_flow_so_far_in_places_of_each_scale():
@@ -59,7 +60,7 @@ def test_pwcnet_warps_by_the_flow_so_far_in_places_of_each_scale():
         model.get_layer(f"flow{level}_up").bias.assign([64 / 20, -64 / 20])
     moved = keras.Model(model.input, [model.get_layer(f"level{level}_flow").output for level in (5, 4, 3, 2)])
     for flow, places in zip(moved(frames(64, 64)), (2, 4, 8, 16), strict=True):
-        np.testing.assert_allclose(flow, np.broadcast_to([places, -places], flow.shape), rtol=1e-6)
+        assert_close(flow, np.broadcast_to([places, -places], flow.shape))
 
 
 def test_pwcnet_shows_both_frames_the_same_kernels():
@@ -68,7 +69,7 @@ def test_pwcnet_shows_both_frames_the_same_kernels():
     x = frames(64, 64)
     first, second = np.asarray(maps(x))
     swapped = np.asarray(maps({"first": x["second"], "second": x["first"]}))
-    np.testing.assert_array_equal(swapped, np.stack([second, first]))
+    assert_close(swapped, np.stack([second, first]))
     assert np.abs(first - second).max() > 0
 
 

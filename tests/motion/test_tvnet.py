@@ -6,6 +6,7 @@ import pytest
 
 import zoo
 from recipes.tasks.motion import inside
+from tests.tolerance import assert_close
 from zoo.layers.primal_dual import PrimalDual, divergence, image_gradient
 
 
@@ -46,7 +47,7 @@ def test_one_scale_equals_tvl1():
     flow = np.asarray(PrimalDual(2, 6)([*frames, np.zeros((1, 20, 26, 2), "float32")]))[0]
     expected = tvl1(first, second, 2, 6)
     assert np.abs(expected).max() > 0.5
-    np.testing.assert_allclose(flow, expected, atol=2e-3)
+    assert_close(flow, expected, rtol=2e-3)
 
 
 def test_the_untrained_network_estimates_a_motion_of_several_pixels():
@@ -67,9 +68,9 @@ def test_the_untrained_network_estimates_a_motion_of_several_pixels():
 def test_derivatives_are_exact_on_a_plane_and_the_divergence_has_the_right_borders():
     y, x = np.mgrid[:6, :7].astype("float32")
     across, down = (np.asarray(s)[0, ..., 0] for s in image_gradient((2 * x - 3 * y)[None, ..., None]))
-    np.testing.assert_allclose(across[:, 1:-1], 2)
-    np.testing.assert_allclose(down[1:-1], -3)
-    np.testing.assert_allclose(across[:, 0], 1)  # half at the border
+    assert_close(across[:, 1:-1], 2)
+    assert_close(down[1:-1], -3)
+    assert_close(across[:, 0], 1)  # half at the border
     taps = np.broadcast_to(np.float32([-1, 1])[:, None], (2, 2, 2))
     dual = np.ones((1, 6, 7, 2), "float32")
     total = np.asarray(divergence(dual, 0 * dual, taps))[0, ..., 0]
@@ -103,4 +104,4 @@ def test_training_gives_the_same_losses_with_and_without_xla():
         model.compile(keras.optimizers.Adam(0.01), "mse", jit_compile=jit)
         losses.append([float(model.train_on_batch(frames, np.ones((2, 8, 8, 2)))) for _ in range(2)])
     assert losses[0][1] < losses[0][0]
-    np.testing.assert_allclose(*losses, rtol=1e-4)
+    assert_close(*losses, rtol=1e-4)

@@ -17,6 +17,7 @@ from recipes.data.tables.frames import frame_of
 from recipes.data.targets import gaps
 from recipes.training.callbacks import Progress
 from tests.test_contract import as_r_sends
+from tests.tolerance import assert_close
 from zoo import r_setup
 from zoo.arguments import convert
 from zoo.registry import entries
@@ -113,7 +114,7 @@ def test_a_run_answers_what_r_sends(tmp_path):
         "dnn", load(flowers(), target=["kind"]), verbose=False, units=4.0, l2=0.0
     )
     whole = run.predict(pd.DataFrame(flowers()))
-    np.testing.assert_array_equal(whole, run.predict(flowers()))
+    assert_close(whole, run.predict(flowers()))
     one = {"size (cm)": 3.5, "site": "x", "kind": "a"}
     assert run.predict(one).shape == (1, 2)
     labels = run.predict(flowers(), labels=True)
@@ -131,7 +132,7 @@ def test_a_run_answers_what_r_sends(tmp_path):
     assert metrics.loc[("test", "accuracy"), "value"] == run.evaluate("test")["accuracy"]
     examples = run.table("examples")
     assert (examples["truth"] == examples["answer"]).mean() == run.evaluate("test")["accuracy"]
-    np.testing.assert_allclose(examples[["a", "b"]].sum(axis=1), 1, rtol=1e-5)
+    assert_close(examples[["a", "b"]].sum(axis=1), 1, rtol=1e-5)
     with pytest.raises(ValueError, match="`part` must be a part of table with examples, got 'tets'"):
         run.table("examples", part="tets")
     paths = run.plots(str(tmp_path / "plots"))
@@ -158,7 +159,7 @@ def test_arrays_in_columns_are_read_index_by_index():
     model = keras.Sequential([keras.layers.Input((6, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
     run = recipes.Classification(epochs=1).fit(model, data, verbose=False)
     answers = run.predict(x)
-    np.testing.assert_allclose(run.predict(np.ascontiguousarray(x[..., 0], "float32")), answers, atol=1e-6)
+    assert_close(run.predict(np.ascontiguousarray(x[..., 0], "float32")), answers)
     with pytest.raises(ValueError, match=r"shape \(N, 6, 4, 1\).*drop = FALSE"):
         run.predict(x[0, :, :, 0])
     with pytest.raises(ValueError, match=r"lenet5: `data` must be images.*array_reshape\(x, c\(N, H, W, C\)\)"):
@@ -169,7 +170,7 @@ def test_grey_levels_are_not_fractions():
     x, y = images()
     model = keras.Sequential([keras.layers.Input((6, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
     run = recipes.Classification(epochs=1).fit(model, [x.astype("uint8"), y], verbose=False)
-    np.testing.assert_array_equal(run.predict(x), run.predict(x.astype("uint8")))
+    assert_close(run.predict(x), run.predict(x.astype("uint8")))
     for wrong in (x / 255, (x + 200).astype("int32")):
         with pytest.raises(ValueError, match="must be whole numbers from 0 to 255, as in training, got"):
             run.predict(wrong)

@@ -14,6 +14,7 @@ import recipes
 import zoo
 from recipes.raster.tiling import axis, stripes
 from tests.data.test_raster import RNG, SCENE, TRUTH, door, save
+from tests.tolerance import assert_close
 
 rasterio = pytest.importorskip("rasterio", reason="rasterio is in the extra `raster`")
 
@@ -65,7 +66,7 @@ def test_tiles_answer_what_the_whole_raster_does(raster, tmp_path, blend):
     assert zoo.receptive_field(model) < 32
     done = mapped(model, raster, tmp_path / "out.tif", blend=blend, probabilities=True)
     assert done.tiles > 10 and done.empty == done.resumed == 0 and 0 < done.model <= 1
-    np.testing.assert_allclose(read(tmp_path / "out.tif"), predict_batch_size(model), atol=1e-5)
+    assert_close(read(tmp_path / "out.tif"), predict_batch_size(model))
 
 
 def test_stripes_do_not_change_the_answer(raster, tmp_path, monkeypatch):
@@ -76,7 +77,7 @@ def test_stripes_do_not_change_the_answer(raster, tmp_path, monkeypatch):
     monkeypatch.setattr(blend, "BUFFER", 1)
     mapped(model, raster, tmp_path / "out.tif", tile=32, overlap=16, probabilities=True, batch=3)
     assert stripes(WIDTH, 256, 256) == [(0, 256), (256, WIDTH)]
-    np.testing.assert_allclose(read(tmp_path / "out.tif"), read(tmp_path / "whole.tif"), atol=1e-6)
+    assert_close(read(tmp_path / "out.tif"), read(tmp_path / "whole.tif"))
 
 
 def test_classes_are_written_on_the_same_grid_with_names_and_colours(raster, tmp_path):
@@ -117,11 +118,11 @@ def test_logits_and_a_single_sigmoid_become_probabilities(raster, tmp_path):
     logits = network(activation=None)
     mapped(logits, raster, tmp_path / "out.tif", probabilities=True)
     want = np.moveaxis(np.asarray(keras.ops.softmax(np.moveaxis(predict_batch_size(logits), 0, -1))), -1, 0)
-    np.testing.assert_allclose(read(tmp_path / "out.tif"), want, atol=1e-5)
+    assert_close(read(tmp_path / "out.tif"), want)
     single = network(1, activation="sigmoid")
     mapped(single, raster, tmp_path / "out.tif", probabilities=True)
     yes = predict_batch_size(single)[0]
-    np.testing.assert_allclose(read(tmp_path / "out.tif"), [1 - yes, yes], atol=1e-5)
+    assert_close(read(tmp_path / "out.tif"), [1 - yes, yes])
 
 
 def test_a_model_of_one_size_takes_tiles_of_that_size(raster, tmp_path):
@@ -129,7 +130,7 @@ def test_a_model_of_one_size_takes_tiles_of_that_size(raster, tmp_path):
     mapped(model, raster, tmp_path / "out.tif", tile=None, overlap=None, probabilities=True)
     free = network()
     free.set_weights(model.get_weights())
-    np.testing.assert_allclose(read(tmp_path / "out.tif"), predict_batch_size(free, 32), atol=1e-5)
+    assert_close(read(tmp_path / "out.tif"), predict_batch_size(free, 32))
     small = save(tmp_path / "small.tif", PIXELS[:, 10:40, :20])
     assert mapped(model, small, tmp_path / "out.tif", tile=None, overlap=16).tiles == 1
     with pytest.raises(ValueError, match="`tile` must be the model's 64 pixels or None, got 128"):
@@ -150,7 +151,7 @@ def test_weights_of_overlapping_tiles_sum_to_one():
         for k, start in enumerate(one.starts):
             assert one.weights(k).min() >= 0
             total[start : start + tile] += one.weights(k)
-        np.testing.assert_allclose(total, 1, atol=1e-6)
+        assert_close(total, 1, rtol=1e-5)
         assert one.starts[-1] + tile == size
 
 
@@ -162,7 +163,7 @@ def test_a_trained_run_and_its_folder_answer_alike(tmp_path, capsys):
     windows = [np.moveaxis(SCENE[::-1, :21, :13], 0, -1), np.moveaxis(SCENE[::-1, :40, :8], 0, -1)]
     answers = run.predict(windows)  # of other sizes than the tiles of the training, and than each other
     assert [a.shape for a in answers] == [(21, 13, 2), (40, 8, 2)]
-    np.testing.assert_allclose(run.predict(windows[0][None]), answers[:1], atol=1e-6)
+    assert_close(run.predict(windows[0][None]), answers[:1])
     mapped(run, raster, tmp_path / "a.tif", tile=32, overlap=8, probabilities=True)
     with pytest.raises(SystemExit) as stop:
         from recipes.cli.main import main
@@ -171,10 +172,10 @@ def test_a_trained_run_and_its_folder_answer_alike(tmp_path, capsys):
         main(["predict-raster", *names, "--tile", "32", "--overlap", "8", "--probabilities"])
     told = capsys.readouterr()
     assert not stop.value.code and told.out.startswith(f"{tmp_path / 'b.tif'}\t") and "b.tif  100%" in told.err
-    np.testing.assert_allclose(read(tmp_path / "b.tif"), read(tmp_path / "a.tif"), atol=1e-6)
+    assert_close(read(tmp_path / "b.tif"), read(tmp_path / "a.tif"))
     mapped(run, raster, tmp_path / "c.tif", tile=None, probabilities=True)  # in one piece
     want = np.asarray(run.model(run.preprocessing(np.moveaxis(SCENE[[1, 0]], 0, -1)[None])))[0]
-    np.testing.assert_allclose(np.moveaxis(read(tmp_path / "c.tif"), 0, -1), want, atol=1e-5)
+    assert_close(np.moveaxis(read(tmp_path / "c.tif"), 0, -1), want)
     assert want.shape == (*TRUTH.shape, 2)
     with pytest.raises(ValueError, match=r"must have uint16, as in training, got float32 in .*other.tif"):
         mapped(run, save(tmp_path / "other.tif", PIXELS), tmp_path / "d.tif")
@@ -203,7 +204,7 @@ def test_a_call_that_was_stopped_goes_on_from_its_last_row(raster, tmp_path, mon
     assert not out.exists() and json.loads((tmp_path / "out.tif.part.json").read_text())["done"] == 1
     done = mapped(model, raster, out, probabilities=True)
     assert done.resumed == 1
-    np.testing.assert_array_equal(read(out), read(tmp_path / "whole.tif"))
+    assert_close(read(out), read(tmp_path / "whole.tif"))
     other = mapped(model, raster, left / "out.tif", probabilities=True, blend="none")  # other arguments: from the start
     assert other.resumed == 0
 
@@ -230,7 +231,7 @@ def test_a_process_that_was_killed_leaves_what_the_next_call_goes_on_from(raster
     done = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "model.keras", raster, out], check=False)
     assert done.returncode == -9 and not out.exists() and (tmp_path / "out.tif.part").exists()
     assert mapped(keras.models.load_model(tmp_path / "model.keras"), raster, out).resumed == 1
-    np.testing.assert_array_equal(read(out), read(tmp_path / "whole.tif"))
+    assert_close(read(out), read(tmp_path / "whole.tif"))
 
 
 # What is refused

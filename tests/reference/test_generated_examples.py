@@ -6,6 +6,7 @@ import pytest
 import recipes
 import zoo
 from recipes.reference.generated_examples import gain_from_generated, generate_examples
+from tests.tolerance import assert_close
 
 RNG = np.random.default_rng(0)
 IMAGES, LABELS = RNG.uniform(0, 1, (12, 8, 8, 1)).astype("float32"), np.repeat([0, 2], 6)
@@ -20,7 +21,7 @@ def test_what_lies_between_codes_of_one_class_is_made():
     model.code = lambda images: LABELS[:, None].astype("float32") * [[1, 1]]  # the class itself
     decoded = model.decoder.predict(np.float32([[0, 0], [2, 2]]), verbose=0)
     images, _ = generate_examples(model, IMAGES, LABELS, 1)
-    np.testing.assert_allclose(images, decoded, atol=1e-6)
+    assert_close(images, decoded)
 
 
 def test_a_model_that_knows_classes_is_asked_for_them():

@@ -7,6 +7,7 @@ import tensorflow_datasets as tfds
 import recipes
 import zoo
 from recipes.data.bundled import cifar56eco
+from tests.tolerance import assert_close
 from zoo.introspect.cost import macs
 
 
@@ -38,7 +39,7 @@ def test_deit_has_the_papers_numbers():
     steps = 1_281_167 // 1024
     rate = recipe.rates(steps * recipe.epochs)
     rising = [float(rate(epoch * steps)) for epoch in range(6)]
-    np.testing.assert_allclose(rising, np.linspace(0, 1e-3, 6), rtol=1e-3, atol=1e-9)
+    assert_close(rising, np.linspace(0, 1e-3, 6), rtol=1e-3)
     assert float(rate(300 * steps)) == pytest.approx(0, abs=1e-8)
     assert setting.arguments == {"drop_path": 0.1}
     small = zoo.build(setting.model, input_shape=(32, 32, 3), classes=10, depth=2, **setting.arguments)

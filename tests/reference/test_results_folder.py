@@ -11,6 +11,7 @@ import zoo
 from recipes.reference.recipes import RESULTS
 from recipes.reference.results_folder import save_results
 from recipes.reports.card import card
+from tests.tolerance import assert_close
 
 TRAINED = sorted(p.parent.name for p in RESULTS.glob("*/model.keras"))
 
@@ -39,7 +40,7 @@ def test_a_trained_model_answers_raw_inputs_as_it_did(name):
     else:
         asked = np.array(next(iter(told["inputs"].values())), dtype=model.input.dtype)
     found = np.asarray(model(asked, training=False))
-    np.testing.assert_allclose(found, told["answers"], rtol=told["tolerance"], atol=told["tolerance"])
+    assert_close(found, told["answers"], rtol=told["tolerance"])
 
 
 def test_only_a_run_of_the_row_is_shelved(tmp_path):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import zoo
+from tests.tolerance import assert_close
 from zoo.introspect import outline
 
 
@@ -28,9 +29,7 @@ def test_a_sub_pixel_convolution_arranges_channels_as_pixels():
     kernel = np.zeros(head.kernel.shape, "float32")
     kernel[1, 1, 0] = 1
     head.kernel.assign(kernel)
-    np.testing.assert_array_equal(
-        np.asarray(model(np.zeros((1, 2, 3, 1))))[0, :, :, 0], np.tile([[1, 2], [3, 4]], (2, 3))
-    )
+    assert_close(np.asarray(model(np.zeros((1, 2, 3, 1))))[0, :, :, 0], np.tile([[1, 2], [3, 4]], (2, 3)))
 
 
 def test_a_block_adds_its_scaled_residual():
@@ -38,7 +37,7 @@ def test_a_block_adds_its_scaled_residual():
     x = np.random.default_rng(0).random((1, 5, 6, 2), "float32")
     names = ("stem", "block0_conv1", "block0_add")
     stem, residual, added = keras.Model(model.input, [model.get_layer(n).output for n in names])(x)
-    np.testing.assert_allclose(added, stem + 0.25 * residual, rtol=1e-6)
+    assert_close(added, stem + 0.25 * residual)
 
 
 def test_other_scales_are_refused():

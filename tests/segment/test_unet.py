@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import zoo
+from tests.tolerance import assert_close
 from zoo.introspect import outline
 from zoo.segment.unet import is_halvable, valid_border
 
@@ -64,7 +65,7 @@ def test_padding_changes_only_the_border():
     assert inner.shape == (1, 92 - 2 * margin, 100 - 2 * margin, 3)
     assert inner.std(axis=(1, 2)).min() > 0.01
     crop = slice(2 + margin, -2 - margin)
-    np.testing.assert_allclose(outer[:, crop, crop], inner, atol=1e-5)
+    assert_close(outer[:, crop, crop], inner)
 
 
 def test_one_network_accepts_images_of_any_divisible_size():
@@ -107,7 +108,7 @@ def test_an_encoder_has_the_weight_names_and_shapes_of_its_classifier():
 
 
 def test_a_unet_with_an_encoder_trains_and_predicts_the_same_after_loading(tmp_path):
-    model = zoo.unet((None, None, 2), 2, encoder="resnet18", filters=(4, 4, 4, 4, 4), batch_norm=True)
+    model = zoo.unet((None, None, 2), 2, encoder="resnet20", filters=(4, 4), batch_norm=True)
     model.compile("adam", "sparse_categorical_crossentropy")
     rng = np.random.default_rng(0)
     history = model.fit(rng.random((2, 32, 64, 2)), rng.integers(0, 2, (2, 32, 64)), epochs=1, verbose=0)

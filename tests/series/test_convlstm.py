@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import zoo
+from tests.tolerance import assert_close
 from zoo.layers import PeepholeConvLSTM2D
 
 RNG = np.random.default_rng(6)
@@ -52,7 +53,7 @@ def test_the_layer_equals_equation_3(kernel_size, recurrent_kernel_size):
     zeros = np.zeros((2, 5, 6, 3))
     expected = run_cell(x, 4, zeros, zeros, **w)
     for actual, desired in zip(layer(x), expected, strict=True):
-        np.testing.assert_allclose(actual, desired, atol=1e-5)
+        assert_close(actual, desired)
 
 
 def test_without_peepholes_the_layer_equals_keras():
@@ -64,7 +65,7 @@ def test_without_peepholes_the_layer_equals_keras():
     kernel, recurrent, bias = theirs.get_weights()
     np.testing.assert_array_equal(ours.bias.numpy(), bias)  # both initialize the forget gates with a bias of one
     ours.set_weights([kernel, recurrent, np.zeros((3, 3)), bias])
-    np.testing.assert_allclose(ours(x)[0], expected, atol=1e-5)
+    assert_close(ours(x)[0], expected)
 
 
 def test_continuing_from_a_state_equals_one_run():
@@ -74,7 +75,7 @@ def test_continuing_from_a_state_equals_one_run():
     _, *state = layer(x[:, :2])
     late, late_h, late_c = layer([x[:, 2:], *state])
     for actual, desired in ((late, sequence[:, 2:]), (late_h, h), (late_c, c)):
-        np.testing.assert_allclose(actual, desired, atol=1e-6)
+        assert_close(actual, desired)
 
 
 def test_without_an_input_the_layer_runs_from_its_state():
@@ -85,7 +86,7 @@ def test_without_an_input_the_layer_runs_from_its_state():
     assert "kernel" not in w
     expected = run_cell(None, 4, h, c, kernel=None, **w)
     for actual, desired in zip(layer([h, c]), expected, strict=True):
-        np.testing.assert_allclose(actual, desired, atol=1e-5)
+        assert_close(actual, desired)
 
 
 def test_the_forecaster_starts_from_the_encoders_states_in_reverse_order():
@@ -105,7 +106,7 @@ def test_the_forecaster_starts_from_the_encoders_states_in_reverse_order():
     second, *_ = run_cell(first, 2, *states[0], **weights["forecaster0"])
     logits = np.concatenate([first, second], -1) @ weights["head"]["kernel"] + weights["head"]["bias"]
     pixels = logits.reshape(2, 2, 2, 3, 2, 2, 1).transpose(0, 1, 2, 4, 3, 5, 6).reshape(2, 2, 4, 6, 1)
-    np.testing.assert_allclose(model(x), sigmoid(pixels), atol=1e-5)
+    assert_close(model(x), sigmoid(pixels))
 
 
 def test_multiply_accumulates_are_counted():
@@ -131,7 +132,7 @@ def test_the_recurrent_layers_of_convlstm_keras_are_causal():
     changed = x.copy()
     changed[:, 3] = 0
     states = keras.Model(model.input, model.get_layer("recurrent1").output)
-    np.testing.assert_array_equal(states(x)[:, :3], states(changed)[:, :3])
+    assert_close(states(x)[:, :3], states(changed)[:, :3])
     assert model(x).shape == x.shape
 
 

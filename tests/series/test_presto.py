@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import zoo
+from tests.tolerance import assert_close
 from zoo.layers import SeasonPosition
 from zoo.layers.presto_bands import BANDS, DIVISOR, GROUPS, SHIFT, PrestoBands
 
@@ -34,10 +35,6 @@ def masked_inputs(golden):
 
 def load(build, *args, **kwargs):
     return zoo.load_weights(build((12, 17), *args, **kwargs), str(WEIGHTS))
-
-
-def assert_close(actual, desired):
-    np.testing.assert_allclose(actual, desired, atol=1e-5, rtol=1e-5)
 
 
 @released
@@ -79,7 +76,7 @@ def test_raw_bands_are_scaled_in_the_model(golden):
     raw = scaled * DIVISOR - SHIFT
     raw[..., BANDS.index("NDVI")] = 777
     expected = load(zoo.presto)(unmasked_inputs(golden) | {"x": scaled})
-    np.testing.assert_allclose(load(zoo.presto, raw=True)(unmasked_inputs(golden) | {"x": raw}), expected, atol=1e-4)
+    assert_close(load(zoo.presto, raw=True)(unmasked_inputs(golden) | {"x": raw}), expected, rtol=1e-4)
 
 
 @released
@@ -109,7 +106,7 @@ def test_the_initial_tables_equal_the_released_ones():
     zoo.load_weights(model, str(WEIGHTS))
     assert len(before) == 4
     for weight in model.non_trainable_weights:
-        np.testing.assert_allclose(before[weight.path], weight.numpy(), atol=5e-6)
+        assert_close(before[weight.path], weight.numpy())
 
 
 def inputs(examples=2, months=3, seed=1):
@@ -136,11 +133,11 @@ def test_examples_may_have_different_masks_and_nan_where_masked():
     outputs = np.asarray(model(x))
     for i in range(2):
         single = {n: v[i : i + 1] for n, v in x.items()}
-        np.testing.assert_allclose(outputs[i : i + 1], model(single), atol=1e-5)
+        assert_close(outputs[i : i + 1], model(single))
     with_nan = x | {"x": np.where(x["mask"] > 0, np.nan, x["x"])}
-    np.testing.assert_array_equal(model(with_nan), outputs)
+    assert_close(model(with_nan), outputs)
     with_other_values = x | {"x": np.where(x["mask"] > 0, 123, x["x"])}
-    np.testing.assert_array_equal(model(with_other_values), outputs)
+    assert_close(model(with_other_values), outputs)
 
 
 @pytest.mark.parametrize("group", [g for g in GROUPS if len(GROUPS[g]) > 1])
@@ -151,7 +148,7 @@ def test_one_masked_band_masks_its_group(group):
     x["mask"][:, :, second] = 1
     changed = x | {"x": x["x"].copy()}
     changed["x"][:, :, first] += 5
-    np.testing.assert_array_equal(model(x), model(changed))
+    assert_close(model(x), model(changed))
     assert np.abs(model(x) - model(x | {"mask": np.zeros_like(x["mask"])})).max() > 1e-4
 
 
@@ -160,7 +157,7 @@ def test_only_the_terrain_of_the_first_month_is_used():
     x = inputs()
     later = x | {"x": x["x"].copy()}
     later["x"][:, 1:, BANDS.index("elevation")] += 5
-    np.testing.assert_array_equal(model(x), model(later))
+    assert_close(model(x), model(later))
     later["x"][:, 0, BANDS.index("elevation")] += 5
     assert np.abs(model(x) - model(later)).max() > 1e-4
 
@@ -170,7 +167,7 @@ def test_january_follows_december():
     every.set_weights(first.get_weights())
     x = inputs() | {"month": np.array([11, 4])}
     months = np.array([[11, 0, 1], [4, 5, 6]])
-    np.testing.assert_allclose(first(x), every(x | {"month": months}), atol=1e-6)
+    assert_close(first(x), every(x | {"month": months}))
     assert np.abs(first(x) - every(x | {"month": months[:, ::-1]})).max() > 1e-4
 
 
@@ -180,10 +177,10 @@ def test_the_decoder_repeats_the_terrain_and_does_not_depend_on_masked_values():
     x["mask"][:, :, BANDS.index("B8")] = 1
     outputs = model(x)
     terrain = np.asarray(outputs["reconstruction"])[..., BANDS.index("elevation") : BANDS.index("slope") + 1]
-    np.testing.assert_array_equal(terrain, np.repeat(terrain[:, :1], 3, axis=1))
+    assert_close(terrain, np.repeat(terrain[:, :1], 3, axis=1))
     changed = x | {"x": x["x"].copy()}
     changed["x"][..., BANDS.index("B8")] = 9
-    np.testing.assert_array_equal(model(changed)["reconstruction"], outputs["reconstruction"])
+    assert_close(model(changed)["reconstruction"], outputs["reconstruction"])
 
 
 def test_multiply_accumulates_are_those_that_thop_counts_for_the_authors_model():
@@ -195,9 +192,9 @@ def test_multiply_accumulates_are_those_that_thop_counts_for_the_authors_model()
 def test_season_position_encodes_months_on_a_circle_and_steps_by_sinusoids():
     season, position = (np.asarray(x)[0] for x in SeasonPosition(24, 8, 6)(np.array([[0, 3, 11]])))
     angles = np.array([0, 3, 11]) * np.pi / 6
-    np.testing.assert_allclose(season, np.repeat(np.stack([np.sin(angles), np.cos(angles)], 1), 4, 1), atol=1e-6)
-    np.testing.assert_allclose(position[:, 0], np.sin([0, 1, 2]), atol=1e-6)
-    np.testing.assert_allclose(position[:, 3], np.cos(np.array([0, 1, 2]) / 10), atol=1e-6)
+    assert_close(season, np.repeat(np.stack([np.sin(angles), np.cos(angles)], 1), 4, 1))
+    assert_close(position[:, 0], np.sin([0, 1, 2]))
+    assert_close(position[:, 3], np.cos(np.array([0, 1, 2]) / 10))
     with pytest.raises(ValueError, match="SeasonPosition: the series must have at most 2 steps, got 3"):
         SeasonPosition(2, 8, 6)(np.array([[0, 3, 11]]))
     with pytest.raises(ValueError, match="SeasonPosition: `width` and `position_width` must be even, got 7 and 6"):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import zoo
+from tests.tolerance import assert_close
 
 RNG = np.random.default_rng(5)
 
@@ -74,7 +75,7 @@ def test_two_layers_equal_the_equations(build, options, states, every_step):
     x = RNG.normal(size=(3, 7, 3))
     hidden = states(states(x, weights[:3]), weights[3:])
     expected = (hidden if every_step else hidden[:, -1]) @ kernel + bias
-    np.testing.assert_allclose(model(x), expected, atol=1e-5)
+    assert_close(model(x), expected)
 
 
 @every_network
@@ -83,7 +84,7 @@ def test_the_outputs_of_both_directions_are_concatenated(build, options, states)
     *weights, kernel, bias = perturb(model)
     x = RNG.normal(size=(3, 7, 3))
     ends = [states(x, weights[:3])[:, -1], states(x[:, ::-1], weights[3:])[:, -1]]
-    np.testing.assert_allclose(model(x), np.concatenate(ends, -1) @ kernel + bias, atol=1e-5)
+    assert_close(model(x), np.concatenate(ends, -1) @ kernel + bias)
 
 
 @every_network
@@ -102,7 +103,7 @@ def test_masked_steps_are_skipped_anywhere_in_the_series(build, options, states,
     gap = np.full((2, 1, 3), -999.25, "float32")
     at_end, in_middle = np.concatenate([x, gap, gap], 1), np.concatenate([x[:, :2], gap, x[:, 2:]], 1)
     for padded in (at_end, in_middle):
-        np.testing.assert_allclose(model(padded), model(x), atol=1e-6)
+        assert_close(model(padded), model(x))
     partly_masked = at_end.copy()
     partly_masked[:, -1, 0] = 0
     assert np.abs(model(partly_masked) - model(x)).max() > 1e-3
@@ -113,13 +114,13 @@ def test_masking_works_in_half_precision_with_a_value_that_it_cannot_represent()
     model = zoo.lstm((None, 1), 2, units=4, mask_value=-999.25)
     x = RNG.normal(size=(2, 5, 1)).astype("float32")
     padded = np.concatenate([x, np.full((2, 3, 1), -999.25, "float32")], 1)
-    np.testing.assert_array_equal(model(padded), model(x))
+    assert_close(model(padded), model(x))
 
 
 @pytest.mark.parametrize("build", [zoo.rnn, zoo.lstm, zoo.gru])
 def test_token_0_is_padding(build):
     model = build((None,), 2, units=4, vocabulary=9)
-    np.testing.assert_allclose(model(np.array([[3, 1, 8, 0, 0]])), model(np.array([[3, 1, 8]])), atol=1e-6)
+    assert_close(model(np.array([[3, 1, 8, 0, 0]])), model(np.array([[3, 1, 8]])))
     assert np.abs(model(np.array([[3, 1, 8, 2, 2]])) - model(np.array([[3, 1, 8]]))).max() > 1e-4
 
 
@@ -147,7 +148,7 @@ def test_softmax_gives_probabilities_of_each_step():
     model = zoo.lstm((4, 2), 3, units=5, every_step=True, activation="softmax")
     outputs = np.asarray(model(RNG.normal(size=(2, 4, 2))))
     assert outputs.shape == (2, 4, 3)
-    np.testing.assert_allclose(outputs.sum(-1), 1, atol=1e-6)
+    assert_close(outputs.sum(-1), 1)
 
 
 @pytest.mark.parametrize("build", [zoo.rnn, zoo.lstm, zoo.gru])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import zoo
+from tests.tolerance import assert_close
 from zoo.layers import SinusoidalPosition
 from zoo.layers.sinusoidal_position import sinusoids
 
@@ -45,7 +46,7 @@ def test_a_block_equals_the_papers_equations(causal):
     mask = np.tri(5, dtype=bool) if causal else np.ones((5, 5), bool)
     y = layer_norm(y + attend(y, y, mask, *rest[1:9]), *rest[9:11])
     y = layer_norm(y + np.maximum(y @ rest[11] + rest[12], 0) @ rest[13] + rest[14], *rest[15:17])
-    np.testing.assert_allclose(model(x), y @ rest[17] + rest[18], atol=1e-5)
+    assert_close(model(x), y @ rest[17] + rest[18])
 
 
 def torch_name(path):
@@ -79,7 +80,7 @@ def test_outputs_equal_torch_with_padding_in_source_and_target():
             value = value.T.reshape(weight.shape)
         weight.assign(value)
     logits = model({"source": golden["source"], "target": golden["target"]})
-    np.testing.assert_allclose(logits, golden["logits"], atol=1e-5)
+    assert_close(logits, golden["logits"])
 
 
 def test_with_causal_attention_later_steps_do_not_change_earlier_outputs():
@@ -88,7 +89,7 @@ def test_with_causal_attention_later_steps_do_not_change_earlier_outputs():
     changed = x.copy()
     changed[:, 5:] = 1e3
     before, after = np.asarray(model(x)), np.asarray(model(changed))
-    np.testing.assert_array_equal(before[:, :5], after[:, :5])
+    assert_close(before[:, :5], after[:, :5])
     assert np.abs(before[:, 5:] - after[:, 5:]).max() > 1e-3
 
 
@@ -96,7 +97,7 @@ def test_a_language_model_does_not_depend_on_the_token_it_predicts():
     model = perturb(zoo.transformer_encoder((None,), 9, vocabulary=9, **TINY, causal=True, every_step=True))
     tokens = np.array([[3, 1, 4, 1, 5]])
     other = np.array([[3, 1, 4, 2, 8]])
-    np.testing.assert_array_equal(model(tokens)[:, :3], model(other)[:, :3])
+    assert_close(model(tokens)[:, :3], model(other)[:, :3])
 
 
 def test_the_decoder_depends_on_the_whole_source_and_on_no_later_target():
@@ -104,7 +105,7 @@ def test_the_decoder_depends_on_the_whole_source_and_on_no_later_target():
     x = {"source": np.array([[3, 1, 4, 1]]), "target": np.array([[1, 5, 2, 6]])}
     before = np.asarray(model(x))
     later = np.asarray(model({**x, "target": np.array([[1, 5, 7, 8]])}))
-    np.testing.assert_array_equal(before[:, :2], later[:, :2])
+    assert_close(before[:, :2], later[:, :2])
     assert np.abs(before[:, 2:] - later[:, 2:]).max() > 1e-4
     source = np.asarray(model({**x, "source": np.array([[3, 1, 4, 8]])}))
     assert (np.abs(before - source).max(-1) > 1e-5).all()
@@ -115,7 +116,7 @@ def test_without_positions_a_block_is_permutation_equivariant():
     blocks = keras.Model(model.get_layer("position").output, model.output)
     x = RNG.normal(size=(2, 6, 8))
     order = RNG.permutation(6)
-    np.testing.assert_allclose(blocks(x[:, order]), np.asarray(blocks(x))[:, order], atol=1e-5)
+    assert_close(blocks(x[:, order]), np.asarray(blocks(x))[:, order])
     x = RNG.normal(size=(2, 6, 3))
     assert np.abs(np.asarray(model(x[:, order])) - np.asarray(model(x))[:, order]).max() > 1e-3
 
@@ -124,18 +125,16 @@ def test_the_product_of_two_positions_depends_on_their_distance_only():
     table = np.asarray(sinusoids(60, 32, 10000.0), "float64")
     products = table @ table.T
     for offset in (0, 1, 7, 30):
-        np.testing.assert_allclose(np.diag(products, offset), products[0, offset], atol=1e-4)
-    np.testing.assert_allclose(np.diag(products), 16, atol=1e-4)
-    np.testing.assert_allclose(
-        table[3, :4], [np.sin(3), np.cos(3), np.sin(3 / 10 ** (1 / 4)), np.cos(3 / 10**0.25)], atol=1e-6
-    )
+        assert_close(np.diag(products, offset), products[0, offset], rtol=1e-4)
+    assert_close(np.diag(products), 16, rtol=1e-4)
+    assert_close(table[3, :4], [np.sin(3), np.cos(3), np.sin(3 / 10 ** (1 / 4)), np.cos(3 / 10**0.25)], rtol=1e-5)
 
 
 def test_tokens_are_scaled_by_the_root_of_the_width_and_series_are_not():
     x = RNG.normal(size=(1, 4, 16)).astype("float32")
     positions = np.asarray(sinusoids(4, 16, 10000.0))
-    np.testing.assert_allclose(SinusoidalPosition()(x), x * 4 + positions, atol=1e-6)
-    np.testing.assert_allclose(SinusoidalPosition(1)(x), x + positions, atol=1e-6)
+    assert_close(SinusoidalPosition()(x), x * 4 + positions)
+    assert_close(SinusoidalPosition(1)(x), x + positions)
     assert zoo.transformer(9, **TINY).get_layer("source_position").scale is None
     assert zoo.transformer_encoder((5, 3), 2, **TINY).get_layer("position").scale == 1
 
@@ -143,11 +142,11 @@ def test_tokens_are_scaled_by_the_root_of_the_width_and_series_are_not():
 @pytest.mark.parametrize("causal", [False, True])
 def test_padding_does_not_change_the_output(causal):
     model = perturb(zoo.transformer_encoder((None,), 2, vocabulary=9, **TINY, causal=causal))
-    np.testing.assert_allclose(model(np.array([[3, 1, 8, 0, 0]])), model(np.array([[3, 1, 8]])), atol=1e-6)
+    assert_close(model(np.array([[3, 1, 8, 0, 0]])), model(np.array([[3, 1, 8]])))
     model = perturb(zoo.transformer_encoder((None, 3), 2, **TINY, causal=causal, mask_value=-999.25))
     x = RNG.normal(size=(2, 4, 3)).astype("float32")
     padded = np.concatenate([x, np.full((2, 3, 3), -999.25, "float32")], 1)
-    np.testing.assert_allclose(model(padded), model(x), atol=1e-5)
+    assert_close(model(padded), model(x))
     assert np.abs(model(padded + 1) - model(x + 1)).max() > 1e-3
 
 
@@ -157,7 +156,7 @@ def test_one_table_embeds_source_and_target_and_gives_the_logits():
     assert [w.path for w in tables] == ["embedding/embeddings"]
     last = keras.Model(model.input, model.get_layer("decoder1_mlp_norm").output)
     x = {"source": np.array([[3, 1]]), "target": np.array([[1, 5, 2]])}
-    np.testing.assert_allclose(model(x), np.asarray(last(x)) @ np.asarray(tables[0]).T, atol=1e-5)
+    assert_close(model(x), np.asarray(last(x)) @ np.asarray(tables[0]).T)
 
 
 def test_invalid_arguments_are_refused():

@@ -6,6 +6,7 @@ import pytest
 
 import zoo
 from recipes.training import accelerate
+from tests.tolerance import assert_close
 
 RNG = np.random.default_rng(0)
 SERIES, TARGETS = RNG.normal(size=(4, 5, 3)).astype("float32"), RNG.normal(size=(4, 2)).astype("float32")
@@ -38,12 +39,15 @@ def train(build, x, y, jit):
     return model.predict(x, batch_size=4, verbose=0), model.get_weights()
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in ("rnn", "Keras' ConvLSTM2D"))) for n in MODELS]
+)
 def test_two_training_steps_are_the_same_with_and_without_xla(name):
     (plain, weights), (compiled, others) = (train(*MODELS[name], jit) for jit in (False, True))
-    np.testing.assert_allclose(compiled, plain, atol=1e-5)
+    assert_close(compiled, plain)
+    scale = max(np.abs(a).max() for a in weights)  # some have gradients that are zero up to rounding
     for a, b in zip(weights, others, strict=True):
-        np.testing.assert_allclose(b, a, atol=1e-5)
+        assert_close(b, a, scale=scale)
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm, masked", "gru of any length", "convlstm"])

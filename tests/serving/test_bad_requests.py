@@ -14,6 +14,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from tests.serving.conftest import photos
 from tests.serving.test_server import bomb
+from tests.tolerance import assert_close
 from zoo.serving import Server
 
 DEMO = Path(__file__).parents[2] / "saved_models" / "lenet5_mnist"
@@ -131,6 +132,6 @@ def test_the_demos_model_answers_a_base64_png_over_rest():
         place = f"{server.rest_address}/v1/models/lenet5_mnist:predict"
         reply = httpx.post(place, json={"signature_name": "serving_bytes", "instances": files}, timeout=60)
     found = reply.json()["predictions"]
-    np.testing.assert_allclose([one["probabilities"] for one in found], golden["answers"], atol=golden["tolerance"])
+    assert_close([one["probabilities"] for one in found], golden["answers"], rtol=golden["tolerance"])
     assert [one["classes"][0] for one in found] == [str(np.argmax(a)) for a in golden["answers"]]
     assert len(found[0]["classes"]) == len(found[0]["scores"]) == 5

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 import zoo
 from tests.serving.conftest import NAMES, photos
+from tests.tolerance import assert_close
 from zoo.serving import Client, Server, ServingError
 
 CONFIG = """model_config_list {
@@ -45,11 +46,11 @@ def test_arrays_files_and_contents_get_named_arrays(address, shelf, tmp_path):
         file.write_bytes(tf.io.encode_png(image).numpy())
     with Client(address, "trees") as client:
         found = client.predict(photos(4))
-        np.testing.assert_allclose(found["probabilities"], shelf.answers, atol=1e-5)
+        assert_close(found["probabilities"], shelf.answers)
         assert found["probabilities"].dtype == np.float32
         assert found["classes"][0, 0] == NAMES[shelf.answers[0].argmax()]
         for inputs in (files, [str(f) for f in files], [f.read_bytes() for f in files]):
-            np.testing.assert_allclose(client.predict(inputs)["probabilities"], shelf.answers[:2], atol=1e-5)
+            assert_close(client.predict(inputs)["probabilities"], shelf.answers[:2])
         assert client.predict(files[0])["skew"].shape == (1, 3)
         features = client.predict(photos(2).astype("float64"), signature="features")
         assert features["features"].shape == (2, 6)  # a single answer keeps its name
@@ -59,7 +60,7 @@ def test_a_table_goes_as_a_frame_or_by_columns(address):
     table = {"height": [100, 250], "soil": ["clay", "sand"]}
     with Client(address, "soil") as client:
         found = [client.predict(t)["values"] for t in (table, pandas.DataFrame(table))]
-        np.testing.assert_array_equal(*found)
+        assert_close(*found)
         with pytest.raises(ValueError, match="predict: `inputs` lacks 'soil'; the signature takes height, soil"):
             client.predict({"height": [1]})
         with pytest.raises(ValueError, match="predict: `inputs` has 'siol', which is not taken. Did you mean `soil`"):

@@ -9,6 +9,7 @@ from keras import layers
 
 import zoo
 from tests.serving.conftest import photos
+from tests.tolerance import assert_close
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
@@ -37,15 +38,15 @@ def test_every_engine_answers_as_predict_does(exported, engine, taken):
     x = np.random.default_rng(2).random((2, 11, 5, 2))
     answer = found.predict(x)
     expected = model.predict(x, verbose=0)
-    np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
+    assert_close(answer["probabilities"], expected)
     assert answer["classes"][:, 0].tolist() == ["abc"[i] for i in expected.argmax(-1)]
-    np.testing.assert_allclose(found({"bands": x})["scores"], answer["scores"], atol=1e-6)
+    assert_close(found({"bands": x})["scores"], answer["scores"])
 
 
 def test_photos_of_any_size_are_answered_through_their_preprocessing(shelf):
     found = zoo.predictor(str(shelf.folder / "trees"))
     assert found.engine == "openvino"
-    np.testing.assert_allclose(found(photos(4))["probabilities"], shelf.answers, atol=1e-5)
+    assert_close(found(photos(4))["probabilities"], shelf.answers)
 
 
 def test_auto_takes_tensorflow_where_openvino_cannot_read_or_differs_and_says_why(shelf, monkeypatch):

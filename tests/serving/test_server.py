@@ -15,6 +15,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from tests.serving.conftest import NAMES, photos
+from tests.tolerance import assert_close
 from zoo.serving import Server
 
 
@@ -47,10 +48,10 @@ def test_rows_and_columns_are_answered_as_predict_does(rest, shelf):
     code, rows = asked(rest, {"instances": photos(4).tolist()})
     assert code == 200
     assert set(rows["predictions"][0]) == {"probabilities", "classes", "scores", "skew"}
-    np.testing.assert_allclose([r["probabilities"] for r in rows["predictions"]], shelf.answers, atol=1e-5)
+    assert_close([r["probabilities"] for r in rows["predictions"]], shelf.answers)
     assert rows["predictions"][0]["classes"][0] == NAMES[shelf.answers[0].argmax()]
     code, columns = asked(rest, {"inputs": {"photo": photos(4).tolist()}})
-    np.testing.assert_allclose(columns["outputs"]["probabilities"], shelf.answers, atol=1e-5)
+    assert_close(columns["outputs"]["probabilities"], shelf.answers)
     _, single = asked(rest, {"signature_name": "features", "inputs": photos(1).tolist()})
     assert np.shape(single["outputs"]) == (1, 6)  # one answer comes without its name, as in TensorFlow Serving
 
@@ -62,8 +63,8 @@ def test_a_base64_file_is_answered_in_rows_and_columns(rest, shelf):
     _, rows = asked(rest, {"signature_name": "serving_bytes", "instances": named})
     _, columns = asked(rest, {"signature_name": "serving_bytes", "inputs": {"image_bytes": files}})
     for found in (bare["predictions"], rows["predictions"]):
-        np.testing.assert_allclose([r["probabilities"] for r in found], shelf.answers[:2], atol=1e-5)
-    np.testing.assert_allclose(columns["outputs"]["probabilities"], shelf.answers[:2], atol=1e-5)
+        assert_close([r["probabilities"] for r in found], shelf.answers[:2])
+    assert_close(columns["outputs"]["probabilities"], shelf.answers[:2])
 
 
 def test_a_tables_columns_go_by_name(rest):
@@ -151,7 +152,7 @@ def test_grpc_speaks_the_real_protos_and_their_codes(server, shelf):
         reply = stub.Predict(request, timeout=60)
         assert list(reply.outputs) == ["probabilities"]
         assert reply.model_spec.version.value == 2
-        np.testing.assert_allclose(tf.make_ndarray(reply.outputs["probabilities"]), shelf.answers, atol=1e-5)
+        assert_close(tf.make_ndarray(reply.outputs["probabilities"]), shelf.answers)
         request.inputs["photo"].CopyFrom(tf.make_tensor_proto(photos(4).astype("float32")))
         with pytest.raises(grpc.RpcError) as caught:
             stub.Predict(request, timeout=60)

@@ -9,7 +9,8 @@ from keras import layers
 
 import recipes
 import zoo
-from recipes.tasks.fine_tuning import drawn
+from recipes.tasks.fine_tuning import stratified_sample
+from tests.tolerance import assert_close
 from zoo.layers.backbone_input import BackboneInput
 
 
@@ -34,31 +35,31 @@ def pictures(count=48, bands=3, side=12):
 
 
 def quick(**changes):
-    return recipes.FineTuning(**{"epochs": 2, "head_epochs": 2, "batch": 8, "stages": 1, **changes})
+    return recipes.FineTuning(**{"epochs": 2, "head_epochs": 2, "batch_size": 8, "stages": 1, **changes})
 
 
 def test_a_backbone_gets_the_numbers_that_it_records():
     x, y = pictures()
     run = quick().fit(backbone(), (x, y), verbose=False)
     by_hand = run.model.predict(x[:6].astype("float32"), verbose=0)
-    np.testing.assert_allclose(run.predict(x[:6]), by_hand, atol=1e-6)
+    assert_close(run.predict(x[:6]), by_hand)
     assert np.abs(run.predict(x[:6]) - run.model.predict(x[:6] / 255, verbose=0)).max() > 1e-3
-    assert run.recipe.bounds(run.preprocessing) == (0.0, 255.0)
+    assert run.task.value_range(run.preprocessing) == (0.0, 255.0)
 
 
 def test_any_recipe_does_so_for_a_model_with_its_own_preprocessing():
     x, y = pictures()
     model = zoo.transfer(backbone(), 2)
     run = recipes.Classification(epochs=1, batch_size=8).fit(model, (x, y), verbose=False)
-    np.testing.assert_allclose(run.predict(x[:6]), model.predict(x[:6].astype("float32"), verbose=0), atol=1e-6)
+    assert_close(run.predict(x[:6]), model.predict(x[:6].astype("float32"), verbose=0))
 
 
 def test_one_grey_band_is_repeated_and_images_are_resized():
     x, y = pictures(bands=1)
     run = quick().fit(backbone(), (x, y), verbose=False)
     by_hand = run.model.predict(np.repeat(x[:6], 3, axis=-1).astype("float32"), verbose=0)
-    np.testing.assert_allclose(run.predict(x[:6]), by_hand, atol=1e-6)
-    small = quick().prepare(recipes.load(pictures(bands=1, side=6)), run.model)
+    assert_close(run.predict(x[:6]), by_hand)
+    small = quick().preprocessing(recipes.load(pictures(bands=1, side=6)), run.model)
     assert small.output_shape == (None, 12, 12, 3)
 
 
@@ -117,32 +118,32 @@ def test_each_phase_has_its_rate_and_schedule_and_lower_stages_a_smaller_one():
 
 def test_few_examples_are_drawn_in_the_classes_shares():
     targets = np.repeat([0, 1, 2], [80, 18, 2])
-    chosen = drawn(targets, 20, seed=0)
+    chosen = stratified_sample(targets, 20, seed=0)
     assert np.bincount(targets[chosen]).tolist() in ([16, 3, 1], [15, 4, 1]) and len(set(chosen)) == 20
-    assert np.bincount(targets[drawn(targets, 3, seed=0)]).tolist() == [1, 1, 1]
-    assert drawn(targets, 20, seed=1).tolist() != chosen.tolist()
-    data = quick(examples=10).open(recipes.load(pictures()))
+    assert np.bincount(targets[stratified_sample(targets, 3, seed=0)]).tolist() == [1, 1, 1]
+    assert stratified_sample(targets, 20, seed=1).tolist() != chosen.tolist()
+    data = quick(train_examples=10).open_data(recipes.load(pictures()))
     assert len(data.train) == 10 and any("10 of" in note for note in data.notes)
-    assert quick(examples=10).open(data) is data
+    assert quick(train_examples=10).open_data(data) is data
     with pytest.raises(
-        ValueError, match=r"`examples` must be from 2, one a class, to the \d+ training examples .* got 1"
+        ValueError, match=r"`train_examples` must be from 2, one per class, to the \d+ training examples .* got 1"
     ):
-        quick(examples=1).open(recipes.load(pictures()))
+        quick(train_examples=1).open_data(recipes.load(pictures()))
 
 
 @pytest.mark.slow
 def test_a_run_is_compared_with_a_random_start_saved_exported_and_read_back(tmp_path):
     x, y = pictures()
-    run = quick(compare=True, head_rate=1e-2).fit(backbone(), (x, y), out=tmp_path, verbose=False)
+    run = quick(compare_untrained=True, head_learning_rate=1e-2).fit(backbone(), (x, y), out=tmp_path, verbose=False)
     found = json.loads((tmp_path / "metrics.json").read_text())["from_scratch"]
-    assert found["part"] == "test" and found["epochs"] == 4 and 0 <= found["accuracy"] <= 1
+    assert found["split"] == "test" and found["epochs"] == 4 and 0 <= found["accuracy"] <= 1
     export = run.export(tmp_path / "saved_model")
     assert export.difference <= 1e-5
-    from recipes.training.run import revive
+    from recipes.runs.load import reopen_run
 
-    again = revive(tmp_path, run.data)
-    assert again.recipe == run.recipe
-    np.testing.assert_allclose(again.predict(x[:4]), run.predict(x[:4]), atol=1e-6)
+    again = reopen_run(tmp_path, run.data)
+    assert again.task == run.task
+    assert_close(again.predict(x[:4]), run.predict(x[:4]))
 
 
 def test_a_name_without_weights_and_too_many_stages_are_refused():

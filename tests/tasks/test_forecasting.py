@@ -7,6 +7,7 @@ import pytest
 
 import recipes
 from recipes.tasks.forecasting import PinballLoss
+from tests.tolerance import assert_close
 
 
 def wave(days=400, drift=0.0, seed=0):
@@ -23,7 +24,7 @@ def data(frame=None, **options):
 
 
 def quick(**changes):
-    return recipes.Forecasting(**{"epochs": 12, "batch": 32, "rate": 0.01, **changes})
+    return recipes.Forecasting(**{"epochs": 12, "batch_size": 32, "learning_rate": 0.01, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +36,16 @@ def test_beats_what_needs_no_model_and_says_by_how_much(run):
     found = run.evaluate()
     assert found["skill"] > 0.3
     assert found["skill"] == pytest.approx(1 - found["mae"] / found["baseline"]["mae"])
-    assert found["baseline"]["mae"] == min(r["mae"] for r in found["rivals"].values())
+    assert found["baseline"]["mae"] == min(r["mae"] for r in found["baselines"].values())
     targets, said = run.data.test.targets, run.data.baselines["test"]["persistence"]
-    assert found["rivals"]["persistence"]["mae"] == pytest.approx(np.abs(targets - said).mean(), rel=1e-5)
+    assert found["baselines"]["persistence"]["mae"] == pytest.approx(np.abs(targets - said).mean(), rel=1e-5)
     assert set(found["by_lead"]) == {"flow +1", "flow +5"}
-    middle = run.answers()[:, 1::3]
+    middle = run.predict_split()[:, 1::3]
     assert found["by_lead"]["flow +5"]["mae"] == pytest.approx(np.abs(targets - middle)[:, 1].mean(), rel=1e-5)
 
 
 def test_intervals_are_covered_about_as_often_as_they_say(run):
-    answers = run.answers()
+    answers = run.predict_split()
     assert answers.shape == (len(run.data.test), 6)
     inside = (run.data.test.targets > answers[:, ::3]) & (run.data.test.targets < answers[:, 2::3])
     assert run.evaluate()["coverage_0.1_0.9"] == pytest.approx(inside.mean(), abs=0.01)
@@ -59,20 +60,22 @@ def test_comes_back_exports_and_reports(run, tmp_path):
     saved = recipes.load_run(tmp_path / "run")
     raw = run.data.test.head(3)
     again = np.asarray(saved.model(saved.preprocessing(raw)))
-    np.testing.assert_allclose(again, run.predict(raw), rtol=1e-5)
-    assert recipes.Forecasting(**{k: tuple(v) if isinstance(v, list) else v for k, v in saved.told["numbers"].items()})
+    assert_close(again, run.predict(raw))
+    assert recipes.Forecasting(
+        **{k: tuple(v) if isinstance(v, list) else v for k, v in saved.info["hyperparameters"].items()}
+    )
 
 
 def test_a_relative_network_that_answers_0_is_persistence():
     drifting = data(wave(drift=1.0))
-    recipe = quick(relative=True, standardise=False)
-    model = recipe.finish(recipe.build("lstm", drifting, units=(3,)), drifting)
+    recipe = quick(relative=True, standardize=False)
+    model = recipe.wrap_model(recipe.build_model("lstm", drifting, units=(3,)), drifting)
     head = model.get_layer("lstm").get_layer("head")
     head.set_weights([np.zeros_like(w) for w in head.get_weights()])
     from recipes.data.preprocessing import preprocessing
 
     answers = model.predict(preprocessing(drifting)(drifting.test.inputs), verbose=0)
-    np.testing.assert_allclose(answers, drifting.baselines["test"]["persistence"], rtol=1e-5)
+    assert_close(answers, drifting.baselines["test"]["persistence"])
 
 
 def test_relative_answers_follow_a_drift_that_training_never_saw():

@@ -21,7 +21,7 @@ def shapes(count=120, side=8, seed=0):
 
 
 def quick(**changes):
-    return recipes.Generation(**{"epochs": 2, "batch": 16, "every": 2, **changes})
+    return recipes.Generation(**{"epochs": 2, "batch_size": 16, "sample_every": 2, **changes})
 
 
 VECTORS = (np.arange(60.0)[:, None], np.arange(60) % 2)
@@ -43,7 +43,7 @@ def data():
 @pytest.fixture(scope="module")
 def run(data, tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
-    return quick(epochs=30, every=15).fit("vae", data, out=out, verbose=False, **TINY["vae"]), out
+    return quick(epochs=30, sample_every=15).fit("vae", data, out=out, verbose=False, **TINY["vae"]), out
 
 
 def test_samples_are_drawn_while_it_learns(run):
@@ -66,7 +66,7 @@ def test_flows_and_boltzmann_machines_are_trained_judged_reported_and_exported(d
     assert np.isfinite(found["frechet"]) and found["baseline"]["name"] == "a normal distribution of the pixels"
     if name == "realnvp":
         assert 0 < found["baseline"]["bits_per_dimension"] < 8 and found["bits_per_dimension"] > 0
-    assert any(f"Frechet distance {found['frechet']:.1f}" in line for line in run.recipe.verdict(found, "test"))
+    assert any(f"Frechet distance {found['frechet']:.1f}" in line for line in run.task.summarize(found, "test"))
     assert "Samples" in run.report(tmp_path / "report.html").read_text()
     assert "sample" in run.export(tmp_path / "saved").signatures
 
@@ -82,15 +82,17 @@ def test_the_report_shows_samples_and_the_export_samples_too(run, tmp_path):
 @pytest.mark.parametrize(("name", "low"), [("dcgan", -1), ("autoencoder", 0)])
 def test_images_come_in_the_range_that_the_model_was_made_for(data, name, low):
     recipe = quick()
-    model = recipe.build(name, data, **TINY[name])
-    batch = next(iter(recipe.feed(recipe.pipeline(data.train, True, recipe.prepare(data, model), 2), model)))
+    model = recipe.build_model(name, data, **TINY[name])
+    batch = next(
+        iter(recipe.map_batches(recipe.pipeline(data.train, True, recipe.preprocessing(data, model), 2), model))
+    )
     assert batch.numpy().min() == low and batch.numpy().max() <= 1
-    assert recipe.bounds(recipe.prepare(data, model)) == (low, 1)
+    assert recipe.value_range(recipe.preprocessing(data, model)) == (low, 1)
 
 
 def test_networks_in_turns_train_with_their_papers_settings_or_with_what_is_told(data):
-    recipe = quick(rate=0.01, clip=1.0)
-    model = recipe.compile(recipe.build("dcgan", data, **TINY["dcgan"]))
+    recipe = quick(learning_rate=0.01, global_clipnorm=1.0)
+    model = recipe.compile(recipe.build_model("dcgan", data, **TINY["dcgan"]))
     for optimizer in (model.optimizer, model.discriminator_optimizer):
         assert float(optimizer.learning_rate) == pytest.approx(0.01) and optimizer.global_clipnorm == 1
         assert optimizer.beta_1 == 0.5
@@ -100,8 +102,10 @@ def test_networks_in_turns_train_with_their_papers_settings_or_with_what_is_told
 
 def test_labels_go_to_models_that_know_classes(data):
     recipe = quick()
-    model = recipe.build("conditional_gan", data)
-    images, labels = next(iter(recipe.feed(recipe.pipeline(data.train, True, recipe.prepare(data, model), 2), model)))
+    model = recipe.build_model("conditional_gan", data)
+    images, labels = next(
+        iter(recipe.map_batches(recipe.pipeline(data.train, True, recipe.preprocessing(data, model), 2), model))
+    )
     assert images.shape[1:] == (8, 8, 1) and set(labels.numpy()) == {0, 1}
 
 
@@ -109,13 +113,17 @@ def test_the_report_has_a_row_of_samples_for_each_class(data, monkeypatch):
     run = quick(epochs=1).fit("conditional_gan", data, verbose=False)
     asked = []
     monkeypatch.setattr("recipes.reports.sample_images.drawn", lambda *a: asked.append(a) or np.zeros((a[1], 8, 8, 1)))
-    title, told, _ = pictures(run, "test", run.recipe)[0]
+    title, told, _ = pictures(run, "test", run.task)[0]
     assert title == "Samples" and told.endswith(f"each row of one class, from the top: {', '.join(data.classes)}.")
     assert asked[0][1] == 16 and asked[0][3].tolist() == [0] * 8 + [1] * 8
 
 
 def test_reconstructions_are_measured_where_nothing_is_sampled(data):
-    found = quick(epochs=20, rate=3e-3).fit("autoencoder", data, verbose=False, **TINY["autoencoder"]).evaluate("test")
+    found = (
+        quick(epochs=20, learning_rate=3e-3)
+        .fit("autoencoder", data, verbose=False, **TINY["autoencoder"])
+        .evaluate("test")
+    )
     assert found["skill"] == pytest.approx(1 - found["mse"] / found["baseline"]["mse"])
     assert found["skill"] > 0
 

@@ -7,7 +7,8 @@ import pytest
 import recipes
 import zoo
 from recipes.data.images.moving_digits import moving_digits, moving_mnist
-from recipes.tasks.next_frame import cross_entropy, quality, strips, trivial
+from recipes.tasks.next_frame import baseline_frames, cross_entropy, metrics_by_frame, sequence_figure
+from tests.tolerance import assert_close
 
 TINY = {"filters": (8,), "kernel_size": 3, "recurrent_kernel_size": 3}
 
@@ -65,7 +66,7 @@ def test_parts_have_digits_of_their_own():
 def test_overfits_one_small_batch(data):
     few = data.train.take(np.arange(4))
     recipe = recipes.NextFrame(epochs=1, batch_size=4, learning_rate=0.02, accelerate="off")
-    model = recipe.compile(recipe.build("convlstm", data, **TINY), 60)
+    model = recipe.compile(recipe.build_model("convlstm", data, **TINY), 60)
     x, y = few.inputs.astype("float32") / 255, few.targets.astype("float32") / 255
     floor = cross_entropy(y, y).mean()  # of grey pixels
     first = model.evaluate(x, y, verbose=0)
@@ -75,22 +76,24 @@ def test_overfits_one_small_batch(data):
 
 def test_figures_stand_beside_the_last_frame_and_the_mean(run):
     found, data = run.evaluate(), run.data
-    assert set(found["rivals"]) == {"mean frame", "last frame"}
-    least = min(r["cross_entropy"] for r in found["rivals"].values())
+    assert set(found["baselines"]) == {"mean frame", "last frame"}
+    least = min(r["cross_entropy"] for r in found["baselines"].values())
     assert found["skill"] == pytest.approx(1 - found["cross_entropy"] / least)
     truth = data.test.targets / 255
-    by_hand = -(truth * np.log(run.answers()) + (1 - truth) * np.log(1 - run.answers()))
+    by_hand = -(truth * np.log(run.predict_split()) + (1 - truth) * np.log(1 - run.predict_split()))
     assert found["cross_entropy"] == pytest.approx(by_hand.sum((2, 3, 4)).mean(), rel=1e-3)
     assert found["by_lead"]["frame +2"]["cross_entropy"] == pytest.approx(by_hand.sum((2, 3, 4)).mean(0)[1], rel=1e-3)
-    shown = trivial(data, data.test)["last frame"][1]
+    shown = baseline_frames(data, data.test)["last frame"][1]
     assert (shown[:, 0] * 255 == data.test.inputs[:, -1]).all()
-    assert found["rivals"]["last frame"]["ssim"] == pytest.approx(quality(truth, shown)["ssim"].mean(), abs=1e-5)
-    assert quality(truth, truth)["ssim"] == pytest.approx(1, abs=1e-6)
+    assert found["baselines"]["last frame"]["ssim"] == pytest.approx(
+        metrics_by_frame(truth, shown)["ssim"].mean(), abs=1e-5
+    )
+    assert metrics_by_frame(truth, truth)["ssim"] == pytest.approx(1, rel=1e-5)
 
 
 def test_the_calibrated_last_frame_is_at_least_as_good_as_the_mean_brightness(data):
     truth = data.train.targets / 255
-    found = quality(truth, *trivial(data, data.train)["last frame"])
+    found = metrics_by_frame(truth, *baseline_frames(data, data.train)["last frame"])
     flat = cross_entropy(truth, truth.mean((0, 2, 3, 4), keepdims=True)).sum((2, 3, 4)).mean(0)
     assert (found["cross_entropy"] <= flat + 1e-6).all()
 
@@ -98,10 +101,10 @@ def test_the_calibrated_last_frame_is_at_least_as_good_as_the_mean_brightness(da
 def test_comes_back_exports_and_reports(run, tmp_path):
     run.export(tmp_path / "saved")
     run.save(tmp_path / "run")
-    assert "Past, truth and answer" in run.report(tmp_path / "report.html").read_text()
-    assert len(strips(run.data.test, run.answers(), run.data.outputs).axes) == 3 * 3 * 2
+    assert "Past, target and prediction" in run.report(tmp_path / "report.html").read_text()
+    assert len(sequence_figure(run.data.test, run.predict_split(), run.data.outputs).axes) == 3 * 3 * 2
     saved, raw = recipes.load_run(tmp_path / "run"), run.data.test.head(2)
-    np.testing.assert_allclose(saved.model.predict(saved.preprocessing(raw), verbose=0), run.predict(raw), atol=1e-6)
+    assert_close(saved.model.predict(saved.preprocessing(raw), verbose=0), run.predict(raw))
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,10 @@ import pytest
 import recipes
 import zoo
 from recipes.reports.word_figures import words
-from recipes.tasks.preset_tokens import preset_tokens
+from tests.tolerance import assert_close
 from zoo.export import isolated_inference
 from zoo.layers import PresetTokens
+from zoo.layers.preset_tokens import find_preset_tokens
 
 REASON = "KerasHub is an extra: pip install fieldzoo[kerashub]"
 hub = pytest.importorskip("keras_hub", reason=REASON)
@@ -68,7 +69,7 @@ def run(preset, data):
 def test_a_preset_is_fine_tuned_on_its_own_tokens(run):
     assert run.evaluate()["accuracy"] > 0.9 > run.evaluate()["baseline"]["accuracy"] + 0.3
     assert run.predict(["A heron!", "oak, oak", "the trout"], labels=True).tolist() == ["bird", "tree", "fish"]
-    assert run.recipe.known_tokens(run.data) == VOCABULARY
+    assert run.task.known_tokens(run.data) == VOCABULARY
 
 
 def test_the_tokens_are_those_of_kerashubs_own_preprocessing(run, preset):
@@ -112,8 +113,8 @@ def elsewhere(run, tmp_path_factory):
 
 def test_a_saved_run_answers_as_before_in_another_process(run, elsewhere, preset):
     place, _, answers = elsewhere
-    assert json.loads((place / "run/run.json").read_text())["numbers"]["tokenizer"] == preset
-    np.testing.assert_allclose(answers["saved"], run.predict(ASKED), atol=1e-6)
+    assert json.loads((place / "run/run.json").read_text())["hyperparameters"]["tokenizer"] == preset
+    assert_close(answers["saved"], run.predict(ASKED))
 
 
 def test_the_export_takes_strings_and_says_what_it_needs(run, elsewhere):
@@ -123,24 +124,24 @@ def test_the_export_takes_strings_and_says_what_it_needs(run, elsewhere):
     assert done.difference < 1e-5
     (note,) = json.loads((place / "served/1/assets.extra/parity.json").read_text())["notes"]
     assert "FastWordpieceTokenizeWithOffsets" in note and "import tensorflow_text" in note
-    np.testing.assert_allclose(answers["exported"], run.predict(ASKED), atol=1e-5)
+    assert_close(answers["exported"], run.predict(ASKED))
     served = Loaded(place / "served/1").run("serving_default", {"text": np.array(ASKED, object)})
-    np.testing.assert_allclose(served["probabilities"], run.predict(ASKED), atol=1e-5)
+    assert_close(served["probabilities"], run.predict(ASKED))
 
 
 def test_a_tokenizer_itself_is_kept_with_the_run_and_told_in_its_record(run, tmp_path):
-    from recipes.training.run import revive
+    from recipes.runs.load import reopen_run
 
     own = hub.models.BertTokenizer(vocabulary=VOCABULARY, lowercase=True)
-    recipe = run.recipe.replace(tokenizer=own, length=8)
-    recipe.verify_answer(run.model, run.data)
-    done = dataclasses.replace(run, recipe=recipe, preprocessing=recipe.prepare(run.data, run.model), measured={})
+    recipe = run.task.replace(tokenizer=own, length=8)
+    recipe.check_model(run.model, run.data)
+    done = dataclasses.replace(run, task=recipe, preprocessing=recipe.preprocessing(run.data, run.model), evaluated={})
     done.save(tmp_path / "run")
-    told = json.loads((tmp_path / "run/run.json").read_text())["numbers"]["tokenizer"]
+    told = json.loads((tmp_path / "run/run.json").read_text())["hyperparameters"]["tokenizer"]
     assert told == {"class": "BertTokenizer", "tokens": len(VOCABULARY)}
-    again = revive(tmp_path / "run", run.data)
-    assert again.recipe.tokenizer.get_vocabulary() == VOCABULARY and again.recipe.tokenizer.lowercase
-    np.testing.assert_allclose(again.predict(ASKED), done.predict(ASKED), atol=1e-6)
+    again = reopen_run(tmp_path / "run", run.data)
+    assert again.task.tokenizer.get_vocabulary() == VOCABULARY and again.task.tokenizer.lowercase
+    assert_close(again.predict(ASKED), done.predict(ASKED))
 
 
 def test_only_a_graph_with_other_operations_needs_tensorflow_text(elsewhere, monkeypatch):
@@ -222,5 +223,8 @@ def test_what_does_not_go_together_is_refused(data, preset, numbers, model, mess
 
 def test_only_such_a_preprocessing_has_such_a_layer(run, data):
     own = recipes.TextClassification(length=5)
-    model = own.build("lstm", data, units=(4,))
-    assert preset_tokens(own.prepare(data, model)) is None and preset_tokens(run.preprocessing).length == 12
+    model = own.build_model("lstm", data, units=(4,))
+    assert (
+        find_preset_tokens(own.preprocessing(data, model)) is None
+        and find_preset_tokens(run.preprocessing).length == 12
+    )

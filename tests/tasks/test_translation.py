@@ -11,7 +11,8 @@ import recipes
 from recipes.data.augment import augmentation
 from recipes.data.images import pairs
 from recipes.reports.sample_images import coloured, enlarged, panels
-from recipes.tasks.translation import Alike, Halfway, likeness, median_colours
+from recipes.tasks.translation import LinearDecayAfterHalf, PairAugmentation, median_colors, similarity
+from tests.tolerance import assert_close
 
 SMALL = {"filters": 4, "patch_depth": 1, "dropout": 0.0}
 
@@ -27,13 +28,13 @@ def squares(count=40, side=16, seed=0):
 
 
 def quick(**changes):
-    return recipes.Translation(**{"epochs": 2, "batch": 4, "rate": 5e-3, "every": 2, **changes})
+    return recipes.Translation(**{"epochs": 2, "batch_size": 4, "learning_rate": 5e-3, "sample_every": 2, **changes})
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
-    return quick(epochs=12, every=6).fit("pix2pix", squares(), out=out, verbose=False, **SMALL), out
+    return quick(epochs=12, sample_every=6).fit("pix2pix", squares(), out=out, verbose=False, **SMALL), out
 
 
 def test_it_learns_what_belongs_to_what_and_says_how_much_better_than_no_network(run):
@@ -48,13 +49,13 @@ def test_it_learns_what_belongs_to_what_and_says_how_much_better_than_no_network
 def test_its_networks_have_the_papers_settings_and_the_sizes_of_the_data():
     recipe = recipes.Translation()
     assert (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.schedule) == (200, 1, 2e-4, "halfway")
-    data = recipe.open(squares())
-    model = recipe.compile(recipe.build("pix2pix", data, filters=4, patch_depth=1), 100)
+    data = recipe.open_data(squares())
+    model = recipe.compile(recipe.build_model("pix2pix", data, filters=4, patch_depth=1), 100)
     assert model.l1 == 100 and model.output_shape == (None, 16, 16, 3)
     assert model.generator.get_layer("generator_down3").output.shape[1:] == (1, 1, 32)  # 16 is halved four times
     for optimizer in (model.optimizer, model.discriminator_optimizer):
         assert (optimizer.beta_1, float(optimizer._learning_rate(0))) == (0.5, pytest.approx(2e-4))
-    rates = [float(Halfway(1.0, 100)(step)) for step in (0, 50, 75, 100)]
+    rates = [float(LinearDecayAfterHalf(1.0, 100)(step)) for step in (0, 50, 75, 100)]
     assert rates == pytest.approx([1, 1, 0.5, 0])
 
 
@@ -71,18 +72,18 @@ def test_the_diagnosis_tells_answers_that_are_all_alike(run):
     done, _ = run
     assert 0.5 < done.evaluate("test")["variety"] < 2
     exact = "the median of each input's colour"  # here: nothing is nearer
-    assert done.recipe.signs(done) == [f"The answers are no nearer to their targets than {exact}: train longer."]
+    assert done.task.diagnose(done) == [f"The answers are no nearer to their targets than {exact}: train longer."]
 
     class Blind:
-        recipe, data, preprocessing, history = done.recipe, done.data, done.preprocessing, done.history
+        recipe, data, preprocessing, history = done.task, done.data, done.preprocessing, done.history
 
         class model:
             predict = staticmethod(lambda given, **_: np.zeros((len(given), 16, 16, 3), "float32"))
 
         def evaluate(self, part):
-            return self.recipe.examine(self, part)
+            return self.task.evaluate(self, part)
 
-    said = done.recipe.signs(Blind())
+    said = done.task.diagnose(Blind())
     assert said[0].startswith("The answers are alike whatever the input: they differ 0% as much")
 
 
@@ -96,7 +97,7 @@ def test_the_export_takes_raw_images_and_answers_as_predict(run, tmp_path):
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path):
     recipe = quick(epochs=3)
-    data = recipe.open(squares(12))
+    data = recipe.open_data(squares(12))
 
     class Killed(recipes.Translation):
         def watchers(self, model, out, data):
@@ -122,7 +123,7 @@ def test_augmentation_changes_both_images_of_a_pair_alike():
     import tensorflow as tf
 
     batches = tf.data.Dataset.from_tensors((given, made))
-    x, y = next(iter(Alike(augmentation(("flip", "shift:0.3"), seed=1)).over(batches)))
+    x, y = next(iter(PairAugmentation(augmentation(("flip", "shift:0.3"), seed=1)).over(batches)))
     assert np.abs(x - given).max() > 1  # something moved
     np.testing.assert_allclose((y[..., 0] - made.min()) / (made.max() - made.min()), (x[..., 0] + 1) / 2, atol=0.01)
 
@@ -131,7 +132,7 @@ def test_images_with_masks_are_turned_round():
     rng = np.random.default_rng(0)
     images, masks = rng.integers(0, 2000, (30, 8, 8, 1)).astype("uint16"), rng.integers(0, 2, (30, 8, 8))
     masks[:, 0, 0] = 255  # does not count
-    data = quick().open(recipes.load((images, masks), task="segmentation", classes=("land", "water")))
+    data = quick().open_data(recipes.load((images, masks), task="segmentation", classes=("land", "water")))
     assert (data.task, data.shape, data.dtype) == ("translation", (8, 8, 1), "uint8")
     assert data.train.targets.dtype == np.uint8 and set(np.unique(data.train.inputs)) == {0, 255}
     assert not data.train.inputs[:, 0, 0].any()
@@ -139,17 +140,17 @@ def test_images_with_masks_are_turned_round():
     held = np.flatnonzero((data.train.inputs[..., 1:, :, 0] > 0).reshape(len(data.train), -1).any(1))
     assert len(held) and place >= 0 and data.train.targets.max() == 255
     three = recipes.load((images, np.minimum(masks, 2)), task="segmentation", classes=("a", "b", "c"))
-    assert quick().open(three).shape == (8, 8, 3)
+    assert quick().open_data(three).shape == (8, 8, 3)
 
 
 def test_images_alone_are_to_be_made_of_their_edges():
     _, made = squares(30)
-    data = quick().open(recipes.load((made, np.arange(30) % 2)))
+    data = quick().open_data(recipes.load((made, np.arange(30) % 2)))
     assert data.shape == (16, 16, 1) and data.train.targets.shape[1:] == (16, 16, 3)
     inside = np.flatnonzero(data.train.targets[0, ..., 0] == 250)
     assert 0 < (data.train.inputs[0] > 0).sum() < 3 * len(inside)
     photos = recipes.load("bundled:photos")
-    cut = quick(patch=128).open(photos)
+    cut = quick(patch=128).open_data(photos)
     assert cut.shape == (128, 128, 1) and cut.train.targets.shape[1:] == (128, 128, 3)
     assert not set(cut.train.names) & set(cut.test.names)
     whole = pairs.edges(photos.test.inputs.read(0))
@@ -242,15 +243,15 @@ def test_what_cannot_be_meant_is_refused(make, message):
 def test_the_trivial_answer_knows_each_colours_median_and_else_that_of_all():
     given, made = squares(4)
     train = recipes.Examples(given, made)
-    answer = median_colours(train, np.array([[[[255], [0], [7]]]], "uint8"))
-    np.testing.assert_allclose(answer[0, 0] * 255, [[250, 120, 10], [10, 40, 200], [10, 40, 200]])
+    answer = median_colors(train, np.array([[[[255], [0], [7]]]], "uint8"))
+    assert_close(answer[0, 0] * 255, [[250, 120, 10], [10, 40, 200], [10, 40, 200]])
 
 
 def test_likeness_is_exact_for_equal_images_and_counts_in_decibels():
     images = np.random.default_rng(0).uniform(0, 0.9, (3, 16, 16, 3))
-    found = likeness(images, images + 0.1)
-    assert found["difference"] == pytest.approx(0.1) and found["psnr"] == pytest.approx(20)
-    assert likeness(images, images)["ssim"] == pytest.approx(1)
+    found = similarity(images, images + 0.1)
+    assert found["difference"] == pytest.approx(0.1, rel=1e-5) and found["psnr"] == pytest.approx(20, rel=1e-5)
+    assert similarity(images, images)["ssim"] == pytest.approx(1, rel=1e-5)
 
 
 def test_panels_stand_side_by_side_and_small_pictures_are_enlarged():

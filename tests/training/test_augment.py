@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from recipes.data.augment import augmentation, move, move_whole, steps
 from recipes.data.augment.rand_augment import autocontrast, equalize
+from tests.tolerance import assert_close
 
 NAMES = [row["name"] for row in steps()]
 GEOMETRIC = ("flip", "flip_vertical", "crop", "rotate", "shift", "zoom", "shear")
@@ -65,7 +66,7 @@ def test_a_known_pixel_goes_where_the_geometry_puts_it(arguments, place):
     assert np.unravel_index(moved.argmax(), moved.shape) == place
     assert moved[place] == pytest.approx(1, abs=1e-5)
     if "turn" not in arguments and not {"zoom", "shear"} & set(arguments):
-        np.testing.assert_array_equal(move_whole(image, fill="constant", **arguments)[0, :, :, 0], moved)
+        assert_close(move_whole(image, fill="constant", **arguments)[0, :, :, 0], moved)
 
 
 def test_a_blob_turns_by_any_angle_and_each_image_by_its_own():
@@ -91,7 +92,7 @@ def test_what_lies_outside_is_filled(fill, row):
 )
 def test_amount_0_changes_nothing(names):
     images, targets = augment(*[f"{n}:0" for n in names])(IMAGES, LABELS)
-    np.testing.assert_allclose(images, IMAGES, atol=1e-6)
+    assert_close(images, IMAGES)
     np.testing.assert_array_equal(targets, LABELS)
 
 
@@ -134,7 +135,7 @@ def test_a_seed_repeats_and_epochs_batches_and_images_differ(name):
     for different in (same, later, other[0][0], np.roll(images, 8, axis=0)):
         assert not np.array_equal(images, different)
     expected = (1, targets.sum(-1)) if name in MIXING else (LABELS, targets)
-    np.testing.assert_allclose(*expected, atol=1e-5)
+    assert_close(*expected)
 
 
 def test_a_serial_map_repeats_too():
@@ -170,7 +171,7 @@ def test_five_bands_move_and_what_makes_no_sense_is_refused(name):
     changed = act(images, LABELS[:8])[0].numpy()
     assert changed.shape == images.shape
     if name != "noise":
-        np.testing.assert_allclose(changed, np.repeat(changed[..., :1], 5, -1), atol=1e-6)
+        assert_close(changed, np.repeat(changed[..., :1], 5, -1))
     if name == "channel_shuffle":
         with pytest.raises(ValueError, match="needs images of 2 bands or more, got 1"):
             act(images[..., :1])
@@ -189,7 +190,7 @@ def test_values_keep_to_the_range_or_pass():
 
 def test_contrast_and_brightness_do_what_they_say():
     images = augment("contrast:0.5", value_range=None)(IMAGES).numpy()
-    np.testing.assert_allclose(images.mean((1, 2)), IMAGES.mean((1, 2)), atol=1e-5)
+    assert_close(images.mean((1, 2)), IMAGES.mean((1, 2)))
     factor = images.std((1, 2)) / IMAGES.std((1, 2))
     assert factor.min() >= 0.5 - 1e-4
     assert 1.5 + 1e-4 >= factor.max() > 1
@@ -210,10 +211,10 @@ def test_cutout_and_grid_mask_erase_what_they_should():
 
 def test_rand_augments_tables_are_right():
     x = np.array([0, 51, 51, 255], "float32").reshape(1, 2, 2, 1) / 255
-    np.testing.assert_allclose(equalize(tf.constant(x)).numpy().ravel(), [0, 1 / 3, 1 / 3, 1], atol=1e-6)
-    np.testing.assert_allclose(autocontrast(tf.constant(0.2 + x / 2)).numpy(), x, atol=1e-6)
+    assert_close(equalize(tf.constant(x)).numpy().ravel(), [0, 1 / 3, 1 / 3, 1])
+    assert_close(autocontrast(tf.constant(0.2 + x / 2)).numpy(), x)
     for table in (equalize, autocontrast):
-        np.testing.assert_array_equal(table(tf.fill([1, 2, 2, 1], 0.4)), np.full((1, 2, 2, 1), 0.4, "float32"))
+        assert_close(table(tf.fill([1, 2, 2, 1], 0.4)), np.full((1, 2, 2, 1), 0.4, "float32"))
 
 
 @pytest.mark.parametrize("name", ["mixup:1", "cutmix", "mosaic:0.1"])
@@ -232,7 +233,7 @@ def test_weights_are_mixed_so_that_the_loss_is_the_sum_of_both(name):
     weights = np.array([1.0, 2.0, 5.0, 0.0], "float32")  # of the classes
     images, targets, mixed = augment(name)(flat, LABELS, weights[LABELS])
     share = tf.reduce_mean(images, [1, 2]).numpy()
-    np.testing.assert_allclose(targets * mixed[:, None], share * weights, atol=1e-5)
+    assert_close(targets * mixed[:, None], share * weights)
 
 
 def test_keras_layers_are_steps_too():

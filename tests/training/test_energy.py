@@ -35,7 +35,7 @@ def test_a_block_costs_what_a_machine_may_draw(folder, capfd):
         assert used == {}
         work(0.5)
     assert set(used) == {"kWh", "kg_CO2eq", "seconds", "source", "country"}
-    assert 0.5 <= used["seconds"] < 2
+    assert used["seconds"] >= 0.5
     assert 0.1 < watts(used) < 3000
     assert 0.01 < used["kg_CO2eq"] / used["kWh"] < 0.2  # France
     assert used["country"] == "FRA"
@@ -57,13 +57,12 @@ def test_longer_costs_more_and_coal_emits_more():
     assert long["kg_CO2eq"] / long["kWh"] > 3 * brief["kg_CO2eq"] / brief["kWh"]
 
 
-def test_a_second_start_is_quick():
+def test_a_measurement_connects_to_nothing(monkeypatch):
+    asked = []
+    monkeypatch.setattr("socket.socket.connect", lambda self, address: asked.append(address))
     with energy():
-        pass
-    began = time.perf_counter()
-    with energy():
-        pass
-    assert time.perf_counter() - began < 0.5
+        work(0.15)
+    assert asked == []
 
 
 class Slow(keras.callbacks.Callback):

@@ -7,6 +7,7 @@ import sklearn.metrics
 
 from recipes import metrics
 from recipes.losses import IGNORE
+from tests.tolerance import assert_close
 
 RNG = np.random.default_rng(0)
 TRUTH = RNG.integers(0, 4, (6, 7, 5)).astype("uint8")
@@ -34,13 +35,13 @@ def test_iou_accuracy_and_dice_are_scikit_learns():
     by_class = sklearn.metrics.jaccard_score(TRUTH[VALID], CHOSEN[VALID], average=None)
     accuracy = sklearn.metrics.accuracy_score(TRUTH[VALID], CHOSEN[VALID])
     found = metrics.overlap(metrics.confusion_matrix(TRUTH, CHOSEN, 4))
-    np.testing.assert_allclose(found["iou_by_class"], by_class)
+    assert_close(found["iou_by_class"], by_class, rtol=1e-5)
     f1 = sklearn.metrics.f1_score(TRUTH[VALID], CHOSEN[VALID], average=None)
-    np.testing.assert_allclose(found["dice_by_class"], f1)
-    assert found["iou"] == found["mean_iou"] == pytest.approx(by_class.mean())
-    assert found["pixel_accuracy"] == pytest.approx(accuracy)
-    assert streamed(metrics.Confusion(4)) == pytest.approx(by_class.mean())
-    assert streamed(metrics.Confusion(4, "accuracy")) == pytest.approx(accuracy)
+    assert_close(found["dice_by_class"], f1, rtol=1e-5)
+    assert found["iou"] == found["mean_iou"] == pytest.approx(by_class.mean(), rel=1e-5)
+    assert found["pixel_accuracy"] == pytest.approx(accuracy, rel=1e-5)
+    assert streamed(metrics.Confusion(4)) == pytest.approx(by_class.mean(), rel=1e-5)
+    assert streamed(metrics.Confusion(4, "accuracy")) == pytest.approx(accuracy, rel=1e-5)
 
 
 @pytest.mark.parametrize("from_logits", [False, True])
@@ -50,12 +51,14 @@ def test_of_two_classes_iou_is_that_of_the_foreground(from_logits):
     chosen = answers[..., 0] > 0.5
     expected = sklearn.metrics.jaccard_score(truth[VALID], chosen[VALID])
     given = answers - 0.5 if from_logits else answers
-    assert streamed(metrics.Confusion(2, from_logits=from_logits), truth, given) == pytest.approx(expected)
+    assert streamed(metrics.Confusion(2, from_logits=from_logits), truth, given) == pytest.approx(expected, rel=1e-5)
     found = metrics.overlap(metrics.confusion_matrix(truth, chosen, 2))
-    assert found["iou"] == pytest.approx(expected)
+    assert found["iou"] == pytest.approx(expected, rel=1e-5)
     both = sklearn.metrics.jaccard_score(truth[VALID], chosen[VALID], average="macro")
-    assert found["mean_iou"] == pytest.approx(both)
-    assert streamed(metrics.Confusion(2, "mean_iou", from_logits=from_logits), truth, given) == pytest.approx(both)
+    assert found["mean_iou"] == pytest.approx(both, rel=1e-5)
+    assert streamed(metrics.Confusion(2, "mean_iou", from_logits=from_logits), truth, given) == pytest.approx(
+        both, rel=1e-5
+    )
 
 
 def test_a_class_that_is_nowhere_is_left_out_of_the_mean():

@@ -124,3 +124,8 @@ def find_preprocessor(tokenizer):
         supported = ", ".join(sorted(cls.__name__ for cls in preprocessors))
         raise ValueError(f"`tokenizer` must be one of KerasHub's {supported}, got {type(tokenizer).__name__}.")
     return preprocessors[type(tokenizer)]
+
+
+def find_preset_tokens(model):
+    """Returns the layer `PresetTokens` of a model, or None."""
+    return next((layer for layer in model.layers if isinstance(layer, PresetTokens)), None)

@@ -1,0 +1,1 @@
+"""Saved runs: load them, predict with them, evaluate them."""
