@@ -176,7 +176,7 @@ def test_other_families_have_their_own_frame():
     assert set(found) == {"token_ids", "padding_mask"} and layer.mask_id == 3 and layer.special_ids == {0, 1, 2}
     layer.preprocessor = lambda texts: {"token_ids": texts}
     with pytest.raises(ValueError, match="does not return padding_mask"):
-        layer._tokens(np.array(["a"], object))
+        layer._tokenize(np.array(["a"], object))
 
 
 def small(vocabulary, **kwargs):

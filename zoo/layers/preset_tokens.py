@@ -81,9 +81,8 @@ class PresetTokens(layers.Layer):
         return {name: keras.KerasTensor((*texts.shape, self.length), "int32") for name in self.names}
 
     def get_config(self):
-        tokenizer = keras.saving.serialize_keras_object(
-            self.tokenizer
-        )  # without the vocabulary, which is saved as an asset
+        # The vocabulary is not part of the config: it is saved as an asset.
+        tokenizer = keras.saving.serialize_keras_object(self.tokenizer)
         return {**super().get_config(), "tokenizer": tokenizer, "length": self.length, "names": list(self.names)}
 
     @classmethod
