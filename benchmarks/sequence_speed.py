@@ -1,15 +1,15 @@
-"""How fast a training step on sequences is, as ratios in one run: against plain Keras, and PyTorch where it is.
+"""Speed of a training step on sequences, relative to plain Keras and PyTorch.
 
     python benchmarks/sequence_speed.py [PYTHON [ROUNDS]]          writes benchmarks/sequence_speed.csv
 
-PYTHON is an interpreter that has PyTorch, for its rows; without it they are left out. Subjects take turns and train
-networks of the same shapes on the same batches; figures are medians over the rounds of (the other's seconds / ours), so
-above 1 ours is faster. `cpu` counts what the process computed and says more than `wall` on a machine that others use
-too. The first epoch of each, with its tracing, is left out; `first_ours` and `first_other` are its seconds.
+PYTHON is an interpreter with PyTorch; by default the rows of PyTorch are omitted. The subjects take turns and train
+networks of the same shapes on the same batches. Figures are medians over the rounds of the other's seconds divided by
+ours: above 1, ours is faster. `cpu` is process time, which is more reliable than `wall` on a shared machine. The first
+epoch, which includes tracing, is omitted from the medians; `first_ours` and `first_other` are its seconds.
 
-- ours: a network of the zoo, compiled as a recipe compiles it (`recipes.training.accelerate`).
-- keras: the same layers as a user writes them, with `compile(optimizer="adam", loss="mse")` and `fit`.
-- PyTorch: `nn.LSTM`, and `nn.TransformerEncoder` with sinusoidal positions; eager. Its threads wait without spinning.
+- ours: a network of the zoo, compiled as in a recipe (`recipes.training.accelerate`).
+- keras: the same layers in plain Keras, with `compile(optimizer="adam", loss="mse")` and `fit`.
+- PyTorch: `nn.LSTM`, and `nn.TransformerEncoder` with sinusoidal positions; eager. Idle threads do not spin.
 
 Networks, all with Adam and the squared error:
 - lstm: two layers of 128 cells on 100 steps of 32 numbers, batches of 32.
@@ -44,13 +44,13 @@ def plain_lstm():
 def plain_transformer():
     """Blocks as in https://keras.io/examples/nlp/text_classification_with_transformer/, two of them."""
     inputs = layers.Input((100,), dtype="int32")
-    places = layers.Embedding(100, 128)(keras.ops.arange(100))
-    x = layers.Dropout(0.1)(layers.Embedding(1000, 128)(inputs) + places)
+    positions = layers.Embedding(100, 128)(keras.ops.arange(100))
+    x = layers.Dropout(0.1)(layers.Embedding(1000, 128)(inputs) + positions)
     for _ in range(2):
-        asked = layers.Dropout(0.1)(layers.MultiHeadAttention(4, 32)(x, x))
-        x = layers.LayerNormalization(epsilon=1e-6)(x + asked)
-        fed = layers.Dropout(0.1)(layers.Dense(128)(layers.Dense(512, activation="relu")(x)))
-        x = layers.LayerNormalization(epsilon=1e-6)(x + fed)
+        attention = layers.Dropout(0.1)(layers.MultiHeadAttention(4, 32)(x, x))
+        x = layers.LayerNormalization(epsilon=1e-6)(x + attention)
+        mlp = layers.Dropout(0.1)(layers.Dense(128)(layers.Dense(512, activation="relu")(x)))
+        x = layers.LayerNormalization(epsilon=1e-6)(x + mlp)
     return keras.Model(inputs, layers.Dense(1)(layers.GlobalAveragePooling1D()(x)))
 
 
@@ -63,7 +63,7 @@ def our_transformer():
 
 
 class Fit:
-    """One epoch of a model's training."""
+    """Trains a model for one epoch."""
 
     def __init__(self, model, x, y, settings):
         import tensorflow as tf
@@ -79,7 +79,7 @@ class Fit:
 
 
 class Torch:
-    """The same steps in PyTorch, in a process of its own that waits for its turn."""
+    """Runs the same steps in PyTorch, in a separate process that waits for its turn."""
 
     def __init__(self, python, kind):
         program = [python, str(Path(__file__).with_name("sequence_torch.py")), kind, str(BATCH), str(STEPS)]
@@ -97,15 +97,15 @@ class Torch:
         self.process.wait()
 
 
-def turns(subjects, rounds):
-    """Seconds (wall, cpu) of every subject in each round, the first epoch of each in front."""
-    taken = {name: [] for name in subjects}
+def measure_in_turns(subjects, rounds):
+    """Returns the (wall, cpu) seconds of every subject in each round, including the first one with tracing."""
+    timings = {name: [] for name in subjects}
     for turn in range(rounds + 1):
         for name, subject in subjects.items():
-            taken[name].append(subject.run())
-            wall, cpu = taken[name][-1]
+            timings[name].append(subject.run())
+            wall, cpu = timings[name][-1]
             print(f"round {turn}/{rounds}: {name}: {wall:.3f} s, cpu {cpu:.3f} s", file=sys.stderr)
-    return taken
+    return timings
 
 
 def main(python=None, rounds=ROUNDS):
@@ -118,15 +118,15 @@ def main(python=None, rounds=ROUNDS):
         ("transformer", tokens, our_transformer, plain_transformer),
     ):
         model = ours()
-        chosen = accelerate.choose(model, STEPS)
-        subjects = {"ours": Fit(model, x, y, chosen.settings), "keras": Fit(plain(), x, y, {})}
+        choice = accelerate.choose(model, STEPS)
+        subjects = {"ours": Fit(model, x, y, choice.settings), "keras": Fit(plain(), x, y, {})}
         if python:
             subjects["PyTorch"] = Torch(python, kind)
-        taken = turns(subjects, int(rounds))
+        timings = measure_in_turns(subjects, int(rounds))
         for name in list(subjects)[1:]:
-            pairs = list(zip(taken[name][1:], taken["ours"][1:], strict=True))
+            pairs = list(zip(timings[name][1:], timings["ours"][1:], strict=True))
             wall, cpu = (statistics.median(a[i] / b[i] for a, b in pairs) for i in (0, 1))
-            first = [f"{taken[n][0][0]:.1f}" for n in ("ours", name)]
+            first = [f"{timings[n][0][0]:.1f}" for n in ("ours", name)]
             rows.append([f"{kind}: {name} / ours", f"{wall:.3f}", f"{cpu:.3f}", *first, rounds])
         if python:
             subjects["PyTorch"].close()

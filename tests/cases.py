@@ -1,8 +1,8 @@
-"""One tiny line for every registered name: the arguments that the shared tests build it with.
+"""One small case for every registered name: the arguments with which the shared tests build it.
 
-`answer` is the shape of its answer to a batch of two; `small` is an input shape that it must refuse, where there is
-one. Where a size is None, inputs are drawn with `free` pixels (or steps) there. `train` is for models with a train step
-of their own: the shape of one example of each array that `fit` takes, numbers from 0 to 1, or () for a class.
+`output_shape` is the shape of the output for a batch of two. `invalid_shape` is an input shape that the builder must
+refuse, or None. Random inputs have `free` pixels or steps along axes of size None. `train` is for models with a custom
+train step: the shape of one example of each array that `fit` takes (numbers from 0 to 1), or () for a class.
 """
 
 import inspect
@@ -13,8 +13,8 @@ from zoo.registry import entries
 
 class Case(typing.NamedTuple):
     arguments: dict
-    answer: tuple
-    small: tuple | None = None
+    output_shape: tuple
+    invalid_shape: tuple | None = None
     free: int = 32
     train: tuple | None = None
 
@@ -22,47 +22,55 @@ class Case(typing.NamedTuple):
 VIT = Case(
     {"input_shape": (8, 12, 4), "classes": 3, "patch": 4, "depth": 2, "width": 8, "units": 12, "heads": 2},
     (2, 3),
-    small=(8, 10, 4),
+    invalid_shape=(8, 10, 4),
 )
 COATNET = {"input_shape": (32, 64, 2), "classes": 3, "filters": (4, 4, 6, 8, 12), "head_size": 4}
-COATNET = Case({**COATNET, "depths": (2, 1, 1, 1, 1)}, (2, 3), small=(32, 48, 2))
+COATNET = Case({**COATNET, "depths": (2, 1, 1, 1, 1)}, (2, 3), invalid_shape=(32, 48, 2))
 COATNET_MIXED = {"layout": "C-C-CT-T", "depths": (2, 1, 1, 1, 1, 1), "filters": (4, 4, 6, 6, 8, 12)}
 COATNET_MIXED = COATNET._replace(arguments={**COATNET.arguments, **COATNET_MIXED})
 
-RESNET = Case({"input_shape": (None, None, 2), "classes": 3, "depths": (1, 1)}, (2, 3), small=(7, 8, 2), free=12)
-RESNET_CIFAR = Case({"input_shape": (None, 6, 2), "classes": 3, "depths": (1, 2)}, (2, 3), small=(1, 6, 2), free=5)
-DENSENET = Case({"input_shape": (8, 12, 2), "classes": 3, "depths": (2, 1), "growth": 4}, (2, 3), small=(7, 8, 2))
-VGG = Case({"input_shape": (4, 6, 2), "classes": 3, "depths": (1, 2), "units": (6,)}, (2, 3), small=(3, 6, 2))
+RESNET = Case(
+    {"input_shape": (None, None, 2), "classes": 3, "depths": (1, 1)}, (2, 3), invalid_shape=(7, 8, 2), free=12
+)
+RESNET_CIFAR = Case(
+    {"input_shape": (None, 6, 2), "classes": 3, "depths": (1, 2)}, (2, 3), invalid_shape=(1, 6, 2), free=5
+)
+DENSENET = Case(
+    {"input_shape": (8, 12, 2), "classes": 3, "depths": (2, 1), "growth": 4}, (2, 3), invalid_shape=(7, 8, 2)
+)
+VGG = Case({"input_shape": (4, 6, 2), "classes": 3, "depths": (1, 2), "units": (6,)}, (2, 3), invalid_shape=(3, 6, 2))
 ALEXNET = {"classes": 3, "filters": (4, 6, 4, 4, 4), "units": (6,)}
 LITE = Case(
     {"input_shape": (32, None, 2), "classes": 3, "width": 0.1, "depth": 0.3, "drop_path": 0.5},
     (2, 3),
-    small=(31, 32, 2),
+    invalid_shape=(31, 32, 2),
 )
 DNCNN = Case({"input_shape": (None, 6, 2), "depth": 4, "filters": 4}, (2, 5, 6, 2), free=5)
 SRCNN = Case(
     {"input_shape": (None, 15, 2), "kernel_sizes": (5, 1, 3), "filters": (4, 3)},
     (2, 6, 9, 2),
-    small=(6, 15, 2),
+    invalid_shape=(6, 15, 2),
     free=12,
 )
 EDSR = Case({"input_shape": (None, 6, 2), "scale": 4, "depth": 2, "filters": 4}, (2, 20, 24, 2), free=5)
 TRANSFORMER = Case({"vocabulary": 6, "depth": 1, "width": 8, "units": 12, "heads": 2}, (2, 5, 6), free=5)
 DDPM = {"image_shape": (8, 4, 2), "filters": (4, 8), "depth": 1}
-DDPM = Case(DDPM, (2, 8, 4, 2), small=(8, 5, 2), train=((8, 4, 2),))
+DDPM = Case(DDPM, (2, 8, 4, 2), invalid_shape=(8, 5, 2), train=((8, 4, 2),))
 PRESTO = {"input_shape": (3, 17), "width": 16, "depth": 1, "units": 12, "heads": 2}
 DCGAN = {"image_shape": (8, 12, 2), "latent": 3, "filters": 4}
-DCGAN = Case(DCGAN, (2, 8, 12, 2), small=(8, 13, 2), train=((8, 12, 2),))
+DCGAN = Case(DCGAN, (2, 8, 12, 2), invalid_shape=(8, 13, 2), train=((8, 12, 2),))
 
 CASES = {
     # tabular
     "dnn": Case({"input_shape": (4,), "outputs": 2, "units": (5, 3), "hidden_activation": "tanh"}, (2, 2)),
     # classify
-    "cnn": Case({"input_shape": (8, 8, 3), "classes": 3, "filters": (4, 4), "units": (6,)}, (2, 3), small=(3, 3, 3)),
-    "lenet5": Case({"input_shape": (14, 14, 2), "classes": 3}, (2, 3), small=(8, 8, 1)),
-    "lenet5_1998": Case({"input_shape": (16, 16, 1), "classes": 3}, (2, 3), small=(14, 14, 1)),
-    "alexnet": Case({"input_shape": (67, 75, 2), **ALEXNET}, (2, 3), small=(66, 75, 2)),
-    "alexnet_owt": Case({"input_shape": (63, 71, 2), **ALEXNET}, (2, 3), small=(62, 71, 2)),
+    "cnn": Case(
+        {"input_shape": (8, 8, 3), "classes": 3, "filters": (4, 4), "units": (6,)}, (2, 3), invalid_shape=(3, 3, 3)
+    ),
+    "lenet5": Case({"input_shape": (14, 14, 2), "classes": 3}, (2, 3), invalid_shape=(8, 8, 1)),
+    "lenet5_1998": Case({"input_shape": (16, 16, 1), "classes": 3}, (2, 3), invalid_shape=(14, 14, 1)),
+    "alexnet": Case({"input_shape": (67, 75, 2), **ALEXNET}, (2, 3), invalid_shape=(66, 75, 2)),
+    "alexnet_owt": Case({"input_shape": (63, 71, 2), **ALEXNET}, (2, 3), invalid_shape=(62, 71, 2)),
     "vgg": VGG,
     "vgg16": VGG,
     "vgg19": VGG._replace(arguments={**VGG.arguments, "batch_norm": True}),
@@ -90,7 +98,7 @@ CASES = {
     "mobilenet_v2": Case(
         {"input_shape": (32, None, 2), "classes": 3, "alpha": 0.1, "depths": (1, 2, 1, 1, 1, 1, 1)},
         (2, 3),
-        small=(31, 32, 2),
+        invalid_shape=(31, 32, 2),
     ),
     "efficientnet_lite": LITE,
     "efficientnet_lite0": LITE,
@@ -122,7 +130,7 @@ CASES = {
     "unet": Case(
         {"input_shape": (None, None, 2), "classes": 3, "filters": (4, 6, 8), "batch_norm": True},
         (2, 8, 8, 3),
-        small=(8, 10, 2),
+        invalid_shape=(8, 10, 2),
         free=8,
     ),
     # restore
@@ -132,24 +140,30 @@ CASES = {
     "srcnn_935": SRCNN,
     "srcnn_955": SRCNN,
     "edsr": EDSR,
-    "edsr_baseline": EDSR._replace(arguments={**EDSR.arguments, "scale": 3}, answer=(2, 15, 18, 2)),
+    "edsr_baseline": EDSR._replace(arguments={**EDSR.arguments, "scale": 3}, output_shape=(2, 15, 18, 2)),
     # series
-    "rnn": Case({"input_shape": (None, 3), "outputs": 2, "units": (4, 3), "mask_value": -1.0}, (2, 2), small=(3,)),
-    "lstm": Case(
-        {"input_shape": (5, 3), "outputs": 2, "units": (4, 3), "every_step": True}, (2, 5, 2), small=(5, None)
+    "rnn": Case(
+        {"input_shape": (None, 3), "outputs": 2, "units": (4, 3), "mask_value": -1.0}, (2, 2), invalid_shape=(3,)
     ),
-    "gru": Case({"input_shape": (None,), "outputs": 2, "units": (4,), "vocabulary": 6}, (2, 2), small=(5, 3), free=5),
-    "tempcnn": Case({"input_shape": (5, 2), "outputs": 3, "filters": (4, 4), "units": (6,)}, (2, 3), small=(None, 2)),
-    "cnn_lstm": Case({"input_shape": (3, 8, 10, 2), "outputs": 3, "units": (4,)}, (2, 3), small=(3, 8, 6, 2)),
+    "lstm": Case(
+        {"input_shape": (5, 3), "outputs": 2, "units": (4, 3), "every_step": True}, (2, 5, 2), invalid_shape=(5, None)
+    ),
+    "gru": Case(
+        {"input_shape": (None,), "outputs": 2, "units": (4,), "vocabulary": 6}, (2, 2), invalid_shape=(5, 3), free=5
+    ),
+    "tempcnn": Case(
+        {"input_shape": (5, 2), "outputs": 3, "filters": (4, 4), "units": (6,)}, (2, 3), invalid_shape=(None, 2)
+    ),
+    "cnn_lstm": Case({"input_shape": (3, 8, 10, 2), "outputs": 3, "units": (4,)}, (2, 3), invalid_shape=(3, 8, 6, 2)),
     "convlstm": Case(
         {"input_shape": (2, 4, 6, 2), "outputs": 3, "filters": (3, 2), "kernel_size": 3, "patch": 2},
         (2, 3, 4, 6, 2),
-        small=(2, 4, 5, 2),
+        invalid_shape=(2, 4, 5, 2),
     ),
     "convlstm_keras": Case(
         {"input_shape": (None, 4, 6, 2), "filters": (3, 2), "kernel_sizes": (3, 1)},
         (2, 5, 4, 6, 2),
-        small=(5, None, 6, 2),
+        invalid_shape=(5, None, 6, 2),
         free=5,
     ),
     "transformer": TRANSFORMER,
@@ -157,27 +171,38 @@ CASES = {
     "transformer_encoder": Case(
         {"input_shape": (None, 3), "outputs": 2, "depth": 1, "width": 8, "units": 12, "heads": 2, "mask_value": -1.0},
         (2, 2),
-        small=(5, None),
+        invalid_shape=(5, None),
         free=5,
     ),
-    "presto": Case(PRESTO, (2, 16), small=(25, 17)),
-    "presto_autoencoder": Case({**PRESTO, "decoder_depth": 1}, (2, 3, 9), small=(3, 18)),
+    "presto": Case(PRESTO, (2, 16), invalid_shape=(25, 17)),
+    "presto_autoencoder": Case({**PRESTO, "decoder_depth": 1}, (2, 3, 9), invalid_shape=(3, 18)),
     # motion
     "flownet_s": Case(
-        {"input_shape": (None, 64, 2), "width": 0.01, "all_flows": True}, (2, 64, 64, 2), small=(60, 64, 2), free=64
+        {"input_shape": (None, 64, 2), "width": 0.01, "all_flows": True},
+        (2, 64, 64, 2),
+        invalid_shape=(60, 64, 2),
+        free=64,
     ),
     "pwcnet": Case(
-        {"input_shape": (64, None, 2), "width": 0.01, "reach": 1}, (2, 64, 64, 2), small=(64, 96, 2), free=64
+        {"input_shape": (64, None, 2), "width": 0.01, "search_radius": 1},
+        (2, 64, 64, 2),
+        invalid_shape=(64, 96, 2),
+        free=64,
     ),
     "raft_small": Case(
-        {"input_shape": (None, 64, 2), "updates": 2, "reach": 1}, (2, 64, 64, 2), small=(56, 64, 2), free=64
+        {"input_shape": (None, 64, 2), "updates": 2, "search_radius": 1},
+        (2, 64, 64, 2),
+        invalid_shape=(56, 64, 2),
+        free=64,
     ),
-    "tvnet": Case({"input_shape": (None, 8, 2), "scales": 2, "iterations": 3}, (2, 6, 8, 2), small=(7, 8, 2), free=6),
+    "tvnet": Case(
+        {"input_shape": (None, 8, 2), "scales": 2, "iterations": 3}, (2, 6, 8, 2), invalid_shape=(7, 8, 2), free=6
+    ),
     # generate
     "gan": Case(
-        {"image_shape": (4, 5, 2), "latent": 3, "units": (6,), "maxout": (5,), "pieces": 2},
+        {"image_shape": (4, 5, 2), "latent": 3, "units": (6,), "maxout": (5,), "maxout_pieces": 2},
         (2, 4, 5, 2),
-        small=(None, 5, 2),
+        invalid_shape=(None, 5, 2),
         train=((4, 5, 2),),
     ),
     "dcgan": DCGAN,
@@ -189,25 +214,29 @@ CASES = {
             "latent": 3,
             "units": (4, 3, 6),
             "maxout": (5, 3, 4),
-            "pieces": (2, 2, 2),
+            "maxout_pieces": (2, 2, 2),
         },
         (2, 4, 5, 2),
-        small=(4, None, 2),
+        invalid_shape=(4, None, 2),
         train=((4, 5, 2), ()),
     ),
-    "autoencoder": Case({"input_shape": (4, 6, 2), "latent": 3, "units": (5, 4)}, (2, 4, 6, 2), small=(4, None, 2)),
-    "denoising_autoencoder": Case({"input_shape": (4, 8, 2), "filters": (3, 4)}, (2, 4, 8, 2), small=(4, 6, 2)),
-    "vae": Case({"input_shape": (4, 6, 2), "latent": 3, "units": (5, 4)}, (2, 4, 6, 2), small=(4, None, 2)),
-    "conv_vae": Case(
-        {"input_shape": (4, 8, 2), "latent": 3, "filters": (3, 4), "units": (5,)}, (2, 4, 8, 2), small=(4, 6, 2)
+    "autoencoder": Case(
+        {"input_shape": (4, 6, 2), "latent": 3, "units": (5, 4)}, (2, 4, 6, 2), invalid_shape=(4, None, 2)
     ),
-    "realnvp": Case({"input_shape": (4, 8, 2), "scales": 2, "filters": 4, "blocks": 1}, (2, 64), small=(4, 7, 2)),
-    "rbm": Case({"input_shape": (4, 3, 2), "latent": 5}, (2, 4, 3, 2), small=(4, None, 2)),
-    "dbn": Case({"input_shape": (4, 3, 2), "latent": 5, "units": (4, 3)}, (2, 4, 3, 2), small=(4, None, 2)),
+    "denoising_autoencoder": Case({"input_shape": (4, 8, 2), "filters": (3, 4)}, (2, 4, 8, 2), invalid_shape=(4, 6, 2)),
+    "vae": Case({"input_shape": (4, 6, 2), "latent": 3, "units": (5, 4)}, (2, 4, 6, 2), invalid_shape=(4, None, 2)),
+    "conv_vae": Case(
+        {"input_shape": (4, 8, 2), "latent": 3, "filters": (3, 4), "units": (5,)}, (2, 4, 8, 2), invalid_shape=(4, 6, 2)
+    ),
+    "realnvp": Case(
+        {"input_shape": (4, 8, 2), "scales": 2, "filters": 4, "blocks": 1}, (2, 64), invalid_shape=(4, 7, 2)
+    ),
+    "rbm": Case({"input_shape": (4, 3, 2), "latent": 5}, (2, 4, 3, 2), invalid_shape=(4, None, 2)),
+    "dbn": Case({"input_shape": (4, 3, 2), "latent": 5, "units": (4, 3)}, (2, 4, 3, 2), invalid_shape=(4, None, 2)),
     "wgan_gp": Case(
         {"image_shape": (16, 20, 2), "latent": 3, "filters": 4, "critic_steps": 1},
         (2, 16, 20, 2),
-        small=(15, 20, 2),
+        invalid_shape=(15, 20, 2),
         train=((16, 20, 2),),
     ),
     "ddpm": DDPM,
@@ -215,7 +244,7 @@ CASES = {
     "pix2pix": Case(
         {"input_shape": (None, 16, 2), "outputs": 3, "filters": 4, "depth": 3, "patch_depth": 1},
         (2, 16, 16, 3),
-        small=(16, 20, 2),
+        invalid_shape=(16, 20, 2),
         free=16,
         train=((16, 16, 2), (16, 16, 3)),
     ),
@@ -223,12 +252,12 @@ CASES = {
 
 
 def distinct(names):
-    """The first name of each network: variants that their cases build from equal arguments are one network.
+    """Returns the first name of each distinct network: variants whose cases have equal arguments are one network.
 
     Args:
-        names: names of the registry, all of them keys of `CASES`.
+        names: names of the registry that are keys of `CASES`.
     Returns:
-        List in the order of `CASES`, in which a family comes before its variants.
+        List in the order of `CASES`, where a family comes before its variants.
     """
     first = {}
     for name in (n for n in CASES if n in set(names)):

@@ -1,4 +1,4 @@
-"""What every architecture of the registry must do; the cases are in cases.py."""
+"""Tests that hold for every architecture of the registry; the cases are in cases.py."""
 
 import functools
 import inspect
@@ -19,13 +19,13 @@ def build(name, **changed):
 
 
 @functools.cache
-def shared(name):
-    """A model for the tests that leave it as it is."""
+def build_cached(name):
+    """Builds a model that is shared by the tests that do not change it."""
     return build(name)
 
 
 def batch(model, name, size=2):
-    """Random inputs of a model: a tensor, or a list or dict as the model has them."""
+    """Returns random inputs in the structure of the model's inputs."""
     rng = np.random.default_rng(1)
 
     def draw(spec):
@@ -37,45 +37,46 @@ def batch(model, name, size=2):
     return keras.tree.map_structure(draw, model.input)
 
 
-def answers(model, x, **kwargs):
+def predict_arrays(model, x, **kwargs):
+    """Returns the outputs of a model as a flat list of arrays."""
     return [np.asarray(a) for a in keras.tree.flatten(model(x, training=False, **kwargs))]
 
 
 def slow_except(fast, names):
-    """`names` as parameters; those that are not in `fast` run under `make test-all` only."""
+    """Parametrizes a test by `names`; those that are not in `fast` are marked as slow."""
     return pytest.mark.parametrize("name", [n if n in fast else pytest.param(n, marks=pytest.mark.slow) for n in names])
 
 
-# A variant is its family's code with other defaults, and its tiny case is often its family's too. What builds a model
-# runs once for each distinct network here; what takes seconds runs for the families. `make test-all` runs it for all.
-every = pytest.mark.parametrize("name", sorted(CASES))
-built = slow_except(distinct(CASES), sorted(CASES))
-thorough = slow_except([n for n in CASES if not entries[n].parent], sorted(CASES))
+# A variant has the code of its family with other defaults, and often the same case. Fast tests therefore build each
+# distinct network once, and tests that take seconds run for families only. `make test-all` runs them for all names.
+every_name = pytest.mark.parametrize("name", sorted(CASES))
+every_network = slow_except(distinct(CASES), sorted(CASES))
+every_family = slow_except([n for n in CASES if not entries[n].parent], sorted(CASES))
 
 
-def test_no_registered_name_is_missing_from_the_cases():
+def test_every_registered_name_has_a_case():
     assert sorted(CASES) == zoo.names()
 
 
-def test_no_public_name_is_missing_from_the_index():
+def test_every_registered_name_is_an_attribute_of_zoo():
     assert [n for n in zoo.names() if not hasattr(zoo, n)] == []
 
 
-@built
-def test_answers_are_finite_float32_of_the_right_shape(name):
-    model = shared(name)
-    found = answers(model, batch(model, name))
-    assert found[0].shape == CASES[name].answer
-    assert all(np.isfinite(a).all() and a.dtype == np.float32 for a in found)
+@every_network
+def test_outputs_are_finite_float32_of_the_right_shape(name):
+    model = build_cached(name)
+    outputs = predict_arrays(model, batch(model, name))
+    assert outputs[0].shape == CASES[name].output_shape
+    assert all(np.isfinite(a).all() and a.dtype == np.float32 for a in outputs)
     assert model.name == name
     assert not getattr(model, "compiled", False)
 
 
-@thorough
+@every_family
 def test_every_trainable_weight_receives_a_gradient(name):
     model = build(name)
     if type(model).train_step is not keras.Model.train_step:
-        return one_step_moves_every_trainable_weight(model, CASES[name].train)
+        return check_that_a_step_changes_every_trainable_weight(model, CASES[name].train)
     x = batch(model, name, size=4)
     with tf.GradientTape() as tape:
         outputs = keras.tree.flatten(model(x, training=True))
@@ -83,40 +84,40 @@ def test_every_trainable_weight_receives_a_gradient(name):
         loss = tf.add_n([tf.reduce_sum(tf.cast(o, "float32") * rng.random(o.shape, "float32")) for o in outputs])
         loss += sum(model.losses)
     gradients = tape.gradient(loss, [w.value for w in model.trainable_weights])
-    without = [w.path for w, g in zip(model.trainable_weights, gradients, strict=True) if g is None]
-    assert without == []
+    without_gradient = [w.path for w, g in zip(model.trainable_weights, gradients, strict=True) if g is None]
+    assert without_gradient == []
     assert all(np.isfinite(tf.convert_to_tensor(g).numpy()).all() for g in gradients)
 
 
-def one_step_moves_every_trainable_weight(model, shapes):
-    """Where parts of a model learn in turns, calling it shows only one of them."""
-    assert shapes, f"{model.name} has a train step of its own: its case must say what `train` takes"
+def check_that_a_step_changes_every_trainable_weight(model, shapes):
+    """Checks models with a custom train step, whose call uses only some of their networks."""
+    assert shapes, f"{model.name} has a custom train step: its case needs `train`"
     rng = np.random.default_rng(2)
     data = [rng.random((4, *shape), "float32") if shape else rng.integers(0, 3, 4) for shape in shapes]
     model.compile()
-    for weight in model.trainable_weights:  # large enough for a step of plain descent to show in float32
+    for weight in model.trainable_weights:  # large enough for a step of gradient descent to change float32
         weight.assign(rng.normal(weight, 0.3))
     before = [np.array(w) for w in model.trainable_weights]
     model.train_on_batch(*data)
     after = [np.array(w) for w in model.trainable_weights]
     assert all(np.isfinite(a).all() for a in after)
     changed = [np.any(a != b) for a, b in zip(after, before, strict=True)]
-    assert [w.path for w, moved in zip(model.trainable_weights, changed, strict=True) if not moved] == []
+    assert [w.path for w, is_changed in zip(model.trainable_weights, changed, strict=True) if not is_changed] == []
 
 
-@thorough
+@every_family
 def test_keras_file_round_trip_is_exact(name, tmp_path):
-    model = shared(name)
+    model = build_cached(name)
     x = batch(model, name)
     model.save(tmp_path / "model.keras")
-    again = keras.models.load_model(tmp_path / "model.keras")
-    for a, b in zip(answers(model, x), answers(again, x), strict=True):
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    for a, b in zip(predict_arrays(model, x), predict_arrays(loaded, x), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-@thorough
-def test_saved_model_answers_as_predict(name, tmp_path):
-    model = shared(name)
+@every_family
+def test_saved_model_outputs_equal_predict(name, tmp_path):
+    model = build_cached(name)
     x = batch(model, name)
     expected = keras.tree.flatten(model.predict(x, verbose=0))
     archive = keras.export.ExportArchive()
@@ -127,27 +128,27 @@ def test_saved_model_answers_as_predict(name, tmp_path):
     archive.add_endpoint("serve", lambda x: model(x, training=False), input_signature=[signature])
     archive.write_out(str(tmp_path / "saved"), verbose=False)
     loaded = tf.saved_model.load(str(tmp_path / "saved"))
-    found = [a.numpy() for a in keras.tree.flatten(loaded.serve(keras.tree.map_structure(tf.constant, x)))]
-    for a, b in zip(expected, found, strict=True):
+    outputs = [a.numpy() for a in keras.tree.flatten(loaded.serve(keras.tree.map_structure(tf.constant, x)))]
+    for a, b in zip(expected, outputs, strict=True):
         assert_close(a, b)
 
 
-@thorough
+@every_family
 def test_two_builds_have_the_same_weight_names(name):
-    first, second = ([w.path for w in model.weights] for model in (shared(name), build(name)))
+    first, second = ([w.path for w in model.weights] for model in (build_cached(name), build(name)))
     assert first == second
     assert len(set(first)) == len(first)
 
 
-@thorough
-def test_mixed_bfloat16_still_answers_in_float32(name):
+@every_family
+def test_outputs_are_float32_under_mixed_bfloat16(name):
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = build(name)
-    assert all(a.dtype == np.float32 and np.isfinite(a).all() for a in answers(model, batch(model, name)))
+    assert all(a.dtype == np.float32 and np.isfinite(a).all() for a in predict_arrays(model, batch(model, name)))
 
 
 def as_r_sends(value):
-    """Counts as doubles, vectors as lists, a vector of one as a scalar."""
+    """Converts a value as reticulate sends it: integers as doubles, vectors as lists, a vector of one as a scalar."""
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int):
@@ -157,34 +158,34 @@ def as_r_sends(value):
     return value
 
 
-@built
-def test_takes_what_r_sends(name):
+@every_network
+def test_arguments_are_accepted_as_r_sends_them(name):
     arguments = {k: as_r_sends(v) for k, v in CASES[name].arguments.items()}
-    assert [w.shape for w in zoo.build(name, **arguments).weights] == [w.shape for w in shared(name).weights]
+    assert [w.shape for w in zoo.build(name, **arguments).weights] == [w.shape for w in build_cached(name).weights]
 
 
-@every
-def test_refuses_what_cannot_be_meant(name):
+@every_name
+def test_invalid_arguments_are_refused(name):
     accepted = inspect.signature(entries[name].build).parameters
     with pytest.raises(ValueError, match="unknown argument `nmae`. Did you mean `name`"):
         build(name, nmae="x")
     for count in {"classes", "outputs", "latent"} & set(accepted):
-        for wrong in (0, -1, 2.5, "two", float("nan"), True):
+        for invalid in (0, -1, 2.5, "two", float("nan"), True):
             with pytest.raises(ValueError, match=f"`{count}`"):
-                build(name, **{count: wrong})
+                build(name, **{count: invalid})
     for shape in {"input_shape", "image_shape"} & set(accepted):
-        right = CASES[name].arguments[shape]
-        for wrong in ((0, *right[1:]), (2.5, *right[1:]), (), "photo"):
+        valid = CASES[name].arguments[shape]
+        for invalid in ((0, *valid[1:]), (2.5, *valid[1:]), (), "photo"):
             with pytest.raises(ValueError, match=f"`{shape}"):
-                build(name, **{shape: wrong})
-        if CASES[name].small:
+                build(name, **{shape: invalid})
+        if CASES[name].invalid_shape:
             with pytest.raises(ValueError, match=shape):
-                build(name, **{shape: CASES[name].small})
+                build(name, **{shape: CASES[name].invalid_shape})
 
 
 @slow_except(distinct(zoo.names("classify")), zoo.names("classify"))
-def test_classifiers_have_a_head_and_a_map_to_explain(name):
-    model = shared(name)
+def test_classifiers_have_the_layers_head_and_pool(name):
+    model = build_cached(name)
     assert model.get_layer("head").output.shape[-1] == model.output.shape[-1]
     assert model.get_layer("pool") is not None
     logits = build(name, activation=None)
@@ -192,9 +193,9 @@ def test_classifiers_have_a_head_and_a_map_to_explain(name):
 
 
 @pytest.mark.parametrize("name", [n for n, e in entries.items() if e.parent])
-def test_a_variants_help_shows_its_own_defaults(name):
-    own = inspect.signature(entries[name].build).parameters
-    parents = inspect.signature(entries[entries[name].parent].build).parameters
-    assert list(own) == list(parents)
-    assert own["name"].default == name
+def test_the_signature_of_a_variant_has_its_own_defaults(name):
+    parameters = inspect.signature(entries[name].build).parameters
+    parent_parameters = inspect.signature(entries[entries[name].parent].build).parameters
+    assert list(parameters) == list(parent_parameters)
+    assert parameters["name"].default == name
     assert entries[name].build.__doc__.startswith(f"{name}: `{entries[name].parent}` ")

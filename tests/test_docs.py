@@ -1,4 +1,4 @@
-"""Docstrings tell the truth: Args equal the signature, Source and Differs are there."""
+"""Docstrings: `Args` equal the signature, and builders have all sections."""
 
 import inspect
 import re
@@ -9,8 +9,8 @@ import zoo
 from zoo.registry import entries
 
 
-def documented(text):
-    """The names under `Args:`, in order."""
+def documented_arguments(text):
+    """Returns the names under `Args:`, in order."""
     block = re.search(r"^ *Args:\n((?: {4,}.*\n|\n)+)", inspect.cleandoc(text) + "\n", re.M)
     if not block:
         return []
@@ -24,13 +24,13 @@ PUBLIC = sorted(n for n in dir(zoo) if not n.startswith("_") and inspect.isfunct
 @pytest.mark.parametrize("name", PUBLIC)
 def test_args_equal_the_signature(name):
     function = getattr(zoo, name)
-    assert documented(function.__doc__) == list(inspect.signature(function).parameters)
+    assert documented_arguments(function.__doc__) == list(inspect.signature(function).parameters)
 
 
 @pytest.mark.parametrize("name", zoo.names())
-def test_builders_say_where_they_come_from(name):
+def test_docstrings_of_builders_have_all_sections(name):
     text = entries[name].build.__doc__
-    for part in ("Args:", "Returns:", "Raises:", "Source:", "Differs:"):
-        assert part in text, f"{name} lacks {part}"
-    assert "->" in text, f"{name} does not say what goes in and what comes out"
+    for section in ("Args:", "Returns:", "Raises:", "Source:", "Differs:"):
+        assert section in text, f"{name} lacks {section}"
+    assert "->" in text, f"{name} lacks the shapes of inputs and outputs"
     assert entries[name].source.startswith(("http://", "https://"))

@@ -1,5 +1,6 @@
 """Tensor -> tensor functions that three or more architectures use."""
 
+import keras
 from keras import layers
 
 
@@ -85,3 +86,11 @@ def map_head(x, filters, activation=None, *, kernel_size=1, padding="same", kern
     if activation in (None, "linear"):
         return x
     return layers.Activation(activation, dtype="float32", name="activation")(x)
+
+
+def he_fan_out():
+    """Returns He's normal initializer by fan-out, a new one for each layer.
+
+    The fan-out of a depthwise kernel is its own k x k.
+    """
+    return keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")

@@ -17,7 +17,7 @@ from recipes.raster.resumable_geotiff import BLOCK
 from recipes.raster.tiling import axis, stripes
 from zoo.introspect import receptive_field
 from zoo.introspect.output_activation import output_activation
-from zoo.layers.any_size import multiple
+from zoo.layers.any_size import size_multiple
 
 SIDE = 512  # of a tile where neither the caller nor the model says [pixels]
 OVERLAP = 64  # of neighbouring tiles where the caller does not say, and no more than a quarter of their side [pixels]
@@ -185,7 +185,7 @@ def _axes(source, raster, tile, overlap, blend):
     model = next((x for x in source.model.layers if isinstance(x, keras.Model)), source.model)  # `any_size` wraps it
     shapes = [m.input_shape[1:3] for m in (source.model, source.preprocessing) if m is not None]
     own = [next((s[i] for s in shapes if s[i] is not None), None) for i in (0, 1)]
-    common, axes = multiple(model) if None in own else None, []
+    common, axes = size_multiple(model) if None in own else None, []
     field = receptive_field(model)
     for size, fixed in zip((raster.height, raster.width), own, strict=True):
         unit = common or math.gcd(fixed, SCALES)  # what the scales of a model of one size divide does not show

@@ -50,7 +50,7 @@ def _tokens(run):
     """A function from a token's number to its name, the number that hides one, and those that no text says."""
     preset = preset_tokens(run.preprocessing)
     if preset is not None:
-        return lambda number: preset.tokenizer.id_to_token(int(number)), preset.masked, sorted(preset.framing)
+        return lambda number: preset.tokenizer.id_to_token(int(number)), preset.mask_id, sorted(preset.special_ids)
     known = ["", "[unknown]", *run.recipe.known_tokens(run.data)]
     return known.__getitem__, UNKNOWN, [PADDING]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 from keras import layers
 
-from zoo.layers.preset_tokens import PresetTokens, hub
+from zoo.layers.preset_tokens import PresetTokens, import_keras_hub
 
 MAX_EXTRA_ROWS = 1.001  # embedding rows per token: some families have a few more rows, DeBERTa v3 128,100 for 128,001
 
@@ -20,7 +20,7 @@ def open_tokenizer(tokenizer):
     Raises:
         ValueError: if it is none of them, or KerasHub is not installed.
     """
-    cls = hub().models.Tokenizer
+    cls = import_keras_hub().models.Tokenizer
     if isinstance(tokenizer, cls):
         return tokenizer
     if not isinstance(tokenizer, str | Path):
@@ -35,7 +35,7 @@ def open_tokenizer(tokenizer):
 @functools.lru_cache(maxsize=2)
 def _from_preset(preset):
     try:
-        return hub().models.Tokenizer.from_preset(preset)
+        return import_keras_hub().models.Tokenizer.from_preset(preset)
     except Exception as error:  # a wrong name, a failed download, a broken file: KerasHub has an exception for each
         raise ValueError(f"`tokenizer` must be a preset's name or its folder, got {preset!r}: {error}") from None
 

@@ -17,23 +17,23 @@ from zoo.classify import densenet
         (zoo.densenet161, 160, [192, 384, 1056], 2208),
     ],
 )
-def test_maps_grow_and_are_halved_as_in_table_1(build, convolutions, transitions, last):
+def test_channels_grow_and_are_halved_as_in_table_1(build, convolutions, transitions, last):
     with keras.StatelessScope(initialize_variables=False):
         model = build((64, 64, 3), 10)
-    found = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
-    assert len(found) == convolutions
-    assert not any(c.use_bias for c in found)
-    assert [c.filters for c in found if c.name.endswith("transition")] == transitions
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert len(layers) == convolutions
+    assert not any(c.use_bias for c in layers)
+    assert [c.filters for c in layers if c.name.endswith("transition")] == transitions
     assert model.get_layer("pool").output.shape[-1] == last
 
 
-def test_a_layer_keeps_its_input_and_adds_growth_maps():
+def test_a_layer_keeps_its_input_and_adds_growth_channels():
     inputs = keras.Input((4, 4, 5))
     model = keras.Model(inputs, densenet.dense_layer(inputs, 3, "layer"))
     order = [layer.name.removeprefix("layer_") for layer in model.layers[1:]]
     assert order == ["before_norm", "before_relu", "conv0", "conv0_norm", "conv0_relu", "conv1", "concat"]
     assert model.get_layer("layer_conv0").filters == 12
     x = np.random.default_rng(0).normal(0, 1, (2, 4, 4, 5)).astype("float32")
-    answer = np.asarray(model(x))
-    assert answer.shape == (2, 4, 4, 8)
-    np.testing.assert_array_equal(answer[..., :5], x)
+    output = np.asarray(model(x))
+    assert output.shape == (2, 4, 4, 8)
+    np.testing.assert_array_equal(output[..., :5], x)

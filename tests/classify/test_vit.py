@@ -1,4 +1,4 @@
-"""The vision transformer: timm's numbers, attention that can be read, and what it refuses."""
+"""The vision transformer: parity with timm, attention maps, and invalid arguments."""
 
 import math
 from pathlib import Path
@@ -13,10 +13,17 @@ from zoo.classify.vit import attention_maps, features
 
 SMALL = {"patch": 8, "depth": 3, "width": 16, "units": 32, "heads": 2}
 GOLDEN = Path(__file__).parents[1] / "golden" / "vit.npz"
-PLACES = {"norm1": "norm1", "attention": "attn", "norm2": "norm2", "mlp1": "mlp.fc1", "mlp2": "mlp.fc2", "norm": "norm"}
+TIMM_NAMES = {
+    "norm1": "norm1",
+    "attention": "attn",
+    "norm2": "norm2",
+    "mlp1": "mlp.fc1",
+    "mlp2": "mlp.fc2",
+    "norm": "norm",
+}
 
 
-def reference():
+def load_reference():
     """timm 1.0.31 on PyTorch 2.13: VisionTransformer of 3 blocks, seed 3 (golden/make_vit.py). Images lie in -1..1."""
     with np.load(GOLDEN) as file:
         arrays = {k: file[k].astype("float32") for k in file.files}
@@ -24,8 +31,8 @@ def reference():
     return images, arrays.pop("answer"), arrays.pop("map"), arrays
 
 
-def from_timm(path, weights, heads=2):
-    """Takes from `weights` what timm calls our weight `path`, in our layout."""
+def pop_timm_weight(path, weights, heads=2):
+    """Removes from `weights` timm's counterpart of our weight `path` and returns it in our layout."""
     layer, *_, kind = path.split("/")
     if path == "class_token/token":
         return weights.pop("cls_token")[0, 0]
@@ -37,36 +44,36 @@ def from_timm(path, weights, heads=2):
         )
         return value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
     block, _, part = layer.partition("_")
-    prefix = f"blocks.{block[5:]}.{PLACES[part]}" if part else "norm"
+    prefix = f"blocks.{block[5:]}.{TIMM_NAMES[part]}" if part else "norm"
     end = "bias" if kind in ("bias", "beta") else "weight"
     if "attention_output" in path:
         value = weights.pop(f"{prefix}.proj.{end}")
         return value if end == "bias" else value.T.reshape(heads, -1, value.shape[0])
     if part == "attention":
         third = ("query", "key", "value").index(path.split("/")[1])
-        joined = weights[f"{prefix}.qkv.{end}"] if third < 2 else weights.pop(f"{prefix}.qkv.{end}")
-        value = np.split(joined, 3)[third]
+        stacked = weights[f"{prefix}.qkv.{end}"] if third < 2 else weights.pop(f"{prefix}.qkv.{end}")
+        value = np.split(stacked, 3)[third]
         return value.reshape(heads, -1) if end == "bias" else value.T.reshape(value.shape[1], heads, -1)
     return weights.pop(f"{prefix}.{end}").T
 
 
 @pytest.fixture(scope="module")
 def golden():
-    images, answer, last, weights = reference()
+    images, output, last, weights = load_reference()
     model = zoo.vit((16, 24, 5), 3, **SMALL, activation=None)
     for weight in model.weights:
-        weight.assign(from_timm(weight.path, weights))
+        weight.assign(pop_timm_weight(weight.path, weights))
     assert weights == {}
-    return model, images, answer, last
+    return model, images, output, last
 
 
-def test_answers_are_timms(golden):
-    model, images, answer, _ = golden
-    assert np.ptp(answer, axis=0).min() > 0.1  # the two images differ, so the answers are not the biases'
-    assert_close(model(images), answer, rtol=2e-5)
+def test_outputs_equal_timms(golden):
+    model, images, output, _ = golden
+    assert np.ptp(output, axis=0).min() > 0.1  # the outputs depend on the images, not only on the biases
+    assert_close(model(images), output, rtol=2e-5)
 
 
-def test_features_are_timms_and_share_the_models_weights(golden):
+def test_features_equal_timms_with_the_models_weights(golden):
     model, images, _, last = golden
     inputs = keras.Input((16, 24, 5))
     encoder = keras.Model(inputs, features(inputs, **SMALL))
@@ -76,8 +83,8 @@ def test_features_are_timms_and_share_the_models_weights(golden):
     stages = encoder(images)
     assert [tuple(s.shape) for s in stages] == [(2, 2, 3, 16)] * 3
     assert_close(stages[-1], last, rtol=1e-4)
-    before = keras.Model(model.input, model.get_layer("map").output)(images)
-    assert_close(stages[-2], before)
+    feature_map = keras.Model(model.input, model.get_layer("map").output)(images)
+    assert_close(stages[-2], feature_map)
 
 
 def test_features_come_after_each_quarter_of_the_blocks():
@@ -89,8 +96,8 @@ def test_features_come_after_each_quarter_of_the_blocks():
     assert len(encoder.output) == 4
 
 
-def in_numpy(model, images):
-    """Eqs. 1 to 4 step by step: the maps of attention of every block, and the logits."""
+def numpy_vit(model, images):
+    """Returns the attention maps of every block and the logits by eqs. 1 to 4."""
     erf = np.vectorize(math.erf)
     w = {x.path: np.asarray(x, "float64") for x in model.weights}
 
@@ -119,18 +126,18 @@ def in_numpy(model, images):
     return np.stack(maps, axis=1), norm(x, "norm")[:, 0] @ w["head/kernel"] + w["head/bias"]
 
 
-def test_attention_maps_are_those_of_the_equations_before_and_after_saving(golden, tmp_path):
-    model, images, answer, _ = golden
+def test_attention_maps_equal_the_equations_before_and_after_saving(golden, tmp_path):
+    model, images, output, _ = golden
     maps = attention_maps(model, images)
     assert maps.shape == (2, 3, 2, 7, 7)
     assert maps.dtype == np.float32
     assert_close(maps.sum(-1), 1)
-    expected, logits = in_numpy(model, images)
+    expected, logits = numpy_vit(model, images)
     assert_close(maps, expected, rtol=3e-5)
-    assert_close(logits, answer, rtol=1e-4)
+    assert_close(logits, output, rtol=1e-4)
     model.save(tmp_path / "model.keras")
     np.testing.assert_array_equal(attention_maps(keras.models.load_model(tmp_path / "model.keras"), images), maps)
-    np.testing.assert_array_equal(model(images), model(images))  # reading the maps left the model as it was
+    np.testing.assert_array_equal(model(images), model(images))  # attention_maps did not change the model
 
 
 def test_attention_maps_of_another_model_are_refused():
@@ -138,23 +145,23 @@ def test_attention_maps_of_another_model_are_refused():
         attention_maps(zoo.lenet5((14, 14, 1), 2), np.zeros((1, 14, 14, 1)))
 
 
-def test_the_map_to_explain_changes_the_answer_and_lies_as_the_patches_do(golden):
+def test_the_feature_map_for_explanations_has_gradients_at_every_patch(golden):
     import tensorflow as tf
 
     model, images, *_ = golden
     assert zoo.introspect.last_spatial(model).layer is model.get_layer("map")
-    both = keras.Model(model.input, [model.get_layer("map").output, model.output])
-    rest = keras.Model([model.get_layer("class").output, model.get_layer("map").output], model.output)
+    map_and_output = keras.Model(model.input, [model.get_layer("map").output, model.output])
+    last_block = keras.Model([model.get_layer("class").output, model.get_layer("map").output], model.output)
     token = keras.Model(model.input, model.get_layer("class").output)(images)
-    patches, answer = both(images)
+    patches, output = map_and_output(images)
     with tf.GradientTape() as tape:
         tape.watch(patches)
-        again = rest([token, patches])
-    assert_close(again, answer)
-    assert np.abs(tape.gradient(again, patches)).max(axis=(0, 3)).min() > 0  # every place of the map counts
+        recomputed = last_block([token, patches])
+    assert_close(recomputed, output)
+    assert np.abs(tape.gradient(recomputed, patches)).max(axis=(0, 3)).min() > 0  # every patch has an effect
 
 
-def test_weights_start_as_in_the_paper():
+def test_initial_weights_are_the_papers():
     model = zoo.vit((32, 32, 3), 10, patch=4, depth=1, width=48, units=96, heads=3)
     w = {x.path: np.asarray(x) for x in model.weights}
     bound = np.sqrt(6 / (48 + 48))
@@ -169,9 +176,9 @@ def test_weights_start_as_in_the_paper():
     assert all(x.epsilon == 1e-6 for x in model.layers if isinstance(x, keras.layers.LayerNormalization))
 
 
-def test_drop_path_rises_linearly_and_dropout_follows_each_dense_layer():
+def test_the_drop_path_rate_rises_linearly_and_dropout_follows_each_dense_layer():
     model = zoo.vit((8, 8, 3), 2, **{**SMALL, "drop_path": 0.2, "dropout": 0.1})
-    rates = {x.name: x.learning_rate for x in model.layers if isinstance(x, zoo.layers.DropPath)}
+    rates = {x.name: x.rate for x in model.layers if isinstance(x, zoo.layers.DropPath)}
     assert rates == {
         f"block{i}_{part}_path": pytest.approx(rate)
         for i, rate in ((1, 0.1), (2, 0.2))
@@ -192,6 +199,6 @@ def test_drop_path_rises_linearly_and_dropout_follows_each_dense_layer():
         ((16, 16, 3), {"dropout": 1.0}, "`dropout`"),
     ],
 )
-def test_what_the_patches_or_heads_do_not_divide_is_refused(shape, changed, message):
+def test_invalid_arguments_are_refused(shape, changed, message):
     with pytest.raises(ValueError, match=message):
         zoo.vit(shape, 3, **{**SMALL, **changed})

@@ -1,4 +1,4 @@
-"""A layer beside the one that it stands for."""
+"""Comparison of a layer with the Keras layer that it replaces."""
 
 import numpy as np
 
@@ -6,15 +6,15 @@ from tests.tolerance import assert_close
 
 
 def assert_same(pair, x):
-    """Both layers give the same answer to the array `x`, and the same gradients for it and for their weights."""
+    """Checks that both layers have the same outputs for the array `x`, and the same gradients."""
     import tensorflow as tf
 
-    seen, found = tf.constant(x), []
+    inputs, results = tf.constant(x), []
     for layer in pair:
         with tf.GradientTape() as tape:
-            tape.watch(seen)
-            answer = layer(seen)
-            loss = tf.reduce_sum(answer * np.random.default_rng(2).normal(size=answer.shape).astype("float32"))
-        found.append([answer, *tape.gradient(loss, [seen, *(w.value for w in layer.trainable_weights)])])
-    for ours, theirs in zip(*found, strict=True):
+            tape.watch(inputs)
+            outputs = layer(inputs)
+            loss = tf.reduce_sum(outputs * np.random.default_rng(2).normal(size=outputs.shape).astype("float32"))
+        results.append([outputs, *tape.gradient(loss, [inputs, *(w.value for w in layer.trainable_weights)])])
+    for ours, theirs in zip(*results, strict=True):
         assert_close(ours, theirs, rtol=1e-4)

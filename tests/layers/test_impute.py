@@ -1,4 +1,4 @@
-"""Impute: values for gaps, and where they were."""
+"""Imputation of missing values, and missing-value indicators."""
 
 import keras
 import numpy as np
@@ -9,16 +9,16 @@ from zoo.layers import Impute
 X = np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, 6.0]], "float32")
 
 
-def test_gaps_get_their_features_value_and_the_indicator_shows_them():
+def test_missing_values_are_replaced_and_indicated():
     np.testing.assert_array_equal(Impute((10, 20, 30))(X), [[1, 20, 3], [10, 20, 6]])
     np.testing.assert_array_equal(Impute((10, 20, 30), (1, 0))(X), [[1, 20, 3, 1, 0], [10, 20, 6, 1, 1]])
 
 
-def test_it_takes_any_rank():
+def test_inputs_of_any_rank_are_accepted():
     series = np.stack([X, X[::-1]])
-    answer = Impute((10, 20, 30), (0,))(series)
-    assert answer.shape == (2, 2, 4)
-    np.testing.assert_array_equal(answer[1, 0], [10, 20, 6, 1])
+    outputs = Impute((10, 20, 30), (0,))(series)
+    assert outputs.shape == (2, 2, 4)
+    np.testing.assert_array_equal(outputs[1, 0], [10, 20, 6, 1])
 
 
 def test_it_survives_a_save(tmp_path):
@@ -36,9 +36,9 @@ def test_it_survives_a_save(tmp_path):
     [
         (((1, 2),), "`values` must have 3 numbers, got 2"),
         (((1, 2, np.nan),), "`values` must be finite"),
-        (((1, 2, 3), (3,)), r"`indicator` must name places from 0 to 2, got \(3,\)"),
+        (((1, 2, 3), (3,)), r"`indicator` must have indices from 0 to 2, got \(3,\)"),
     ],
 )
-def test_what_does_not_fit_is_refused(arguments, message):
+def test_invalid_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         Impute(*arguments)(X)

@@ -1,4 +1,4 @@
-"""Convolutions from and to the few bands of an image."""
+"""Convolutions to and from images with few bands."""
 
 import keras
 import numpy as np
@@ -19,8 +19,8 @@ PAIRS = {
 }
 
 
-def both(name, **options):
-    """The layer and Keras' own with the same weights, and what they are given."""
+def build_pair(name, **options):
+    """Returns our layer and Keras' layer with the same weights, and an input."""
     ours, theirs, filters, shape = PAIRS[name]
     pair = ours(filters, **options), theirs(filters, 4, 2, "same", **options)
     rng = np.random.default_rng(1)
@@ -33,31 +33,31 @@ def both(name, **options):
 
 @pytest.mark.parametrize("options", [{}, {"use_bias": False, "activation": "tanh"}])
 @pytest.mark.parametrize("name", PAIRS)
-def test_answers_and_gradients_are_those_of_keras(name, options):
-    *pair, x = both(name, **options)
+def test_outputs_and_gradients_equal_keras(name, options):
+    *pair, x = build_pair(name, **options)
     assert_same(pair, x)
 
 
 @pytest.mark.parametrize("name", ["to an image", "from an image"])
-def test_gradients_of_gradients_are_those_of_keras(name):
-    """As a gradient penalty takes them."""
+def test_second_order_gradients_equal_keras(name):
+    """Second-order gradients as in a gradient penalty."""
     import tensorflow as tf
 
-    *pair, x = both(name)
-    seen, found = tf.constant(x), []
+    *pair, x = build_pair(name)
+    inputs, penalty_gradients = tf.constant(x), []
     for layer in pair:
         with tf.GradientTape() as outer:
             with tf.GradientTape() as inner:
-                inner.watch(seen)
-                answer = tf.reduce_sum(tf.square(layer(seen)))
-            penalty = tf.reduce_sum(tf.square(inner.gradient(answer, seen)))
-        found.append(outer.gradient(penalty, layer.kernel.value))
-    assert_close(*found, rtol=1e-3)
+                inner.watch(inputs)
+                loss = tf.reduce_sum(tf.square(layer(inputs)))
+            penalty = tf.reduce_sum(tf.square(inner.gradient(loss, inputs)))
+        penalty_gradients.append(outer.gradient(penalty, layer.kernel.value))
+    assert_close(*penalty_gradients, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["to an image", "from an image"])
-def test_maps_of_any_size(name):
-    ours, theirs, x = both(name)
+def test_maps_of_any_size_equal_keras(name):
+    ours, theirs, x = build_pair(name)
     inputs = keras.Input((None, None, x.shape[-1]))
     models = [keras.Model(inputs, layer(inputs)) for layer in (ours, theirs)]
     assert models[0].output_shape == models[1].output_shape
@@ -67,20 +67,20 @@ def test_maps_of_any_size(name):
 
 
 @pytest.mark.parametrize("name", ["to an image", "from an image"])
-def test_they_cost_what_keras_counts_and_survive_a_file(name, tmp_path):
-    ours, theirs, x = both(name)
+def test_cost_and_receptive_field_equal_keras_and_the_layers_survive_saving(name, tmp_path):
+    ours, theirs, x = build_pair(name)
     models = [keras.Sequential([keras.Input(x.shape[1:]), layer]) for layer in (ours, theirs)]
     assert zoo.macs(models[0]) == zoo.macs(models[1])
     assert zoo.receptive_field(models[0]) == zoo.receptive_field(models[1])
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(ours))
     assert again.get_config() == ours.get_config()
     models[0].save(tmp_path / "model.keras")
-    read = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(read.predict(x, verbose=0), models[0].predict(x, verbose=0))
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), models[0].predict(x, verbose=0))
 
 
 @pytest.mark.parametrize("name", ["to an image", "from an image"])
-def test_half_precision_answers_in_half_precision(name):
-    x = both(name)[-1]
-    found = PAIRS[name][0](2, dtype="mixed_bfloat16")(x)
-    assert keras.backend.standardize_dtype(found.dtype) == "bfloat16"
+def test_half_precision_inputs_give_half_precision_outputs(name):
+    x = build_pair(name)[-1]
+    outputs = PAIRS[name][0](2, dtype="mixed_bfloat16")(x)
+    assert keras.backend.standardize_dtype(outputs.dtype) == "bfloat16"

@@ -1,4 +1,4 @@
-"""Warping and bilinear enlargement."""
+"""Warping and bilinear upsampling."""
 
 import keras
 import numpy as np
@@ -18,34 +18,34 @@ def constant(u, v, *shape):
 
 
 @pytest.mark.parametrize(("u", "v"), [(0, 0), (2, 0), (0, -1), (-3, 2)])
-def test_a_constant_whole_flow_is_a_shift_with_zeros_behind(u, v):
+def test_a_constant_integer_flow_is_a_shift_with_zeros_outside(u, v):
     x = image(2, 6, 8, 3)
-    found = np.asarray(Warp()([x, constant(u, v, 2, 6, 8)]))
+    warped = np.asarray(Warp()([x, constant(u, v, 2, 6, 8)]))
     padded = np.pad(x, ((0, 0), (3, 3), (3, 3), (0, 0)))
-    assert_close(found, padded[:, 3 + v : 9 + v, 3 + u : 11 + u])
+    assert_close(warped, padded[:, 3 + v : 9 + v, 3 + u : 11 + u])
 
 
-def test_half_a_pixel_is_the_mean_of_two():
+def test_half_a_pixel_gives_the_mean_of_two_pixels():
     x = image(1, 4, 5, 2)
-    found = np.asarray(Warp()([x, constant(0.5, 0, 1, 4, 5)]))
-    assert_close(found[:, :, :-1], (x[:, :, :-1] + x[:, :, 1:]) / 2)
-    assert_close(found[:, :, -1], x[:, :, -1] / 2)
+    warped = np.asarray(Warp()([x, constant(0.5, 0, 1, 4, 5)]))
+    assert_close(warped[:, :, :-1], (x[:, :, :-1] + x[:, :, 1:]) / 2)
+    assert_close(warped[:, :, -1], x[:, :, -1] / 2)
 
 
 def test_each_example_is_warped_by_its_own_flow():
     x = image(2, 4, 5, 1)
     flow = np.concatenate([constant(1, 0, 1, 4, 5), constant(0, 1, 1, 4, 5)])
-    found = np.asarray(Warp()([x, flow]))
-    assert_close(found[0, :, :-1], x[0, :, 1:])
-    assert_close(found[1, :-1], x[1, 1:])
+    warped = np.asarray(Warp()([x, flow]))
+    assert_close(warped[0, :, :-1], x[0, :, 1:])
+    assert_close(warped[1, :-1], x[1, 1:])
 
 
-def test_a_flow_far_outside_shows_zeros():
-    found = np.asarray(Warp()([image(1, 4, 5, 1), constant(1e12, -1e12, 1, 4, 5)]))
-    np.testing.assert_array_equal(found, np.zeros((1, 4, 5, 1)))
+def test_a_flow_far_outside_gives_zeros():
+    warped = np.asarray(Warp()([image(1, 4, 5, 1), constant(1e12, -1e12, 1, 4, 5)]))
+    np.testing.assert_array_equal(warped, np.zeros((1, 4, 5, 1)))
 
 
-def test_the_gradient_moves_a_flow_to_where_the_image_fits():
+def test_the_gradient_of_the_flow_is_that_of_the_image():
     ramp = np.tile(np.arange(8, dtype="float32"), (1, 6, 1))[..., None]
     flow = tf.Variable(constant(0.25, 0.25, 1, 6, 8))
     with tf.GradientTape() as tape:
@@ -56,37 +56,37 @@ def test_the_gradient_moves_a_flow_to_where_the_image_fits():
 
 
 def test_half_precision_keeps_the_flow_exact():
-    """300.5 is no number of bfloat16."""
+    """bfloat16 cannot represent 300.5."""
     x = image(1, 1, 400, 1)
-    found = Warp(dtype="mixed_bfloat16")([x, constant(300.5, 0, 1, 1, 400)])
-    assert keras.backend.standardize_dtype(found.dtype) == "bfloat16"
-    assert_close(np.asarray(found, "float32")[0, 0, :99, 0], (x[0, 0, 300:399, 0] + x[0, 0, 301:, 0]) / 2, rtol=0.01)
+    warped = Warp(dtype="mixed_bfloat16")([x, constant(300.5, 0, 1, 1, 400)])
+    assert keras.backend.standardize_dtype(warped.dtype) == "bfloat16"
+    assert_close(np.asarray(warped, "float32")[0, 0, :99, 0], (x[0, 0, 300:399, 0] + x[0, 0, 301:, 0]) / 2, rtol=0.01)
 
 
 @pytest.mark.parametrize("factor", [1, 3, 4])
-def test_enlargement_is_that_of_keras(factor):
+def test_upsampling_equals_keras(factor):
     x = image(2, 4, 5, 3)
     expected = keras.layers.UpSampling2D(factor, interpolation="bilinear")(x)
     assert_close(Upsample(factor)(x), expected)
 
 
-def test_with_corners_the_corner_pixels_stay_and_a_ramp_stays_a_ramp():
+def test_aligned_corners_keep_the_corner_pixels_and_a_linear_ramp():
     ramp = np.tile(np.arange(4, dtype="float32"), (1, 3, 1))[..., None]
-    found = np.asarray(Upsample(2, corners=True)(ramp))[0, :, :, 0]
-    assert_close(found, np.tile(np.linspace(0, 3, 8), (6, 1)))
+    upsampled = np.asarray(Upsample(2, corners=True)(ramp))[0, :, :, 0]
+    assert_close(upsampled, np.tile(np.linspace(0, 3, 8), (6, 1)))
     np.testing.assert_array_equal(Upsample(1, corners=True)(ramp[:, :1, :1]), ramp[:, :1, :1])
 
 
-def test_enlargement_takes_any_size_once_exported(tmp_path):
+def test_the_exported_upsampling_accepts_any_size(tmp_path):
     inputs = keras.Input((None, None, 2))
     model = keras.Model(inputs, Upsample(4)(inputs))
     model.export(str(tmp_path / "model"), verbose=False)
-    served = tf.saved_model.load(str(tmp_path / "model"))
+    exported = tf.saved_model.load(str(tmp_path / "model"))
     for shape in ((1, 3, 5, 2), (2, 4, 2, 2)):
         x = image(*shape)
-        assert_close(served.serve(x), Upsample(4)(x))
+        assert_close(exported.serve(x), Upsample(4)(x))
 
 
-def test_no_enlargement_is_refused():
+def test_a_factor_below_one_is_refused():
     with pytest.raises(ValueError, match="Upsample: `factor` must be a whole number of at least 1, got 0"):
         Upsample(0)

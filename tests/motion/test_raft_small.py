@@ -1,4 +1,4 @@
-"""RAFT, small: torchvision's numbers, and what it refuses."""
+"""RAFT, small: parity with torchvision, and invalid arguments."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tests.tolerance import assert_close
 from zoo.introspect import outline
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "raft_small.npz"
-UPDATE = {
+TORCHVISION_NAMES = {
     "motion_cost": "motion_encoder.convcorr1.0",
     "motion_flow0": "motion_encoder.convflow1.0",
     "motion_flow1": "motion_encoder.convflow2.0",
@@ -24,12 +24,12 @@ UPDATE = {
 }
 
 
-def torchvisions_name(path):
-    """What torchvision calls our weight `path`."""
+def torchvision_name(path):
+    """Returns torchvision's name of our weight `path`."""
     layer, kind = path.split("/")
     end = "weight" if kind == "kernel" else "bias"
-    if layer in UPDATE:
-        return f"update_block.{UPDATE[layer]}.{end}"
+    if layer in TORCHVISION_NAMES:
+        return f"update_block.{TORCHVISION_NAMES[layer]}.{end}"
     encoder, *parts = layer.split("_")
     start = {"features": "feature_encoder", "context": "context_encoder"}[encoder]
     if len(parts) == 1:
@@ -39,21 +39,21 @@ def torchvisions_name(path):
     return f"{start}.layer{int(stage[-1]) + 1}.{block[-1]}.{part}.0.{end}"
 
 
-def test_its_flows_are_torchvisions():
+def test_flows_equal_torchvisions():
     """torchvision 0.28.0 on PyTorch 2.13: raft_small after 1, 2 and 3 updates (golden/make_raft.py)."""
     with np.load(GOLDEN) as file:
         names, expected = list(file["names"]), file["flows"]
     model = zoo.raft_small((None, None, 3), updates=3, all_flows=True)
-    assert sorted(torchvisions_name(w.path) for w in model.weights) == sorted(names)
+    assert sorted(torchvision_name(w.path) for w in model.weights) == sorted(names)
     for weight in model.weights:
         kernel = len(weight.shape) == 4
         shape = [weight.shape[i] for i in (3, 2, 0, 1)] if kernel else weight.shape
-        value = drawn(torchvisions_name(weight.path), tuple(shape))
+        value = drawn(torchvision_name(weight.path), tuple(shape))
         weight.assign(value.transpose(2, 3, 1, 0) if kernel else value)
     frames = {n: images(n, (2, 128, 136, 3)) for n in ("first", "second")}
-    found = [np.asarray(flow)[:, ::7, ::7] for flow in model(frames)][::-1]
+    flows = [np.asarray(flow)[:, ::7, ::7] for flow in model(frames)][::-1]
     assert np.abs(expected).mean() > 3
-    for ours, theirs in zip(found, expected, strict=True):
+    for ours, theirs in zip(flows, expected, strict=True):
         assert_close(ours, theirs, rtol=2e-4)
 
 
@@ -63,13 +63,13 @@ def test_updates_share_their_weights():
 
 
 @pytest.mark.parametrize(
-    ("shape", "told"),
+    ("shape", "message"),
     [
         ((60, 64, 3), "must be at least 64 and divisible by 8"),
         ((56, 64, 3), "must be at least 64 and divisible by 8"),
         ((64, 64), "must be .H, W, C."),
     ],
 )
-def test_sizes_that_do_not_fit_are_refused(shape, told):
-    with pytest.raises(ValueError, match=f"raft_small: .*{told}"):
+def test_invalid_sizes_are_refused(shape, message):
+    with pytest.raises(ValueError, match=f"raft_small: .*{message}"):
         zoo.raft_small(shape)

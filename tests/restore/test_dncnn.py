@@ -1,4 +1,4 @@
-"""DnCNN: the counts' arithmetic is in test_params; here what it computes, and the published network's answer."""
+"""DnCNN: what it computes, and the PSNR of the published weights. Parameter counts are in test_params."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from zoo.introspect import outline, receptive_field
 DATA = Path("../shared/data/dncnn")
 
 
-def test_the_answer_is_the_image_without_what_the_head_finds():
+def test_the_output_is_the_image_minus_the_output_of_the_head():
     model = zoo.dncnn((6, 8, 3), depth=4, filters=5)
     x = np.random.default_rng(0).random((2, 6, 8, 3), "float32")
     noise = keras.Model(model.input, model.get_layer("head").output)(x)
@@ -22,12 +22,12 @@ def test_the_answer_is_the_image_without_what_the_head_finds():
 
 
 @pytest.mark.parametrize(("name", "side"), [("dncnn", 35), ("dncnn_blind", 41)])
-def test_a_pixel_sees_what_the_paper_says(name, side):
+def test_the_receptive_field_is_the_papers(name, side):
     assert receptive_field(outline(name, input_shape=(64, 64, 1))) == side
 
 
 @pytest.mark.parametrize(("batch_norm", "biases"), [(True, 2), (False, 17)])
-def test_only_the_first_and_the_last_convolution_have_a_bias_beside_normalisation(batch_norm, biases):
+def test_with_normalization_only_the_first_and_the_last_convolution_have_a_bias(batch_norm, biases):
     convolutions = [
         layer
         for layer in outline("dncnn", input_shape=(8, 8, 1), batch_norm=batch_norm).layers
@@ -38,14 +38,14 @@ def test_only_the_first_and_the_last_convolution_have_a_bias_beside_normalisatio
 
 
 def test_a_single_convolution_is_refused():
-    with pytest.raises(ValueError, match="dncnn: `depth` must be a whole number of at least 2, got 1"):
+    with pytest.raises(ValueError, match="dncnn: `depth` must be an integer of at least 2, got 1"):
         zoo.dncnn((8, 8, 1), depth=1)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not DATA.is_dir(), reason="the published weights and Set12 are not here")
+@pytest.mark.skipif(not DATA.is_dir(), reason="the published weights and Set12 are not available")
 def test_the_published_weights_denoise_set12_as_published():
-    """Noise of 25 / 255 from seed 0 for every image, answers rounded to 8 bits; these weights give about 30.43 dB."""
+    """With noise of 25 / 255 (seed 0 for every image) and outputs rounded to 8 bits, the weights give 30.43 dB."""
     from PIL import Image
 
     from zoo.convert.checkpoint import read_checkpoint
@@ -54,18 +54,18 @@ def test_the_published_weights_denoise_set12_as_published():
     model = zoo.dncnn((None, None, 1), batch_norm=False)
     assert model.count_params() == sum(w.size for w in weights) == 555137
     model.set_weights([w.transpose(2, 3, 1, 0) if w.ndim == 4 else w for w in weights])
-    before, after = [], []
+    psnr_noisy, psnr_denoised = [], []
     for path in sorted((DATA / "set12").glob("*.png")):
         clean = np.asarray(Image.open(path), "float32")[None, ..., None]
         noisy = clean + np.random.RandomState(0).normal(0, 25, clean.shape).astype("float32")
-        found = 255 * np.asarray(model(noisy / 255, training=False))
-        before.append(psnr(clean, noisy))
-        after.append(psnr(clean, np.round(np.clip(found, 0, 255))))
-    assert len(after) == 12
-    assert np.mean(before) == pytest.approx(20.17, abs=0.04)
-    assert np.mean(after) == pytest.approx(30.43, abs=0.01)
+        denoised = 255 * np.asarray(model(noisy / 255, training=False))
+        psnr_noisy.append(psnr(clean, noisy))
+        psnr_denoised.append(psnr(clean, np.round(np.clip(denoised, 0, 255))))
+    assert len(psnr_denoised) == 12
+    assert np.mean(psnr_noisy) == pytest.approx(20.17, abs=0.04)
+    assert np.mean(psnr_denoised) == pytest.approx(30.43, abs=0.01)
 
 
-def psnr(clean, found):
-    """Decibels, for images from 0 to 255."""
-    return 10 * np.log10(255**2 / np.mean((found - clean) ** 2))
+def psnr(clean, image):
+    """Returns the PSNR in dB of images from 0 to 255."""
+    return 10 * np.log10(255**2 / np.mean((image - clean) ** 2))

@@ -1,4 +1,4 @@
-"""SRCNN: the paper's counts and the border that it loses."""
+"""SRCNN: the paper's number of weights and the border that valid padding removes."""
 
 import numpy as np
 import pytest
@@ -9,12 +9,12 @@ from zoo.introspect import outline
 
 
 @pytest.mark.parametrize(
-    ("name", "weights", "lost"), [("srcnn", 8032, 12), ("srcnn_935", 24416, 14), ("srcnn_955", 57184, 16)]
+    ("name", "weights", "border"), [("srcnn", 8032, 12), ("srcnn_935", 24416, 14), ("srcnn_955", 57184, 16)]
 )
-def test_weights_without_biases_and_the_lost_border_are_the_papers(name, weights, lost):
+def test_number_of_weights_and_removed_border_are_the_papers(name, weights, border):
     model = outline(name, input_shape=(33, 40, 1))
     assert sum(int(np.prod(w.shape)) for w in model.weights if w.name == "kernel") == weights
-    assert model.output.shape == (None, 33 - lost, 40 - lost, 1)
+    assert model.output.shape == (None, 33 - border, 40 - border, 1)
     assert outline(name, input_shape=(33, 40, 1), padding="same").output.shape == (None, 33, 40, 1)
 
 
@@ -25,7 +25,7 @@ def test_padding_changes_only_the_border():
     assert_close(np.asarray(same(x))[:, 6:-6, 6:-6], valid(x), rtol=1e-4)
 
 
-def test_it_starts_as_the_paper_says():
+def test_initial_weights_have_the_papers_standard_deviation():
     kernels = [w.numpy() for w in zoo.srcnn((33, 33, 1)).weights if w.name == "kernel"]
     assert [round(1e3 * float(k.std()), 1) for k in kernels] == [1.0, 1.0, 1.0]
 
@@ -36,6 +36,6 @@ def test_the_smallest_image_leaves_one_pixel():
         zoo.srcnn((12, 13, 1))
 
 
-def test_even_kernels_are_refused():
+def test_even_kernel_sizes_are_refused():
     with pytest.raises(ValueError, match=r"srcnn: `kernel_sizes` must be odd, got \(9, 2, 5\)"):
         zoo.srcnn((33, 33, 1), kernel_sizes=(9, 2, 5))

@@ -1,4 +1,4 @@
-"""Presto: the released weights answer as the authors' code does, and what is missing does not count."""
+"""Presto: parity with the authors' code and released weights, and masking."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from zoo.layers.presto_bands import BANDS, DIVISOR, GROUPS, SHIFT, PrestoBands
 RELEASED = Path(__file__).parents[2] / "../shared/data/presto"
 WEIGHTS = RELEASED / "default_model.pt"
 released = pytest.mark.skipif(
-    not WEIGHTS.is_file(), reason=f"the released weights and answers of Presto are not at {RELEASED}"
+    not WEIGHTS.is_file(), reason=f"Presto's released weights and outputs are not in {RELEASED}"
 )
 TINY = {"width": 16, "depth": 1, "units": 12, "heads": 2}
 
@@ -24,51 +24,47 @@ def golden():
     return dict(np.load(RELEASED / "golden.npz"))
 
 
-def complete(golden):
-    """The inputs with nothing masked."""
+def unmasked_inputs(golden):
+    """Returns the inputs with nothing masked."""
     return {n: golden[n] for n in ("x", "dynamic_world", "latlons", "month")} | {"mask": np.zeros_like(golden["x"])}
 
 
-def masked(golden):
-    return complete(golden) | {"mask": golden["mask"], "dynamic_world": golden["dynamic_world_masked"]}
+def masked_inputs(golden):
+    return unmasked_inputs(golden) | {"mask": golden["mask"], "dynamic_world": golden["dynamic_world_masked"]}
 
 
-def loaded(build, *args, **kwargs):
+def load(build, *args, **kwargs):
     return zoo.load_weights(build((12, 17), *args, **kwargs), str(WEIGHTS))
 
 
-def near(found, right):
-    assert_close(found, right)
+@released
+def test_the_embedding_equals_the_authors(golden):
+    assert_close(load(zoo.presto)(unmasked_inputs(golden)), golden["embedding"])
 
 
 @released
-def test_the_embedding_is_the_authors(golden):
-    near(loaded(zoo.presto)(complete(golden)), golden["embedding"])
+def test_the_embedding_of_masked_inputs_equals_the_authors(golden):
+    assert_close(load(zoo.presto)(masked_inputs(golden)), golden["embedding_masked"])
 
 
 @released
-def test_the_embedding_of_what_a_mask_leaves_is_the_authors(golden):
-    near(loaded(zoo.presto)(masked(golden)), golden["embedding_masked"])
+def test_tokens_reconstruction_and_land_cover_equal_the_authors(golden):
+    model = load(zoo.presto_autoencoder)
+    outputs = model(masked_inputs(golden))
+    assert_close(outputs["reconstruction"], golden["reconstruction"])
+    assert_close(outputs["dynamic_world"], golden["dynamic_world_logits"])
+    tokens = np.asarray(keras.Model(model.input, model.get_layer("norm").output)(masked_inputs(golden)))
+    indices = np.pad(golden["kept_indices"] + 1, ((0, 0), (1, 0)))  # the location is token 0 and never masked
+    assert_close(np.take_along_axis(tokens, indices[..., None], axis=1), golden["tokens_masked"])
 
 
 @released
-def test_tokens_reconstruction_and_land_cover_are_the_authors(golden):
-    model = loaded(zoo.presto_autoencoder)
-    answer = model(masked(golden))
-    near(answer["reconstruction"], golden["reconstruction"])
-    near(answer["dynamic_world"], golden["dynamic_world_logits"])
-    tokens = np.asarray(keras.Model(model.input, model.get_layer("norm").output)(masked(golden)))
-    kept = np.pad(golden["kept_indices"] + 1, ((0, 0), (1, 0)))  # the place on the globe is token 0, and always kept
-    near(np.take_along_axis(tokens, kept[..., None], axis=1), golden["tokens_masked"])
-
-
-@released
-def test_the_other_forms_of_the_inputs_give_the_same_embedding(golden):
-    x = complete(golden)
+def test_inputs_without_mask_and_with_every_month_give_the_same_embedding(golden):
+    x = unmasked_inputs(golden)
     del x["mask"]
-    near(loaded(zoo.presto, masked=False)(x), golden["embedding"])
+    assert_close(load(zoo.presto, masked=False)(x), golden["embedding"])
     months = (golden["month"][:, None] + np.arange(12)) % 12
-    near(loaded(zoo.presto, month="every")(complete(golden) | {"month": months}), golden["embedding"])
+    assert_close(load(zoo.presto, month="every")(unmasked_inputs(golden) | {"month": months}), golden["embedding"])
 
 
 @released
@@ -79,16 +75,16 @@ def test_raw_bands_are_scaled_in_the_model(golden):
     scaled[..., BANDS.index("NDVI")] = (infrared - red) / (infrared + red)
     raw = scaled * DIVISOR - SHIFT
     raw[..., BANDS.index("NDVI")] = 777
-    expected = loaded(zoo.presto)(complete(golden) | {"x": scaled})
-    assert_close(loaded(zoo.presto, raw=True)(complete(golden) | {"x": raw}), expected, rtol=1e-4)
+    expected = load(zoo.presto)(unmasked_inputs(golden) | {"x": scaled})
+    assert_close(load(zoo.presto, raw=True)(unmasked_inputs(golden) | {"x": raw}), expected, rtol=1e-4)
 
 
 @released
-def test_fine_tuning_begins_with_the_encoder_and_a_head_of_its_own(golden):
+def test_fine_tuning_starts_from_the_encoder_and_a_new_head(golden):
     model = zoo.load_weights(zoo.presto((12, 17), 1), str(WEIGHTS), head=False)
     embedding = keras.Model(model.input, model.get_layer("norm").output)
-    near(embedding(complete(golden)), golden["embedding"])
-    assert model(complete(golden)).shape == (3, 1)
+    assert_close(embedding(unmasked_inputs(golden)), golden["embedding"])
+    assert model(unmasked_inputs(golden)).shape == (3, 1)
     with pytest.raises(
         ValueError, match="2 missing in the source: head.linear.weight .*`head=False` keeps the model's own"
     ):
@@ -96,7 +92,7 @@ def test_fine_tuning_begins_with_the_encoder_and_a_head_of_its_own(golden):
 
 
 @released
-def test_other_sizes_refuse_the_weights():
+def test_models_of_other_sizes_refuse_the_weights():
     with pytest.raises(ValueError, match=r"12 not used: encoder.blocks.1.norm1.weight"):
         zoo.load_weights(zoo.presto((12, 17), depth=1), str(WEIGHTS))
     with pytest.raises(ValueError, match=r"12 not used: decoder.decoder_blocks.1.norm1.weight"):
@@ -104,7 +100,7 @@ def test_other_sizes_refuse_the_weights():
 
 
 @released
-def test_the_fixed_tables_start_as_they_were_released():
+def test_the_initial_tables_equal_the_released_ones():
     model = zoo.presto_autoencoder((12, 17))
     before = {w.path: w.numpy() for w in model.non_trainable_weights}
     zoo.load_weights(model, str(WEIGHTS))
@@ -128,20 +124,20 @@ def test_twelve_months_are_110_tokens():
     assert zoo.outline("presto", input_shape=(12, 17)).get_layer("tokens").output.shape == (None, 110, 128)
 
 
-def test_examples_may_lack_different_bands_and_even_hold_nan_there():
+def test_examples_may_have_different_masks_and_nan_where_masked():
     model = zoo.presto((3, 17), **TINY)
     x = inputs()
     x["mask"][0, :, 2:12] = 1
     x["mask"][1, 1] = 1
     x["dynamic_world"][1, 1] = 9
-    together = np.asarray(model(x))
+    outputs = np.asarray(model(x))
     for i in range(2):
-        alone = {n: v[i : i + 1] for n, v in x.items()}
-        assert_close(together[i : i + 1], model(alone))
-    holes = x | {"x": np.where(x["mask"] > 0, np.nan, x["x"])}
-    assert_close(model(holes), together)
-    others = x | {"x": np.where(x["mask"] > 0, 123, x["x"])}
-    assert_close(model(others), together)
+        single = {n: v[i : i + 1] for n, v in x.items()}
+        assert_close(outputs[i : i + 1], model(single))
+    with_nan = x | {"x": np.where(x["mask"] > 0, np.nan, x["x"])}
+    assert_close(model(with_nan), outputs)
+    with_other_values = x | {"x": np.where(x["mask"] > 0, 123, x["x"])}
+    assert_close(model(with_other_values), outputs)
 
 
 @pytest.mark.parametrize("group", [g for g in GROUPS if len(GROUPS[g]) > 1])
@@ -156,7 +152,7 @@ def test_one_masked_band_masks_its_group(group):
     assert np.abs(model(x) - model(x | {"mask": np.zeros_like(x["mask"])})).max() > 1e-4
 
 
-def test_terrain_is_that_of_the_first_month():
+def test_only_the_terrain_of_the_first_month_is_used():
     model = zoo.presto((3, 17), **TINY)
     x = inputs()
     later = x | {"x": x["x"].copy()}
@@ -166,7 +162,7 @@ def test_terrain_is_that_of_the_first_month():
     assert np.abs(model(x) - model(later)).max() > 1e-4
 
 
-def test_december_is_followed_by_january():
+def test_january_follows_december():
     first, every = zoo.presto((3, 17), **TINY), zoo.presto((3, 17), **TINY, month="every")
     every.set_weights(first.get_weights())
     x = inputs() | {"month": np.array([11, 4])}
@@ -175,26 +171,26 @@ def test_december_is_followed_by_january():
     assert np.abs(first(x) - every(x | {"month": months[:, ::-1]})).max() > 1e-4
 
 
-def test_the_decoder_repeats_the_terrain_and_never_sees_what_is_masked():
+def test_the_decoder_repeats_the_terrain_and_does_not_depend_on_masked_values():
     model = zoo.presto_autoencoder((3, 17), **TINY, decoder_depth=1)
     x = inputs()
     x["mask"][:, :, BANDS.index("B8")] = 1
-    answer = model(x)
-    terrain = np.asarray(answer["reconstruction"])[..., BANDS.index("elevation") : BANDS.index("slope") + 1]
+    outputs = model(x)
+    terrain = np.asarray(outputs["reconstruction"])[..., BANDS.index("elevation") : BANDS.index("slope") + 1]
     assert_close(terrain, np.repeat(terrain[:, :1], 3, axis=1))
     changed = x | {"x": x["x"].copy()}
     changed["x"][..., BANDS.index("B8")] = 9
-    assert_close(model(changed)["reconstruction"], answer["reconstruction"])
+    assert_close(model(changed)["reconstruction"], outputs["reconstruction"])
 
 
-def test_the_work_is_what_thop_counts_for_the_authors_model():
-    """thop's 43,506,048 has four per number for the norms of 441 tokens, and leaves the products of tokens out."""
+def test_multiply_accumulates_are_those_that_thop_counts_for_the_authors_model():
+    """thop's 43,506,048 includes 4 per element for the norms of 441 tokens and excludes the products of tokens."""
     norms, products = 4 * (4 * 110 + 1) * 128, 2 * 2 * 110**2 * 128
     assert zoo.macs(zoo.outline("presto", input_shape=(12, 17))) - products + norms == 43_506_048
 
 
-def test_months_lie_on_a_circle_and_steps_on_slow_waves():
-    season, position = (np.asarray(part)[0] for part in SeasonPosition(24, 8, 6)(np.array([[0, 3, 11]])))
+def test_season_position_encodes_months_on_a_circle_and_steps_by_sinusoids():
+    season, position = (np.asarray(x)[0] for x in SeasonPosition(24, 8, 6)(np.array([[0, 3, 11]])))
     angles = np.array([0, 3, 11]) * np.pi / 6
     assert_close(season, np.repeat(np.stack([np.sin(angles), np.cos(angles)], 1), 4, 1))
     assert_close(position[:, 0], np.sin([0, 1, 2]))
@@ -205,18 +201,18 @@ def test_months_lie_on_a_circle_and_steps_on_slow_waves():
         SeasonPosition(2, 7, 6)
 
 
-def test_bands_are_scaled_as_released_and_the_numbers_travel_in_the_config():
+def test_bands_are_scaled_as_released_and_the_config_has_the_scaling():
     layer = PrestoBands.from_config(PrestoBands().get_config())
     assert (layer.bands, layer.shift, layer.divisor) == (BANDS, SHIFT, DIVISOR)
     raw = np.zeros((1, 17), "float32")
     raw[0, [BANDS.index(b) for b in ("VV", "B4", "B8", "temperature_2m", "slope", "NDVI")]] = -20, 1e3, 4e3, 300, 25, 9
-    found = dict(zip(BANDS, np.asarray(layer(raw))[0], strict=True))
+    scaled = dict(zip(BANDS, np.asarray(layer(raw))[0], strict=True))
     expected = {"VV": 0.2, "VH": 1, "B4": 0.1, "B8": 0.4, "temperature_2m": 27.85 / 35, "slope": 0.5, "NDVI": 0.6}
-    assert found == pytest.approx(dict.fromkeys(BANDS, 0) | expected, abs=1e-6)
-    assert np.asarray(layer(np.zeros((1, 17))))[0, -1] == 0  # no light, no NDVI
+    assert scaled == pytest.approx(dict.fromkeys(BANDS, 0) | expected, abs=1e-6)
+    assert np.asarray(layer(np.zeros((1, 17))))[0, -1] == 0  # NDVI is 0 for zero reflectance
 
 
-def test_what_does_not_fit_is_refused():
+def test_invalid_arguments_are_refused():
     with pytest.raises(ValueError, match=r"`input_shape` must be \(T, 17\) with T from 1 to 24, got \(25, 17\)"):
         zoo.presto((25, 17))
     with pytest.raises(ValueError, match="`width` must be divisible by 16 and by `heads` = 3, got 32"):
@@ -225,21 +221,21 @@ def test_what_does_not_fit_is_refused():
         zoo.presto_autoencoder((12, 17), width=24, heads=2)
     with pytest.raises(ValueError, match="`month` must be one of 'first', 'every', got 'evry'. Did you mean `every`"):
         zoo.presto((12, 17), month="evry")
-    with pytest.raises(ValueError, match="PrestoBands: `bands` must have B4, B8 and NDVI, and lacks B4, NDVI"):
+    with pytest.raises(ValueError, match="PrestoBands: `bands` must have B4, B8 and NDVI, missing B4, NDVI"):
         PrestoBands(("B8",), (0,), (1,))
-    with pytest.raises(ValueError, match="`bands`, `shift` and `divisor` must be equally long, got 17, 1 and 17"):
+    with pytest.raises(ValueError, match="`bands`, `shift` and `divisor` must have equal lengths, got 17, 1 and 17"):
         PrestoBands(shift=(1,))
 
 
 @pytest.mark.parametrize("month", [12, -1])
-def test_a_month_that_is_none_is_refused_whole_and_in_a_graph(month):
+def test_invalid_months_are_refused_eagerly_and_in_a_graph(month):
     import tensorflow as tf
 
     model = zoo.presto((3, 17), **TINY)
-    wrong = inputs() | {"month": np.array([0, month])}
-    right = wrong | {"month": np.array([0, 11])}
-    assert np.isfinite(model.predict({k: right[k] for k in model.input}, verbose=0)).all()
-    with pytest.raises(ValueError, match=r"`month` must lie in 0 \(January\) to 11.*got"):
-        model({k: wrong[k] for k in model.input})
-    with pytest.raises(tf.errors.InvalidArgumentError, match="`month` must lie in 0"):
-        model.predict({k: wrong[k] for k in model.input}, verbose=0)
+    invalid = inputs() | {"month": np.array([0, month])}
+    valid = invalid | {"month": np.array([0, 11])}
+    assert np.isfinite(model.predict({k: valid[k] for k in model.input}, verbose=0)).all()
+    with pytest.raises(ValueError, match=r"`month` must be from 0 \(January\) to 11.*got"):
+        model({k: invalid[k] for k in model.input})
+    with pytest.raises(tf.errors.InvalidArgumentError, match="`month` must be from 0"):
+        model.predict({k: invalid[k] for k in model.input}, verbose=0)

@@ -1,4 +1,4 @@
-"""The Transformer: against NumPy, against torch.nn, and what follows from the mathematics."""
+"""The Transformer: parity with NumPy and torch.nn, causality, padding and positions."""
 
 from pathlib import Path
 
@@ -15,41 +15,42 @@ RNG = np.random.default_rng(7)
 TINY = {"depth": 2, "width": 8, "units": 12, "heads": 2}
 
 
-def shaken(model):
+def perturb(model):
+    """Adds noise to all weights of the model."""
     model.set_weights([w + RNG.normal(0, 0.2, w.shape) for w in model.get_weights()])
     return model
 
 
-def normed(x, gamma, beta):
+def layer_norm(x, gamma, beta):
     return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5) * gamma + beta
 
 
-def attended(x, memory, mask, q, bq, k, bk, v, bv, out, bias):
-    """Eq. 1 and section 3.2.2; mask (T, S) is true where a step may be asked."""
+def attend(x, memory, mask, q, bq, k, bk, v, bv, out, bias):
+    """Multi-head attention by eq. 1 and section 3.2.2; mask (T, S) is True where a step may be attended to."""
     query, key, value = (
         np.einsum("btd,dhs->bhts", y, w) + b[:, None] for y, w, b in ((x, q, bq), (memory, k, bk), (memory, v, bv))
     )
     scores = np.where(mask, query @ key.swapaxes(2, 3) / np.sqrt(q.shape[-1]), -np.inf)
-    shares = np.exp(scores - scores.max(-1, keepdims=True))
-    shares /= shares.sum(-1, keepdims=True)
-    return np.einsum("bhts,hsd->btd", shares @ value, out) + bias
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    weights /= weights.sum(-1, keepdims=True)
+    return np.einsum("bhts,hsd->btd", weights @ value, out) + bias
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_a_block_is_the_papers_equations(causal):
-    model = shaken(zoo.transformer_encoder((5, 3), 2, **{**TINY, "depth": 1}, causal=causal, every_step=True))
+def test_a_block_equals_the_papers_equations(causal):
+    model = perturb(zoo.transformer_encoder((5, 3), 2, **{**TINY, "depth": 1}, causal=causal, every_step=True))
     embed, *rest = (w.astype("float64") for w in model.get_weights())
     x = RNG.normal(size=(2, 5, 3))
-    place = np.arange(5)[:, None] / 10000 ** (np.arange(0, 8, 2) / 8)
-    y = x @ embed + rest[0] + np.stack([np.sin(place), np.cos(place)], -1).reshape(5, 8)
+    angle = np.arange(5)[:, None] / 10000 ** (np.arange(0, 8, 2) / 8)
+    y = x @ embed + rest[0] + np.stack([np.sin(angle), np.cos(angle)], -1).reshape(5, 8)
     mask = np.tri(5, dtype=bool) if causal else np.ones((5, 5), bool)
-    y = normed(y + attended(y, y, mask, *rest[1:9]), *rest[9:11])
-    y = normed(y + np.maximum(y @ rest[11] + rest[12], 0) @ rest[13] + rest[14], *rest[15:17])
+    y = layer_norm(y + attend(y, y, mask, *rest[1:9]), *rest[9:11])
+    y = layer_norm(y + np.maximum(y @ rest[11] + rest[12], 0) @ rest[13] + rest[14], *rest[15:17])
     assert_close(model(x), y @ rest[17] + rest[18])
 
 
-def torch_names(path):
-    """Our weight -> (name in the golden file, which third or None)."""
+def torch_name(path):
+    """Returns the name of our weight in the golden file, and its third of that array or None."""
     layer, _, ending = path.rpartition("/")
     if layer == "embedding":
         return "table.weight", None
@@ -68,22 +69,22 @@ def torch_names(path):
     return f"{theirs}{ours[part]}.{kind}", None
 
 
-def test_it_answers_as_torch_does_with_padding_on_both_sides():
+def test_outputs_equal_torch_with_padding_in_source_and_target():
     golden = np.load(Path(__file__).parent.parent / "golden" / "transformer.npz")
     model = zoo.transformer(11, depth=2, width=16, units=24, heads=4, activation=None)
     for weight in model.weights:
-        name, third = torch_names(weight.path)
+        name, third = torch_name(weight.path)
         value = golden[name].astype("float32")
         value = value if third is None else np.split(value, 3)[third]
         if weight.path != "embedding/embeddings":
             value = value.T.reshape(weight.shape)
         weight.assign(value)
-    found = model({"source": golden["source"], "target": golden["target"]})
-    assert_close(found, golden["logits"])
+    logits = model({"source": golden["source"], "target": golden["target"]})
+    assert_close(logits, golden["logits"])
 
 
-def test_what_comes_later_leaves_earlier_answers_as_they_were_to_the_bit():
-    model = shaken(zoo.transformer_encoder((None, 3), 2, **TINY, causal=True, every_step=True))
+def test_with_causal_attention_later_steps_do_not_change_earlier_outputs():
+    model = perturb(zoo.transformer_encoder((None, 3), 2, **TINY, causal=True, every_step=True))
     x = RNG.normal(size=(2, 9, 3)).astype("float32")
     changed = x.copy()
     changed[:, 5:] = 1e3
@@ -92,15 +93,15 @@ def test_what_comes_later_leaves_earlier_answers_as_they_were_to_the_bit():
     assert np.abs(before[:, 5:] - after[:, 5:]).max() > 1e-3
 
 
-def test_a_language_model_cannot_see_the_token_that_it_is_asked_for():
-    model = shaken(zoo.transformer_encoder((None,), 9, vocabulary=9, **TINY, causal=True, every_step=True))
+def test_a_language_model_does_not_depend_on_the_token_it_predicts():
+    model = perturb(zoo.transformer_encoder((None,), 9, vocabulary=9, **TINY, causal=True, every_step=True))
     tokens = np.array([[3, 1, 4, 1, 5]])
     other = np.array([[3, 1, 4, 2, 8]])
     assert_close(model(tokens)[:, :3], model(other)[:, :3])
 
 
-def test_the_decoder_sees_all_of_the_source_and_no_later_target():
-    model = shaken(zoo.transformer(9, **TINY))
+def test_the_decoder_depends_on_the_whole_source_and_on_no_later_target():
+    model = perturb(zoo.transformer(9, **TINY))
     x = {"source": np.array([[3, 1, 4, 1]]), "target": np.array([[1, 5, 2, 6]])}
     before = np.asarray(model(x))
     later = np.asarray(model({**x, "target": np.array([[1, 5, 7, 8]])}))
@@ -110,8 +111,8 @@ def test_the_decoder_sees_all_of_the_source_and_no_later_target():
     assert (np.abs(before - source).max(-1) > 1e-5).all()
 
 
-def test_without_positions_a_block_knows_no_order():
-    model = shaken(zoo.transformer_encoder((6, 3), 2, **TINY, every_step=True))
+def test_without_positions_a_block_is_permutation_equivariant():
+    model = perturb(zoo.transformer_encoder((6, 3), 2, **TINY, every_step=True))
     blocks = keras.Model(model.get_layer("position").output, model.output)
     x = RNG.normal(size=(2, 6, 8))
     order = RNG.permutation(6)
@@ -131,25 +132,25 @@ def test_the_product_of_two_positions_depends_on_their_distance_only():
 
 def test_tokens_are_scaled_by_the_root_of_the_width_and_series_are_not():
     x = RNG.normal(size=(1, 4, 16)).astype("float32")
-    place = np.asarray(sinusoids(4, 16, 10000.0))
-    assert_close(SinusoidalPosition()(x), x * 4 + place)
-    assert_close(SinusoidalPosition(1)(x), x + place)
+    positions = np.asarray(sinusoids(4, 16, 10000.0))
+    assert_close(SinusoidalPosition()(x), x * 4 + positions)
+    assert_close(SinusoidalPosition(1)(x), x + positions)
     assert zoo.transformer(9, **TINY).get_layer("source_position").scale is None
     assert zoo.transformer_encoder((5, 3), 2, **TINY).get_layer("position").scale == 1
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_padding_does_not_change_the_answer(causal):
-    model = shaken(zoo.transformer_encoder((None,), 2, vocabulary=9, **TINY, causal=causal))
+def test_padding_does_not_change_the_output(causal):
+    model = perturb(zoo.transformer_encoder((None,), 2, vocabulary=9, **TINY, causal=causal))
     assert_close(model(np.array([[3, 1, 8, 0, 0]])), model(np.array([[3, 1, 8]])))
-    model = shaken(zoo.transformer_encoder((None, 3), 2, **TINY, causal=causal, mask_value=-999.25))
+    model = perturb(zoo.transformer_encoder((None, 3), 2, **TINY, causal=causal, mask_value=-999.25))
     x = RNG.normal(size=(2, 4, 3)).astype("float32")
     padded = np.concatenate([x, np.full((2, 3, 3), -999.25, "float32")], 1)
     assert_close(model(padded), model(x))
     assert np.abs(model(padded + 1) - model(x + 1)).max() > 1e-3
 
 
-def test_one_table_embeds_both_sides_and_gives_the_logits():
+def test_one_table_embeds_source_and_target_and_gives_the_logits():
     model = zoo.transformer(9, **TINY, activation=None)
     tables = [w for w in model.weights if 9 in w.shape]
     assert [w.path for w in tables] == ["embedding/embeddings"]
@@ -158,7 +159,7 @@ def test_one_table_embeds_both_sides_and_gives_the_logits():
     assert_close(model(x), np.asarray(last(x)) @ np.asarray(tables[0]).T)
 
 
-def test_what_does_not_fit_is_refused():
+def test_invalid_arguments_are_refused():
     with pytest.raises(ValueError, match="`width` must be even and divisible by `heads` = 3, got 8"):
         zoo.transformer(9, width=8, heads=3)
     with pytest.raises(ValueError, match="`width` must be even and divisible by `heads` = 1, got 7"):

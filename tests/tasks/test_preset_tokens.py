@@ -175,10 +175,10 @@ def test_other_families_have_their_own_frame():
     layer = PresetTokens(own, 6, names=("token_ids", "padding_mask"))
     found = layer(np.array(["a ox ox", "a"], object))
     assert np.asarray(found["token_ids"]).tolist() == [[0, 4, 5, 5, 2, 1], [0, 4, 2, 1, 1, 1]]
-    assert set(found) == {"token_ids", "padding_mask"} and layer.masked == 3 and layer.framing == {0, 1, 2}
+    assert set(found) == {"token_ids", "padding_mask"} and layer.mask_id == 3 and layer.special_ids == {0, 1, 2}
     layer.preprocessor = lambda texts: {"token_ids": texts}
-    with pytest.raises(ValueError, match="makes no padding_mask"):
-        layer._tokens(np.array(["a"], object))
+    with pytest.raises(ValueError, match="does not return padding_mask"):
+        layer._tokenize(np.array(["a"], object))
 
 
 def small(vocabulary, **kwargs):

@@ -18,7 +18,7 @@ from recipes.losses import IGNORE
 from recipes.runs.predict_files import predict_files
 from recipes.tasks.segmentation import LOSSES
 from tests.tolerance import assert_close
-from zoo.layers.any_size import PadToMultiple, any_size, multiple
+from zoo.layers.any_size import PadToMultiple, any_size, size_multiple
 
 SMALL = {"filters": (8, 16), "dropout": 0.0}
 
@@ -148,7 +148,7 @@ def test_any_size_is_mirrored_and_cut_back():
     np.testing.assert_array_equal(padded, np.pad(x[0, ..., 0], ((0, 2), (0, 1)), "symmetric"))
     assert np.asarray(PadToMultiple(7)(x)).shape == (1, 7, 7, 1)  # mirrored again and again
     model = zoo.unet((None, None, 1), 2, filters=(4, 8, 16))
-    assert multiple(model) == 4
+    assert size_multiple(model) == 4
     whatever = any_size(model)
     fits = np.random.default_rng(0).random((2, 8, 12, 1)).astype("float32")
     assert_close(whatever.predict(fits, verbose=0), model.predict(fits, verbose=0))
@@ -159,7 +159,7 @@ def test_any_size_is_mirrored_and_cut_back():
 def test_a_backbone_of_ours_is_an_encoder():
     data = whole(*(np.repeat(a, 2, 1) for a in discs(2)))
     model = quick().build_model("unet", data, encoder="resnet18", filters=(4, 4, 4, 4, 4))
-    assert multiple(model) == 32
+    assert size_multiple(model) == 32
     assert any_size(model).predict(np.zeros((1, 33, 20, 1)), verbose=0).shape == (1, 33, 20, 2)
 
 

@@ -1,4 +1,4 @@
-"""The plain convolutional network of the lectures: blocks of 3 x 3 convolutions and pooling."""
+"""The plain convolutional network of introductory lectures: blocks of 3 x 3 convolutions and pooling."""
 
 import keras
 from keras import layers
@@ -25,31 +25,31 @@ def cnn(
     activation: Activation = "softmax",
     name: str = "cnn",
 ) -> keras.Model:
-    """Blocks of 3 x 3 convolutions, each block ending in 2 x 2 max pooling, then dense layers.
+    """Convolutional network: blocks of 3 x 3 convolutions that each end in 2 x 2 max pooling, then dense layers.
 
     (B, H, W, C) float  ->  (B, classes) probabilities.
 
-    The defaults are the three blocks 32-32-64-64-128-128. The ecology lecture's network of four single blocks is
-    `filters=(32, 64, 128, 256), convolutions=1, units=512, max_norm=None, dropout=0.5`.
+    The defaults are three blocks: 32-32-64-64-128-128. The ecology lecture's network of four blocks with one
+    convolution each is `filters=(32, 64, 128, 256), convolutions=1, units=512, max_norm=None, dropout=0.5`.
 
     Args:
         input_shape: (H, W, C) of one image [pixels]; H and W at least 2 ** len(filters).
-        classes: how many classes it tells apart.
-        filters: width of each block.
-        convolutions: convolutions in each block.
-        units: width of each dense layer before the head.
-        max_norm: largest L2 norm of the weights that enter a dense unit, or None.
-        dropout: share dropped between the convolutions of a block and before each dense layer of `units`.
-        activation: softmax, sigmoid, or None for logits.
+        classes: number of classes.
+        filters: number of filters of the convolutions in each block.
+        convolutions: number of convolutions in each block.
+        units: number of units of each dense layer before the head.
+        max_norm: largest L2 norm of the incoming weights of a unit of `units`, or None for no constraint.
+        dropout: dropout rate between the convolutions of a block and before each dense layer of `units`.
+        activation: of the output: softmax, sigmoid, or None for logits.
         name: the model's name.
     Returns:
         Uncompiled functional model.
     Raises:
-        ValueError: if the image is too small for the blocks or its size is not given.
+        ValueError: if the image is too small for the blocks, or H or W is None.
 
-    Source: the block is VGG's: Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556, section 2.1; the max-norm
-        of 3 is Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html, section 5.1.
-    Differs: widths and depth are the lectures', for 32 x 32 images.
+    Source: the block is that of VGG, Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556, section 2.1;
+        the max-norm of 3 is from Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html, section 5.1.
+    Differs: widths and depth are those of the lectures, for 32 x 32 images.
     """
     image_shape(name, input_shape, at_least=2 ** len(filters), fixed=True)
     inputs = layers.Input(input_shape, name="image")
@@ -64,7 +64,10 @@ def cnn(
 
 
 def features(x, *, filters=(32, 64, 128), convolutions=2, dropout=0.2):
-    """The output of each block, finest first: (B, H / 2, W / 2, filters[0]), (B, H / 4, W / 4, filters[1]), ..."""
+    """Returns the output of each block, finest first.
+
+    They are (B, H / 2, W / 2, filters[0]), (B, H / 4, W / 4, filters[1]), ...
+    """
     stages = []
     for i, width in enumerate(filters):
         for j in range(convolutions):

@@ -1,4 +1,4 @@
-"""DenseNet: every layer reads all maps that came before it."""
+"""DenseNet: the input of every layer is the concatenation of all earlier feature maps of its block."""
 
 import keras
 from keras import layers
@@ -22,16 +22,16 @@ def densenet(
     activation: Activation = "softmax",
     name: str = "densenet",
 ) -> keras.Model:
-    """DenseNet-BC for photos: dense blocks of bottlenecks, joined by transitions that halve the maps and their number.
+    """DenseNet-BC for photos: dense blocks of bottlenecks, with transitions that halve the size and the channels.
 
     (B, H, W, C) float  ->  (B, classes) probabilities.
 
     Args:
         input_shape: (H, W, C) of one image [pixels]; H and W at least 2 ** (len(depths) + 1), or None.
-        classes: how many classes it tells apart.
-        depths: layers in each dense block.
-        growth: maps that each layer adds, the paper's k.
-        activation: softmax, sigmoid, or None for logits.
+        classes: number of classes.
+        depths: number of layers in each dense block.
+        growth: number of channels that each layer adds, the paper's k.
+        activation: of the output: softmax, sigmoid, or None for logits.
         name: the model's name.
     Returns:
         Uncompiled functional model; 7,978,856 trainable parameters with 1000 classes, and 83,648 statistics.
@@ -49,10 +49,13 @@ def densenet(
 
 
 def features(x, *, depths=(6, 12, 24, 16), growth=32):
-    """The last map at each stride, finest first: the stem (2), each block normalised before it shrinks (4 to 32)."""
+    """Returns the last feature map at each stride, finest first.
+
+    They are the stem at stride 2 and the output of each block after its normalization, at strides 4 to 32.
+    """
     x = conv_norm(x, 2 * growth, 7, strides=2, name="stem")
     stages = [x]
-    x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)  # after a ReLU, zeros never win
+    x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)  # zeros never exceed the output of a ReLU
     x = layers.MaxPooling2D(3, 2, name="stem_pool")(x)
     for i, depth in enumerate(depths):
         if i:
@@ -68,7 +71,7 @@ def features(x, *, depths=(6, 12, 24, 16), growth=32):
 
 
 def dense_layer(x, growth, name):
-    """The input, and behind it `growth` new maps: BN, ReLU, 1 x 1, BN, ReLU, 3 x 3."""
+    """Concatenates the input and `growth` new channels: BN, ReLU, 1 x 1, BN, ReLU, 3 x 3."""
     y = _norm_relu(x, f"{name}_before")
     y = conv_norm(y, 4 * growth, 1, name=f"{name}_conv0")
     y = layers.Conv2D(growth, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv1")(
@@ -78,7 +81,9 @@ def dense_layer(x, growth, name):
 
 
 def _norm_relu(x, name):
-    x = layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}_norm")(x)  # PyTorch's, as the authors'
+    x = layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}_norm")(
+        x
+    )  # as in PyTorch and the authors' code
     return layers.Activation("relu", name=f"{name}_relu")(x)
 
 

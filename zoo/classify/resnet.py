@@ -1,4 +1,4 @@
-"""ResNet: blocks that learn what to add to their input."""
+"""ResNet: blocks that learn a residual, which is added to their input."""
 
 from typing import Literal
 
@@ -31,12 +31,14 @@ def resnet(
 
     Args:
         input_shape: (H, W, C) of one image [pixels]; H and W at least 2 ** (len(depths) + 1), or None.
-        classes: how many classes it tells apart.
-        depths: blocks in each stage; the stages are 64, 128, 256, 512 wide, four times that after a bottleneck.
-        block: basic is two 3 x 3 convolutions; bottleneck is 1 x 1, 3 x 3, 1 x 1.
-        version: where a bottleneck halves the map: 1.5 in the 3 x 3 convolution, as PyTorch; 1 in the first 1 x 1, as
-            the paper and `keras.applications`. The weights are the same; basic blocks know no difference.
-        activation: softmax, sigmoid, or None for logits.
+        classes: number of classes.
+        depths: number of blocks in each stage. The stages have 64, 128, 256 and 512 filters, and four times as many
+            output channels with bottlenecks.
+        block: "basic" is two 3 x 3 convolutions; "bottleneck" is 1 x 1, 3 x 3, 1 x 1.
+        version: which convolution of a bottleneck has the stride: the 3 x 3 convolution with 1.5, as in PyTorch; the
+            first 1 x 1 convolution with 1, as in the paper and `keras.applications`. The weights have the same shapes.
+            Basic blocks are the same in both versions.
+        activation: of the output: softmax, sigmoid, or None for logits.
         name: the model's name.
     Returns:
         Uncompiled functional model; 25,557,032 trainable parameters with 1000 classes, and 53,120 statistics.
@@ -45,7 +47,7 @@ def resnet(
 
     Source: He, Zhang, Ren, Sun 2015, table 1 and figures 3 and 5, option B; version 1.5 is torchvision's,
         https://github.com/pytorch/vision/blob/main/torchvision/models/resnet.py.
-    Differs: version 1.5 unless asked.
+    Differs: the default is version 1.5; `version=1` is the paper's.
     """
     image_shape(name, input_shape, at_least=2 ** (len(depths) + 1))
     inputs = layers.Input(input_shape, name="image")
@@ -55,10 +57,10 @@ def resnet(
 
 
 def features(x, *, depths=(3, 4, 6, 3), block="bottleneck", version=1.5):
-    """The stem at stride 2 with 64 maps, then each stage's answer, finest first: strides 4, 8, 16, 32."""
+    """Returns the stem (stride 2, 64 channels) and the output of each stage (strides 4, 8, 16, 32), finest first."""
     x = conv_norm(x, 64, 7, strides=2, name="stem")
     stages = [x]
-    x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)  # after a ReLU, zeros never win
+    x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)  # zeros never exceed the output of a ReLU
     x = layers.MaxPooling2D(3, 2, name="stem_pool")(x)
     for i, depth in enumerate(depths):
         for j in range(depth):
@@ -68,7 +70,7 @@ def features(x, *, depths=(3, 4, 6, 3), block="bottleneck", version=1.5):
 
 
 def residual(x, filters, strides, block, version, name):
-    """ReLU of the input plus what the block learns; the input is projected only where its shape differs (option B)."""
+    """Returns ReLU(input + residual). The shortcut is a projection only if the shapes differ (option B)."""
     if block == "basic":
         width = filters
         y = conv_norm(x, filters, 3, strides=strides, name=f"{name}_conv0")

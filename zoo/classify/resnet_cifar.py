@@ -1,4 +1,4 @@
-"""The small ResNets for 32 x 32 images, whose shortcuts own no parameters."""
+"""The small ResNets for 32 x 32 images, whose shortcuts have no parameters."""
 
 import keras
 from keras import layers
@@ -21,15 +21,15 @@ def resnet_cifar(
     activation: Activation = "softmax",
     name: str = "resnet_cifar",
 ) -> keras.Model:
-    """ResNet for CIFAR: 6n + 1 convolutions of 3 x 3, 16, 32 and 64 wide, and one dense layer.
+    """ResNet for CIFAR: 6n + 1 convolutions of 3 x 3 with 16, 32 and 64 filters, and one dense layer.
 
     (B, H, W, C) float  ->  (B, classes) probabilities.
 
     Args:
         input_shape: (H, W, C) of one image [pixels]; H and W at least 2 ** (len(depths) - 1), or None; 32 in the paper.
-        classes: how many classes it tells apart.
-        depths: blocks in each stage, the paper's n in all three.
-        activation: softmax, sigmoid, or None for logits.
+        classes: number of classes.
+        depths: number of blocks in each stage; the paper's n for all three.
+        activation: of the output: softmax, sigmoid, or None for logits.
         name: the model's name.
     Returns:
         Uncompiled functional model; 269,722 trainable parameters with n = 3 and 10 classes, and 1,376 statistics.
@@ -47,7 +47,7 @@ def resnet_cifar(
 
 
 def features(x, *, depths=(3, 3, 3)):
-    """Each stage's answer, finest first: strides 1, 2, 4 with 16, 32, 64 maps."""
+    """Returns the output of each stage, finest first: strides 1, 2, 4 with 16, 32, 64 channels."""
     x = conv_norm(x, 16, 3, name="stem")
     stages = []
     for i, depth in enumerate(depths):
@@ -58,14 +58,17 @@ def features(x, *, depths=(3, 3, 3)):
 
 
 def residual(x, filters, strides, name):
-    """ReLU of the input plus two convolutions; where the shape differs, every second pixel and zeros (option A)."""
+    """Returns ReLU(input + residual).
+
+    If the shapes differ, the shortcut is every second pixel, padded with zero channels (option A).
+    """
     y = conv_norm(x, filters, 3, strides=strides, name=f"{name}_conv0")
     y = conv_norm(y, filters, 3, activation=None, name=f"{name}_conv1")
     if strides > 1:
-        more = filters - x.shape[-1]
+        added = filters - x.shape[-1]
         x = layers.MaxPooling2D(1, strides, name=f"{name}_subsample")(x)
-        # To a layer that takes the channels to come first, the last two axes are space: W grows by 0, C by `more`.
-        pad = ((0, 0), (more // 2, more - more // 2))
+        # A layer with channels first takes the last two axes for space: W is padded by 0, C by `added`.
+        pad = ((0, 0), (added // 2, added - added // 2))
         x = layers.ZeroPadding2D(pad, data_format="channels_first", name=f"{name}_widen")(x)
     return layers.Activation("relu", name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, y]))
 

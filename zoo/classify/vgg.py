@@ -1,4 +1,4 @@
-"""VGG: 3 x 3 convolutions, one upon the other."""
+"""VGG: a deep stack of 3 x 3 convolutions."""
 
 import keras
 from keras import layers
@@ -30,20 +30,20 @@ def vgg(
 
     Args:
         input_shape: (H, W, C) of one image [pixels]; H and W at least 2 ** len(depths), 224 in the paper.
-        classes: how many classes it tells apart.
-        depths: convolutions in each stage; the stages are 64, 128, 256, 512, 512 wide.
-        batch_norm: whether each convolution is normalised before its ReLU, as in torchvision's `_bn` networks.
-        units: width of each dense layer before the head.
-        dropout: share dropped after each dense layer of `units`.
-        activation: softmax, sigmoid, or None for logits.
+        classes: number of classes.
+        depths: number of convolutions in each stage. The stages have 64, 128, 256, 512 and 512 filters.
+        batch_norm: whether batch normalization follows each convolution, as in torchvision's `_bn` networks.
+        units: number of units of each dense layer before the head.
+        dropout: dropout rate after each dense layer of `units`.
+        activation: of the output: softmax, sigmoid, or None for logits.
         name: the model's name.
     Returns:
         Uncompiled functional model; 138,357,544 parameters on 224 x 224 x 3 with 1000 classes.
     Raises:
-        ValueError: if the image is too small for the stages or its size is not given.
+        ValueError: if the image is too small for the stages, or H or W is None.
 
     Source: Simonyan and Zisserman 2014, table 1: `vgg16` is column D, `vgg19` column E.
-    Differs: Glorot's random start, which section 3.1 found to do without the pre-training of shallower networks.
+    Differs: Glorot initialization. Section 3.1 found that it replaces the pre-training of shallower networks.
     """
     image_shape(name, input_shape, at_least=2 ** len(depths), fixed=True)
     inputs = layers.Input(input_shape, name="image")
@@ -57,13 +57,16 @@ def vgg(
 
 
 def features(x, *, depths=(2, 2, 3, 3, 3), batch_norm=False):
-    """The last map at each stride, finest first: each stage before its pooling (1, 2, 4, 8, 16), and the end (32)."""
+    """Returns the last feature map at each stride, finest first.
+
+    They are the output of each stage before its pooling, at strides 1, 2, 4, 8 and 16, and the last pooling at 32.
+    """
     stages = []
     for i, depth in enumerate(depths):
         for j in range(depth):
             name = f"stage{i}_conv{j}" if i or j else "stem"
             x = layers.Conv2D(min(64 * 2**i, 512), 3, padding="same", name=name)(x)
-            if batch_norm:  # epsilon and momentum are PyTorch's
+            if batch_norm:  # epsilon and momentum as in PyTorch
                 x = layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}_norm")(x)
             x = layers.Activation("relu", name=f"{name}_relu")(x)
         stages.append(x)

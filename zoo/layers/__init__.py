@@ -1,7 +1,7 @@
-"""Keras layers that own weights, randomness, a loss, or arithmetic on sizes that only a run knows; one a file."""
+"""Keras layers that architectures and recipes use: one file per layer."""
 
 from zoo.layers.all_pairs import AllPairs
-from zoo.layers.any_size import CutToSize, PadToMultiple, Traced
+from zoo.layers.any_size import CutToSize, PadToMultiple
 from zoo.layers.backbone_input import BackboneInput
 from zoo.layers.bicubic import Bicubic
 from zoo.layers.boltzmann import Boltzmann
@@ -81,7 +81,6 @@ __all__ = [
     "StepEmbedding",
     "Subsampling",
     "TableConv2D",
-    "Traced",
     "Upsample",
     "UpsampleConv2D",
     "Warp",

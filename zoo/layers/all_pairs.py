@@ -1,4 +1,4 @@
-"""The all-pairs cost volume of RAFT, as a pyramid."""
+"""The all-pairs correlation pyramid of RAFT."""
 
 import keras
 from keras import layers, ops
@@ -8,19 +8,19 @@ from zoo.arguments import Count, convert
 
 @keras.saving.register_keras_serializable("zoo")
 class AllPairs(layers.Layer):
-    """How well every place of a map fits every place of another, and every square of 2, 4, ... places of it.
+    """Correlates every cell of a map with every cell of another map, and with averages of 2 x 2, 4 x 4, ... cells.
 
-    Two (B, H, W, C) float  ->  `levels` maps: (B, H * W, H // 2 ** i, W // 2 ** i) float32; the call is
+    Two (B, H, W, C) float  ->  `levels` maps: (B, H * W, H // 2 ** i, W // 2 ** i) float32. Call:
     `AllPairs(4)([first, second])`.
 
-    A correlation is the dot product over C, divided by sqrt(C). Level i is the mean over squares of 2 ** i places of
-    the second map; what is left over at the end of a side is left out.
+    A correlation is the dot product over C, divided by sqrt(C). Level i is the mean over squares of 2 ** i cells of
+    the second map. Cells that do not fill a square at the end of a side are dropped.
 
     Args:
-        levels: maps in the pyramid.
-        **kwargs: as `keras.layers.Layer` has them.
+        levels: number of levels of the pyramid.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
-        ValueError: if `levels` is no whole number of at least 1.
+        ValueError: if `levels` is not an integer of at least 1.
 
     Source: Teed and Deng 2020, https://arxiv.org/abs/2003.12039, section 3.2 and eq. 1.
     """
@@ -31,10 +31,10 @@ class AllPairs(layers.Layer):
 
     def call(self, inputs):
         first, second = inputs
-        _, height, width, maps = ops.shape(first)
-        first, second = (ops.reshape(x, (-1, height * width, maps)) for x in (first, second))
-        costs = ops.matmul(first, ops.transpose(second, (0, 2, 1))) / maps**0.5
-        level = ops.reshape(costs, (-1, height, width, 1))
+        _, height, width, channels = ops.shape(first)
+        first, second = (ops.reshape(x, (-1, height * width, channels)) for x in (first, second))
+        correlations = ops.matmul(first, ops.transpose(second, (0, 2, 1))) / channels**0.5
+        level = ops.reshape(correlations, (-1, height, width, 1))
         pyramid = []
         for i in range(self.levels):
             if i:
@@ -44,11 +44,11 @@ class AllPairs(layers.Layer):
 
     def compute_output_shape(self, input_shape):
         b, h, w, _ = input_shape[0]
-        places = None if None in (h, w) else h * w
-        return [(b, places, h and h // 2**i, w and w // 2**i) for i in range(self.levels)]
+        cells = None if None in (h, w) else h * w
+        return [(b, cells, h and h // 2**i, w and w // 2**i) for i in range(self.levels)]
 
     def macs(self, shapes):
-        """Multiply-accumulates of one input: a product of C numbers for each pair of places."""
+        """Multiply-accumulates of one input: C for each pair of cells."""
         _, h, w, c = shapes[0]
         return (h * w) ** 2 * c
 

@@ -1,4 +1,4 @@
-"""Images of any size for a network that halves them: mirrored up to the next size that divides, and cut back after."""
+"""Padding and cropping by which a network with strides accepts images of any size."""
 
 import keras
 from keras import layers, ops
@@ -8,13 +8,13 @@ from zoo.arguments import Count, convert
 
 @keras.saving.register_keras_serializable("zoo")
 class PadToMultiple(layers.Layer):
-    """An image mirrored at its lower and right border until both sides are multiples of a number.
+    """Pads an image by reflection at its lower and right border, so that both sides are multiples of a number.
 
     (B, H, W, C)  ->  (B, ceil(H / m) m, ceil(W / m) m, C).
 
     Args:
-        multiple: m [pixels].
-        **kwargs: as `keras.layers.Layer` has them.
+        multiple: m, the number that both sides become multiples of [pixels].
+        **kwargs: passed to `keras.layers.Layer`.
     """
 
     def __init__(self, multiple, **kwargs):
@@ -26,9 +26,9 @@ class PadToMultiple(layers.Layer):
             side = ops.shape(x)[axis]
             if isinstance(side, int) and side % self.multiple == 0:
                 continue
-            place = ops.arange((side + self.multiple - 1) // self.multiple * self.multiple, dtype="int32")
-            place = ops.mod(place, 2 * side)
-            x = ops.take(x, ops.minimum(place, 2 * side - 1 - place), axis=axis)
+            index = ops.arange((side + self.multiple - 1) // self.multiple * self.multiple, dtype="int32")
+            index = ops.mod(index, 2 * side)
+            x = ops.take(x, ops.minimum(index, 2 * side - 1 - index), axis=axis)
         return x
 
     def compute_output_shape(self, input_shape):
@@ -36,7 +36,7 @@ class PadToMultiple(layers.Layer):
         return (input_shape[0], *sides, *input_shape[3:])
 
     def macs(self, shapes):
-        """Copies count nothing."""
+        """Copies are not counted."""
         return 0
 
     def get_config(self):
@@ -45,51 +45,55 @@ class PadToMultiple(layers.Layer):
 
 @keras.saving.register_keras_serializable("zoo")
 class CutToSize(layers.Layer):
-    """The upper left part of a map that has the size of an image; the call is `CutToSize()([map, image])`.
+    """Crops a map to the height and width of an image, from the upper left. Call: `CutToSize()([map, image])`.
 
-    (B, h, w, K) and (B, H, W, C)  ->  (B, H, W, K), where h is at least H and w at least W.
+    (B, h, w, K) and (B, H, W, C)  ->  (B, H, W, K), with h at least H and w at least W.
 
     Args:
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     """
 
     def call(self, inputs):
-        answer, image = inputs
+        x, image = inputs
         _, height, width, _ = ops.shape(image)
-        return answer[:, :height, :width]
+        return x[:, :height, :width]
 
     def compute_output_shape(self, input_shape):
-        answer, image = input_shape
-        return (*image[:3], answer[-1])
+        map_shape, image_shape = input_shape
+        return (*image_shape[:3], map_shape[-1])
 
     def macs(self, shapes):
-        """Copies count nothing."""
+        """Copies are not counted."""
         return 0
 
 
 def any_size(model):
-    """`model` behind padding and before cutting, so that it answers images of any size at their own size.
+    """Returns `model` between padding and cropping, so that it accepts images of any size.
 
     Args:
-        model: (B, H, W, C) -> (B, H, W, K), H and W being None; as it is where it needs no padding or has a fixed size.
+        model: (B, H, W, C) -> (B, H, W, K), with H and W None. A model that needs no padding or has a fixed size is
+            returned unchanged.
     Returns:
         `keras.Model` with the same weights and name.
     Raises:
-        ValueError: if its answer has not the size of the image, whatever that is.
+        ValueError: if the output of `model` does not have the size of the image.
     """
     if None not in model.input_shape[1:3]:
         return model
-    unit = multiple(model)
-    if unit == 1:
+    multiple = size_multiple(model)
+    if multiple == 1:
         return model
     inputs = layers.Input(model.input_shape[1:], dtype=model.inputs[0].dtype, name="image")
-    answer = model(PadToMultiple(unit, name="pad")(inputs))
-    cut = CutToSize(name="cut", dtype="float32")([answer, inputs])  # the head's precision, whatever the policy
-    return keras.Model(inputs, cut, name=model.name)
+    x = model(PadToMultiple(multiple, name="pad")(inputs))
+    x = CutToSize(name="cut", dtype="float32")([x, inputs])  # the precision of the head under every policy
+    return keras.Model(inputs, x, name=model.name)
 
 
-class Traced(layers.Layer):
-    """A model whose symbolic call traces its operations: Keras' own lets shapes pass that `Concatenate` cannot join."""
+class TracedModel(layers.Layer):
+    """Wraps a model so that a symbolic call traces its operations.
+
+    The symbolic call of a Keras model accepts shapes that its `Concatenate` layers cannot join.
+    """
 
     def __init__(self, model):
         super().__init__(dtype=model.dtype_policy)
@@ -99,23 +103,23 @@ class Traced(layers.Layer):
         return self.model(x, training=False)
 
 
-def multiple(model, most=128):
-    """What both sides of an image must be multiples of, read from the graph by trying 1, 2, 4, ...
+def size_multiple(model, max_multiple=128):
+    """Returns the number that both sides of an image must be multiples of, by tracing the model with 1, 2, 4, ...
 
     Raises:
-        ValueError: if no multiple up to `most` gives an answer of the image's size.
+        ValueError: if no multiple up to `max_multiple` gives an output of the image's size.
     """
-    unit, traced = 1, Traced(model)
-    while unit <= most:
-        sides = (3 * unit, 5 * unit)
+    multiple, traced = 1, TracedModel(model)
+    while multiple <= max_multiple:
+        sides = (3 * multiple, 5 * multiple)
         try:
-            answer = traced(keras.KerasTensor((1, *sides, model.input_shape[-1]), dtype=model.inputs[0].dtype))
-        except Exception:  # each layer refuses in its own way
-            answer = None
-        if answer is not None and tuple(answer.shape[1:3]) == sides:
-            return unit
-        unit *= 2
+            output = traced(keras.KerasTensor((1, *sides, model.input_shape[-1]), dtype=model.inputs[0].dtype))
+        except Exception:  # layers raise different errors for shapes that they do not accept
+            output = None
+        if output is not None and tuple(output.shape[1:3]) == sides:
+            return multiple
+        multiple *= 2
     raise ValueError(
-        f"`model` must answer every pixel of an image, got {model.name}, whose answer has another size than the image "
-        f"(tried multiples of 1 to {most} pixels); a U-Net does with padding='same'."
+        f"`model` must have an output of the size of the image, got {model.name}, whose output has another size for "
+        f"sides that are multiples of 1 to {max_multiple} pixels. Use padding='same' for a U-Net."
     )

@@ -1,4 +1,4 @@
-"""Bicubic enlargement by a whole factor, of maps of any size."""
+"""Bicubic upsampling by an integer factor."""
 
 import keras
 from keras import layers
@@ -8,18 +8,18 @@ from zoo.arguments import Count, convert
 
 @keras.saving.register_keras_serializable("zoo")
 class Bicubic(layers.Layer):
-    """Images `factor` times as high and wide, bicubically, as Pillow and Matlab enlarge them.
+    """Upsamples images by bicubic interpolation, as Pillow and Matlab do.
 
     (B, H, W, C) float  ->  (B, factor * H, factor * W, C) float32.
 
     Args:
-        factor: how many times larger along each side.
-        **kwargs: as `keras.layers.Layer` has them.
+        factor: factor along each side.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
-        ValueError: if `factor` is no whole number of at least 1.
+        ValueError: if `factor` is not an integer of at least 1.
 
     Source: Keys 1981, https://doi.org/10.1109/TASSP.1981.1163711, a = -1/2.
-    Differs: runs on TensorFlow alone; Keras' own resizing cannot be exported where the size is not known.
+    Differs: only the TensorFlow backend is supported, since Keras' resizing cannot be exported for unknown sizes.
     """
 
     def __init__(self, factor, **kwargs):
@@ -37,7 +37,7 @@ class Bicubic(layers.Layer):
         return keras.KerasTensor((b, h and h * self.factor, w and w * self.factor, c), dtype="float32")
 
     def macs(self, shapes):
-        """Interpolation counts nothing."""
+        """Interpolation is not counted."""
         return 0
 
     def get_config(self):

@@ -1,4 +1,4 @@
-"""The last value known in the place of every gap."""
+"""Last observation carried forward, for gaps in series."""
 
 import keras
 from keras import layers, ops
@@ -6,17 +6,17 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("zoo")
 class CarryForward(layers.Layer):
-    """Puts the value before it in the place of every NaN, feature by feature; a gap at a window's start stays NaN.
+    """Replaces every NaN by the last earlier value of its feature. Gaps at the start of a window stay NaN.
 
     (B, T, F) float  ->  (B, T, F) float.
 
     Args:
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     """
 
     def call(self, x):
         shift = 1
-        while shift < x.shape[1]:  # each turn doubles how far back a value is looked for
+        while shift < x.shape[1]:  # each iteration doubles how far back values are searched
             before = ops.pad(x[:, :-shift], ((0, 0), (shift, 0), (0, 0)), constant_values=float("nan"))
             x = ops.where(ops.isnan(x), before, x)
             shift *= 2

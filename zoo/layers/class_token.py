@@ -6,12 +6,12 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("zoo")
 class ClassToken(layers.Layer):
-    """One learnt vector, the same for every image, put in front of the tokens; it starts as zeros.
+    """Prepends a learned vector, the same for every image, to the tokens. It is initialized with zeros.
 
     (B, N, D) float  ->  (B, 1 + N, D) float.
 
     Args:
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
 
     Source: Dosovitskiy et al. 2020, https://arxiv.org/abs/2010.11929, eq. 1.
     """

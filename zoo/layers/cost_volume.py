@@ -1,4 +1,4 @@
-"""The cost volume of PWC-Net: how well each place fits its neighbours in another map."""
+"""The cost volume of PWC-Net: local correlations of two maps."""
 
 import keras
 from keras import layers, ops
@@ -8,18 +8,19 @@ from zoo.arguments import Whole, convert
 
 @keras.saving.register_keras_serializable("zoo")
 class CostVolume(layers.Layer):
-    """For every place of a map, its correlation with the places of another map up to `search_radius` away.
+    """Correlates every cell of a map with the cells of another map up to `search_radius` away.
 
-    Two (B, H, W, C) float  ->  (B, H, W, (2 * reach + 1) ** 2) float; the call is `CostVolume(4)([first, second])`.
+    Two (B, H, W, C) float  ->  (B, H, W, side ** 2) float, with side = 2 * search_radius + 1. Call:
+    `CostVolume(4)([first, second])`.
 
-    A correlation is the mean over C of the products; outside the map it is zero. Answer n belongs to the displacement
-    (u, v) = (n % side - reach, n // side - reach) with side = 2 * reach + 1, so the middle one to none.
+    A correlation is the mean over C of the products. It is zero outside the map. Channel n of the output belongs to the
+    displacement (u, v) = (n % side - search_radius, n // side - search_radius). The middle channel has none.
 
     Args:
-        search_radius: largest displacement along each axis [places].
-        **kwargs: as `keras.layers.Layer` has them.
+        search_radius: largest displacement along each axis [cells].
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
-        ValueError: if `search_radius` is no whole number of at least 0.
+        ValueError: if `search_radius` is not an integer of at least 0.
 
     Source: Sun et al. 2017, https://arxiv.org/abs/1709.02371, eq. 2.
     """
@@ -29,7 +30,7 @@ class CostVolume(layers.Layer):
         self.search_radius = convert(search_radius, Whole, "CostVolume: `search_radius`")
 
     def call(self, inputs):
-        first, second = (ops.cast(x, "float32") for x in inputs)  # long sums of products
+        first, second = (ops.cast(x, "float32") for x in inputs)  # for the precision of long sums
         _, height, width, _ = ops.shape(first)
         margin = (self.search_radius, self.search_radius)
         second = ops.pad(second, ((0, 0), margin, margin, (0, 0)))
@@ -41,9 +42,9 @@ class CostVolume(layers.Layer):
         return (*input_shape[0][:-1], (2 * self.search_radius + 1) ** 2)
 
     def macs(self, shapes):
-        """Multiply-accumulates of one input: a product of C numbers for each place and displacement."""
+        """Multiply-accumulates of one input: C for each cell and displacement."""
         _, h, w, c = shapes[0]
         return h * w * c * (2 * self.search_radius + 1) ** 2
 
     def get_config(self):
-        return {**super().get_config(), "reach": self.search_radius}
+        return {**super().get_config(), "search_radius": self.search_radius}

@@ -1,4 +1,4 @@
-"""Stochastic depth: whole residual branches are dropped, example by example."""
+"""Stochastic depth: drops whole residual branches per example."""
 
 import keras
 from keras import layers, ops
@@ -8,21 +8,23 @@ from zoo.arguments import Rate, convert
 
 @keras.saving.register_keras_serializable("zoo")
 class DropPath(layers.Layer):
-    """A residual branch that training drops for a share `rate` of the examples, and makes 1 / (1 - rate) as large else.
+    """Drops a residual branch for a random fraction of the examples and scales it by 1 / (1 - rate) for the others.
 
-    (B, ...) float  ->  (B, ...) float; at inference, or at rate 0, what goes in comes out.
+    (B, ...) float  ->  (B, ...) float. It is the identity at inference and at rate 0.
 
-    It stands on the branch, before the sum. The scaling keeps the branch's mean, so inference needs none.
+    The layer belongs on the branch, before the sum. The scaling preserves the mean of the branch, so inference needs
+    none.
 
     Args:
-        rate: share of examples whose branch is dropped, [0, 1).
-        seed: seed of its own random numbers, or None.
-        **kwargs: as `keras.layers.Layer` has them.
+        rate: fraction of examples whose branch is dropped, in [0, 1).
+        seed: seed of the random numbers, or None.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
         ValueError: if `rate` is not in [0, 1).
 
     Source: Huang et al. 2016, https://arxiv.org/abs/1603.09382, eq. 2.
-    Differs: it scales in training, where eq. 5 scales at inference; and it draws for each example, not for each batch.
+    Differs: the scaling is applied in training, where eq. 5 applies it at inference. Branches are dropped per example,
+        not per batch.
     """
 
     def __init__(self, rate, seed=None, **kwargs):

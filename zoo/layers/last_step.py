@@ -1,4 +1,4 @@
-"""What a series was at the end of its window."""
+"""The values of the last step of a window."""
 
 import keras
 from keras import layers, ops
@@ -6,17 +6,17 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("zoo")
 class LastStep(layers.Layer):
-    """The last step's values of some features, brought from normalised to their own units.
+    """Returns the last step's values of some features, converted from normalized to original units.
 
     (B, T, F) float  ->  (B, len(features)) float.
 
     Args:
-        features: places, from 0 to F - 1, in the order wanted; one may be named several times.
-        scale: standard deviation of each, by which it was divided.
-        offset: mean of each, which was taken off.
-        **kwargs: as `keras.layers.Layer` has them.
+        features: indices, from 0 to F - 1, in the order of the output; repetitions are allowed.
+        scale: standard deviation of each feature, by which it was divided.
+        offset: mean of each feature, which was subtracted.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
-        ValueError: if a place is out of range, or the lists differ in length.
+        ValueError: if an index is out of range, or the lists differ in length.
     """
 
     def __init__(self, features, scale, offset, **kwargs):
@@ -25,14 +25,15 @@ class LastStep(layers.Layer):
         self.scale, self.offset = (tuple(float(v) for v in values) for values in (scale, offset))
         if not len(self.features) == len(self.scale) == len(self.offset):
             raise ValueError(
-                f"LastStep: `features`, `scale` and `offset` must be as many, got {len(self.features)}, "
+                f"LastStep: `features`, `scale` and `offset` must have equal lengths, got {len(self.features)}, "
                 f"{len(self.scale)} and {len(self.offset)}."
             )
 
     def build(self, input_shape):
         if len(input_shape) != 3 or not all(0 <= i < input_shape[-1] for i in self.features):
             raise ValueError(
-                f"LastStep: `features` must name places of (B, T, F), got {self.features} for {tuple(input_shape)}."
+                f"LastStep: `features` must be indices of the last axis of (B, T, F), got {self.features} for "
+                f"{tuple(input_shape)}."
             )
 
     def call(self, x):
@@ -43,5 +44,5 @@ class LastStep(layers.Layer):
         return (input_shape[0], len(self.features))
 
     def get_config(self):
-        told = {"features": self.features, "scale": self.scale, "offset": self.offset}
-        return {**super().get_config(), **told}
+        config = {"features": self.features, "scale": self.scale, "offset": self.offset}
+        return {**super().get_config(), **config}

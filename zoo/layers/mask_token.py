@@ -1,4 +1,4 @@
-"""The token that stands where one was taken away."""
+"""The learned token in place of masked ones."""
 
 import keras
 from keras import layers, ops
@@ -6,12 +6,12 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("zoo")
 class MaskToken(layers.Layer):
-    """Puts one learnt vector in the place of every token that was not kept; it starts as zeros.
+    """Replaces every masked token by a learned vector, which is initialized with zeros.
 
-    [(B, N, D) float, (B, N) bool: whether a token was kept]  ->  (B, N, D) float.
+    [(B, N, D) float, (B, N) bool, False for masked tokens]  ->  (B, N, D) float.
 
     Args:
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
 
     Source: He et al. 2021, https://arxiv.org/abs/2111.06377, section 3.
     """
@@ -20,8 +20,8 @@ class MaskToken(layers.Layer):
         self.token = self.add_weight(shape=(input_shape[0][-1],), initializer="zeros", name="token")
 
     def call(self, inputs):
-        x, kept = inputs
-        return ops.where(ops.cast(kept, "bool")[..., None], x, ops.cast(self.token, x.dtype))
+        x, keep = inputs
+        return ops.where(ops.cast(keep, "bool")[..., None], x, ops.cast(self.token, x.dtype))
 
     def compute_output_shape(self, input_shape):
         return input_shape[0]

@@ -1,4 +1,4 @@
-"""Months as they should be: 0 is January."""
+"""A check that months are numbers from 0 to 11."""
 
 import keras
 import numpy as np
@@ -7,15 +7,15 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("zoo")
 class Months(layers.Layer):
-    """Lets whole numbers from 0, January, to 11 through, and nothing else: a calendar's 12 would be January.
+    """Returns its input and raises an error for months outside 0 (January) to 11 (December).
 
-    Any shape of whole numbers  ->  the same.
+    Integers of any shape  ->  the same. A 12 of the calendar would otherwise be taken for January.
 
-    Within a graph, as `predict` and a served model are, only TensorFlow can look at values: there the error is
-    TensorFlow's InvalidArgumentError with the same words.
+    In a graph, as in `predict` and in a served model, only the TensorFlow backend can check values. The error is then
+    TensorFlow's InvalidArgumentError with the same message.
 
     Args:
-        **kwargs: as `keras.layers.Layer` has them.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
         ValueError: if a month is below 0 or above 11.
     """
@@ -23,17 +23,17 @@ class Months(layers.Layer):
     def call(self, months):
         if isinstance(months, keras.KerasTensor):
             return months
-        said = "`month` must lie in 0 (January) to 11; from a calendar's numbers subtract 1"
+        message = "`month` must be from 0 (January) to 11 (December): subtract 1 from calendar months"
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
             if not tf.executing_eagerly():
-                wrong = tf.reduce_any((months < 0) | (months > 11))
-                with tf.control_dependencies([tf.debugging.Assert(~wrong, [said, months])]):
+                is_invalid = tf.reduce_any((months < 0) | (months > 11))
+                with tf.control_dependencies([tf.debugging.Assert(~is_invalid, [message, months])]):
                     return tf.identity(months)
-            found = np.asarray(months)
-            if ((found < 0) | (found > 11)).any():
-                raise ValueError(f"{said}, got {found.min()} to {found.max()}.")
+            values = np.asarray(months)
+            if ((values < 0) | (values > 11)).any():
+                raise ValueError(f"{message}, got {values.min()} to {values.max()}.")
         return ops.convert_to_tensor(months)
 
     def compute_output_shape(self, input_shape):

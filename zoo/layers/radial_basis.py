@@ -7,13 +7,13 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("zoo")
 class RadialBasis(layers.Layer):
-    """Minus the squared distance from the input to each class's fixed code: the nearest code has the largest logit.
+    """Returns the negative squared distance from the input to the fixed code of each class, as logits.
 
     (B, F) float  ->  (B, len(codes)) float.
 
     Args:
-        codes: for each class, F numbers; fixed, not trained.
-        **kwargs: as `keras.layers.Layer` has them.
+        codes: F numbers per class, which are not trained.
+        **kwargs: passed to `keras.layers.Layer`.
 
     Source: LeCun et al. 1998, eq. 7 (there y, the distance itself).
     """
@@ -25,7 +25,9 @@ class RadialBasis(layers.Layer):
     def build(self, input_shape):
         codes = np.array(self.codes, "float32")
         if codes.shape[1] != input_shape[-1]:
-            raise ValueError(f"RadialBasis: `codes` must have {input_shape[-1]} numbers a class, got {codes.shape[1]}.")
+            raise ValueError(
+                f"RadialBasis: `codes` must have {input_shape[-1]} numbers per class, got {codes.shape[1]}."
+            )
         self.weight = self.add_weight(
             shape=codes.shape, initializer=keras.initializers.Constant(codes), trainable=False, name="codes"
         )
@@ -37,7 +39,7 @@ class RadialBasis(layers.Layer):
         return (input_shape[0], len(self.codes))
 
     def macs(self, input_shape):
-        """Multiply-accumulates of one input: each difference times itself."""
+        """Multiply-accumulates of one input: the square of each difference."""
         return input_shape[-1] * len(self.codes)
 
     def get_config(self):

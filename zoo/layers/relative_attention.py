@@ -1,4 +1,4 @@
-"""Self-attention over a map, with a learnt bias for each offset between two places."""
+"""Self-attention over a map, with relative position biases."""
 
 import keras
 import numpy as np
@@ -7,16 +7,16 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("zoo")
 class RelativeAttention(layers.Layer):
-    """Multi-head self-attention of a map's places; the offset of two places adds a learnt number to their score.
+    """Applies multi-head self-attention to the cells of a map, with a learned bias for each offset between two cells.
 
-    (B, H, W, C) float  ->  (B, H, W, width) float; H and W must be given, as each offset owns a number for each head.
+    (B, H, W, C) float  ->  (B, H, W, width) float. H and W must not be None, since each offset has a bias per head.
 
     Args:
-        heads: attention heads; they divide `width`.
-        width: channels of the answer.
-        **kwargs: as `keras.layers.Layer` has them.
+        heads: number of attention heads; must divide `width`.
+        width: number of output channels.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
-        ValueError: if `heads` does not divide `width`, or H or W is not given.
+        ValueError: if `heads` does not divide `width`, or H or W is None.
 
     Source: Dai et al. 2021, https://arxiv.org/abs/2106.04803, eq. 3 (the bias inside the softmax) and appendix A.1.
     """
@@ -35,16 +35,17 @@ class RelativeAttention(layers.Layer):
             raise ValueError(f"RelativeAttention: height and width must be given, got {tuple(input_shape)}.")
         self.qkv.build((None, h * w, c))
         self.out.build((None, h * w, self.width))
-        start = keras.initializers.TruncatedNormal(stddev=0.02)
-        self.table = self.add_weight(shape=(2 * h - 1, 2 * w - 1, self.heads), initializer=start, name="table")
-        y, x = (place.ravel() for place in np.indices((h, w)))
+        initializer = keras.initializers.TruncatedNormal(stddev=0.02)
+        self.table = self.add_weight(shape=(2 * h - 1, 2 * w - 1, self.heads), initializer=initializer, name="table")
+        y, x = (index.ravel() for index in np.indices((h, w)))
         row, column = (n[:, None] - n[None, :] + side - 1 for n, side in ((y, h), (x, w)))
-        self.place = row * (2 * w - 1) + column  # (HW, HW): where the table has the offset from j to i
+        # (HW, HW): index in the table of the offset from j to i
+        self.offset_index = row * (2 * w - 1) + column
 
     def bias(self):
-        """(heads, HW, HW): what the offset of the places i and j adds to the score that i gives j."""
+        """Returns the biases (heads, HW, HW) of the attention scores of cell i (query) and cell j (key)."""
         table = ops.reshape(self.table, (-1, self.heads))
-        return ops.transpose(ops.take(table, self.place, axis=0), (2, 0, 1))
+        return ops.transpose(ops.take(table, self.offset_index, axis=0), (2, 0, 1))
 
     def call(self, x):
         h, w, c = x.shape[1:]
@@ -52,10 +53,10 @@ class RelativeAttention(layers.Layer):
         qkv = ops.reshape(self.qkv(ops.reshape(x, (-1, h * w, c))), (-1, h * w, 3, self.heads, size))
         query, key, value = ops.unstack(qkv, 3, axis=2)
         scores = ops.einsum("bind,bjnd->bnij", query * size**-0.5, key) + ops.cast(self.bias(), query.dtype)
-        # Keras warns of a softmax over one place, which is what a map of 1 x 1 has: there it is written out.
-        shares = ops.softmax(scores) if h * w > 1 else ops.exp(ops.log_softmax(scores))
-        answer = ops.einsum("bnij,bjnd->bind", shares, value)
-        return ops.reshape(self.out(ops.reshape(answer, (-1, h * w, self.width))), (-1, h, w, self.width))
+        # Keras warns about a softmax over one element, which a 1 x 1 map has. The second form avoids the warning.
+        weights = ops.softmax(scores) if h * w > 1 else ops.exp(ops.log_softmax(scores))
+        y = ops.einsum("bnij,bjnd->bind", weights, value)
+        return ops.reshape(self.out(ops.reshape(y, (-1, h * w, self.width))), (-1, h, w, self.width))
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.width)

@@ -1,4 +1,4 @@
-"""The place of a step in the year and in the series."""
+"""Encodings of the month and of the position in the series."""
 
 import keras
 import numpy as np
@@ -10,20 +10,20 @@ from zoo.layers.sinusoidal_position import sinusoids
 
 @keras.saving.register_keras_serializable("zoo")
 class SeasonPosition(layers.Layer):
-    """For each step, the sine and the cosine of its month, and the sinusoids of its number in the series.
+    """Returns for each step the sine and cosine of its month, and the sinusoids of its position in the series.
 
-    (B, T) months from 0, January, to 11  ->  [(B, T, width) season, (B, T, position_width) position]; T up to `steps`.
+    (B, T) months from 0 (January) to 11  ->  [(B, T, width) season, (B, T, position_width) position]; T up to `steps`.
 
-    Nothing is learnt: the two tables are weights that don't train, as in the released model.
+    The two tables are non-trainable weights, as in the released model.
 
     Args:
-        steps: the longest series.
-        width: columns of the season, even: the first half are the same sine, the second half its cosine.
-        position_width: columns of the position, even.
-        base: of the position's wavelengths.
-        **kwargs: as `keras.layers.Layer` has them.
+        steps: largest length of a series.
+        width: number of columns of the season, even: the first half repeat the sine, the second half the cosine.
+        position_width: number of columns of the position, even.
+        base: base of the position's wavelengths.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
-        ValueError: if a width is odd or the series too long.
+        ValueError: if a width is odd, or the series is longer than `steps`.
 
     Source: Tseng et al. 2023, https://arxiv.org/abs/2304.14065, section 3.1, and its code.
     """
@@ -35,22 +35,24 @@ class SeasonPosition(layers.Layer):
         self.position_width = convert(position_width, Count, "SeasonPosition: `position_width`")
         self.base = float(base)
         if self.width % 2 or self.position_width % 2:
-            told = f"{self.width} and {self.position_width}"
-            raise ValueError(f"SeasonPosition: `width` and `position_width` must be even, got {told}.")
+            widths = f"{self.width} and {self.position_width}"
+            raise ValueError(f"SeasonPosition: `width` and `position_width` must be even, got {widths}.")
 
     def build(self, input_shape):
         if input_shape[1] is not None and input_shape[1] > self.steps:
             raise ValueError(f"SeasonPosition: the series must have at most {self.steps} steps, got {input_shape[1]}.")
-        self.season = self.add_weight(shape=(12, self.width), initializer=self._season, trainable=False, name="season")
+        self.season = self.add_weight(
+            shape=(12, self.width), initializer=self._season_table, trainable=False, name="season"
+        )
         self.position = self.add_weight(
-            shape=(self.steps, self.position_width), initializer=self._position, trainable=False, name="position"
+            shape=(self.steps, self.position_width), initializer=self._position_table, trainable=False, name="position"
         )
 
-    def _season(self, shape, dtype=None):
+    def _season_table(self, shape, dtype=None):
         angles = np.arange(12)[:, None] * (2 * np.pi / 12)
         return ops.convert_to_tensor(np.repeat(np.hstack([np.sin(angles), np.cos(angles)]), self.width // 2, 1), dtype)
 
-    def _position(self, shape, dtype=None):
+    def _position_table(self, shape, dtype=None):
         return ops.cast(sinusoids(self.steps, self.position_width, self.base), dtype or "float32")
 
     def call(self, months):
@@ -62,7 +64,7 @@ class SeasonPosition(layers.Layer):
         return [(*input_shape, self.width), (*input_shape, self.position_width)]
 
     def macs(self, months):
-        """None: it looks up."""
+        """Table lookups are not counted."""
         return 0
 
     def get_config(self):

@@ -1,4 +1,4 @@
-"""Sinusoidal positions: sines and cosines of wavelengths that rise geometrically."""
+"""Sinusoidal position encoding."""
 
 import keras
 import numpy as np
@@ -9,16 +9,16 @@ from zoo.arguments import Positive, convert
 
 @keras.saving.register_keras_serializable("zoo")
 class SinusoidalPosition(layers.Layer):
-    """Multiplies the tokens by `scale` and adds to each the sinusoids of its place; nothing is learnt.
+    """Multiplies the tokens by `scale` and adds the sinusoids of their positions. It has no weights.
 
-    (B, N, D) float  ->  (B, N, D) float; D is even, N any length.
+    (B, N, D) float  ->  (B, N, D) float. D is even, N may be None.
 
     Args:
-        scale: what the tokens are multiplied with; None for sqrt(D), as the Transformer has it.
-        base: the longest wavelength is nearly 2 pi * base steps.
-        **kwargs: as `keras.layers.Layer` has them.
+        scale: factor on the tokens; None for sqrt(D), as in the Transformer.
+        base: the longest wavelength is almost 2 pi * base steps.
+        **kwargs: passed to `keras.layers.Layer`.
     Raises:
-        ValueError: if D is odd, or a number is not above 0.
+        ValueError: if D is odd, or `scale` or `base` is not positive.
 
     Source: Vaswani et al. 2017, https://arxiv.org/abs/1706.03762, sections 3.4 and 3.5.
     """
@@ -35,8 +35,8 @@ class SinusoidalPosition(layers.Layer):
 
     def call(self, x):
         width = x.shape[-1]
-        places = sinusoids(ops.shape(x)[1], width, self.base)
-        return x * (self.scale or width**0.5) + ops.cast(places, x.dtype)
+        positions = sinusoids(ops.shape(x)[1], width, self.base)
+        return x * (self.scale or width**0.5) + ops.cast(positions, x.dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -46,12 +46,14 @@ class SinusoidalPosition(layers.Layer):
 
 
 def sinusoids(length, width, base):
-    """(length, width) float32: at place p, column 2i is sin(p / base ** (2i / width)), and 2i + 1 is its cosine.
+    """Returns the sinusoids (length, width) float32 of positions 0, 1, ...
+
+    Column 2i at position p is sin(p / base ** (2i / width)), and column 2i + 1 the cosine of the same angle.
 
     Args:
-        length: number of places, which may be a tensor.
+        length: number of positions, which may be a tensor.
         width: number of columns, even.
-        base: longest wavelength over 2 pi, if there were one more column.
+        base: the wavelength, divided by 2 pi, that the next pair of columns would have.
     """
     rates = (base ** (np.arange(0, width, 2) / -width)).astype("float32")
     angles = ops.arange(length, dtype="float32")[:, None] * rates

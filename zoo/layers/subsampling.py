@@ -8,7 +8,7 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("zoo")
 class Subsampling(layers.Layer):
-    """The sum of every 2 x 2 square, times a trainable coefficient, plus a trainable bias; two parameters a map.
+    """Sums every 2 x 2 square, times a trainable coefficient, plus a trainable bias: two parameters per channel.
 
     (B, H, W, C) float  ->  (B, H // 2, W // 2, C) float.
 
@@ -16,7 +16,7 @@ class Subsampling(layers.Layer):
     """
 
     def build(self, input_shape):
-        # The coefficient starts at a quarter of U(-2.4, 2.4) / fan-in's spread: the sum of four is four times the mean.
+        # Initialized from U(-2.4, 2.4) / fan-in, with a fan-in of 4.
         bound = 2.4 / 4
         self.coefficient = self.add_weight(
             shape=(input_shape[-1],),
@@ -33,5 +33,5 @@ class Subsampling(layers.Layer):
         return (b, h and h // 2, w and w // 2, c)
 
     def macs(self, input_shape):
-        """Multiply-accumulates of one input: each sum times its coefficient."""
+        """Multiply-accumulates of one input: one product per sum."""
         return math.prod(self.compute_output_shape(input_shape)[1:])

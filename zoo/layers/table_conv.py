@@ -1,4 +1,4 @@
-"""A convolution whose output maps see only some of the input maps (C3 of LeNet-5)."""
+"""A convolution whose output channels are connected to some of the input channels only (C3 of LeNet-5)."""
 
 import keras
 import numpy as np
@@ -7,14 +7,14 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("zoo")
 class TableConv2D(layers.Layer):
-    """Convolution with a connection table: it owns one kernel for each connection, and none for the others.
+    """Convolution with a connection table, which has one kernel per connection.
 
-    (B, H, W, len over inputs) float  ->  (B, H - k + 1, W - k + 1, len(table)) float.
+    (B, H, W, C) float  ->  (B, H - k + 1, W - k + 1, len(table)) float.
 
     Args:
-        table: for each output map, the input maps that it sees.
-        kernel_size: side k of the square kernels.
-        **kwargs: as `keras.layers.Layer` has them.
+        table: for each output channel, the indices of its input channels.
+        kernel_size: side k of the square kernels [pixels].
+        **kwargs: passed to `keras.layers.Layer`.
 
     Source: LeCun et al. 1998, section II.B and table I.
     """
@@ -26,28 +26,28 @@ class TableConv2D(layers.Layer):
 
     def build(self, input_shape):
         pairs = [(i, o) for o, row in enumerate(self.table) for i in row]
-        maps = input_shape[-1]
-        place = np.zeros((len(pairs), maps * len(self.table)), "float32")  # connection -> place in the dense kernel
+        channels = input_shape[-1]
+        one_hot = np.zeros((len(pairs), channels * len(self.table)), "float32")  # connection -> entry of a dense kernel
         for n, (i, o) in enumerate(pairs):
-            place[n, i * len(self.table) + o] = 1
-        self.place = place
+            one_hot[n, i * len(self.table) + o] = 1
+        self.connections = one_hot
         fan_in = np.array([len(self.table[o]) for _, o in pairs]) * self.kernel_size**2
         k = self.kernel_size
-        self.kernel = self.add_weight(shape=(k, k, len(pairs)), initializer=_uniform_over(fan_in), name="kernel")
+        self.kernel = self.add_weight(shape=(k, k, len(pairs)), initializer=_uniform_initializer(fan_in), name="kernel")
         self.bias = self.add_weight(shape=(len(self.table),), initializer="zeros", name="bias")
-        self.dense_shape = (k, k, maps, len(self.table))
+        self.dense_shape = (k, k, channels, len(self.table))
 
     def call(self, x):
-        dense = ops.reshape(ops.matmul(self.kernel, ops.cast(self.place, self.kernel.dtype)), self.dense_shape)
+        dense = ops.reshape(ops.matmul(self.kernel, ops.cast(self.connections, self.kernel.dtype)), self.dense_shape)
         return ops.conv(x, ops.cast(dense, x.dtype), padding="valid") + self.bias
 
     def compute_output_shape(self, input_shape):
         b, h, w, _ = input_shape
-        cut = self.kernel_size - 1
-        return (b, h and h - cut, w and w - cut, len(self.table))
+        border = self.kernel_size - 1
+        return (b, h and h - border, w and w - border, len(self.table))
 
     def macs(self, input_shape):
-        """Multiply-accumulates of one input: those of the connections that there are."""
+        """Multiply-accumulates of one input: those of the connections in the table."""
         _, h, w, _ = self.compute_output_shape(input_shape)
         return h * w * self.kernel_size**2 * sum(len(row) for row in self.table)
 
@@ -55,8 +55,8 @@ class TableConv2D(layers.Layer):
         return {**super().get_config(), "table": self.table, "kernel_size": self.kernel_size}
 
 
-def _uniform_over(fan_in):
-    """U(-2.4 / fan-in, 2.4 / fan-in), the fan-in being that of each connection's output map."""
+def _uniform_initializer(fan_in):
+    """Returns an initializer U(-2.4 / fan-in, 2.4 / fan-in) with the fan-in of each connection's output channel."""
     bound = 2.4 / fan_in
 
     def initialize(shape, dtype=None):

@@ -1,1 +1,1 @@
-"""Two frames (H, W, C) -> (H, W, 2)."""
+"""Optical flow: two frames (H, W, C) -> (H, W, 2)."""

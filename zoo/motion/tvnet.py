@@ -1,4 +1,4 @@
-"""TVNet: the steps of TV-L1 unrolled, so that their derivatives can be learnt."""
+"""TVNet: the iterations of TV-L1 optical flow, unrolled into a network with learned derivatives."""
 
 import keras
 import numpy as np
@@ -9,8 +9,8 @@ from zoo.layers.primal_dual import PrimalDual
 from zoo.layers.upsample import Upsample
 from zoo.registry import register
 
-GREY = 255.0  # the brightest of the frames, as the weights of the method are meant
-SMOOTH = 0.853  # standard deviation of the Gaussian that the frames go through first [pixels]
+GRAY_MAX = 255.0  # the gray level of the brightest pixel, for which the default weights are meant
+SMOOTHING_SIGMA = 0.853  # standard deviation of the Gaussian filter of the frames [pixels]
 
 
 @register(
@@ -29,36 +29,38 @@ def tvnet(
     all_flows: bool = False,
     name: str = "tvnet",
 ) -> keras.Model:
-    """TVNet: a motion under which the frames agree and that is smooth, found in steps as TV-L1 does.
+    """TVNet: optical flow by unrolled iterations of TV-L1, which balances brightness constancy and smoothness.
 
-    {"first", "second"}: (B, H, W, C) float each  ->  (B, H, W, 2) flow (u, v) [pixels]: what the first frame shows at
-    (x, y), the second shows at (x + u, y + v).
+    {"first", "second"}: (B, H, W, C) float each  ->  (B, H, W, 2) flow (u, v) [pixels]: the point at (x, y) in the
+    first frame is at (x + u, y + v) in the second.
 
-    It answers a motion before it has learnt anything; training adapts the derivatives of each step. The frames' unit
-    does not matter, as darkest and brightest pixel of a pair become 0 and 255.
+    The untrained network already computes the flow of TV-L1. Training adapts the derivatives of each iteration. The
+    unit of the frames does not matter: the darkest and the brightest pixel of each pair become 0 and 255.
 
     Args:
         input_shape: (H, W, C) of one frame [pixels]; H and W divisible by 2 ** (scales - 1), or None.
-        scales: each half as large as the one before; a motion can be as long as about two pixels of the coarsest.
-        warps: how often the second frame is looked at anew at each scale.
-        iterations: steps after each look.
-        attachment: weight of the frames beside the smoothness; the paper's lambda.
-        tightness: how closely what the frames say and the smooth flow hold together; the paper's theta.
-        all_flows: whether the answer is a list: the flow, then what it grew from, at half of the size, a quarter, ...,
-            for a loss at every scale; all in pixels of the frames. The weights are the same.
+        scales: number of scales, each half as large as the one before. The largest motion is about two pixels of the
+            coarsest scale.
+        warps: number of times that the second frame is warped at each scale.
+        iterations: number of iterations after each warp.
+        attachment: weight of brightness constancy relative to smoothness; the paper's lambda.
+        tightness: coupling of the data term's flow and the smooth flow; the paper's theta.
+        all_flows: whether the output is a list of flows for a loss at every scale: the flow at full size, then the
+            intermediate flows at 1/2, 1/4, ... of the size, all in pixels of the frames. The weights are the same in
+            both cases.
         name: the model's name.
     Returns:
         Uncompiled functional model; 784 trainable parameters at the defaults, TVNet-50.
     Raises:
-        ValueError: if H or W does not divide, or there is but one step.
+        ValueError: if H or W is not divisible, or `warps` * `iterations` is 1.
 
-    Source: Fan, Huang, Gan, Ermon, Gong, Huang 2018, section 3; numbers as in https://github.com/LijieFan/tvnet.
-    Differs: the flow starts at 0, not at a map that is learnt for one size; bands are averaged, not weighted as red,
-        green and blue; halving is by averages; 16 weights of every scale that have no effect are left out.
+    Source: Fan, Huang, Gan, Ermon, Gong, Huang 2018, section 3; defaults as in https://github.com/LijieFan/tvnet.
+    Differs: the initial flow is 0, not a learned map of one fixed size. Bands are averaged, not weighted as red, green
+        and blue. Scales are halved by averaging. The 16 weights of each scale that have no effect are omitted.
     """
     image_shape(name, input_shape, at_least=2**scales, multiple=2 ** (scales - 1))
     inputs = {n: layers.Input(input_shape, name=n) for n in ("first", "second")}
-    pyramid = [grey(*inputs.values())]
+    pyramid = [to_gray(*inputs.values())]
     for _ in range(scales - 1):
         pyramid.append([layers.AveragePooling2D(2, dtype="float32")(x) for x in pyramid[-1]])
     flows = []
@@ -74,16 +76,16 @@ def tvnet(
     return keras.Model(inputs, flows if all_flows else flows[0], name=name)
 
 
-def grey(first, second):
-    """Both frames as one smoothed band, from 0 to 255 over the two."""
+def to_gray(first, second):
+    """Returns both frames as one smoothed band, scaled so that the pair spans 0 to 255."""
     frames = [ops.mean(ops.cast(x, "float32"), axis=-1, keepdims=True) for x in (first, second)]
     low = ops.minimum(*(ops.min(x, axis=(1, 2, 3), keepdims=True) for x in frames))
     high = ops.maximum(*(ops.max(x, axis=(1, 2, 3), keepdims=True) for x in frames))
-    scale = GREY / ops.maximum(high - low, 1e-6)
-    away = np.square(np.arange(-2, 3))
-    taps = np.exp(-(away[:, None] + away) / (2 * SMOOTH**2))
+    scale = GRAY_MAX / ops.maximum(high - low, 1e-6)
+    squares = np.square(np.arange(-2, 3))
+    kernel = np.exp(-(squares[:, None] + squares) / (2 * SMOOTHING_SIGMA**2))
     smooth = layers.Conv2D(
-        1, 5, use_bias=False, kernel_initializer=keras.initializers.Constant((taps / taps.sum())[..., None, None]),
+        1, 5, use_bias=False, kernel_initializer=keras.initializers.Constant((kernel / kernel.sum())[..., None, None]),
         trainable=False, dtype="float32", name="smooth",
     )  # fmt: skip
     return [smooth(ops.pad((x - low) * scale, ((0, 0), (2, 2), (2, 2), (0, 0)), "symmetric")) for x in frames]

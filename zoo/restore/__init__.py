@@ -1,1 +1,1 @@
-"""(H, W, C) -> (rH, rW, C)."""
+"""Image restoration and super-resolution: (H, W, C) -> (rH, rW, C)."""

@@ -1,4 +1,4 @@
-"""DnCNN: what is learnt is the noise."""
+"""DnCNN: denoising by residual learning."""
 
 import keras
 from keras import layers
@@ -21,18 +21,18 @@ def dncnn(
     batch_norm: bool = True,
     name: str = "dncnn",
 ) -> keras.Model:
-    """DnCNN: 3 x 3 convolutions find the noise in an image, which is then taken away.
+    """DnCNN: 3 x 3 convolutions estimate the noise in an image, which is then subtracted.
 
     (B, H, W, C) float, 0 to 1 in the paper  ->  (B, H, W, C) float: the image without its noise.
 
-    The answer of the layer `head` is the noise.
+    The output of the layer `head` is the noise.
 
     Args:
         input_shape: (H, W, C) of one noisy image [pixels]; H and W may be None.
-        depth: convolutions, at least 2; 17 for noise of one known strength, 20 for a range of strengths.
-        filters: width of every convolution but the last.
-        batch_norm: whether the inner convolutions are normalised; without, each has a bias in its place, which is how
-            the trained networks are published once their normalisation is folded into the kernels.
+        depth: number of convolutions, at least 2; 17 for noise of one known level, 20 for a range of levels.
+        filters: number of filters of every convolution but the last.
+        batch_norm: whether batch normalization follows the inner convolutions. Otherwise each of them has a bias. The
+            published weights are of this form, with the normalization folded into the kernels.
         name: the model's name.
     Returns:
         Uncompiled functional model; 556,097 trainable parameters on one band, and 1,920 statistics.
@@ -40,12 +40,12 @@ def dncnn(
         ValueError: if `depth` is 1.
 
     Source: Zhang, Zuo, Chen, Meng, Zhang 2016, section III and eq. 1.
-    Differs: it answers the clean image, where the paper's network answers the noise and leaves the difference to its
-        user; a mean squared error is the same for both.
+    Differs: the output is the clean image. The paper's network outputs the noise and leaves the subtraction to its
+        user. The mean squared error is the same for both.
     """
     image_shape(name, input_shape)
     if depth < 2:
-        raise ValueError(f"{name}: `depth` must be a whole number of at least 2, got {depth}.")
+        raise ValueError(f"{name}: `depth` must be an integer of at least 2, got {depth}.")
     inputs = layers.Input(input_shape, name="image")
     x = _conv(inputs, filters, "stem")
     for i in range(1, depth - 1):

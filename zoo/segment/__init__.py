@@ -1,1 +1,1 @@
-"""(H, W, C) -> (H, W, classes)."""
+"""Semantic segmentation: (H, W, C) -> (H, W, classes)."""

@@ -1,1 +1,1 @@
-"""Series, tokens and images through time: (T, F) -> (outputs,) or (T, outputs)."""
+"""Models of time series, token sequences and image sequences: (T, F) -> (outputs,) or (T, outputs)."""

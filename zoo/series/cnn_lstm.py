@@ -1,15 +1,13 @@
-"""A convolutional backbone on every image, and an LSTM through time."""
-
-import inspect
-import sys
+"""CNN-LSTM: an image classifier as the backbone for every image, and an LSTM over time."""
 
 import keras
 from keras import layers, ops
 
 from zoo.arguments import Activation, Count, Rate, Shape, series_shape, suggestion
 from zoo.blocks import head
-from zoo.registry import entries, names, register
-from zoo.series.recurrent import stack
+from zoo.classify.features import classifier_features
+from zoo.registry import names, register
+from zoo.series.recurrent import recurrent_stack
 
 
 @register(
@@ -29,55 +27,51 @@ def cnn_lstm(
     activation: Activation = "softmax",
     name: str = "cnn_lstm",
 ) -> keras.Model:
-    """CNN-LSTM: the same backbone looks at every image, and an LSTM reads what it saw in order.
+    """CNN-LSTM: the same backbone extracts features of every image, and an LSTM reads them in order.
 
     (B, T, H, W, C) float  ->  (B, outputs) probabilities, or (B, T, outputs) with `every_step`.
 
     Args:
-        input_shape: (T, H, W, C) images and their size [pixels], all given.
-        outputs: how many classes (or numbers, with `activation="linear"`) it answers.
-        backbone: a classifier of the zoo; its last map, averaged over the image, is what the LSTM reads.
-        units: cells of each LSTM layer, lowest first.
-        bidirectional: whether a second LSTM reads each layer's input from its end; their states are joined.
-        every_step: whether every image is answered; otherwise the last state answers.
-        dropout: share of each LSTM layer's answer that training drops.
-        activation: softmax, sigmoid, linear; None for logits.
+        input_shape: (T, H, W, C): number of images, their size [pixels] and bands; none may be None.
+        outputs: number of outputs: classes, or numbers with `activation="linear"`.
+        backbone: name of a classifier. The LSTM reads its last feature map, averaged over the image.
+        units: number of units of each LSTM layer, first layer first.
+        bidirectional: whether each layer also reads its input backward; both outputs are concatenated.
+        every_step: whether there is an output for every image, or else only for the last state.
+        dropout: dropout rate of the output of each LSTM layer.
+        activation: of the output: softmax, sigmoid, linear; None for logits.
         name: the model's name.
     Returns:
         Uncompiled functional model.
     Raises:
-        ValueError: if the input shape is not fixed or too small for the backbone, the backbone is unknown, or `units` is
-            empty.
+        ValueError: if `input_shape` contains None or is too small for the backbone, the backbone is unknown, or `units`
+            is empty.
 
     Source: Donahue et al. 2014, https://arxiv.org/abs/1411.4389, section 3 (LRCN) and figure 3.
-    Differs: the backbone's last map is averaged, where the paper reads a dense layer of its CaffeNet; the last state
-        answers, where the paper averages the answers to all images.
+    Differs: the LSTM reads the backbone's averaged last map, in the paper a dense layer of its CaffeNet. The prediction
+        is that of the last state, in the paper the average over all images.
     """
     t, *image = series_shape(name, input_shape, sizes="(T, H, W, C)", fixed=True)
     if not units:
-        raise ValueError(f"{name}: `units` must have a width for each layer, got none.")
+        raise ValueError(f"{name}: `units` must have at least one entry, got none.")
     inputs = layers.Input(input_shape, name="images")
-    x = ops.reshape(inputs, (-1, *image))  # (B * T, H, W, C): statistics of a batch are then over all images
-    x = layers.GlobalAveragePooling2D(name="pool")(_last_map(x, backbone, name))
+    x = ops.reshape(inputs, (-1, *image))  # (B * T, H, W, C): batch statistics are over all images
+    x = layers.GlobalAveragePooling2D(name="pool")(_backbone_features(x, backbone, name))
     x = ops.reshape(x, (-1, t, x.shape[-1]))
-    x = stack(x, layers.LSTM, units, bidirectional, every_step, dropout)
+    x = recurrent_stack(x, layers.LSTM, units, bidirectional, every_step, dropout)
     return keras.Model(inputs, head(x, outputs, activation), name=name)
 
 
-def _last_map(x, backbone, name):
-    """The last stage of the backbone's `features`, with the defaults of its builder."""
-    known = names("classify")
-    if backbone not in known:
-        offered = suggestion(backbone, known)
-        raise ValueError(f"{name}: `backbone` must be one of `zoo.names('classify')`, got {backbone!r}.{offered}")
-    build = entries[backbone].build
-    features = sys.modules[build.__module__].features
-    defaults = inspect.signature(build).parameters
-    options = {n: defaults[n].default for n in inspect.signature(features).parameters if n in defaults}
+def _backbone_features(x, backbone, name):
+    """Returns the last feature map of the backbone."""
+    classifiers = names("classify")
+    if backbone not in classifiers:
+        hint = suggestion(backbone, classifiers)
+        raise ValueError(f"{name}: `backbone` must be one of `zoo.names('classify')`, got {backbone!r}.{hint}")
     try:
-        return features(x, **options)[-1]
+        return classifier_features(backbone)(x)[-1]
     except ValueError as error:
         shape = tuple(x.shape[1:])
         raise ValueError(
-            f"{name}: the backbone {backbone} takes no images of {shape}, as `input_shape` has them."
+            f"{name}: the backbone {backbone} does not accept the images of `input_shape`, got {shape}."
         ) from error

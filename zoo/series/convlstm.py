@@ -1,4 +1,4 @@
-"""Convolutional LSTMs: the coming images of a sequence."""
+"""Convolutional LSTMs that predict the next images of a sequence."""
 
 import keras
 from keras import layers
@@ -26,36 +26,37 @@ def convlstm(
     activation: Activation = "sigmoid",
     name: str = "convlstm",
 ) -> keras.Model:
-    """ConvLSTM encoder and forecaster: one network takes the images in, its copy unfolds the state into the next ones.
+    """ConvLSTM encoder-forecaster: the encoder reads the images, the forecaster predicts the next ones from its state.
 
     (B, T, H, W, C) float, 0 to 1  ->  (B, outputs, H, W, C), 0 to 1.
 
-    The forecaster has the encoder's layers in reversed order; each begins with the state and the cell of its
-    counterpart, and the first has no input. All its states together make the images.
+    The forecaster has the encoder's layers in reverse order. The initial state and cell of each are the last ones of
+    its counterpart, and the first layer has no input. The images are computed from the states of all its layers.
 
     Args:
-        input_shape: (T, H, W, C) images and their size [pixels], all given; H and W divisible by `patch`.
-        outputs: how many images it foresees.
-        filters: channels of each layer's state, lowest first.
-        kernel_size: side of the kernels on the layers' inputs.
-        recurrent_kernel_size: side of the kernels on the layers' states.
-        patch: side of the squares [pixels] that become the channels of one cell.
-        activation: sigmoid for images from 0 to 1, linear, or None for logits.
+        input_shape: (T, H, W, C): number of images, their size [pixels] and bands; none may be None. H and W must be
+            divisible by `patch`.
+        outputs: number of images to predict.
+        filters: number of channels of the state of each layer, first layer first.
+        kernel_size: side of the kernels on the inputs of the layers.
+        recurrent_kernel_size: side of the kernels on the states of the layers.
+        patch: side [pixels] of the squares that become the channels of one cell.
+        activation: of the output: sigmoid for images from 0 to 1, linear, or None for logits.
         name: the model's name.
     Returns:
         Uncompiled functional model; 10,042,896 parameters at the defaults for images of one band.
     Raises:
-        ValueError: if the input shape is not fixed, H or W does not divide, or `filters` is empty.
+        ValueError: if `input_shape` contains None, H or W is not divisible, or `filters` is empty.
 
     Source: Shi et al. 2015, https://arxiv.org/abs/1506.04214, sections 3.2 and 4.1, table 1.
-    Differs: forget gates start with a bias of one, and peepholes have one coefficient a channel, as the published
-        counts have.
+    Differs: the initial bias of the forget gates is one. Peepholes have one coefficient per channel, as the published
+        parameter counts imply.
     """
     t, h, w, c = series_shape(name, input_shape, sizes="(T, H, W, C)", fixed=True)
     if h % patch or w % patch:
         raise ValueError(f"{name}: H and W of `input_shape` must be divisible by {patch} [pixels], got {input_shape}.")
     if not filters:
-        raise ValueError(f"{name}: `filters` must have a width for each layer, got none.")
+        raise ValueError(f"{name}: `filters` must have at least one entry, got none.")
     inputs = layers.Input(input_shape, name="images")
     rows, columns = h // patch, w // patch
     x = layers.Reshape((t, rows, patch, columns, patch, c), name="split")(inputs)
@@ -68,8 +69,8 @@ def convlstm(
         states.append(state)
     sequences = []
     for i in reversed(range(len(filters))):
-        given, steps = ([x, *states[i]], None) if sequences else (states[i], outputs)
-        x, *_ = PeepholeConvLSTM2D(filters[i], **kernels, steps=steps, name=f"forecaster{i}")(given)
+        layer_inputs, steps = ([x, *states[i]], None) if sequences else (states[i], outputs)
+        x, *_ = PeepholeConvLSTM2D(filters[i], **kernels, steps=steps, name=f"forecaster{i}")(layer_inputs)
         sequences.append(x)
     x = layers.Concatenate(name="states")(sequences) if len(sequences) > 1 else x
     x = layers.Dense(patch * patch * c, dtype="float32", name="head")(x)  # the paper's 1 x 1 convolution
@@ -94,28 +95,29 @@ def convlstm_keras(
     activation: Activation = "sigmoid",
     name: str = "convlstm_keras",
 ) -> keras.Model:
-    """A stack of Keras' ConvLSTM2D: at every step, the next image.
+    """A stack of Keras' ConvLSTM2D layers that predicts the next image at every step.
 
-    (B, T, H, W, C) float, 0 to 1  ->  (B, T, H, W, C): at t, image t + 1; further ones by feeding the answers back.
+    (B, T, H, W, C) float, 0 to 1  ->  (B, T, H, W, C): the output at step t is image t + 1. Feed predictions
+    back for later images.
 
     Args:
-        input_shape: (T, H, W, C) images and their size [pixels]; T may be None.
-        filters: channels of each layer's state, lowest first.
-        kernel_sizes: side of each layer's kernels, on its input and on its state.
-        activation: sigmoid for images from 0 to 1, linear, or None for logits.
+        input_shape: (T, H, W, C): number of images, their size [pixels] and bands; T may be None.
+        filters: number of channels of the state of each layer, first layer first.
+        kernel_sizes: side of the kernels of each layer, on its input and its state.
+        activation: of the output: sigmoid for images from 0 to 1, linear, or None for logits.
         name: the model's name.
     Returns:
         Uncompiled functional model; 746,433 trainable parameters at the defaults for images of one band.
     Raises:
-        ValueError: if H, W or C is not given, or `filters` and `kernel_sizes` differ in length.
+        ValueError: if H, W or C is None, or `filters` and `kernel_sizes` differ in length.
 
     Source: https://keras.io/examples/vision/conv_lstm/; the layer is Shi et al. 2015's, without peepholes and patches.
     Differs: none
     """
     series_shape(name, input_shape, sizes="(T, H, W, C)")
     if not filters or len(filters) != len(kernel_sizes):
-        told = f"{len(kernel_sizes)} for {len(filters)} `filters`"
-        raise ValueError(f"{name}: `kernel_sizes` must have one size for each layer, and at least one, got {told}.")
+        lengths = f"{len(kernel_sizes)} for {len(filters)} `filters`"
+        raise ValueError(f"{name}: `kernel_sizes` must have one size per layer and at least one, got {lengths}.")
     x = inputs = layers.Input(input_shape, name="images")
     for i, (width, size) in enumerate(zip(filters, kernel_sizes, strict=True)):
         if i:

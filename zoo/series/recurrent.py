@@ -1,4 +1,4 @@
-"""Recurrent networks: Elman's, LSTM and GRU, stacked, in one direction or both."""
+"""Recurrent networks: Elman's network, LSTM and GRU, stacked, unidirectional or bidirectional."""
 
 import functools
 
@@ -28,34 +28,35 @@ def rnn(
     activation: Activation = "linear",
     name: str = "rnn",
 ) -> keras.Model:
-    """Elman's recurrent network: each step's state is a tanh of its input and the state before.
+    """Elman's recurrent network: the state of each step is a tanh of its input and the previous state.
 
     (B, T, F) float, or (B, T) tokens  ->  (B, outputs), or (B, T, outputs) with `every_step`.
 
     Args:
-        input_shape: (T, F) steps and features; (T,) with `vocabulary`. T may be None: any length.
-        outputs: how many numbers (or classes) it answers.
-        units: width of each layer's state, lowest first.
-        vocabulary: how many tokens there are, 0 being padding; each has a learnt vector of units[0] numbers.
-        bidirectional: whether a second network reads each layer's input from its end; their states are joined.
-        every_step: whether every step is answered; otherwise the last state answers.
-        mask_value: a step whose features are all this number is skipped; None skips none. Series of different lengths
-            are padded with it.
-        dropout: share of each layer's answer that training drops, anew at each step.
-        activation: linear (or None) for numbers and logits, softmax for one class of several, sigmoid for yes or no.
+        input_shape: (T, F) steps and features; (T,) with `vocabulary`. T may be None for any length.
+        outputs: number of outputs (numbers or classes).
+        units: number of units of each layer, first layer first.
+        vocabulary: number of tokens, of which 0 is padding. Each has a learned vector of length units[0].
+        bidirectional: whether each layer also reads its input backward; both outputs are concatenated.
+        every_step: whether there is an output for every step, or else only for the last state.
+        mask_value: value that marks padding of series of different lengths: steps whose features all have it are
+            skipped. None skips no steps.
+        dropout: dropout rate of the output of each layer, drawn independently for each step.
+        activation: of the output: linear (or None) for numbers and logits, softmax for one of several classes, sigmoid
+            for one class or several independent ones.
         name: the model's name.
     Returns:
-        Uncompiled functional model. At a skipped step the answer repeats the one before.
+        Uncompiled functional model. The output of a skipped step repeats the previous one.
     Raises:
-        ValueError: if the input shape does not fit, or `mask_value` is given for tokens.
+        ValueError: if `input_shape` is not valid, or `mask_value` is not None for tokens.
 
-    Source: Elman 1990, https://doi.org/10.1207/s15516709cog1402_1; both directions are Schuster and Paliwal 1997's,
-        https://doi.org/10.1109/78.650093; dropout and token vectors are Zaremba et al. 2014's,
+    Source: Elman 1990, https://doi.org/10.1207/s15516709cog1402_1; bidirectional: Schuster and Paliwal 1997,
+        https://doi.org/10.1109/78.650093; dropout and token vectors: Zaremba et al. 2014,
         https://arxiv.org/abs/1409.2329.
-    Differs: trained through all steps, where Elman copies the state as one more input.
+    Differs: gradients flow through all steps, where Elman copies the state as an additional input.
     """
     inputs, x = _inputs(name, input_shape, units, vocabulary, mask_value)
-    x = stack(x, layers.SimpleRNN, units, bidirectional, every_step, dropout)
+    x = recurrent_stack(x, layers.SimpleRNN, units, bidirectional, every_step, dropout)
     return keras.Model(inputs, head(x, outputs, activation), name=name)
 
 
@@ -77,35 +78,36 @@ def lstm(
     activation: Activation = "linear",
     name: str = "lstm",
 ) -> keras.Model:
-    """Long short-term memory: gates decide what a cell takes in, keeps and shows.
+    """Long short-term memory: gates control what a cell reads, keeps and outputs.
 
     (B, T, F) float, or (B, T) tokens  ->  (B, outputs), or (B, T, outputs) with `every_step`.
 
     Args:
-        input_shape: (T, F) steps and features; (T,) with `vocabulary`. T may be None: any length.
-        outputs: how many numbers (or classes) it answers.
-        units: cells of each layer, lowest first.
-        vocabulary: how many tokens there are, 0 being padding; each has a learnt vector of units[0] numbers.
-        bidirectional: whether a second network reads each layer's input from its end; their states are joined.
-        every_step: whether every step is answered; otherwise the last state answers.
-        mask_value: a step whose features are all this number is skipped; None skips none. Series of different lengths
-            are padded with it.
-        dropout: share of each layer's answer that training drops, anew at each step.
-        activation: linear (or None) for numbers and logits, softmax for one class of several, sigmoid for yes or no.
+        input_shape: (T, F) steps and features; (T,) with `vocabulary`. T may be None for any length.
+        outputs: number of outputs (numbers or classes).
+        units: number of units of each layer, first layer first.
+        vocabulary: number of tokens, of which 0 is padding. Each has a learned vector of length units[0].
+        bidirectional: whether each layer also reads its input backward; both outputs are concatenated.
+        every_step: whether there is an output for every step, or else only for the last state.
+        mask_value: value that marks padding of series of different lengths: steps whose features all have it are
+            skipped. None skips no steps.
+        dropout: dropout rate of the output of each layer, drawn independently for each step.
+        activation: of the output: linear (or None) for numbers and logits, softmax for one of several classes, sigmoid
+            for one class or several independent ones.
         name: the model's name.
     Returns:
-        Uncompiled functional model. At a skipped step the answer repeats the one before.
+        Uncompiled functional model. The output of a skipped step repeats the previous one.
     Raises:
-        ValueError: if the input shape does not fit, or `mask_value` is given for tokens.
+        ValueError: if `input_shape` is not valid, or `mask_value` is not None for tokens.
 
-    Source: Hochreiter and Schmidhuber 1997, https://doi.org/10.1162/neco.1997.9.8.1735; both directions are Schuster
-        and Paliwal 1997's, https://doi.org/10.1109/78.650093; dropout and token vectors are Zaremba et al. 2014's,
+    Source: Hochreiter and Schmidhuber 1997, https://doi.org/10.1162/neco.1997.9.8.1735; bidirectional: Schuster
+        and Paliwal 1997, https://doi.org/10.1109/78.650093; dropout and token vectors: Zaremba et al. 2014,
         https://arxiv.org/abs/1409.2329.
-    Differs: with the forget gate of Gers et al. 2000, https://doi.org/10.1162/089976600300015015, its bias starting at
-        one; no peepholes. Trained through all steps, where the paper cuts the gradient off.
+    Differs: with the forget gate of Gers et al. 2000, https://doi.org/10.1162/089976600300015015, with an initial bias
+        of one; no peepholes. Gradients flow through all steps, where the paper truncates them.
     """
     inputs, x = _inputs(name, input_shape, units, vocabulary, mask_value)
-    x = stack(x, layers.LSTM, units, bidirectional, every_step, dropout)
+    x = recurrent_stack(x, layers.LSTM, units, bidirectional, every_step, dropout)
     return keras.Model(inputs, head(x, outputs, activation), name=name)
 
 
@@ -128,58 +130,63 @@ def gru(
     activation: Activation = "linear",
     name: str = "gru",
 ) -> keras.Model:
-    """Gated recurrent units: one gate forgets, one weighs the old state against the new.
+    """Gated recurrent units: a reset gate, and an update gate that interpolates between the old and the new state.
 
     (B, T, F) float, or (B, T) tokens  ->  (B, outputs), or (B, T, outputs) with `every_step`.
 
     Args:
-        input_shape: (T, F) steps and features; (T,) with `vocabulary`. T may be None: any length.
-        outputs: how many numbers (or classes) it answers.
-        units: width of each layer's state, lowest first.
-        reset_after: whether the reset gate acts after the state's product (as cuDNN has it, with a second bias) or
-            before it (as the paper's first version has it).
-        vocabulary: how many tokens there are, 0 being padding; each has a learnt vector of units[0] numbers.
-        bidirectional: whether a second network reads each layer's input from its end; their states are joined.
-        every_step: whether every step is answered; otherwise the last state answers.
-        mask_value: a step whose features are all this number is skipped; None skips none. Series of different lengths
-            are padded with it.
-        dropout: share of each layer's answer that training drops, anew at each step.
-        activation: linear (or None) for numbers and logits, softmax for one class of several, sigmoid for yes or no.
+        input_shape: (T, F) steps and features; (T,) with `vocabulary`. T may be None for any length.
+        outputs: number of outputs (numbers or classes).
+        units: number of units of each layer, first layer first.
+        reset_after: whether the reset gate is applied after the product with the state, as in cuDNN with a second bias,
+            or before it, as in the first version of the paper.
+        vocabulary: number of tokens, of which 0 is padding. Each has a learned vector of length units[0].
+        bidirectional: whether each layer also reads its input backward; both outputs are concatenated.
+        every_step: whether there is an output for every step, or else only for the last state.
+        mask_value: value that marks padding of series of different lengths: steps whose features all have it are
+            skipped. None skips no steps.
+        dropout: dropout rate of the output of each layer, drawn independently for each step.
+        activation: of the output: linear (or None) for numbers and logits, softmax for one of several classes, sigmoid
+            for one class or several independent ones.
         name: the model's name.
     Returns:
-        Uncompiled functional model. At a skipped step the answer repeats the one before.
+        Uncompiled functional model. The output of a skipped step repeats the previous one.
     Raises:
-        ValueError: if the input shape does not fit, or `mask_value` is given for tokens.
+        ValueError: if `input_shape` is not valid, or `mask_value` is not None for tokens.
 
-    Source: Cho et al. 2014, https://arxiv.org/abs/1406.1078, eqs. 5 to 8; both directions are Schuster and Paliwal
-        1997's, https://doi.org/10.1109/78.650093; dropout and token vectors are Zaremba et al. 2014's,
+    Source: Cho et al. 2014, https://arxiv.org/abs/1406.1078, eqs. 5 to 8; bidirectional: Schuster and Paliwal
+        1997, https://doi.org/10.1109/78.650093; dropout and token vectors: Zaremba et al. 2014,
         https://arxiv.org/abs/1409.2329.
-    Differs: with biases; the reset gate acts after the product unless `reset_after=False`.
+    Differs: with biases. The reset gate is applied after the product unless `reset_after=False`.
     """
     inputs, x = _inputs(name, input_shape, units, vocabulary, mask_value)
-    x = stack(x, functools.partial(layers.GRU, reset_after=reset_after), units, bidirectional, every_step, dropout)
+    x = recurrent_stack(
+        x, functools.partial(layers.GRU, reset_after=reset_after), units, bidirectional, every_step, dropout
+    )
     return keras.Model(inputs, head(x, outputs, activation), name=name)
 
 
 def _inputs(name, input_shape, units, vocabulary, mask_value):
-    """(the input, what the first layer reads): features, or the vectors of tokens; both with their mask."""
+    """Returns the input and the input of the first layer: features or token vectors, with their mask."""
     if not units:
-        raise ValueError(f"{name}: `units` must have a width for each layer, got none.")
+        raise ValueError(f"{name}: `units` must have at least one entry, got none.")
     if vocabulary is None:
         inputs = layers.Input(series_shape(name, input_shape), name="series")
         if mask_value is None:
             return inputs, inputs
-        return inputs, layers.Masking(mask_value, dtype="float32", name="mask")(inputs)  # bfloat16 rounds the number
+        return inputs, layers.Masking(mask_value, dtype="float32", name="mask")(
+            inputs
+        )  # bfloat16 would round `mask_value`
     if mask_value is not None:
         raise ValueError(f"{name}: `mask_value` must be None for tokens, whose padding is 0, got {mask_value}.")
     inputs = layers.Input(series_shape(name, input_shape, sizes="(T,)"), dtype="int32", name="tokens")
     return inputs, layers.Embedding(vocabulary, units[0], mask_zero=True, name="embedding")(inputs)
 
 
-def stack(x, kind, units, bidirectional, every_step, dropout):
-    """Recurrent layers made by `kind`, one a width; the last answers every step, or only the last."""
+def recurrent_stack(x, layer_class, units, bidirectional, every_step, dropout):
+    """Applies one recurrent layer per entry of `units`. The last returns all steps with `every_step`, else the last."""
     for i, width in enumerate(units):
-        layer = kind(width, return_sequences=every_step or i + 1 < len(units), name=f"recurrent{i}")
+        layer = layer_class(width, return_sequences=every_step or i + 1 < len(units), name=f"recurrent{i}")
         x = layers.Bidirectional(layer, name=f"both{i}")(x) if bidirectional else layer(x)
         if dropout:
             x = layers.Dropout(dropout, name=f"dropout{i}")(x)

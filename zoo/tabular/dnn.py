@@ -1,4 +1,4 @@
-"""The multi-layer perceptron of the first lectures."""
+"""The multi-layer perceptron of introductory lectures."""
 
 from typing import Literal
 
@@ -31,31 +31,34 @@ def dnn(
     activation: Activation = "linear",
     name: str = "dnn",
 ) -> keras.Model:
-    """A deep network of dense layers on a vector, or on anything flattened to one.
+    """Multi-layer perceptron: dense layers on a vector, or on an input that is flattened to one.
 
     (B, *input_shape) float  ->  (B, outputs): numbers, or probabilities with `activation="softmax"`.
 
     Args:
-        input_shape: (F,) features, or the shape of an image or a series that is flattened first.
-        outputs: how many numbers (or classes) it answers.
-        units: width of each hidden layer; `()` is linear regression.
-        hidden_activation: relu, sigmoid, tanh, leaky_relu (slope 0.2), elu, or maxout with two pieces a unit.
-        dropout: share of each hidden layer's units that training drops.
-        l1: penalty on the sum of the hidden kernels' absolute values.
-        l2: penalty on the sum of the hidden kernels' squares.
-        max_norm: largest L2 norm of the weights that enter a hidden unit, or None.
-        activation: linear (or None) for numbers and logits, softmax for one class of several, sigmoid for yes or no.
+        input_shape: (F,) features, or the shape of an image or series, which is flattened first.
+        outputs: number of outputs (numbers or classes).
+        units: number of units of each hidden layer; `()` for linear regression.
+        hidden_activation: relu, sigmoid, tanh, leaky_relu (slope 0.2), elu, or maxout with two pieces per unit.
+        dropout: dropout rate after each hidden layer.
+        l1: L1 regularization factor of the hidden kernels.
+        l2: L2 regularization factor of the hidden kernels.
+        max_norm: largest L2 norm of the incoming weights of a hidden unit, or None for no constraint.
+        activation: of the output: linear (or None) for numbers and logits, softmax for one of several classes, sigmoid
+            for one class or several independent ones.
         name: the model's name.
     Returns:
         Uncompiled functional model.
     Raises:
-        ValueError: if the input shape is not fixed.
+        ValueError: if `input_shape` is empty or contains None.
 
     Source: Goodfellow, Bengio, Courville 2016, Deep Learning, chapters 6 and 7.
     Differs: none
     """
     if None in input_shape or not input_shape:
-        raise ValueError(f"dnn: `input_shape` must give every size, as in (4,) or (28, 28, 1), got {input_shape}.")
+        raise ValueError(
+            f"dnn: `input_shape` must have every size given, such as (4,) or (28, 28, 1), got {input_shape}."
+        )
     x = inputs = layers.Input(input_shape, name="inputs")
     if len(input_shape) > 1:
         x = layers.Flatten(name="flatten")(x)
