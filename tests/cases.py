@@ -172,7 +172,7 @@ CASES = {
     "tvnet": Case({"input_shape": (None, 8, 2), "scales": 2, "iterations": 3}, (2, 6, 8, 2), small=(7, 8, 2), free=6),
     # generate
     "gan": Case(
-        {"image_shape": (4, 5, 2), "latent": 3, "units": (6,), "maxout": (5,), "pieces": 2},
+        {"image_shape": (4, 5, 2), "latent": 3, "units": (6,), "maxout": (5,), "maxout_pieces": 2},
         (2, 4, 5, 2),
         small=(None, 5, 2),
         train=((4, 5, 2),),
@@ -186,7 +186,7 @@ CASES = {
             "latent": 3,
             "units": (4, 3, 6),
             "maxout": (5, 3, 4),
-            "pieces": (2, 2, 2),
+            "maxout_pieces": (2, 2, 2),
         },
         (2, 4, 5, 2),
         small=(4, None, 2),

@@ -97,7 +97,9 @@ def test_images_out_of_range_or_shape_are_refused_with_what_was_seen():
         model.fit(x[:, :, :4], verbose=0)
     with pytest.raises(ValueError, match="`latent` must be a whole number of at least 1 without `filters`, got None"):
         zoo.autoencoder((8, 8, 1), None)
-    with pytest.raises(ValueError, match="Corrupt: `strength` must be a share from 0 to 1 with masking, got 1.5"):
+    with pytest.raises(
+        ValueError, match="Corrupt: `strength` must be a fraction from 0 to 1 where `kind` is 'masking', got 1.5"
+    ):
         zoo.autoencoder((8, 8, 1), 3, corruption="masking", strength=1.5)
 
 

@@ -86,7 +86,7 @@ def test_the_average_looks_back_further_as_it_ages():
     expected = 1.0
     for n, value in enumerate((2.0, 3.0, 5.0)):
         weight.assign(value)
-        average.follow([weight], 0.15)
+        average.update([weight], 0.15)
         d = min(0.15, (1 + n) / (10 + n))
         expected = d * expected + (1 - d) * value
         assert float(average.copies[0]) == pytest.approx(expected)

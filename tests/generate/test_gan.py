@@ -13,7 +13,7 @@ from zoo.generate.adversarial import Adversarial
 
 RNG = np.random.default_rng(3)
 IMAGES = RNG.uniform(-1, 1, (12, 8, 12, 1)).astype("float32")
-CONDITIONAL = {"units": (4, 3, 6), "maxout": (5, 3, 4), "pieces": (2, 2, 2), "latent": 3}
+CONDITIONAL = {"units": (4, 3, 6), "maxout": (5, 3, 4), "maxout_pieces": (2, 2, 2), "latent": 3}
 
 
 def tiny(**changed):

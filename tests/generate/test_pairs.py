@@ -72,7 +72,7 @@ def test_the_discriminator_judges_patches_of_70_pixels():
 def test_the_generators_first_three_stages_up_drop_half():
     model = zoo.outline("pix2pix", **PHOTO)
     drops = [layer for layer in model.generator.layers if isinstance(layer, keras.layers.Dropout)]
-    assert [d.learning_rate for d in drops] == [0.5] * 3
+    assert [d.rate for d in drops] == [0.5] * 3
     assert [d.output.shape[1:] for d in drops] == [(2, 2, 512), (4, 4, 512), (8, 8, 512)]
 
 

@@ -50,14 +50,14 @@ def test_the_gradient_is_that_of_the_two_phases():
     layer(v)
     layer.kernel.assign(np.random.default_rng(1).normal(0, 1, (4, 3)))
     with tf.GradientTape() as tape:
-        loss = layer.contrastive(v)
+        loss = layer.contrastive_divergence(v)
     found = tape.gradient(loss, [w.value for w in layer.weights])
     again, end = Boltzmann(3, seed=11), v
     again(v)
     for w, other in zip(again.weights, layer.weights, strict=True):
         w.assign(other)
     for _ in range(2):
-        end, _ = again.gibbs(end, lambda _, shape: keras.random.uniform(shape, seed=again.seed_generator))
+        end, _ = again.gibbs_step(end, lambda _, shape: keras.random.uniform(shape, seed=again.seed_generator))
     phases = [(tf.transpose(x) @ layer(x), tf.reduce_sum(x, 0), tf.reduce_sum(layer(x), 0)) for x in (v, end)]
     for g, data, model in zip(found, *phases, strict=True):
         np.testing.assert_allclose(g, (model - data) / 5, atol=1e-6)

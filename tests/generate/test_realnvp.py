@@ -39,8 +39,8 @@ def test_the_log_determinant_is_that_of_the_jacobian():
 
 
 def test_the_density_of_all_images_together_is_one():
-    model = stirred((1, 2, 1), scales=1, filters=4, blocks=1, constraint=0.5)
-    # With this constraint -0.5 to 1.5 is what the logit can reach, and so what z can answer.
+    model = stirred((1, 2, 1), scales=1, filters=4, blocks=1, alpha=0.25)
+    # With this alpha -0.5 to 1.5 is what the logit can reach, and so what z can answer.
     ends = 0.5 + np.array([-1, 1]) / 0.5 / 2 * 256 / 255
     side = np.linspace(*ends, 602)[1:-1]
     grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 1, 2, 1).astype("float32")
@@ -95,7 +95,7 @@ def test_what_stays_is_not_changed_and_what_moves_depends_on_it(mask):
     for w in layer.trainable_weights:
         w.assign(np.random.default_rng(2).normal(0, 0.5, w.shape))
     y, _ = layer(x)
-    stays = np.broadcast_to(layer.stays, x.shape[1:]) == 1
+    stays = np.broadcast_to(layer.binary_mask, x.shape[1:]) == 1
     assert stays.mean() == 0.5
     np.testing.assert_array_equal(np.asarray(y)[0][stays], x[0][stays])
     assert (np.asarray(y)[0][~stays] != x[0][~stays]).all()
@@ -110,8 +110,8 @@ def test_signatures_go_there_and_back():
 
 
 def test_what_cannot_be_meant_is_refused():
-    with pytest.raises(ValueError, match="PixelLogit: `constraint` must be above 0 and below 1, got 1"):
-        zoo.realnvp((4, 4, 1), scales=1, constraint=1)
+    with pytest.raises(ValueError, match="PixelLogit: `alpha` must be above 0 and below 0.5, got 1"):
+        zoo.realnvp((4, 4, 1), scales=1, alpha=1)
     with pytest.raises(ValueError, match="`levels` must be a whole number of at least 2, got 1"):
         zoo.realnvp((4, 4, 1), scales=1, levels=1)
     with pytest.raises(ValueError, match=r"more than one pixel, got \(1, 1, 3\)"):

@@ -57,7 +57,7 @@ class DBN(Unsupervised):
             v = ops.stop_gradient(lower(v))
         # The others' gradients are zeros, not missing ones, which Keras would warn of.
         still = sum(ops.sum(w) for other in self.machines if other is not machine for w in other.trainable_weights)
-        return machine.contrastive(v) + 0.0 * still
+        return machine.contrastive_divergence(v) + 0.0 * still
 
     def code(self, images):
         """The probabilities of the topmost hidden units: (N, H, W, C), 0 to 1  ->  (N, latent)."""

@@ -7,7 +7,7 @@ from zoo import arguments
 from zoo.arguments import Count, Shape
 from zoo.generate.adversarial import Adversarial
 from zoo.layers.downsample_conv import DownsampleConv2D
-from zoo.layers.narrow_conv_transpose import MOST, NarrowConv2DTranspose
+from zoo.layers.narrow_conv_transpose import MAX_BANDS, NarrowConv2DTranspose
 from zoo.registry import register, variant
 
 PAPER = "https://arxiv.org/abs/1511.06434"
@@ -96,7 +96,7 @@ def transposed(filters, kernel_size, strides, padding, name, *, use_bias=False, 
     """A transposed convolution that starts as DCGAN's do, N(0, 0.02)."""
     start = keras.initializers.RandomNormal(0, 0.02)
     options = {"use_bias": use_bias, "kernel_initializer": start, "dtype": dtype, "name": name}
-    if (kernel_size, strides, padding) == (4, 2, "same") and filters <= MOST:
+    if (kernel_size, strides, padding) == (4, 2, "same") and filters <= MAX_BANDS:
         return NarrowConv2DTranspose(filters, **options)
     return layers.Conv2DTranspose(filters, kernel_size, strides, padding, **options)
 
@@ -105,7 +105,7 @@ def convolution(filters, kernel_size, strides, padding, name, *, bands=None, use
     """A convolution that starts as DCGAN's do, N(0, 0.02)."""
     start = keras.initializers.RandomNormal(0, 0.02)
     options = {"use_bias": use_bias, "kernel_initializer": start, "dtype": dtype, "name": name}
-    if (kernel_size, strides, padding) == (4, 2, "same") and bands is not None and bands <= MOST:
+    if (kernel_size, strides, padding) == (4, 2, "same") and bands is not None and bands <= MAX_BANDS:
         return DownsampleConv2D(filters, **options)
     return layers.Conv2D(filters, kernel_size, strides, padding, **options)
 

@@ -144,7 +144,7 @@ class Diffusion(Reverse):
 
         def learn():
             self.optimizer.apply(gradients, weights)
-            self.average.follow(self.network_weights, self.decay)
+            self.average.update(self.network_weights, self.decay)
             return tf.constant(0)
 
         tf.cond(finite, learn, lambda: tf.constant(0))

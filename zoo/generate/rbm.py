@@ -38,7 +38,7 @@ class RBM(Unsupervised):
         return super().fit(x, y, *args, **kwargs)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        return self.boltzmann.contrastive(flat(x))
+        return self.boltzmann.contrastive_divergence(flat(x))
 
     def free_energy(self, images):
         """What makes an image unlikely [nats]: p is exp(-free energy) / Z; (N, H, W, C)  ->  (N,) float32 array."""
@@ -162,7 +162,7 @@ def chain(model, layer, steps, down=None):
             return tf.random.stateless_uniform(shape, seed=tf.stack([seed, i]))
 
         def step(i, v, _):
-            return i + 1, *layer.gibbs(v, lambda part, shape: draw(2 * i + part, shape))
+            return i + 1, *layer.gibbs_step(v, lambda part, shape: draw(2 * i + part, shape))
 
         start = tf.cast(draw(0, (count, size)) < tf.sigmoid(layer.visible_bias), "float32")
         *_, x = tf.while_loop(lambda i, *_: i <= steps, step, [tf.constant(1), start, start])

@@ -136,7 +136,7 @@ def realnvp(
     filters: Count = 64,
     blocks: Count = 8,
     levels: Count = 256,
-    constraint: Fraction = 0.9,
+    alpha: Fraction = 0.05,
     name: str = "realnvp",
 ) -> keras.Model:
     """Real NVP: affine couplings at several scales, reversible, with the exact density of every image.
@@ -151,12 +151,12 @@ def realnvp(
         filters: width of the couplings' convolutions.
         blocks: residual blocks in each coupling.
         levels: values that a pixel can have; 256 for images of 8 bits.
-        constraint: share of the range that pixels keep before their logit is taken.
+        alpha: distance from 0 and from 1 that pixels keep before their logit is taken: logit(alpha + (1 - 2 alpha) x).
         name: the model's name.
     Returns:
         Uncompiled `RealNVP`; 13,711,505 parameters for 32 x 32 pixels of 3 bands.
     Raises:
-        ValueError: if H or W does not divide, or `constraint` is not above 0 and below 1.
+        ValueError: if H or W does not divide, or `alpha` is not above 0 and below 0.5.
 
     Source: Dinh, Sohl-Dickstein, Bengio 2016, sections 3 and 4.1.
     Differs: no batch or weight normalisation, and no weight decay; every scale has the same width; all computes in
@@ -166,7 +166,7 @@ def realnvp(
     if scales == 1 and input_shape[0] * input_shape[1] == 1:
         raise ValueError(f"{name}: `input_shape` must have more than one pixel, got {input_shape}.")
     inputs = layers.Input(input_shape, name="image")
-    x, first = PixelLogit(levels, constraint, name="logit")(inputs)
+    x, first = PixelLogit(levels, alpha, name="logit")(inputs)
 
     def coupling(place):
         mask = "channel" if "channel" in place else "checkerboard"
