@@ -138,7 +138,7 @@ def quality(truth, answers, shown=None):
     truth, shown = truth.astype("float32"), shown.astype("float32")
     if min(truth.shape[2:4]) >= 11:
         metric, frames = SSIM(), range(truth.shape[1])
-        found["ssim"] = np.array([np.mean(metric.of(truth[:, i], shown[:, i])) for i in frames])
+        found["ssim"] = np.array([np.mean(metric.per_image(truth[:, i], shown[:, i])) for i in frames])
     return found
 
 

@@ -10,7 +10,7 @@ from recipes.data.augment import Augmentation
 from recipes.data.images.image_patches import from_photos, in_patches, pixels_of
 from recipes.data.preprocessing import preprocessing
 from recipes.losses import Charbonnier
-from recipes.metrics import PSNR, cut
+from recipes.metrics import PSNR, crop_border
 from recipes.training.task import Recipe, recipe
 from zoo.arguments import Count, Positive
 from zoo.layers.bicubic import Bicubic
@@ -189,7 +189,7 @@ class Restoration(Recipe):
         both = np.stack([np.round(clean * 255), found]).astype("float32")
         if self.factor > 1 and both.shape[-1] == 3:
             both = both @ np.array(LUMINANCE, "float32")[:, None] + 16
-        both = cut(both, self.scale if self.factor > 1 else 0)
+        both = crop_border(both, self.scale if self.factor > 1 else 0)
         psnr = 10 * np.log10(255**2 / np.maximum(np.mean((both[0] - both[1]) ** 2, dtype=np.float64), 1e-10))
         return float(psnr), float(tf.image.ssim(both[:1], both[1:], 255)[0])
 
