@@ -40,7 +40,7 @@ def generate_examples(model, images, labels, count: Count, *, seed: Whole = 0):
         return np.asarray(model.sample(len(wanted), seed=seed, labels=wanted)), wanted
     if not hasattr(model, "decoder") or not hasattr(model, "encoder"):
         raise ValueError(f"generate_examples: `model` must know classes or have a code, got {model.name}.")
-    codes = model.code(images) if hasattr(model, "code") else model.encoder.predict(images, verbose=0)
+    codes = model.encode(images) if hasattr(model, "encode") else model.encoder.predict(images, verbose=0)
     rng = np.random.default_rng(seed)
     pairs = np.stack([rng.choice(np.flatnonzero(labels == c), 2) for c in wanted])
     share = rng.uniform(size=(len(wanted), *[1] * (codes.ndim - 1))).astype("float32")

@@ -230,7 +230,7 @@ class FlowLoss(keras.losses.Loss):
         if self.kind == "endpoint":
             flow = y_true[..., :2] / keras.ops.maximum(known, 1e-6)[..., None]
             valid = keras.ops.cast(known > 0.5, "float32")
-            return self.weight * losses.mean_of(losses.length(flow - y_pred), valid)
+            return self.weight * losses.masked_mean(losses.safe_norm(flow - y_pred), valid)
         flow = y_pred / factor
         # A flow of one pixel has no neighbours; the gradient of an empty mean stops the whole process
         has_neighbours = self.smoothness and min(flow.shape[1:3]) > 1

@@ -142,7 +142,9 @@ def metrics_by_frame(targets, probabilities, images=None):
     targets, images = targets.astype("float32"), images.astype("float32")
     if min(targets.shape[2:4]) >= 11:
         ssim = SSIM()
-        metrics["ssim"] = np.array([np.mean(ssim.of(targets[:, i], images[:, i])) for i in range(targets.shape[1])])
+        metrics["ssim"] = np.array(
+            [np.mean(ssim.per_image(targets[:, i], images[:, i])) for i in range(targets.shape[1])]
+        )
     return metrics
 
 

@@ -11,8 +11,7 @@ from recipes.data.augment import Augmentation
 from recipes.data.images.image_patches import from_photos, in_patches, pixels_of
 from recipes.data.preprocessing import preprocessing
 from recipes.losses import Charbonnier
-from recipes.metrics import PSNR, cut
-from recipes.training.task import Task, task
+from recipes.metrics import PSNR
 from zoo.arguments import Count, Positive
 from zoo.layers.bicubic import Bicubic
 from zoo.registry import entry
@@ -186,7 +185,7 @@ class Restoration(Task):
         pair = np.stack([np.round(clean * 255), image]).astype("float32")
         if self.factor > 1 and pair.shape[-1] == 3:
             pair = pair @ np.array(LUMINANCE, "float32")[:, None] + 16
-        pair = cut(pair, self.scale if self.factor > 1 else 0)
+        pair = crop_border(pair, self.scale if self.factor > 1 else 0)
         psnr = 10 * np.log10(255**2 / np.maximum(np.mean((pair[0] - pair[1]) ** 2, dtype=np.float64), 1e-10))
         return float(psnr), float(tf.image.ssim(pair[:1], pair[1:], 255)[0])
 

@@ -18,7 +18,7 @@ def test_what_lies_between_codes_of_one_class_is_made():
     assert images.shape == (10, 8, 8, 1) and labels.tolist() == [0] * 5 + [2] * 5
     again, _ = generate_examples(model, IMAGES, LABELS, 5, seed=1)
     np.testing.assert_array_equal(images, again)
-    model.code = lambda images: LABELS[:, None].astype("float32") * [[1, 1]]  # the class itself
+    model.encode = lambda images: LABELS[:, None].astype("float32") * [[1, 1]]  # the class itself
     decoded = model.decoder.predict(np.float32([[0, 0], [2, 2]]), verbose=0)
     images, _ = generate_examples(model, IMAGES, LABELS, 1)
     assert_close(images, decoded)
