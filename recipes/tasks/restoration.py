@@ -11,7 +11,8 @@ from recipes.data.augment import Augmentation
 from recipes.data.images.image_patches import from_photos, in_patches, pixels_of
 from recipes.data.preprocessing import preprocessing
 from recipes.losses import Charbonnier
-from recipes.metrics import PSNR
+from recipes.metrics import PSNR, crop_border
+from recipes.training.task import Task, task
 from zoo.arguments import Count, Positive
 from zoo.layers.bicubic import Bicubic
 from zoo.registry import entry
