@@ -8,9 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from recipes.data.images.mask_labels import IGNORE
 from zoo.layers.warp import Warp
-
-IGNORE = 255  # the label of pixels that count nowhere, as in Pascal VOC and Cityscapes
 
 
 class PixelLoss(keras.losses.Loss):

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from recipes.losses import IGNORE, length
+from recipes.data.images.mask_labels import IGNORE
+from recipes.losses import length
 
 
 @keras.saving.register_keras_serializable("recipes")

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from recipes.data import load
+from recipes.data import as_source_spec, load, reopen
+from recipes.data.images.image_files import ImageFiles, read_pixels
 from recipes.data.input_batches import table_batch
-from recipes.data.images.masks import read_pixels
-from recipes.data.images.image_files import Files
-from recipes.data.tables.table import read_file
+from recipes.data.tables.table_files import read_table_file
 from recipes.data.text.labelled_texts import text_files
 from recipes.training.run import load_run, probabilities, revive
 
@@ -29,18 +28,19 @@ def read_inputs(saved, files):
         raise ValueError(f"`files` must exist, got {', '.join(gone)}.")
     told = saved.told["data"]
     if told["kind"] == "table":
-        frame, _ = read_file(files[0])
+        frame, _ = read_table_file(files[0])
         if len(files) > 1:
             raise ValueError(f"`files` must be one table with {', '.join(told['columns'])}, got {len(files)} files.")
         columns = table_batch(frame, told["columns"], "files")
         return [(f"row {i + 1}", {c: v[i : i + 1] for c, v in columns.items()}) for i in range(len(frame))]
     if told["kind"] == "text" and told["classes"]:
-        return text_files(files, saved.told["record"]["data"])
+        spec = as_source_spec(saved.told["record"]["data"])
+        return text_files(files, spec and spec.options.get("text"))
     if told["kind"] != "image":
         raise ValueError(f"`run` must be on photos or on a table to read files, got one on {told['kind']} data.")
     if told["task"] == "segmentation":
         return [(str(f), as_trained(read_pixels(f), told, f)[None]) for f in files]
-    photos = Files(np.array([str(f) for f in files]), np.zeros(len(files), bool), (None, None, told["shape"][-1]))
+    photos = ImageFiles(np.array([str(f) for f in files]), np.zeros(len(files), bool), (None, None, told["shape"][-1]))
     return [(str(f), readable(photos, i)[None]) for i, f in enumerate(files)]
 
 
@@ -97,9 +97,9 @@ def on_data(run, source):
     own = saved.told["record"]["data"]
     if source is None and own is None:
         raise ValueError(f"`data` must be given: {run} was trained on arrays, which it does not keep.")
-    shares = {} if source is None else {"validation": 0.0, "test": 0.0}
-    revived = revive(run, load(source or own, seed=saved.told["numbers"]["seed"], **shares))
-    data = revived.data
+    seed = saved.told["numbers"]["seed"]
+    data = reopen(own, seed=seed) if source is None else load(source, seed=seed, validation=0.0, test=0.0)
+    revived = revive(run, data)
     if tuple(data.classes) != saved.classes or list(data.outputs) != list(told["outputs"]):
         raise ValueError(
             f"`data` must have the classes or targets {', '.join(saved.classes or told['outputs'])}, "

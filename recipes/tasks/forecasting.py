@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from recipes.data.preprocessing import moments
-from recipes.data.tables.table import plain_names
+from recipes.data.tables.columns import plain_names
 from recipes.tasks.regression import Regression, StandardisedLoss
 from recipes.training.task import recipe
 from zoo.arguments import Fraction

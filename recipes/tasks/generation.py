@@ -227,7 +227,7 @@ def classifier_features(data, shape, seed):
         shape: (H, W, C) that the classifier sees them in.
         seed: of the classifier.
     """
-    key = (data.name, data.split, tuple(shape), seed)
+    key = (data.name, data.split_description, tuple(shape), seed)
     if key not in FEATURES:
         from recipes.tasks.classification import Classification
 

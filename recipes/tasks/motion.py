@@ -6,8 +6,8 @@ import keras
 import numpy as np
 
 from recipes import losses
-from recipes.data.assemble import Options
-from recipes.data.images.image_patches import from_photos, known_warps
+from recipes.data.images.image_patches import affine_pairs, from_image_list
+from recipes.data.split import SplitOptions
 from recipes.training.task import Recipe, recipe
 from zoo.arguments import Count, NonNegative
 from zoo.layers.any_size import CutToSize, PadToMultiple
@@ -61,12 +61,12 @@ class Motion(Recipe):
         """`Data` of pairs; made of photos where it is given these."""
         if isinstance(data, np.ndarray | list):
             names = [f"image {i}" for i in range(len(data))]
-            data = from_photos(list(data), names, Options(seed=self.seed), name="arrays")
+            data = from_image_list(list(data), names, SplitOptions(seed=self.seed), name="arrays")
         data = super().open(data)
         return (
             data
             if data.task == "motion"
-            else known_warps(data, self.side, self.max_displacement, self.samples, self.seed)
+            else affine_pairs(data, self.side, self.max_displacement, self.samples, self.seed)
         )
 
     def answers(self, name, data):

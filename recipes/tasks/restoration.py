@@ -5,10 +5,10 @@ from typing import ClassVar, Literal
 import keras
 import numpy as np
 
-from recipes.data.assemble import Options
 from recipes.data.augment import Augmentation
-from recipes.data.images.image_patches import from_photos, in_patches, pixels_of
+from recipes.data.images.image_patches import from_image_list, in_patches, iterate_images
 from recipes.data.preprocessing import preprocessing
+from recipes.data.split import SplitOptions
 from recipes.losses import Charbonnier
 from recipes.metrics import PSNR, cut
 from recipes.training.task import Recipe, recipe
@@ -72,7 +72,7 @@ class Restoration(Recipe):
         """`Data` whose training and validation parts are patches; from a list of images too."""
         if isinstance(data, np.ndarray | list):
             names = [f"image {i}" for i in range(len(data))]
-            data = from_photos(list(data), names, Options(seed=self.seed), name="arrays")
+            data = from_image_list(list(data), names, SplitOptions(seed=self.seed), name="arrays")
         return in_patches(super().open(data), self.patch)
 
     def answers(self, name, data):
@@ -172,7 +172,7 @@ class Restoration(Recipe):
 
     def restored(self, run, part):
         """For each image of a part (clean, what the model sees, the trivial answer, the answer), (H, W, C) each."""
-        for i, pixels in enumerate(pixels_of(getattr(run.data, part))):
+        for i, pixels in enumerate(iterate_images(getattr(run.data, part))):
             seen, clean = self.degrade(run.preprocessing(pixels[None], training=False), self.draw(i))
             answer = run.model(seen, training=False)
             yield tuple(np.asarray(x)[0] for x in (clean, seen, self.trivial(seen), answer))

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from recipes.data.assemble import Options
 from recipes.data.preprocessing import preprocessing
+from recipes.data.split import SplitOptions
 from recipes.reports.sample_images import SampleGrids, contest, panels, shown
 from recipes.tasks.generation import refuse_unused, signed
 from recipes.training.task import Recipe, recipe
@@ -80,11 +80,11 @@ class Translation(Recipe):
         from recipes.data.images import pairs
 
         if isinstance(data, tuple | list) and len(data) == 2 and all(isinstance(a, np.ndarray) for a in data):
-            return pairs.from_arrays(*data, Options(seed=self.seed))
+            return pairs.from_pair_arrays(*data, SplitOptions(seed=self.seed))
         data = super().open(data)
         if data.task == "segmentation":
-            return pairs.from_masks(data)
-        return pairs.from_edges(data, self.patch) if data.task in EDGED else data
+            return pairs.masks_to_images(data)
+        return pairs.edges_to_images(data, self.patch) if data.task in EDGED else data
 
     def answers(self, name, data):
         """What a builder is told: the sizes, and as many stages as the sides can be halved, 8 at most."""

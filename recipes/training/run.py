@@ -234,7 +234,8 @@ def _number(value):
 
 
 DESCRIBED = (
-    "name", "task", "kind", "shape", "dtype", "classes", "outputs", "columns", "source", "licence", "split", "notes",
+    "name", "task", "kind", "shape", "dtype", "classes", "outputs", "columns", "source", "license",
+    "split_description", "notes",
 )  # fmt: skip
 
 

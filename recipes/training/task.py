@@ -191,7 +191,7 @@ class Recipe:
         record = {
             "model": name,
             "arguments": arguments,
-            "data": data.origin,
+            "data": data.source_spec and data.source_spec.to_json(),
             "seed": self.seed,
             "acceleration": chosen.record,
             "energy": dict(used),

@@ -274,4 +274,4 @@ def test_the_check_says_what_is_wrong(monkeypatch, capsys):
 
 
 def test_the_sources_are_rows():
-    assert {"name", "task", "examples", "classes", "licence", "source"} == set(sources()[0])
+    assert {"name", "task", "examples", "classes", "license", "source"} == set(sources()[0])

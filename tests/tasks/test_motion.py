@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import recipes
 import zoo
-from recipes.data.images.image_patches import pairs, warped
+from recipes.data.images.image_patches import frame_pairs, warp_square
 from recipes.reports.image_figures import flow_colours
 from recipes.tasks.motion import FlowLoss, finest, inside, seen
 from recipes.training.run import Run
@@ -53,7 +53,7 @@ def test_the_known_motion_is_exact(data):
 def test_what_moves_in_from_beyond_the_square_is_the_photo():
     y, x = np.mgrid[:80, :80]
     image = np.stack([2 * x, 2 * y, x + y], axis=-1).astype("uint8")
-    first, second, flow = warped(image, 64, 8, np.random.default_rng(3))
+    first, second, flow = warp_square(image, 64, 8, np.random.default_rng(3))
     np.testing.assert_array_equal(second, image[8:72, 8:72])
     place = (np.mgrid[:64, :64][::-1] + 8).transpose(1, 2, 0) + flow
     np.testing.assert_allclose(first[..., :2], 2 * place, atol=0.51)
@@ -120,13 +120,13 @@ def test_a_shift_that_is_known_explains_everything(data):
     frames = np.stack([np.roll(image, (-4, -3), (1, 2)), image])
     flow = np.broadcast_to(np.float32([3, 4]), (1, 20, 30, 2)).copy()
     flow[:, :2] = np.nan
-    known = recipes.Data(**{**vars(data), "test": pairs(frames, flow)})
+    known = recipes.Data(**{**vars(data), "test": frame_pairs(frames, flow)})
     found = quick().assess(known, "test", np.nan_to_num(flow))
     assert (found["endpoint_error"], found["baseline"]["endpoint_error"]) == (0, 5)
     assert found["warp_error"] == pytest.approx(0, abs=1e-6) and found["skill"] == pytest.approx(1)
     assert found["baseline"]["warp_error"] > 0.2
     blind = quick().assess(
-        recipes.Data(**{**vars(data), "test": pairs(frames, flow * np.nan)}), "test", 0 * np.nan_to_num(flow)
+        recipes.Data(**{**vars(data), "test": frame_pairs(frames, flow * np.nan)}), "test", 0 * np.nan_to_num(flow)
     )
     assert blind["skill"] == 0 and "endpoint_error" not in blind
 

@@ -6,7 +6,7 @@ import pytest
 import sklearn.metrics
 
 from recipes import metrics
-from recipes.losses import IGNORE
+from recipes.data.images.mask_labels import IGNORE
 
 RNG = np.random.default_rng(0)
 TRUTH = RNG.integers(0, 4, (6, 7, 5)).astype("uint8")
