@@ -11,7 +11,7 @@ from PIL import Image
 
 import recipes
 import zoo
-from recipes.data.images.image_patches import pixels_of
+from recipes.data.images.image_patches import iterate_images
 from recipes.reference.recipes import RESULTS
 from recipes.tasks.generation import MOST, Generation
 from recipes.tasks.restoration import Restoration
@@ -78,7 +78,7 @@ def recipe_subject(name, runs):
     model, raw, timed, count = recipe.served(saved.model), saved.preprocessing, None, len(data.test)
     training, test = (part.head(min(len(part), n)) for part, n in ((data.train, 64), (data.test, count)))
     if isinstance(recipe, Restoration):
-        training, test = (degrade_photos(recipe, raw, images) for images in (list(training), pixels_of(data.test)))
+        training, test = (degrade_photos(recipe, raw, images) for images in (list(training), iterate_images(data.test)))
         timed = np.stack([image[:SIDE, :SIDE] for image in test])
     if isinstance(recipe, Generation):
         model, raw = getattr(model, "generator", None) or getattr(model, "decoder", model), None

@@ -8,10 +8,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from recipes.data.images.mask_labels import IGNORE
 from zoo.introspect.output_activation import to_probabilities
 from zoo.layers.warp import Warp
-
-IGNORE = 255  # class index of pixels without a class, as in Pascal VOC and Cityscapes
 
 
 class PixelLoss(keras.losses.Loss):

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from recipes.losses import IGNORE, safe_norm
+from recipes.data.images.mask_labels import IGNORE
+from recipes.losses import safe_norm
 
 
 @keras.saving.register_keras_serializable("recipes")

@@ -166,7 +166,7 @@ def train(
         row = ReferenceRecipe(row.recipe, model or row.model, data or row.data, arguments)
     entry(row.model)
     recipe = row.recipe.replace(**changes)
-    loaded = recipes.load(row.data, seed=recipe.seed, strict=strict)
+    loaded = recipes.load(row.data, seed=recipe.seed, **({"strict": True} if strict else {}))
     arguments = dict(row.arguments or {})
     if size:
         arguments["input_shape"] = (*sides(size), loaded.shape[-1])

@@ -11,8 +11,8 @@ import numpy as np
 import rasterio
 from rasterio.windows import Window
 
+from recipes.data.images.mask_labels import IGNORE
 from recipes.data.rasters.geotiff import open_raster, read_window
-from recipes.losses import IGNORE
 from recipes.raster.resumable_geotiff import BLOCK
 from recipes.raster.tiling import axis, stripes
 from zoo.introspect import receptive_field
@@ -163,7 +163,7 @@ class Stitch:
         """What rasterio is told of the answer."""
         size = {"height": self.raster.height, "width": self.raster.width}
         count = self.classes if self.probabilities else 1
-        placed = {"crs": self.raster.crs, "transform": self.raster.transform} if self.raster.placed else {}
+        placed = {"crs": self.raster.crs, "transform": self.raster.transform} if self.raster.georeferenced else {}
         return {**size, **placed, "count": count, "dtype": self.dtype, "nodata": self.nodata}
 
     def describe(self, file):

@@ -11,6 +11,7 @@ from typing import Literal
 import keras
 import numpy as np
 
+from recipes.data import as_source_spec
 from recipes.data.rasters.geotiff import raster_info
 from recipes.training.run import Run, Saved, load_run
 from zoo.arguments import Count, FilePath, Whole, checked
@@ -93,7 +94,7 @@ def predict_raster(
     """
     began = time.perf_counter()
     source = opened(run, preprocessing, classes)
-    raster = raster_info(path, bands or source.bands, what="predict_raster")
+    raster = raster_info(path, bands or source.bands, caller="predict_raster")
     verify(source, raster, out)
     from recipes.raster.blend import Stitch
     from recipes.raster.resumable_geotiff import Unfinished
@@ -122,18 +123,17 @@ def opened(run, preprocessing, classes):
     if preprocessing is not None or classes:
         raise ValueError("predict_raster: `preprocessing` and `classes` are for a bare model, got them with a run.")
     if isinstance(run, Run):
-        told, origin = {k: getattr(run.data, k) for k in ("task", "dtype", "classes")}, run.data.origin
+        told, spec = {k: getattr(run.data, k) for k in ("task", "dtype", "classes")}, run.data.source_spec
     elif isinstance(run, Saved | str | Path):
         run = run if isinstance(run, Saved) else load_run(run)
-        told, origin = run.told["data"], run.told["record"]["data"]
+        told, spec = run.told["data"], as_source_spec(run.told["record"]["data"])
     else:
         kind = type(run).__name__
         raise ValueError(f"predict_raster: `run` must be a Run, a run's folder or a keras.Model, got {kind}.")
     if told["task"] != "segmentation":
         raise ValueError(f"predict_raster: `run` must answer a class for every pixel, got one for {told['task']}.")
-    from recipes.data import bands_of
-
-    return Source(run.model, run.preprocessing, tuple(told["classes"]), told["dtype"], bands_of(origin))
+    bands = tuple(spec.options.get("bands", ())) if spec else ()
+    return Source(run.model, run.preprocessing, tuple(told["classes"]), told["dtype"], bands)
 
 
 def verify(source, raster, out):

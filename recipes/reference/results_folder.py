@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from recipes.data import as_source_spec
 from recipes.reference.recipes import RESULTS, reference_recipe
 from recipes.reports.card import card
 from recipes.training.run import load_run, write_json
@@ -35,7 +36,8 @@ def save_results(name, run, shelf=RESULTS):
     row, run, place = reference_recipe(name), Path(run), Path(shelf) / name
     saved = load_run(run)
     data = row.record or row.data
-    if saved.told["record"]["data"] != data or saved.told["record"]["model"] != row.model:
+    spec = as_source_spec(saved.told["record"]["data"])
+    if spec is None or not spec.matches(as_source_spec(data)) or saved.told["record"]["model"] != row.model:
         raise ValueError(f"shelve: `run` must be of {name} ({row.model} on {data}), got {run}.")
     place.mkdir(parents=True, exist_ok=True)
     for file in ("metrics.json", "run.json"):

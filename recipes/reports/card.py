@@ -51,10 +51,11 @@ def card(folder, name=None):
 
 def described(source):
     """What a bundled set shows; "" for other sources."""
+    from recipes.data import as_source_spec
     from recipes.data.bundled.sets import SETS
 
-    name = str(source).removeprefix("bundled:").partition("?")[0]
-    return SETS[name].description if str(source).startswith("bundled:") and name in SETS else ""
+    spec = as_source_spec(source)
+    return SETS[spec.source].description if spec and spec.reader == "bundled" and spec.source in SETS else ""
 
 
 def takes(data):

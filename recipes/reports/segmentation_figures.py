@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recipes.losses import IGNORE
+from recipes.data.images.mask_labels import IGNORE
 from recipes.metrics import confusion_matrix, overlap
 from recipes.reports.report import new_figure
 

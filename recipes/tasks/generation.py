@@ -270,7 +270,7 @@ def classifier_features(data, shape, seed):
         shape: (H, W, C) of the classifier's input.
         seed: seed of the classifier.
     """
-    key = (data.name, data.split, tuple(shape), seed)
+    key = (data.name, data.split_description, tuple(shape), seed)
     if key not in _FEATURE_EXTRACTORS:
         task = Classification(epochs=8, batch_size=64, learning_rate=2e-3, seed=seed)
         sizes = {"input_shape": tuple(shape), "filters": (16, 32), "units": (64,), "dropout": 0.2}

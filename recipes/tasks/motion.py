@@ -7,8 +7,8 @@ import keras
 import numpy as np
 
 from recipes import losses
-from recipes.data.assemble import Options
-from recipes.data.images.image_patches import from_photos, known_warps
+from recipes.data.images.image_patches import affine_pairs, from_image_list
+from recipes.data.split import SplitOptions
 from recipes.training.task import Task, task
 from zoo.arguments import Count, NonNegative
 from zoo.layers.any_size import CutToSize, PadToMultiple
@@ -63,11 +63,11 @@ class Motion(Task):
         """Returns `Data` of pairs, made of photos where the data are photos."""
         if isinstance(data, np.ndarray | list):
             names = [f"image {i}" for i in range(len(data))]
-            data = from_photos(list(data), names, Options(seed=self.seed), name="arrays")
+            data = from_image_list(list(data), names, SplitOptions(seed=self.seed), name="arrays")
         data = super().open_data(data)
         if data.task == "motion":
             return data
-        return known_warps(data, self.side, self.max_displacement, self.samples, self.seed)
+        return affine_pairs(data, self.side, self.max_displacement, self.samples, self.seed)
 
     def head_arguments(self, name, data):
         """Returns an input shape of any size and flows at every scale as outputs."""

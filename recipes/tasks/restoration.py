@@ -6,10 +6,10 @@ from typing import ClassVar, Literal
 import keras
 import numpy as np
 
-from recipes.data.assemble import Options
 from recipes.data.augment import Augmentation
-from recipes.data.images.image_patches import from_photos, in_patches, pixels_of
+from recipes.data.images.image_patches import from_image_list, in_patches, iterate_images
 from recipes.data.preprocessing import preprocessing
+from recipes.data.split import SplitOptions
 from recipes.losses import Charbonnier
 from recipes.metrics import PSNR, crop_border
 from recipes.training.task import Task, task
@@ -74,7 +74,7 @@ class Restoration(Task):
         """Returns `Data` whose training and validation splits are patches; from a list of images too."""
         if isinstance(data, np.ndarray | list):
             names = [f"image {i}" for i in range(len(data))]
-            data = from_photos(list(data), names, Options(seed=self.seed), name="arrays")
+            data = from_image_list(list(data), names, SplitOptions(seed=self.seed), name="arrays")
         return in_patches(super().open_data(data), self.patch)
 
     def head_arguments(self, name, data):
@@ -169,7 +169,7 @@ class Restoration(Task):
 
     def restore_split(self, run, split):
         """Yields for each image of a split (clean, degraded, baseline, prediction), (H, W, C) each."""
-        for i, pixels in enumerate(pixels_of(getattr(run.data, split))):
+        for i, pixels in enumerate(iterate_images(getattr(run.data, split))):
             degraded, clean = self.degrade(run.preprocessing(pixels[None], training=False), self.noise_seed(i))
             prediction = run.model(degraded, training=False)
             yield tuple(np.asarray(x)[0] for x in (clean, degraded, self.baseline_images(degraded), prediction))

@@ -9,8 +9,8 @@ import numpy as np
 from recipes import losses
 from recipes.data.augment import Joint
 from recipes.data.images.boundary_weights import pixel_weights
+from recipes.data.images.mask_labels import IGNORE
 from recipes.data.preprocessing import preprocessing
-from recipes.losses import IGNORE
 from recipes.metrics import Confusion, confusion_matrix, overlap
 from recipes.tasks.classification import weights_by_index
 from recipes.training.task import Task, task

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from recipes.data.assemble import Options
 from recipes.data.preprocessing import preprocessing
+from recipes.data.split import SplitOptions
 from recipes.reports.sample_images import SampleGrids, contest, panels, shown
 from recipes.tasks.generation import refuse_unused, scale_to_signed
 from recipes.training.task import Task, task
@@ -80,11 +80,11 @@ class Translation(Task):
         from recipes.data.images import pairs
 
         if isinstance(data, tuple | list) and len(data) == 2 and all(isinstance(a, np.ndarray) for a in data):
-            return pairs.from_arrays(*data, Options(seed=self.seed))
+            return pairs.from_pair_arrays(*data, SplitOptions(seed=self.seed))
         data = super().open_data(data)
         if data.task == "segmentation":
-            return pairs.from_masks(data)
-        return pairs.from_edges(data, self.patch) if data.task in EDGE_TASKS else data
+            return pairs.masks_to_images(data)
+        return pairs.edges_to_images(data, self.patch) if data.task in EDGE_TASKS else data
 
     def head_arguments(self, name, data):
         """Returns the image sizes, and the depth: how often the sides can be halved, 8 at most."""

@@ -66,7 +66,7 @@ def fit(task, model, data, *, out=None, verbose=True, **arguments):
     record = {
         "model": name,
         "arguments": arguments,
-        "data": data.origin,
+        "data": data.source_spec and data.source_spec.to_json(),
         "seed": task.seed,
         "acceleration": choice.record,
         "energy": dict(consumption),

@@ -16,7 +16,8 @@ from zoo.introspect.output_activation import output_activation, to_probabilities
 Split = typing.Literal["train", "validation", "test"]
 FORMAT = 2  # of run.json; raised with every change that older or newer versions cannot read
 DATA_FIELDS = (
-    "name", "task", "kind", "shape", "dtype", "classes", "outputs", "columns", "source", "licence", "split", "notes",
+    "name", "task", "kind", "shape", "dtype", "classes", "outputs", "columns", "source", "license",
+    "split_description", "notes",
 )  # fmt: skip
 
 

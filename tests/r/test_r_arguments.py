@@ -274,4 +274,4 @@ def test_r_check_prints_problems_and_their_solution(monkeypatch, capsys):
 
 
 def test_sources_is_a_list_of_rows():
-    assert {"name", "task", "examples", "classes", "licence", "source"} == set(sources()[0])
+    assert {"name", "task", "examples", "classes", "license", "source"} == set(sources()[0])

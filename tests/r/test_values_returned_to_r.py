@@ -10,7 +10,7 @@ import pytest
 import recipes
 import zoo
 from recipes.data import load
-from recipes.data.series.windows import _times
+from recipes.data.series.times import parse_times
 from zoo import r_interop, r_setup
 from zoo.arguments import Count, checked, convert
 
@@ -118,9 +118,9 @@ def test_a_tilde_in_paths_is_the_home_folder(monkeypatch, tmp_path):
 
 def test_integer64_is_refused():
     bits = np.arange(1, 25).view("float64")
-    with pytest.raises(ValueError, match=r"the column 'n' must hold doubles, got R's integer64.*as.numeric\(x\)"):
+    with pytest.raises(ValueError, match=r"the column 'n' must have doubles, got R's integer64.*as.numeric\(x\)"):
         load(factor(["b", "a"]).assign(n=bits), target="kind")
-    with pytest.raises(ValueError, match="x must hold doubles, got R's integer64"):
+    with pytest.raises(ValueError, match="x must have doubles, got R's integer64"):
         load([bits.reshape(12, 2), [0, 1] * 6])
     with pytest.warns(UserWarning, match="left out `n`: it has no values"):
         load(factor(["b", "a"]).assign(n=np.nan), target="kind", missing="impute")
@@ -139,7 +139,7 @@ def test_named_lists_of_arrays_are_inputs_and_targets():
 
 def test_ambiguous_dates_are_refused():
     def times(*words):
-        return _times(pd.DataFrame({"day": words}), "day")
+        return parse_times(pd.DataFrame({"day": words}), "day")
 
     assert times("13.01.2020", "01.02.2020")[1] == pd.Timestamp("2020-02-01")
     assert times("01/13/2020", "01/02/2020")[1] == pd.Timestamp("2020-01-02")

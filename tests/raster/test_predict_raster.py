@@ -13,7 +13,7 @@ from keras import layers
 import recipes
 import zoo
 from recipes.raster.tiling import axis, stripes
-from tests.data.test_raster import RNG, SCENE, TRUTH, door, save
+from tests.data.test_raster import RNG, SCENE, TRUTH, save, source_of
 from tests.tolerance import assert_close
 
 rasterio = pytest.importorskip("rasterio", reason="rasterio is in the extra `raster`")
@@ -156,7 +156,7 @@ def test_weights_of_overlapping_tiles_sum_to_one():
 
 
 def test_a_trained_run_and_its_folder_answer_alike(tmp_path, capsys):
-    source = door(tmp_path, more="&tile=16&bands=2,1&classes=bog&classes=wood", names=("red", "NIR"))
+    source = source_of(tmp_path, more="&tile=16&bands=2,1&classes=bog&classes=wood", names=("red", "NIR"))
     run = recipes.Segmentation(epochs=1, batch_size=8).fit("unet", source, verbose=False, filters=(4, 8))
     run.save(tmp_path / "run")
     raster = tmp_path / "scene.tif"

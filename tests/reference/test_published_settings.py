@@ -84,7 +84,7 @@ def test_ours_for_cifar56eco_computes_no_more_than_the_lectures_network(shape, c
 
 
 def test_the_cifar56eco_rows_take_other_data_where_theirs_cannot_be_fetched(monkeypatch, tmp_path):
-    monkeypatch.setattr(cifar56eco, "reachable", lambda host: False)
+    monkeypatch.setattr(cifar56eco, "is_reachable", lambda host: False)
     build = tfds.builder
     monkeypatch.setattr(tfds, "builder", lambda name: build(name, data_dir=tmp_path))
     rng = np.random.default_rng(0)

@@ -6,7 +6,7 @@ import pytest
 
 from recipes import losses
 from recipes.data.images.boundary_weights import boundary_weights
-from recipes.losses import IGNORE
+from recipes.data.images.mask_labels import IGNORE
 from tests.tolerance import assert_close
 
 RNG = np.random.default_rng(0)
