@@ -89,7 +89,7 @@ def main():
 
     def ours(dataset):
         model = zoo.build(row.model, (28, 28, 1), 10)
-        recipe.compile(model, steps * recipe.epochs, **accelerate.choose(model, steps).settings)
+        recipe.compile(model, steps * recipe.epochs, **accelerate.choose_acceleration(model, steps).settings)
 
         def fit(clock):
             model.fit(dataset, epochs=EPOCHS, shuffle=False, verbose=0, callbacks=[clock])
@@ -122,7 +122,7 @@ def main():
         ("recipe / no input", ratio("recipe", "no input")),
         ("input's share of a training step", waiting),
     ]
-    machine = accelerate.machine()
+    machine = accelerate.machine_info()
     with (Path(__file__).with_suffix(".csv")).open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["figure", "ratio", "rounds", "cores", "python", "tensorflow", "keras"])

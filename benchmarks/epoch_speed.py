@@ -43,7 +43,7 @@ def main():
             print(f"{name} round {turn}/{ROUNDS}: {searched[0]}, {without[0]}", file=sys.stderr)
         rows.append([name, *(f"{statistics.median(r[i] for r in found):.3f}" for i in (0, 1)), ROUNDS])
         print(*rows[-1][:3], sep="\t")
-    about = accelerate.machine()
+    about = accelerate.machine_info()
     with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["figure", "wall", "cpu", "rounds", "cores", "python", "tensorflow", "keras"])

@@ -138,7 +138,7 @@ def finetune(
         StandardisedLoss("huber", [spread]),
         metrics=[keras.metrics.RootMeanSquaredError("rmse")],
         # a run of minutes does not earn back XLA's compilation, which each size of a batch needs anew
-        **{**accelerate.choose(model, len(kept.target) // batch).settings, "jit_compile": False},
+        **{**accelerate.choose_acceleration(model, len(kept.target) // batch).settings, "jit_compile": False},
     )
     stop = keras.callbacks.EarlyStopping("val_rmse", patience=patience, mode="min", restore_best_weights=True)
     history = model.fit(
@@ -253,7 +253,7 @@ def main(argv=None):
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    machine = accelerate.machine()
+    machine = accelerate.machine_info()
     machine["gpus"] = len(machine["gpus"])
     table = pd.DataFrame([{**row, "train": len(train.target), "test": len(test.target), **machine} for row in rows])
     if told.out:

@@ -78,7 +78,7 @@ class FineTuning(Classification):
         """
         data = self.open(data)
         keras.utils.set_random_seed(self.seed)
-        with speed.policy(self.accelerate):
+        with speed.dtype_policy(self.accelerate):
             return zoo.transfer(model, len(data.classes), **arguments)
 
     def phases(self):
@@ -154,7 +154,7 @@ class FineTuning(Classification):
                 layer.momentum = min(layer.momentum, 0.9)
         epochs, steps = self.head_epochs + self.epochs, max(1, len(data.train) // self.batch_size)
         numbers = self.replace(learning_rate=self.head_learning_rate, epochs=epochs)
-        chosen = speed.choose(model, steps, self.accelerate)
+        chosen = speed.choose_acceleration(model, steps, self.accelerate)
         numbers.compile(model, steps * epochs, **chosen.settings)
         training = self.pipeline(data.train, True, run.preprocessing, len(data.classes))
         model.fit(training, epochs=epochs, verbose=0, shuffle=False, class_weight=self.weights(data))

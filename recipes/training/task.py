@@ -98,7 +98,7 @@ class Recipe:
         arguments = {**self.answers(model, data), **arguments}
         if not {"input_shape", "image_shape"} & set(arguments):
             arguments["input_shape"] = input_shape(model, data)
-        with speed.policy(self.accelerate):
+        with speed.dtype_policy(self.accelerate):
             return builder(**arguments)
 
     def rates(self, steps):
@@ -165,7 +165,7 @@ class Recipe:
         self.verify_task(data)
         began = time.perf_counter()
         if self.deterministic:
-            speed.bit_exact()
+            speed.enable_determinism()
         name = model if isinstance(model, str) else model.name
         model = self.build(model, data, **arguments)
         self.verify_answer(model, data)
@@ -176,7 +176,7 @@ class Recipe:
         if len(data.validation) and self.validated(model):
             validation = self.feed(self.pipeline(data.validation, False, prepare, len(data.classes)), model)
         steps = max(1, len(data.train) // self.batch_size)
-        chosen = speed.choose(model, steps, self.accelerate)
+        chosen = speed.choose_acceleration(model, steps, self.accelerate)
         with energy(self.country) as used:
             watchers = callbacks(self, out, validation is not None, verbose, used)
             watchers += self.watchers(model, out, data)
@@ -196,7 +196,7 @@ class Recipe:
             "acceleration": chosen.record,
             "energy": dict(used),
             "seconds": time.perf_counter() - began,
-            "machine": speed.machine(),
+            "machine": speed.machine_info(),
         }
         history, record = whole(watchers, history, record)
         verify_finite(history, self)
@@ -274,7 +274,7 @@ class Recipe:
 
     def signs(self, run):
         """What the learning curves say, in plain words."""
-        return diagnose(run.history, better=self.trivial_loss(run.data))
+        return diagnose(run.history, baseline_loss=self.trivial_loss(run.data))
 
     def labels(self, data):
         """Names of an answer's columns, which an export answers beside the values; or None."""

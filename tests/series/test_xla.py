@@ -48,16 +48,16 @@ def test_two_steps_under_xla_are_two_steps_without(name):
 
 @pytest.mark.parametrize("name", ["rnn", "lstm, masked", "gru of any length", "convlstm"])
 def test_recurrence_leaves_xla_off_and_says_why(name):
-    chosen = accelerate.choose(MODELS[name][0](), steps=10)
+    chosen = accelerate.choose_acceleration(MODELS[name][0](), steps=10)
     assert chosen.settings["jit_compile"] is False
     assert "recurrent layers" in chosen.record["reason"]
 
 
 def test_attention_leaves_xla_off_and_says_why():
-    chosen = accelerate.choose(MODELS["attention"][0](), steps=10)
+    chosen = accelerate.choose_acceleration(MODELS["attention"][0](), steps=10)
     assert chosen.settings["jit_compile"] is False and "attention" in chosen.record["reason"]
 
 
 def test_a_recurrent_network_takes_xla_where_it_is_asked_for():
-    chosen = accelerate.choose(MODELS["rnn"][0](), steps=10, mode="xla")
+    chosen = accelerate.choose_acceleration(MODELS["rnn"][0](), steps=10, mode="xla")
     assert chosen.settings["jit_compile"] is True and "asked for" in chosen.record["reason"]
