@@ -83,7 +83,7 @@ def one(way, path):
         loop(model, path, out)
     else:
         done = recipes.predict_raster(model, path, out, tile=TILE, overlap=OVERLAP, batch_size=8, verbose=False)
-        share = done.model
+        share = done.model_fraction
     seconds = time.perf_counter() - began
     os.remove(out)
     print(seconds, share, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

@@ -199,6 +199,6 @@ class Classification(Recipe):
 
     def mattered(self, run, part):
         """Of images the pixels that mattered to right answers and to mistakes, as `figures` has them."""
-        from recipes.reports.report import pixels
+        from recipes.reports.report import pixel_attributions
 
-        return pixels(run, part) if run.data.kind == "image" else []
+        return pixel_attributions(run, part) if run.data.kind == "image" else []

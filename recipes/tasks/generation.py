@@ -7,7 +7,7 @@ import numpy as np
 from keras import layers
 
 from recipes.data.preprocessing import preprocessing
-from recipes.reports.sample_images import SHOWN, SampleGrids, drawn, grid, scaled, signs
+from recipes.reports.sample_images import MAX_IMAGES, SampleGrids, diagnose, draw_samples, grid, to_unit_range
 from recipes.training.task import Recipe, recipe
 from zoo.arguments import Count, Positive
 from zoo.registry import entry
@@ -109,7 +109,7 @@ class Generation(Recipe):
         """The callback that draws samples while the model learns."""
         if not out or not hasattr(model, "sample"):
             return []
-        return [SampleGrids(out, self.sample_every, lambda model: grid(scaled(model, drawn(model, SHOWN, self))))]
+        return [SampleGrids(out, self.sample_every, lambda model: grid(to_unit_range(model, draw_samples(model, MAX_IMAGES, self))))]
 
     def trivial_loss(self, data):
         """None: these losses have no trivial answer in common."""
@@ -122,7 +122,7 @@ class Generation(Recipe):
         if not hasattr(run.model, "sample"):
             return run.model.predict(real(run, part)[:count], batch_size=256, verbose=0)
         labels = examples.targets[:count] if getattr(run.model, "classes", None) else None
-        return drawn(run.model, count, self, labels)
+        return draw_samples(run.model, count, self, labels)
 
     def examine(self, run, part):
         """Figures of quality on one part, beside the trivial baselines'.
@@ -174,13 +174,13 @@ class Generation(Recipe):
 
     def signs(self, run):
         """What the losses and the samples say, in plain words."""
-        return signs(run)
+        return diagnose(run)
 
     def figures(self, run, part):
         """Samples, the way from one to another, and real images beside them."""
-        from recipes.reports.sample_images import pictures
+        from recipes.reports.sample_images import sample_figures
 
-        return pictures(run, part, self)
+        return sample_figures(run, part, self)
 
 
 def refuse_unused(recipe):

@@ -197,13 +197,13 @@ class Motion(Recipe):
 
     def figures(self, run, part):
         """Some pairs: frames, true and answered flow, what is left unexplained."""
-        from recipes.reports.image_figures import motions
+        from recipes.reports.image_figures import flow_panels
 
         told = (
             "Colours are directions, as the wheel has them, the stronger the longer the motion. The last two panels "
             "are how far the second frame is from the first, as it is, and seen where the flow points."
         )
-        return [("Frames, flow, what is left", told, motions(run, part))]
+        return [("Frames, flow, what is left", told, flow_panels(run, part))]
 
 
 @keras.saving.register_keras_serializable("recipes")

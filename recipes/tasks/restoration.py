@@ -244,7 +244,7 @@ class Restoration(Recipe):
 
     def figures(self, run, part):
         """Some images as clean, degraded, answer and error; the PSNR of each."""
-        from recipes.reports.image_figures import by_image, restorations
+        from recipes.reports.image_figures import psnr_by_image, restorations
 
         told = (
             "The middle of the images with the least, a middling and the largest PSNR. The error is the mean over the "
@@ -253,7 +253,7 @@ class Restoration(Recipe):
         found = run.evaluate(part)
         return [
             ("Clean, degraded, answer, error", told, restorations(self, run, part, found)),
-            ("Image by image", f"PSNR beside that of {found['baseline']['name']}.", by_image(run, part, found)),
+            ("Image by image", f"PSNR beside that of {found['baseline']['name']}.", psnr_by_image(run, part, found)),
         ]
 
 

@@ -30,11 +30,11 @@ class SeriesClassification(Classification):
 
     def mattered(self, run, part):
         """One series of each class with the steps that spoke for it, as `figures` has it."""
-        from recipes.reports.report import steps
+        from recipes.reports.report import step_attributions
 
         told = (
             "One series of each class that was answered right, and below it gradient x input (Shrikumar et al. 2016) "
             "of its steps: red spoke for the answer, blue against it."
         )
-        drawn = steps(run, part)
+        drawn = step_attributions(run, part)
         return [("The steps that mattered", told, drawn)] if drawn else []

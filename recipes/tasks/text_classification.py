@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from recipes.reports.word_figures import PADDING, UNKNOWN, words
+from recipes.reports.word_figures import PADDING, UNKNOWN, word_attributions
 from recipes.tasks.classification import Classification
 from recipes.tasks.preset_tokens import opened, preset_preparation, rows, verify_tokens
 from recipes.training.task import recipe
@@ -167,7 +167,7 @@ class TextClassification(Classification):
             "Each word was made unknown in turn; red where the answer became less likely without it, blue where more. "
             "One text of each class that was answered right, then the most confident mistakes."
         )
-        return [*shown, ("The words that mattered", told, words(run, part))]
+        return [*shown, ("The words that mattered", told, word_attributions(run, part))]
 
 
 def vectorizer(tokens, length, known=None, most=None):

@@ -8,7 +8,7 @@ from keras import ops
 
 from recipes.data.assemble import Options
 from recipes.data.preprocessing import preprocessing
-from recipes.reports.sample_images import SampleGrids, contest, panels, shown
+from recipes.reports.sample_images import SampleGrids, diagnose_discriminator, image_figure, panels
 from recipes.tasks.generation import refuse_unused, signed
 from recipes.training.task import Recipe, recipe
 from zoo.arguments import Count, Positive
@@ -194,7 +194,7 @@ class Translation(Recipe):
     def signs(self, run):
         """What the losses and the answers say, in plain words."""
         found = run.evaluate("test" if len(run.data.test) else "validation")
-        said = contest(run.history)
+        said = diagnose_discriminator(run.history)
         if found.get("variety", 1) < 0.1:
             said.append(
                 f"The answers are alike whatever the input: they differ {found['variety']:.0%} as much from each other "
@@ -209,7 +209,7 @@ class Translation(Recipe):
         given, made = prepared(run.preprocessing, getattr(run.data, part).take(slice(0, 2 * SHOWN)))
         answer = run.model.predict(given, batch_size=self.predict_batch_size, verbose=0)
         told = f"From the {part} part; none of them was chosen."
-        return [("Input, target, answer", told, shown(panels(given, made, answer), 2))]
+        return [("Input, target, answer", told, image_figure(panels(given, made, answer), 2))]
 
 
 class Alike:

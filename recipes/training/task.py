@@ -76,7 +76,7 @@ class Recipe:
     predict_batch_size: typing.ClassVar[int] = 256  # examples that `Run.predict` takes through the model together
     headline: typing.ClassVar[str] = ""  # the metric, in `measure` and in its baseline, that a run is judged by
 
-    def but(self, **changes):
+    def replace(self, **changes):
         """This recipe with some numbers changed, checked like the first ones."""
         return type(self)(**{**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, **changes})
 

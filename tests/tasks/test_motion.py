@@ -10,7 +10,7 @@ import tensorflow as tf
 import recipes
 import zoo
 from recipes.data.images.image_patches import pairs, warped
-from recipes.reports.image_figures import flow_colours
+from recipes.reports.image_figures import flow_colors
 from recipes.tasks.motion import FlowLoss, finest, inside, seen
 from recipes.training.run import Run
 
@@ -143,7 +143,7 @@ def test_the_loss_is_the_same_at_every_scale_for_a_constant_motion():
 
 def test_colours_tell_directions():
     flow = np.array([[[1, 0], [-1, 0], [0, 0], [np.nan, 0]]])
-    colours = flow_colours(flow)
+    colours = flow_colors(flow)
     np.testing.assert_allclose(colours[0], [(1, 0, 0), (0, 1, 1), (1, 1, 1), (0.6, 0.6, 0.6)], atol=1e-6)
 
 
