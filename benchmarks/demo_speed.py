@@ -74,7 +74,7 @@ def main():
     import tensorflow as tf
 
     row = REFERENCE["lenet5_mnist"]
-    recipe, data = row.recipe, load(row.data)
+    recipe, data = row.task, load(row.data)
     prepare = preprocessing(data)
     x, y = np.asarray(prepare(data.train.inputs)), data.train.targets
     steps = len(y) // recipe.batch_size

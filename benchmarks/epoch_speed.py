@@ -24,9 +24,9 @@ ROWS = ("cnn_satimage", "lstm_co2", "dnn_breast_cancer")
 def trained(row):
     """Seconds (wall, cpu) of a training, and what it reached on the test part."""
     wall, cpu = time.perf_counter(), time.process_time()
-    run = row.recipe.fit(row.model, row.data, verbose=False, **(row.arguments or {}))
+    run = row.task.fit(row.model, row.data, verbose=False, **(row.arguments or {}))
     took = time.perf_counter() - wall, time.process_time() - cpu
-    return took, run.evaluate("test")[row.recipe.headline]
+    return took, run.evaluate("test")[row.task.headline]
 
 
 def main():

@@ -12,12 +12,12 @@ from PIL import Image
 import recipes
 import zoo
 from recipes.data.images.image_patches import pixels_of
-from recipes.reference.recipes import RESULTS
 from recipes.tasks.generation import MOST, Generation
 from recipes.tasks.restoration import Restoration
 from recipes.training.run import Run, load_run, probabilities
 from recipes.training.task import Recipe
 from zoo.package_files import Wheel
+from zoo.weights import RESULTS_FOLDER
 
 TOLERANCE, SIDE = 1e-4, 96
 FOOLBOX = Wheel(
@@ -62,12 +62,12 @@ class Said:
 def worked(name, runs):
     """`Subject` of a worked row: from the shelf, or a run in the folder `runs`, trained first if it is not there."""
     row = recipes.REFERENCE[name]
-    folder = RESULTS / name
+    folder = RESULTS_FOLDER / name
     if not (folder / "model.keras").is_file():
         folder = Path(runs) / name
         if not (folder / "model.keras").is_file():
-            recipes.train(name, data=row.record, out=folder)
-    recipe, saved, data = row.recipe, load_run(folder), row.recipe.open(row.record or row.data)
+            recipes.train(name, data=row.results_data, out=folder)
+    recipe, saved, data = row.task, load_run(folder), row.task.open(row.results_data or row.data)
 
     def judge(found):
         run = Run(recipe, Said(saved.model, found), data, saved.preprocessing, {}, {})

@@ -31,8 +31,8 @@ import numpy as np
 from form_subjects import lite0, worked
 
 import zoo
-from recipes.reference.recipes import RESULTS
 from recipes.training.accelerate import machine_info
+from zoo.weights import RESULTS_FOLDER
 
 ROUNDS, SECONDS, BATCH = 5, 0.15, 32
 STORED = ("folded", "bfloat16", "int8")
@@ -179,7 +179,7 @@ def measured(name, runs):
 def main(names, runs):
     """Measures the models of these names and keeps the rows of the others; or those that need no training."""
     file = Path(__file__).with_suffix(".csv")
-    every = [*sorted(p.parent.name for p in RESULTS.glob("*/model.keras")), "efficientnet_lite0"]
+    every = [*sorted(p.parent.name for p in RESULTS_FOLDER.glob("*/model.keras")), "efficientnet_lite0"]
     about = machine_info()
     installed = [about[n] for n in ("cores", "python", "tensorflow", "keras")]
     kept = list(csv.reader(file.open(encoding="utf-8")))[1:] if file.is_file() else []

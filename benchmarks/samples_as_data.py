@@ -4,11 +4,11 @@
 
 Of every digit FEW (20) images are drawn, anew for each of SEEDS (5) seeds. A VAE learns from these alone and makes 100
 of each digit between the codes of two images of one digit. The same CNN then learns for STEPS (600) steps of 32 images:
-- few: from the few images;
-- moved: from the same, rotated, shifted and zoomed at random;
-- made: from the few and what the VAE made;
-- made and moved: from these, moved.
-`gain` is the mean difference from `few` over the seeds; `lowest` and `highest` are of single seeds.
+- real: from the few images;
+- augmented: from the same, rotated, shifted and zoomed at random;
+- generated: from the few and the images of the VAE;
+- generated and augmented: from these, augmented.
+`gain` is the mean difference from `real` over the seeds; `lowest` and `highest` are of single seeds.
 """
 
 import csv
@@ -21,7 +21,7 @@ import recipes
 def main(few=20, seeds=5, steps=600, epochs=150):
     data = recipes.load("bundled:mnist-5k")
     found = recipes.gain_from_generated(
-        data, "vae", few=few, seeds=seeds, steps=steps, epochs=epochs, latent=10, units=(200,)
+        data, "vae", real_per_class=few, seeds=seeds, steps=steps, epochs=epochs, latent=10, units=(200,)
     )
     with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")

@@ -15,7 +15,7 @@ from scipy.stats import binomtest
 from sklearn.ensemble import RandomForestClassifier
 
 import recipes
-from recipes.reference.recipes import RESULTS
+from zoo.weights import RESULTS_FOLDER
 
 DATA = "bundled:animal-silhouettes"
 
@@ -36,8 +36,8 @@ def main():
     interval = binomtest(right, len(data.test)).proportion_ci(method="wilson")
     rows = [["random forest on pixels", right / len(data.test), interval.low, interval.high, seconds]]
     for name, row in recipes.REFERENCE.items():
-        record = RESULTS / name / "metrics.json"
-        if row.data == DATA and type(row.recipe) is recipes.Classification and record.is_file():
+        record = RESULTS_FOLDER / name / "metrics.json"
+        if row.data == DATA and type(row.task) is recipes.Classification and record.is_file():
             told = json.loads(record.read_text())
             assert told["test"]["examples"] == len(data.test)
             rows.append([name, told["test"]["accuracy"], *told["test"]["accuracy_interval"], told["energy"]["seconds"]])

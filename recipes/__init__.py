@@ -39,9 +39,9 @@ WHERE = {
     "predict_raster": "recipes.raster.predict",
     # Worked recipes
     "REFERENCE": "recipes.reference.recipes",
-    "published": "recipes.reference.published_settings",
+    "published_settings": "recipes.reference.published_settings",
     "train": "recipes.reference.recipes",
-    "worked": "recipes.reference.recipes",
+    "reference_recipes": "recipes.reference.recipes",
 }
 __all__ = list(WHERE)
 

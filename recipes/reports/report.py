@@ -30,7 +30,7 @@ def write_report(run, path):
         summary=run.recipe.verdict(metrics, split),
         metrics=format_numbers(metrics),
         baseline=format_numbers(metrics["baseline"]),
-        baseline_name=metrics["baseline"].get("name", "baseline"),
+        baseline_name=metrics["baseline"].get("name"),
         curves=data_uri(learning_curves(run.history)),
         figures=[(title, caption, figure and data_uri(figure)) for title, caption, figure in figures],
         settings=settings(run),

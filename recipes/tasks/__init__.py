@@ -1,1 +1,31 @@
 """The tasks: loss, metrics, baselines and report figures of each."""
+
+from recipes.tasks.classification import Classification
+from recipes.tasks.fine_tuning import FineTuning
+from recipes.tasks.forecasting import Forecasting
+from recipes.tasks.generation import Generation
+from recipes.tasks.language_model import LanguageModel
+from recipes.tasks.motion import Motion
+from recipes.tasks.next_frame import NextFrame
+from recipes.tasks.regression import Regression
+from recipes.tasks.restoration import Restoration
+from recipes.tasks.segmentation import Segmentation
+from recipes.tasks.series_classification import SeriesClassification
+from recipes.tasks.text_classification import TextClassification
+from recipes.tasks.translation import Translation
+
+TASKS = {
+    "classification": Classification,
+    "fine_tuning": FineTuning,
+    "regression": Regression,
+    "segmentation": Segmentation,
+    "restoration": Restoration,
+    "motion": Motion,
+    "forecasting": Forecasting,
+    "series_classification": SeriesClassification,
+    "text_classification": TextClassification,
+    "language_model": LanguageModel,
+    "next_frame": NextFrame,
+    "generation": Generation,
+    "translation": Translation,
+}

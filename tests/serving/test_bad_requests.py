@@ -131,6 +131,6 @@ def test_the_demos_model_answers_a_base64_png_over_rest():
         place = f"{server.rest_address}/v1/models/lenet5_mnist:predict"
         reply = httpx.post(place, json={"signature_name": "serving_bytes", "instances": files}, timeout=60)
     found = reply.json()["predictions"]
-    np.testing.assert_allclose([one["probabilities"] for one in found], golden["answers"], atol=golden["tolerance"])
-    assert [one["classes"][0] for one in found] == [str(np.argmax(a)) for a in golden["answers"]]
+    np.testing.assert_allclose([one["probabilities"] for one in found], golden["predictions"], atol=golden["tolerance"])
+    assert [one["classes"][0] for one in found] == [str(np.argmax(a)) for a in golden["predictions"]]
     assert len(found[0]["classes"]) == len(found[0]["scores"]) == 5
