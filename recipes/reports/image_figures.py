@@ -105,7 +105,7 @@ def flow_panels(run, split):
 
 
 def flow_colors(flow, longest=None):
-    """Converts an (H, W, 2) flow to (H, W, 3) colors: hue is the direction, saturation the length; unknown is grey.
+    """Converts an (H, W, 2) flow to (H, W, 3) colors: hue is the direction, saturation the length; unknown is gray.
 
     Args:
         flow: (u, v) [pixels], NaN where unknown.

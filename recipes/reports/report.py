@@ -107,7 +107,7 @@ def scatter(targets, predictions, names):
     figure = new_figure(4 * len(names), 4)
     for i, ax in enumerate(np.ravel(figure.subplots(1, len(names), squeeze=False))):
         values = np.concatenate([targets[:, i], predictions[:, i]])
-        ax.plot([values.min(), values.max()], [values.min(), values.max()], color="grey", lw=1)
+        ax.plot([values.min(), values.max()], [values.min(), values.max()], color="gray", lw=1)
         ax.scatter(targets[:, i], predictions[:, i], s=10, alpha=0.6)
         ax.set(xlabel=f"observed {names[i]}", ylabel="predicted")
         ax.grid(alpha=0.3)

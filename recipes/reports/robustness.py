@@ -13,7 +13,7 @@ ATTACKED_PER_EXPLAINED = 4  # attacked examples for each explained one
 MIN_EXPLAINED = 2  # explained examples of the largest model
 PASSES = 2200  # forward passes per explained example with its attacked ones; a gradient counts as three
 MAC_BUDGET = 5e11  # multiply-accumulates for everything above MIN_EXPLAINED; takes seconds on two cores
-GREY_LEVELS = (1, 2, 4, 8, 16, 32, 64)  # epsilons for 8-bit images [grey levels of 255]
+GRAY_LEVELS = (1, 2, 4, 8, 16, 32, 64)  # epsilons for 8-bit images [gray levels of 255]
 DEVIATIONS = (0.01, 0.03, 0.1, 0.3, 1.0)  # epsilons for standardized inputs [standard deviations]
 PGD_STEPS = 10
 HIDING_STEPS = 12  # of deletion and insertion
@@ -124,7 +124,7 @@ def measure_attacks(run, model, inputs, labels):
     from zoo import explain
 
     bounds = run.recipe.bounds(run.preprocessing)
-    epsilons = np.array(GREY_LEVELS if bounds else DEVIATIONS)
+    epsilons = np.array(GRAY_LEVELS if bounds else DEVIATIONS)
     scale = bounds[1] / 255 if bounds else 1.0
     limits = {"low": bounds[0], "high": bounds[1]} if bounds else {}
     inputs = np.clip(inputs, *bounds) if bounds else inputs  # resizing can exceed the bounds by rounding
@@ -134,7 +134,7 @@ def measure_attacks(run, model, inputs, labels):
             model, inputs, labels, epsilons=tuple(scale * epsilons), attack=attack, steps=PGD_STEPS, **limits
         )
         accuracies[attack] = to_json(curve.accuracy)
-    unit = "grey levels of 255" if bounds else "standard deviations"
+    unit = "gray levels of 255" if bounds else "standard deviations"
     if "category" in (run.data.columns or {}).values():
         unit += " (fractions for a category)"
     return {"unit": unit, "epsilon": [0.0, *map(float, epsilons)], **accuracies, "steps": PGD_STEPS}

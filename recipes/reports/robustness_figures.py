@@ -103,7 +103,7 @@ def randomization(record):
         if name in with_sign:
             label = f"{method_name(name)}, without sign"
             ax.plot(range(len(layers)), absolute[name], ls="--", label=label, color=COLORS[name])
-    ax.axhline(0, color="grey", lw=0.8)
+    ax.axhline(0, color="gray", lw=0.8)
     ax.set_xticks(range(len(layers)), [name.rsplit("/", 1)[-1] for name in layers], rotation=30, ha="right")
     ax.set(xlabel="weights randomized from the output down to", ylabel="rank correlation", ylim=(-0.5, 1.05))
     ax.grid(alpha=0.3)

@@ -6,7 +6,7 @@ from recipes.losses import IGNORE
 from recipes.metrics import confusion_matrix, overlap
 from recipes.reports.report import new_figure
 
-GREY = (0.6, 0.6, 0.6)
+GRAY = (0.6, 0.6, 0.6)
 
 
 def panels(run, split, ignore=None):
@@ -48,7 +48,7 @@ def panels(run, split, ignore=None):
             ax.set(xticks=(), yticks=())
     from matplotlib.patches import Patch
 
-    patches = [Patch(facecolor=c, edgecolor="grey", label=n) for c, n in zip(colors, run.data.classes, strict=True)]
+    patches = [Patch(facecolor=c, edgecolor="gray", label=n) for c, n in zip(colors, run.data.classes, strict=True)]
     figure.legend(handles=patches, loc="outside lower center", ncols=min(6, len(patches)), fontsize="small")
     return figure
 
@@ -63,8 +63,8 @@ def palette(classes):
 
 
 def color_classes(labels, colors):
-    """Converts (H, W) class indices to (H, W, 3) colors; ignored pixels are grey."""
-    return np.concatenate([colors, [GREY]])[np.where(labels == IGNORE, len(colors), labels)]
+    """Converts (H, W) class indices to (H, W, 3) colors; ignored pixels are gray."""
+    return np.concatenate([colors, [GRAY]])[np.where(labels == IGNORE, len(colors), labels)]
 
 
 def color_errors(targets, predictions, classes):
@@ -74,7 +74,7 @@ def color_errors(targets, predictions, classes):
     picture[wrong] = (0.8, 0.1, 0.1)
     if classes == 2:
         picture[wrong & (targets == 1)] = (0.1, 0.3, 0.9)
-    picture[targets == IGNORE] = GREY
+    picture[targets == IGNORE] = GRAY
     return picture
 
 

@@ -42,7 +42,7 @@ def test_the_record_has_accuracies_under_attack_and_numbers_of_examples(run, rec
     assert (record["split"], record["attacked"], record["explained"]) == ("test", 12, 4)
     assert run.metrics["robustness"] is record
     curves = record["attacks"]
-    assert curves["unit"] == "grey levels of 255" and curves["epsilon"] == [0, 1, 2, 4, 8, 16, 32, 64]
+    assert curves["unit"] == "gray levels of 255" and curves["epsilon"] == [0, 1, 2, 4, 8, 16, 32, 64]
     assert curves["fgsm"][0] == curves["pgd"][0] == run.evaluate("test")["accuracy"]
     for attack in ("fgsm", "pgd"):
         assert curves[attack] == sorted(curves[attack], reverse=True)
