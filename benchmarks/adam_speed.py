@@ -52,7 +52,7 @@ def measured(build, shape):
 
 
 def main(rounds=3):
-    machine, rows = accelerate.machine(), []
+    machine, rows = accelerate.machine_info(), []
     versions = [machine[key] for key in ("cores", "python", "tensorflow", "keras")]
     for name, (build, shape) in NETWORKS.items():
         found = []

@@ -169,7 +169,7 @@ def main(name, *python):
             print(*rows[-1][:3], sep="\t", flush=True)
     for torch in torches.values():
         torch.close()
-    machine = accelerate.machine()
+    machine = accelerate.machine_info()
     with Path(__file__).with_name(f"classify_speed_{name}.csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["figure", "wall", "cpu", "rounds", "cores", "python", "tensorflow", "keras"])

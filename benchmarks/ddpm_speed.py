@@ -143,9 +143,9 @@ def main():
     tf.config.threading.set_intra_op_parallelism_threads(THREADS)
     tf.config.threading.set_inter_op_parallelism_threads(THREADS)
     keras.utils.set_random_seed(0)
-    machine = accelerate.machine()
+    machine = accelerate.machine_info()
     ours, single = build(), build()
-    ours.compile(**accelerate.choose(ours, STEPS).settings)
+    ours.compile(**accelerate.choose_acceleration(ours, STEPS).settings)
     single.compile()
     steps = {
         "fit": training_timer(ours),

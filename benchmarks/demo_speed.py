@@ -73,7 +73,7 @@ def waiting_fraction(batches, model):
 
 def main():
     reference = REFERENCE["lenet5_mnist"]
-    recipe, data = reference.recipe, load(reference.data)
+    recipe, data = reference.task, load(reference.data)
     preprocess = preprocessing(data)
     x, y = np.asarray(preprocess(data.train.inputs)), data.train.targets
     steps = len(y) // recipe.batch_size
@@ -87,7 +87,7 @@ def main():
 
     def with_recipe(dataset):
         model = zoo.build(reference.model, (28, 28, 1), 10)
-        recipe.compile(model, steps * recipe.epochs, **accelerate.choose(model, steps).settings)
+        recipe.compile(model, steps * recipe.epochs, **accelerate.choose_acceleration(model, steps).settings)
 
         def fit(clock):
             model.fit(dataset, epochs=EPOCHS, shuffle=False, verbose=0, callbacks=[clock])
@@ -120,7 +120,7 @@ def main():
         ("recipe / no input", ratio("recipe", "no input")),
         ("input's fraction of a training step", waiting),
     ]
-    machine = accelerate.machine()
+    machine = accelerate.machine_info()
     with (Path(__file__).with_suffix(".csv")).open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["figure", "ratio", "rounds", "cores", "python", "tensorflow", "keras"])

@@ -25,9 +25,9 @@ def train(reference):
     """Trains a reference recipe; returns its seconds (wall, cpu) and its test metric."""
     wall, cpu = time.perf_counter(), time.process_time()
     arguments = reference.arguments or {}
-    run = reference.recipe.fit(reference.model, reference.data, verbose=False, **arguments)
+    run = reference.task.fit(reference.model, reference.data, verbose=False, **arguments)
     seconds = time.perf_counter() - wall, time.process_time() - cpu
-    return seconds, run.evaluate("test")[reference.recipe.headline]
+    return seconds, run.evaluate("test")[reference.task.main_metric]
 
 
 def main():
@@ -48,7 +48,7 @@ def main():
             print(f"{name} round {i}/{ROUNDS}: {autotuned_seconds}, {seconds}", file=sys.stderr)
         rows.append([name, *(f"{statistics.median(ratio[k] for ratio in ratios):.3f}" for k in (0, 1)), ROUNDS])
         print(*rows[-1][:3], sep="\t")
-    machine = accelerate.machine()
+    machine = accelerate.machine_info()
     with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["figure", "wall", "cpu", "rounds", "cores", "python", "tensorflow", "keras"])

@@ -117,7 +117,7 @@ def main(rounds, only=""):
         print(f"{name}\t{figure}\t{ratio:.2f}")
     if only:
         return
-    machine = accelerate.machine()
+    machine = accelerate.machine_info()
     with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["model", "figure", "ratio", "seconds of ours", "rounds", "cores", "tensorflow", "keras"])

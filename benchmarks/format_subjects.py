@@ -11,8 +11,6 @@ from PIL import Image
 
 import recipes
 import zoo
-from recipes.data.images.image_patches import iterate_images
-from recipes.reference.recipes import RESULTS
 from recipes.tasks.generation import MOST, Generation
 from recipes.tasks.restoration import Restoration
 from recipes.training.run import Run, load_run, probabilities
@@ -62,18 +60,22 @@ class RecordedPredictions:
 def recipe_subject(name, runs):
     """`Subject` of a reference recipe: from saved_models, else from the folder `runs`, trained first if needed."""
     reference = recipes.REFERENCE[name]
-    folder = RESULTS / name
+    folder = RESULTS_FOLDER / name
     if not (folder / "model.keras").is_file():
         folder = Path(runs) / name
         if not (folder / "model.keras").is_file():
-            recipes.train(name, data=reference.record, out=folder)
-    recipe, saved, data = reference.recipe, load_run(folder), reference.recipe.open(reference.record or reference.data)
+            recipes.train(name, data=reference.results_data, out=folder)
+    recipe, saved, data = (
+        reference.task,
+        load_run(folder),
+        reference.task.open(reference.results_data or reference.data),
+    )
 
     def evaluate(predictions):
         run = Run(recipe, RecordedPredictions(saved.model, predictions), data, saved.preprocessing, {}, {})
         if type(recipe).respond is Recipe.respond:
             run.answers = lambda part: probabilities(saved.model, predictions, data.classes)
-        return recipe.headline, recipe.examine(run, "test")[recipe.headline]
+        return recipe.main_metric, recipe.examine(run, "test")[recipe.main_metric]
 
     model, raw, timed, count = recipe.served(saved.model), saved.preprocessing, None, len(data.test)
     training, test = (part.head(min(len(part), n)) for part, n in ((data.train, 64), (data.test, count)))

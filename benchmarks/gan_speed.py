@@ -199,7 +199,7 @@ def main(*python):
             rows.append([f"{label}: {name} / ours", f"{wall:.3f}", f"{cpu:.3f}", ROUNDS])
         if "PyTorch" in trainings:
             trainings["PyTorch"].close()
-    machine = accelerate.machine()
+    machine = accelerate.machine_info()
     with (Path(__file__).with_suffix(".csv")).open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["figure", "wall", "cpu", "rounds", "cores", "python", "tensorflow", "keras"])

@@ -18,7 +18,7 @@ import numpy as np
 from keras import layers
 
 import zoo
-from recipes.training.accelerate import machine
+from recipes.training.accelerate import machine_info
 
 ROUNDS, STEPS = 9, 3
 NETWORKS = {  # builder and arguments, batch
@@ -58,7 +58,7 @@ def trained(model, batch):
 
 
 def main():
-    about = machine()
+    about = machine_info()
     installed = [about[n] for n in ("cores", "python", "tensorflow", "keras")]
     with Path(__file__).with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")

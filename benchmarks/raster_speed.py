@@ -84,7 +84,7 @@ def measure(method, path):
         predict_in_loop(model, path, out)
     else:
         result = recipes.predict_raster(model, path, out, tile=TILE, overlap=OVERLAP, batch_size=8, verbose=False)
-        fraction = result.model
+        fraction = result.model_fraction
     seconds = time.perf_counter() - start
     os.remove(out)
     print(seconds, fraction, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

@@ -23,7 +23,7 @@ import recipes
 def main(few=20, seeds=5, steps=600, epochs=150):
     data = recipes.load("bundled:mnist-5k")
     results = recipes.gain_from_generated(
-        data, "vae", few=few, seeds=seeds, steps=steps, epochs=epochs, latent=10, units=(200,)
+        data, "vae", real_per_class=few, seeds=seeds, steps=steps, epochs=epochs, latent=10, units=(200,)
     )
     with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")

@@ -16,7 +16,6 @@ from scipy.stats import binomtest
 from sklearn.ensemble import RandomForestClassifier
 
 import recipes
-from recipes.reference.recipes import RESULTS
 
 DATA = "bundled:animal-silhouettes"
 
@@ -37,8 +36,8 @@ def main():
     interval = binomtest(correct, len(data.test)).proportion_ci(method="wilson")
     rows = [["random forest on pixels", correct / len(data.test), interval.low, interval.high, seconds]]
     for name, reference in recipes.REFERENCE.items():
-        path = RESULTS / name / "metrics.json"
-        if reference.data == DATA and type(reference.recipe) is recipes.Classification and path.is_file():
+        path = RESULTS_FOLDER / name / "metrics.json"
+        if reference.data == DATA and type(reference.task) is recipes.Classification and path.is_file():
             metrics = json.loads(path.read_text())
             test = metrics["test"]
             assert test["examples"] == len(data.test)

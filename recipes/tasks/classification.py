@@ -198,9 +198,9 @@ class Classification(Task):
 
     def attribution_figures(self, run, split):
         """Returns, for images, the pixels that mattered in correct predictions and in mistakes; as `figures` does."""
-        from recipes.reports.report import pixels
+        from recipes.reports.report import pixel_attributions
 
-        return pixels(run, split) if run.data.kind == "image" else []
+        return pixel_attributions(run, split) if run.data.kind == "image" else []
 
 
 def weights_by_index(class_weight, classes):

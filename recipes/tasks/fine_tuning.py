@@ -81,7 +81,7 @@ class FineTuning(Classification):
         """
         data = self.open_data(data)
         keras.utils.set_random_seed(self.seed)
-        with acceleration.policy(self.accelerate):
+        with acceleration.dtype_policy(self.accelerate):
             return zoo.transfer(model, len(data.classes), **arguments)
 
     def train(self, model, training_batches, steps, compile_arguments, fit_arguments, data):
@@ -139,7 +139,7 @@ class FineTuning(Classification):
                 layer.momentum = min(layer.momentum, 0.9)
         epochs, steps = self.head_epochs + self.epochs, max(1, len(data.train) // self.batch_size)
         settings = self.replace(learning_rate=self.head_learning_rate, epochs=epochs)
-        choice = acceleration.choose(model, steps, self.accelerate)
+        choice = acceleration.choose_acceleration(model, steps, self.accelerate)
         settings.compile(model, steps * epochs, **choice.settings)
         training_batches = self.pipeline(data.train, True, run.preprocessing, len(data.classes))
         model.fit(training_batches, epochs=epochs, verbose=0, shuffle=False, class_weight=self.class_weights(data))

@@ -197,13 +197,13 @@ class Motion(Task):
 
     def figures(self, run, split):
         """Returns some pairs: frames, true and predicted flow, remaining differences."""
-        from recipes.reports.image_figures import motions
+        from recipes.reports.image_figures import flow_panels
 
         caption = (
             "Hue is the direction of the flow, as in the wheel, and saturation its length. The last two panels are the "
             "difference of the second frame to the first, unwarped and warped by the flow."
         )
-        return [("Frames, flow, differences", caption, motions(run, split))]
+        return [("Frames, flow, differences", caption, flow_panels(run, split))]
 
 
 @keras.saving.register_keras_serializable("recipes")

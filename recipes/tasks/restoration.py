@@ -240,7 +240,7 @@ class Restoration(Task):
 
     def figures(self, run, split):
         """Returns some images as clean, degraded, prediction and error, and the PSNR of each."""
-        from recipes.reports.image_figures import by_image, restorations
+        from recipes.reports.image_figures import psnr_by_image, restorations
 
         caption = (
             "The middle of the images with the lowest, a middling and the highest PSNR. The error is the mean absolute "
@@ -250,7 +250,7 @@ class Restoration(Task):
         baseline = metrics["baseline"]["name"]
         return [
             ("Clean, degraded, prediction, error", caption, restorations(self, run, split, metrics)),
-            ("PSNR by image", f"PSNR beside that of {baseline}.", by_image(run, split, metrics)),
+            ("PSNR by image", f"PSNR beside that of {baseline}.", psnr_by_image(run, split, metrics)),
         ]
 
 

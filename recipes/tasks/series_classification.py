@@ -30,11 +30,11 @@ class SeriesClassification(Classification):
 
     def attribution_figures(self, run, split):
         """Returns one series of each class with the attribution of each time step, as `figures` does."""
-        from recipes.reports.report import steps
+        from recipes.reports.report import step_attributions
 
         caption = (
             "One correctly predicted series of each class, and below it gradient x input (Shrikumar et al. 2016) of "
             "its steps: red supports the prediction, blue opposes it."
         )
-        figure = steps(run, split)
+        figure = step_attributions(run, split)
         return [("The steps that mattered", caption, figure)] if figure else []

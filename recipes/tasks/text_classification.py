@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from recipes.reports.word_figures import PADDING, UNKNOWN, words
+from recipes.reports.word_figures import PADDING, UNKNOWN, word_attributions
 from recipes.tasks.classification import Classification
 from recipes.tasks.preset_tokens import check_tokenizer, embedding_rows, open_tokenizer, tokenizer_preprocessing
 from recipes.training.task import task
@@ -182,7 +182,7 @@ class TextClassification(Classification):
                 "Rows are targets, columns are predictions; a perfect model fills only the diagonal.",
                 matrix,
             ),
-            ("The words that mattered", caption, words(run, split)),
+            ("The words that mattered", caption, word_attributions(run, split)),
         ]
 
 

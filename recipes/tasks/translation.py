@@ -8,7 +8,7 @@ from keras import ops
 
 from recipes.data.preprocessing import preprocessing
 from recipes.data.split import SplitOptions
-from recipes.reports.sample_images import SampleGrids, contest, panels, shown
+from recipes.reports.sample_images import SampleGrids, diagnose_discriminator, image_figure, panels
 from recipes.tasks.generation import refuse_unused, scale_to_signed
 from recipes.training.task import Task, task
 from zoo.arguments import Count, Positive
@@ -203,7 +203,7 @@ class Translation(Task):
     def diagnose(self, run):
         """Returns sentences on what the losses and the predictions show and what to try."""
         metrics = run.evaluate("test" if len(run.data.test) else "validation")
-        sentences = contest(run.history)
+        sentences = diagnose_discriminator(run.history)
         if metrics.get("variety", 1) < 0.1:
             sentences.append(
                 f"The predictions hardly depend on the input: they vary {100 * metrics['variety']:.0f} % as much as "
@@ -221,7 +221,7 @@ class Translation(Task):
         inputs, targets = scaled_pairs(run.preprocessing, examples)
         predictions = run.model.predict(inputs, batch_size=self.predict_batch_size, verbose=0)
         caption = f"The first pairs of the {split} split, not selected."
-        return [("Input, target, prediction", caption, shown(panels(inputs, targets, predictions), 2))]
+        return [("Input, target, prediction", caption, image_figure(panels(inputs, targets, predictions), 2))]
 
 
 class PairAugmentation:

@@ -164,9 +164,9 @@ class Run:
     @checked
     def report(self, path: FilePath):
         """Writes a self-contained HTML page on this run, and returns its path."""
-        from recipes.reports.report import write
+        from recipes.reports.report import write_report
 
-        return write(self, path)
+        return write_report(self, path)
 
     @checked
     def data_frame(self, content: typing.Literal["history", "metrics", "examples"] = "history", split: Split = "test"):

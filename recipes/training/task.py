@@ -198,7 +198,7 @@ class Task(abc.ABC):
         arguments = {**self.head_arguments(model, data), **arguments}
         if not {"input_shape", "image_shape"} & set(arguments):
             arguments["input_shape"] = input_shape(model, data)
-        with acceleration.policy(self.accelerate):
+        with acceleration.dtype_policy(self.accelerate):
             return builder(**arguments)
 
     def preprocessing(self, data, model):

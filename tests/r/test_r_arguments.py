@@ -127,12 +127,12 @@ def test_a_run_predicts_data_frames_and_lists_of_r(tmp_path):
     history = run.table()
     assert history["epoch"].tolist() == [1.0, 2.0]
     assert history["loss"].tolist() == run.history["loss"]
-    metrics = run.table("metrics").set_index(["part", "metric"])
+    metrics = run.table("metrics").set_index(["split", "metric"])
     assert metrics.loc[("test", "accuracy"), "value"] == run.evaluate("test")["accuracy"]
     examples = run.table("examples")
-    assert (examples["truth"] == examples["answer"]).mean() == run.evaluate("test")["accuracy"]
+    assert (examples["target"] == examples["prediction"]).mean() == run.evaluate("test")["accuracy"]
     assert_close(examples[["a", "b"]].sum(axis=1), 1, rtol=1e-5)
-    with pytest.raises(ValueError, match="`part` must be a part of table with examples, got 'tets'"):
+    with pytest.raises(ValueError, match="`split` must be a split of table that has examples, got 'tets'"):
         run.table("examples", part="tets")
     paths = run.plots(str(tmp_path / "plots"))
     assert set(paths) >= {"learning_curves", "what_it_confuses"}

@@ -152,6 +152,6 @@ def test_the_saved_digits_model_predicts_from_base64_png_files_over_rest():
         url = f"{server.rest_address}/v1/models/lenet5_mnist:predict"
         response = httpx.post(url, json={"signature_name": "serving_bytes", "instances": files}, timeout=60)
     rows = response.json()["predictions"]
-    assert_close([row["probabilities"] for row in rows], golden["answers"], rtol=golden["tolerance"])
-    assert [row["classes"][0] for row in rows] == [str(np.argmax(a)) for a in golden["answers"]]
+    assert_close([row["probabilities"] for row in rows], golden["predictions"], rtol=golden["tolerance"])
+    assert [row["classes"][0] for row in rows] == [str(np.argmax(a)) for a in golden["predictions"]]
     assert len(rows[0]["classes"]) == len(rows[0]["scores"]) == 5
