@@ -55,7 +55,7 @@ def test_a_stripe_is_found_faster_than_in_a_random_order(found):
 
 def test_shuffled_weights_and_agreement_are_recorded_for_every_method(found):
     record = found[1]
-    assert record["randomisation"]["layers"][0] == "as it is"
+    assert record["randomisation"]["layers"][0] == "original"
     for values in record["randomisation"]["spearman"].values():
         assert values[0] == pytest.approx(1) and values[-1] < 0.9
     assert set(record["randomisation"]["spearman"]) <= set(robustness.SHUFFLED)

@@ -10,6 +10,7 @@ from zoo.arguments import Count, Whole, checked, suggestion
 from zoo.explain.model_requirements import no_gradient_reason, unsupported_reason
 from zoo.explain.score import Score, target_logits
 from zoo.introspect import last_spatial
+from zoo.introspect.layers import leaf_layers
 from zoo.introspect.output_activation import replaced_attribute
 
 
@@ -61,7 +62,7 @@ def gradcam(
     if layer is not None:
         candidates = [_find_layer(model, layer)]
     elif score.position_axes:
-        candidates = [x for x in model._flatten_layers(include_self=False) if not isinstance(x, keras.Model)]
+        candidates = list(leaf_layers(model).values())
     else:
         candidates = [last_spatial(model).layer]
     compute = score.compile_function(
