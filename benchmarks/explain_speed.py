@@ -9,8 +9,8 @@ which every call repeats; the first call of a loop (tracing) is excluded. Loops 
 and the time is scaled to all of them.
 - predict: `model.predict` on one hidden input after the other, the naive loop.
 - call: `model(...)` on one hidden input after the other, the fastest loop without a compiled function.
-- tape: a `tf.GradientTape` around `model(...)` on one input after the other, for integrated gradients (inputs on the path)
-  and SmoothGrad (noisy inputs).
+- tape: a `tf.GradientTape` around `model(...)` on one input after the other; for integrated gradients on the inputs of
+  the path, for SmoothGrad on the noisy inputs.
 """
 
 import csv
