@@ -76,7 +76,7 @@ def test_every_method_for_images_accepts_its_arguments(digit, tmp_path, capsys):
         (["--method", "gradcm"], "got 'gradcm'. Did you mean `gradcam`?"),
         (["--method", "guided_gradcm"], "Did you mean `guided_gradcam`?"),
         (["--method", "occlusoin"], "Did you mean `occlusion`?"),
-        (["--method", "attention_rollout"], "has no layer of the kind keras.layers.MultiHeadAttention"),
+        (["--method", "attention_rollout"], "has no layer of the class keras.layers.MultiHeadAttention"),
         (["--method", "attention_rollout", "--target", "7"], "`target` must not be given for attention_rollout"),
         (["--method", "occlusion", "--set", "pach=4"], "Did you mean `patch`?"),
         (["--method", "occlusion", "--set", "patch=40"], "`patch` must be 2 sides within the sides of the input"),

@@ -58,9 +58,10 @@ def test_explanations_of_a_stripe_are_more_faithful_than_a_random_order(record):
     assert set(tests["deletion"]["area"]) == {*robustness.METHODS, "random order"}
 
 
-def test_randomization_and_agreement_are_recorded_for_every_method(record):
-    assert record["randomization"]["layers"][0] == "as it is"
-    for values in record["randomization"]["spearman"].values():
+def test_shuffled_weights_and_agreement_are_recorded_for_every_method(found):
+    record = found[1]
+    assert record["randomisation"]["layers"][0] == "original"
+    for values in record["randomisation"]["spearman"].values():
         assert values[0] == pytest.approx(1) and values[-1] < 0.9
     assert set(record["randomization"]["spearman"]) <= set(robustness.RANDOMIZED_METHODS)
     matrix = np.array(record["agreement"]["spearman"], float)

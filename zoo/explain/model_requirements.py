@@ -1,4 +1,4 @@
-"""What a model must be so that it can be explained; each function returns the reason why it cannot, or ""."""
+"""Requirements of the explanation methods: each function returns the reason why a model fails one, or ""."""
 
 import importlib.util
 

@@ -145,9 +145,9 @@ class _Demo(typing.NamedTuple):
         maps = np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(output, "float32")))
         if maps.ndim != 4 or max(maps.shape[1:3]) == 1:
             return None
-        shown = maps[0, ..., : self.channels]
-        low, high = shown.min(), shown.max()
-        gray = np.round(255 * (shown - low) / (high - low or 1)).astype(int)
+        visible = maps[0, ..., : self.channels]
+        low, high = visible.min(), visible.max()
+        gray = np.round(255 * (visible - low) / (high - low or 1)).astype(int)
         rows = np.moveaxis(gray, -1, 0).reshape(gray.shape[-1], -1).tolist()
         return {"name": path, "height": maps.shape[1], "width": maps.shape[2], "channels": maps.shape[3], "maps": rows}
 
