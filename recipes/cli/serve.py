@@ -14,10 +14,10 @@ def export(
     data: Annotated[
         str | None, typer.Option(help="Where the raw inputs that prove it come from; the run's own data else.")
     ] = None,
-    format: Annotated[
+    form: Annotated[
         list[str] | None,
         typer.Option(
-            help="A further format, checked too: folded, bfloat16, int8, litert_float, litert_dynamic, litert_int8, onnx."
+            help="A faster form, proved too: folded, bfloat16, int8, litert_float, litert_dynamic, litert_int8, onnx."
         ),
     ] = None,
     skew: Annotated[
@@ -29,7 +29,7 @@ def export(
     from recipes.runs.predict_files import on_data
 
     revived = on_data(run, data)
-    done = revived.export(out, formats=tuple(format or ()), training_statistics=revived.seen() if skew else None)
+    done = revived.export(out, formats=tuple(form or ()), training_statistics=revived.seen() if skew else None)
     if as_json:
         print(json.dumps(done._asdict(), indent=1, default=str))
     else:

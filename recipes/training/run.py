@@ -131,12 +131,7 @@ class Run:
 
         if tolerance is None:
             tolerance = self.recipe.tolerance(self.data)
-        asked = {
-            "inputs": inputs,
-            "tolerance": tolerance,
-            "formats": formats,
-            "training_statistics": training_statistics,
-        }
+        asked = {"inputs": inputs, "tolerance": tolerance, "forms": formats, "seen": training_statistics}
         model = self.recipe.served(self.model)
         if not hasattr(model, "signatures"):
             if inputs is None:

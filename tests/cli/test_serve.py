@@ -11,6 +11,7 @@ import recipes
 import zoo
 from recipes.cli.main import main
 from tests.exported_models import photos
+from tests.tolerance import assert_close
 
 IMPORTS = """
 import sys, zoo
@@ -35,7 +36,7 @@ def test_zoo_serve_predicts_until_it_is_interrupted(exports):
         for address in process.stdout.readline().split():
             with zoo.serving.Client(address, "trees") as client:
                 outputs = client.predict(photos(4))
-                np.testing.assert_allclose(outputs["probabilities"], exports.probabilities, atol=1e-5)
+                assert_close(outputs["probabilities"], exports.probabilities)
         process.send_signal(signal.SIGINT)
         _, notes = process.communicate(timeout=60)
     assert process.returncode == 0

@@ -18,6 +18,7 @@ from keras import layers
 
 import zoo
 from tests.exported_models import NAMES, photos, run_in_process
+from tests.tolerance import assert_close
 from zoo.export import isolated_inference, parity_check
 from zoo.export.signatures import Signatures
 
@@ -102,10 +103,10 @@ def test_serving_default_predicts_from_raw_values_like_predict_and_names_the_cla
     _model, signatures = load_signatures(export.path)
     outputs = signatures["serving_default"](photo=tf.constant(raw))
     assert set(outputs) == {"probabilities", "classes", "scores"}
-    np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-5)
+    assert_close(outputs["probabilities"], expected)
     classes = [[c.decode() for c in row] for row in outputs["classes"].numpy()]
     assert classes == [[NAMES[i] for i in row] for row in np.argsort(-expected, axis=-1)[:, :5]]
-    np.testing.assert_allclose(outputs["scores"], -np.sort(-expected, axis=-1)[:, :5], atol=1e-5)
+    assert_close(outputs["scores"], -np.sort(-expected, axis=-1)[:, :5])
 
 
 def test_augmentation_is_off_in_an_export(trees):
@@ -130,8 +131,8 @@ def test_serving_bytes_takes_files_of_any_format_and_size(trees):
     _model, signatures = load_signatures(export.path)
     probabilities = signatures["serving_bytes"](image_bytes=tf.stack(files))["probabilities"].numpy()
     expected = [model.predict(preprocessing.predict(i[None], verbose=0), verbose=0)[0] for i in (raw, smooth)]
-    np.testing.assert_allclose(probabilities[[0, 3]], [expected[0]] * 2, atol=1e-5)
-    np.testing.assert_allclose(probabilities[2], expected[1], atol=1e-5)
+    assert_close(probabilities[[0, 3]], [expected[0]] * 2)
+    assert_close(probabilities[2], expected[1])
     np.testing.assert_allclose(probabilities[1], expected[1], atol=0.02)  # a JPEG is not exact
 
 

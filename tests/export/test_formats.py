@@ -12,6 +12,7 @@ from keras import layers
 import zoo
 from tests.export.test_export import read_record
 from tests.exported_models import NAMES, photos, run_in_process, soil_model, trees_model
+from tests.tolerance import assert_close
 from zoo.export import parity_check
 from zoo.export.formats import folding
 from zoo.export.isolated_inference import read_saved_model
@@ -48,7 +49,7 @@ def test_batch_normalization_is_folded_into_every_kind_of_layer(kind):
         traced = graph.get_concrete_function(tf.TensorSpec((None, *shape), "float32"))
     operations = {op.type for op in traced.graph.get_operations()}
     assert not operations & {"ReadVariableOp", "FusedBatchNormV3", "Rsqrt"}
-    np.testing.assert_allclose(traced(tf.constant(x)), model.predict(x, verbose=0), rtol=1e-5, atol=1e-5)
+    assert_close(traced(tf.constant(x)), model.predict(x, verbose=0))
     assert model.layers[-2].call.__func__ is layers.BatchNormalization.call  # the model itself is unchanged
 
 
@@ -89,13 +90,13 @@ def test_each_format_is_written_and_held_to_its_own_tolerance(tmp_path):
     saved_model = tf.saved_model.load(export.path)
     expected = model.predict(preprocessing.predict(photos(4), verbose=0), verbose=0)
     outputs = saved_model.signatures["serving_default"](photo=tf.constant(photos(4)))
-    np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-5)
+    assert_close(outputs["probabilities"], expected)
 
     smallest = zoo.predictor(export.path, "litert")
     assert (smallest.engine, smallest.reason) == ("litert", "as requested: int8")
     np.testing.assert_allclose(smallest(photos(3))["probabilities"], expected[:3], atol=0.1)
     in_float = zoo.predictor(export.path, "litert", format="float")
-    np.testing.assert_allclose(in_float(photos(3))["probabilities"], expected[:3], atol=1e-5)
+    assert_close(in_float(photos(3))["probabilities"], expected[:3])
 
 
 @pytest.mark.usefixtures("parity_check_in_process")
@@ -107,7 +108,7 @@ def test_the_litert_file_of_a_recurrent_network_takes_batches_one_by_one(name, t
     export = zoo.export(model, tmp_path, inputs=series, formats=("litert_float", "litert_dynamic"))
     assert set(read_record(export)["files"]) == {"litert_float", "litert_dynamic"}
     predictor = zoo.predictor(export.path, "litert", format="float")
-    np.testing.assert_allclose(predictor(series)["probabilities"], model.predict(series, verbose=0), atol=1e-5)
+    assert_close(predictor(series)["probabilities"], model.predict(series, verbose=0))
     with pytest.raises(ValueError, match="every input must have as many examples, at least one, got {.*: 0}"):
         predictor(series[:0])
     with pytest.raises(zoo.ExportError, match="export: the model cannot be converted to LiteRT int8"):

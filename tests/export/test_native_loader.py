@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from tests.exported_models import photos
+from tests.tolerance import assert_close
 from zoo.export import warmup
 from zoo.export.isolated_inference import read_saved_model
 
@@ -87,7 +88,7 @@ def test_the_c_api_gives_the_outputs_of_every_signature(exports, loader, tmp_pat
             if expected.dtype == object:
                 assert outputs[output].tolist() == expected.tolist()
             else:
-                np.testing.assert_allclose(outputs[output], expected, atol=1e-6)
+                assert_close(outputs[output], expected)
 
 
 @pytest.mark.slow  # a process that imports TensorFlow and Keras
@@ -98,4 +99,4 @@ def test_saved_model_cli_runs_an_export(exports, tmp_path):
     script = "import sys; from tensorflow.python.tools.saved_model_cli import main; sys.exit(main())"
     command = [sys.executable, "-c", script, *arguments, "--outdir", str(tmp_path)]
     subprocess.run(command, check=True, capture_output=True)
-    np.testing.assert_allclose(np.load(tmp_path / "probabilities.npy"), exports.probabilities, atol=1e-5)
+    assert_close(np.load(tmp_path / "probabilities.npy"), exports.probabilities)

@@ -15,6 +15,7 @@ from tests.cases import CASES
 from tests.export.test_export import read_record
 from tests.exported_models import photos, soil_model, trees_model
 from tests.test_contract import batch, build
+from tests.tolerance import assert_close
 from zoo.export.formats import onnx_file
 from zoo.registry import entries
 
@@ -34,7 +35,7 @@ def test_onnx_runtime_predicts_photos_in_another_process(tmp_path):
     predictor = zoo.predictor(export.path, "onnx")
     assert (predictor.engine, predictor.reason) == ("onnx", "as requested")
     expected = model.predict(preprocessing.predict(photos(3), verbose=0), verbose=0)
-    np.testing.assert_allclose(predictor(photos(3))["probabilities"], expected, atol=1e-5)
+    assert_close(predictor(photos(3))["probabilities"], expected)
     with pytest.raises(ValueError, match="predict: `inputs` do not fit the export"):
         predictor(photos(3)[..., :1])
 
@@ -50,7 +51,7 @@ def test_the_columns_of_a_table_keep_their_names_and_their_normalization(tmp_pat
     model = zoo.dnn((2,), 1, units=(3,))
     export = zoo.export(model, tmp_path, inputs=rows, preprocessing=preprocessing, formats=("onnx",))
     outputs, expected = (zoo.predictor(export.path, engine)(rows) for engine in ("onnx", "tensorflow"))
-    np.testing.assert_allclose(*[next(iter(a.values())) for a in (outputs, expected)], atol=1e-6)
+    assert_close(*[next(iter(a.values())) for a in (outputs, expected)])
 
 
 @needs_onnx
@@ -63,7 +64,7 @@ def test_exact_and_approximate_gelu_convert(approximate):
         lambda x: {"values": model(x, training=False)}, [tf.TensorSpec((None, 5), "float32", name="x")]
     )
     x = np.linspace(-4, 4, 10, dtype="float32").reshape(2, 5)
-    np.testing.assert_allclose(onnx_file.load_runner(content)(x=x)["values"], model.predict(x, verbose=0), atol=1e-6)
+    assert_close(onnx_file.load_runner(content)(x=x)["values"], model.predict(x, verbose=0))
 
 
 @needs_onnx

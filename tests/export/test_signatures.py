@@ -11,6 +11,7 @@ from keras import layers
 import zoo
 from tests.export.test_export import load_signatures, read_record, resizing
 from tests.exported_models import photos, run_in_process
+from tests.tolerance import assert_close
 from zoo.export import parity_check
 
 pytestmark = pytest.mark.usefixtures("parity_check_in_process")
@@ -38,7 +39,7 @@ def test_files_are_resized_to_a_fixed_raw_input_and_three_classes_have_three_sco
         signatures["serving_bytes"](image_bytes=tf.io.encode_png(image)[None])["probabilities"]
         for image in (large, small)
     ]
-    np.testing.assert_allclose(probabilities[0], probabilities[1], atol=1e-5)
+    assert_close(probabilities[0], probabilities[1])
     assert signatures["serving_default"](photo=raw)["classes"].shape == (2, 3)
 
 
@@ -103,7 +104,7 @@ def test_inputs_in_a_list_are_taken_in_the_order_of_the_model(tmp_path):
     export = zoo.export(model, tmp_path, inputs=arrays)
     _model, signatures = load_signatures(export.path)
     outputs = signatures["serving_default"](**{f"inputs_{i}": tf.constant(a, "float32") for i, a in enumerate(arrays)})
-    np.testing.assert_allclose(outputs["values"], model.predict(arrays, verbose=0), atol=1e-5)
+    assert_close(outputs["values"], model.predict(arrays, verbose=0))
     with pytest.raises(zoo.ExportError, match="`inputs` must be 2 arrays, inputs_0, inputs_1; got 1"):
         zoo.export(model, tmp_path, inputs=arrays[:1])
 
@@ -115,7 +116,7 @@ def test_height_and_width_are_free_where_the_network_allows_it(tmp_path):
     _model, signatures = load_signatures(export.path)
     x = np.random.default_rng(3).random((2, 12, 10, 2)).astype("float32")
     outputs = signatures["serving_default"](image=tf.constant(x))
-    np.testing.assert_allclose(outputs["probabilities"], model.predict(x, verbose=0), atol=1e-5)
+    assert_close(outputs["probabilities"], model.predict(x, verbose=0))
 
 
 @pytest.mark.parametrize("pooled", [True, False])
@@ -129,7 +130,7 @@ def test_features_are_the_output_of_pool_or_the_mean_over_the_last_map(tmp_path,
     _model, signatures = load_signatures(export.path)
     features = signatures["features"](inputs=tf.constant(raw, "float32"))["features"]
     maps = keras.Model(inputs, x).predict(raw, verbose=0)
-    np.testing.assert_allclose(features, maps.max((1, 2)) if pooled else maps.mean((1, 2)), atol=1e-5)
+    assert_close(features, maps.max((1, 2)) if pooled else maps.mean((1, 2)))
 
 
 def test_jpeg_files_are_compared_with_the_pixels_that_pillow_decodes(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from tests.exported_models import photos
+from tests.tolerance import assert_close
 from zoo.export import warmup
 
 
@@ -36,7 +37,7 @@ def test_the_model_gives_the_outputs_of_the_records(exports):
                 if expected.dtype == object:
                     assert outputs[output].numpy().tolist() == expected.tolist()
                 else:
-                    np.testing.assert_allclose(outputs[output], expected, atol=1e-6)
+                    assert_close(outputs[output], expected)
 
 
 def test_a_folder_without_a_warmup_file_has_no_records(tmp_path):

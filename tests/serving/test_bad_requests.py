@@ -14,6 +14,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from tests.exported_models import photos
 from tests.serving.test_server import huge_png
+from tests.tolerance import assert_close
 from zoo.serving import Server
 
 DIGITS = Path(__file__).parents[2] / "saved_models" / "lenet5_mnist"
@@ -151,6 +152,6 @@ def test_the_saved_digits_model_predicts_from_base64_png_files_over_rest():
         url = f"{server.rest_address}/v1/models/lenet5_mnist:predict"
         response = httpx.post(url, json={"signature_name": "serving_bytes", "instances": files}, timeout=60)
     rows = response.json()["predictions"]
-    np.testing.assert_allclose([row["probabilities"] for row in rows], golden["answers"], atol=golden["tolerance"])
+    assert_close([row["probabilities"] for row in rows], golden["answers"], rtol=golden["tolerance"])
     assert [row["classes"][0] for row in rows] == [str(np.argmax(a)) for a in golden["answers"]]
     assert len(rows[0]["classes"]) == len(rows[0]["scores"]) == 5

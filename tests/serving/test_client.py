@@ -11,6 +11,7 @@ import tensorflow as tf
 
 import zoo
 from tests.exported_models import NAMES, photos
+from tests.tolerance import assert_close
 from zoo.serving import Client, Server, ServingError
 
 CONFIG = """model_config_list {
@@ -45,12 +46,12 @@ def test_the_client_predicts_from_arrays_paths_and_file_contents(address, export
         file.write_bytes(tf.io.encode_png(image).numpy())
     with Client(address, "trees") as client:
         outputs = client.predict(photos(4))
-        np.testing.assert_allclose(outputs["probabilities"], exports.probabilities, atol=1e-5)
+        assert_close(outputs["probabilities"], exports.probabilities)
         assert outputs["probabilities"].dtype == np.float32
         assert outputs["classes"][0, 0] == NAMES[exports.probabilities[0].argmax()]
         for inputs in (files, [str(f) for f in files], [f.read_bytes() for f in files]):
             probabilities = client.predict(inputs)["probabilities"]
-            np.testing.assert_allclose(probabilities, exports.probabilities[:2], atol=1e-5)
+            assert_close(probabilities, exports.probabilities[:2])
         assert client.predict(files[0])["skew"].shape == (1, 3)
         features = client.predict(photos(2).astype("float64"), signature="features")
         assert features["features"].shape == (2, 6)  # a single output keeps its name
@@ -60,7 +61,7 @@ def test_a_table_is_a_data_frame_or_a_dict_of_columns(address):
     table = {"height": [100, 250], "soil": ["clay", "sand"]}
     with Client(address, "soil") as client:
         predictions = [client.predict(t)["values"] for t in (table, pandas.DataFrame(table))]
-        np.testing.assert_array_equal(*predictions)
+        assert_close(*predictions)
         with pytest.raises(ValueError, match="predict: `inputs` lacks 'soil'; the model takes 'height', 'soil'"):
             client.predict({"height": [1]})
         with pytest.raises(

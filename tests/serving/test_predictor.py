@@ -7,6 +7,7 @@ from keras import layers
 
 import zoo
 from tests.exported_models import photos, run_in_process
+from tests.tolerance import assert_close
 from zoo.export import parity_check
 from zoo.serving import predictor as predictor_module
 
@@ -34,15 +35,15 @@ def test_every_engine_predicts_like_keras(plots, engine, used):
     x = np.random.default_rng(2).random((2, 11, 5, 2))
     outputs = predictor.predict(x)
     expected = model.predict(x, verbose=0)
-    np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-5)
+    assert_close(outputs["probabilities"], expected)
     assert outputs["classes"][:, 0].tolist() == ["abc"[i] for i in expected.argmax(-1)]
-    np.testing.assert_allclose(predictor({"bands": x})["scores"], outputs["scores"], atol=1e-6)
+    assert_close(predictor({"bands": x})["scores"], outputs["scores"])
 
 
 def test_photos_of_any_size_are_preprocessed_in_the_engine(exports):
     predictor = zoo.predictor(str(exports.folder / "trees"))
     assert predictor.engine == "openvino"
-    np.testing.assert_allclose(predictor(photos(4))["probabilities"], exports.probabilities, atol=1e-5)
+    assert_close(predictor(photos(4))["probabilities"], exports.probabilities)
 
 
 def test_auto_uses_tensorflow_where_openvino_cannot_read_or_differs_and_says_why(exports, monkeypatch):

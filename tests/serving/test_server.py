@@ -15,6 +15,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from tests.exported_models import NAMES, photos
+from tests.tolerance import assert_close
 from zoo.serving import Server
 
 
@@ -48,10 +49,10 @@ def test_predictions_in_rows_and_in_columns_equal_those_of_keras(rest, exports):
     code, rows = post(rest, {"instances": photos(4).tolist()})
     assert code == 200
     assert set(rows["predictions"][0]) == {"probabilities", "classes", "scores", "skew"}
-    np.testing.assert_allclose([r["probabilities"] for r in rows["predictions"]], exports.probabilities, atol=1e-5)
+    assert_close([r["probabilities"] for r in rows["predictions"]], exports.probabilities)
     assert rows["predictions"][0]["classes"][0] == NAMES[exports.probabilities[0].argmax()]
     code, columns = post(rest, {"inputs": {"photo": photos(4).tolist()}})
-    np.testing.assert_allclose(columns["outputs"]["probabilities"], exports.probabilities, atol=1e-5)
+    assert_close(columns["outputs"]["probabilities"], exports.probabilities)
     _, single = post(rest, {"signature_name": "features", "inputs": photos(1).tolist()})
     assert np.shape(single["outputs"]) == (1, 6)  # a single output comes without its name, as in TensorFlow Serving
 
@@ -63,8 +64,8 @@ def test_base64_files_are_accepted_in_rows_and_in_columns(rest, exports):
     _, rows = post(rest, {"signature_name": "serving_bytes", "instances": named})
     _, columns = post(rest, {"signature_name": "serving_bytes", "inputs": {"image_bytes": files}})
     for predictions in (bare["predictions"], rows["predictions"]):
-        np.testing.assert_allclose([r["probabilities"] for r in predictions], exports.probabilities[:2], atol=1e-5)
-    np.testing.assert_allclose(columns["outputs"]["probabilities"], exports.probabilities[:2], atol=1e-5)
+        assert_close([r["probabilities"] for r in predictions], exports.probabilities[:2])
+    assert_close(columns["outputs"]["probabilities"], exports.probabilities[:2])
 
 
 def test_the_columns_of_a_table_are_sent_by_name(rest):
@@ -155,7 +156,7 @@ def test_grpc_uses_the_protos_and_status_codes_of_tensorflow_serving(server, exp
         response = stub.Predict(request, timeout=60)
         assert list(response.outputs) == ["probabilities"]
         assert response.model_spec.version.value == 2
-        np.testing.assert_allclose(tf.make_ndarray(response.outputs["probabilities"]), exports.probabilities, atol=1e-5)
+        assert_close(tf.make_ndarray(response.outputs["probabilities"]), exports.probabilities)
         request.inputs["photo"].CopyFrom(tf.make_tensor_proto(photos(4).astype("float32")))
         with pytest.raises(grpc.RpcError) as caught:
             stub.Predict(request, timeout=60)
