@@ -249,28 +249,30 @@ def test_progress_has_no_live_bar_in_r(monkeypatch, capsys):
 
 def test_an_outdated_reticulate_is_reported_with_its_packages():
     versions = {"numpy": "2.4.6", "pandas": "3.0.1"}.get
-    problems = list(r_setup._of_versions((1, 28), versions))
+    problems = list(r_setup._version_problems((1, 28), versions))
     assert [p.split(":")[0] for p, _ in problems] == [
         "numpy 2.4.6 and reticulate 1.28",
         "pandas 3.0.1 and reticulate 1.28",
     ]
     assert 'pip install "numpy<2"' in problems[0][1]
     assert "make r-env" in problems[0][1]
-    assert [p for p, _ in r_setup._of_versions((1, 41, 0, 1), versions)] == [problems[1][0].replace("1.28", "1.41.0.1")]
-    assert not list(r_setup._of_versions((1, 28), {"numpy": "1.26.4", "pandas": "2.3.3"}.get))
-    assert not list(r_setup._of_versions((1, 45), versions))
+    assert [p for p, _ in r_setup._version_problems((1, 41, 0, 1), versions)] == [
+        problems[1][0].replace("1.28", "1.41.0.1")
+    ]
+    assert not list(r_setup._version_problems((1, 28), {"numpy": "1.26.4", "pandas": "2.3.3"}.get))
+    assert not list(r_setup._version_problems((1, 45), versions))
 
 
 def test_r_check_prints_problems_and_their_solution(monkeypatch, capsys):
     monkeypatch.setattr(r_setup, "reticulate_version", lambda: ())
     assert not zoo.r_check()
-    assert "Mend it: install R" in capsys.readouterr().out
+    assert "Solution: install R" in capsys.readouterr().out
     monkeypatch.setattr(r_setup, "reticulate_version", lambda: (99,))
     monkeypatch.setattr(
-        r_setup, "_of_packages", lambda installed: iter([("these packages are not installed: a.", "pip")])
+        r_setup, "_missing_packages", lambda installed_version: iter([("these packages are not installed: a.", "pip")])
     )
     assert not zoo.r_check()
-    assert "- these packages are not installed: a.\n  Mend it: pip" in capsys.readouterr().out
+    assert "- these packages are not installed: a.\n  Solution: pip" in capsys.readouterr().out
 
 
 def test_sources_is_a_list_of_rows():

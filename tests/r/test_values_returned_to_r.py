@@ -160,7 +160,7 @@ def test_the_server_refuses_an_r_function(tmp_path):
 def test_an_environment_of_another_python_is_reported(called_from_r, monkeypatch, tmp_path):
     monkeypatch.setenv("RETICULATE_PYTHON", "here")
     monkeypatch.setattr(r_setup.sys, "prefix", str(tmp_path))
-    assert not list(r_setup._of_r((1, 28)))
+    assert not list(r_setup._r_problems((1, 28)))
     (tmp_path / "pyvenv.cfg").write_text("home = /usr/bin\nversion = 3.9.1\n")
-    ((problem, mend),) = r_setup._of_r((1, 28))
-    assert "with the modules of Python 3.9.1" in problem and "make r-env R_PYTHON=" in mend
+    ((problem, solution),) = r_setup._r_problems((1, 28))
+    assert "with the modules of Python 3.9.1" in problem and "make r-env R_PYTHON=" in solution
