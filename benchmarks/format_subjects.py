@@ -11,11 +11,14 @@ from PIL import Image
 
 import recipes
 import zoo
-from recipes.tasks.generation import MOST, Generation
+from recipes.data.images.image_patches import iterate_images
+from recipes.runs.load import load_run
+from recipes.tasks.generation import MAX_IMAGES, Generation
 from recipes.tasks.restoration import Restoration
-from recipes.training.run import Run, load_run, probabilities
-from recipes.training.task import Recipe
+from recipes.training.run import Run
+from recipes.training.task import Task
 from zoo.package_files import Wheel
+from zoo.weights import RESULTS_FOLDER
 
 TOLERANCE, SIDE = 1e-4, 96
 FOOLBOX = Wheel(
@@ -58,49 +61,51 @@ class RecordedPredictions:
 
 
 def recipe_subject(name, runs):
-    """`Subject` of a reference recipe: from saved_models, else from the folder `runs`, trained first if needed."""
+    """Returns the `Subject` of a reference recipe, read from saved_models, else from `runs`, trained first if needed."""
     reference = recipes.REFERENCE[name]
     folder = RESULTS_FOLDER / name
     if not (folder / "model.keras").is_file():
         folder = Path(runs) / name
         if not (folder / "model.keras").is_file():
             recipes.train(name, data=reference.results_data, out=folder)
-    recipe, saved, data = (
-        reference.task,
-        load_run(folder),
-        reference.task.open(reference.results_data or reference.data),
-    )
+    task, saved = reference.task, load_run(folder)
+    data = task.open_data(reference.results_data or reference.data)
 
     def evaluate(predictions):
-        run = Run(recipe, RecordedPredictions(saved.model, predictions), data, saved.preprocessing, {}, {})
-        if type(recipe).respond is Recipe.respond:
-            run.answers = lambda part: probabilities(saved.model, predictions, data.classes)
-        return recipe.main_metric, recipe.examine(run, "test")[recipe.main_metric]
+        run = Run(task, RecordedPredictions(saved.model, predictions), data, saved.preprocessing, {}, {})
+        if type(task).predict_split is Task.predict_split:
+            run.predict_split = lambda split: run._probabilities(predictions)
+        return task.main_metric, task.evaluate(run, "test")[task.main_metric]
 
-    model, raw, timed, count = recipe.served(saved.model), saved.preprocessing, None, len(data.test)
-    training, test = (part.head(min(len(part), n)) for part, n in ((data.train, 64), (data.test, count)))
-    if isinstance(recipe, Restoration):
-        training, test = (degrade_photos(recipe, raw, images) for images in (list(training), iterate_images(data.test)))
+    model, _, tolerance = task.export_settings(Run(task, saved.model, data, saved.preprocessing, {}, {}))
+    preprocessing, timed, count = saved.preprocessing, None, len(data.test)
+    training, test = (split.head(min(len(split), n)) for split, n in ((data.train, 64), (data.test, count)))
+    if isinstance(task, Restoration):
+        training, test = (
+            degrade_photos(task, preprocessing, images) for images in (list(training), iterate_images(data.test))
+        )
         timed = np.stack([image[:SIDE, :SIDE] for image in test])
-    if isinstance(recipe, Generation):
-        model, raw = getattr(model, "generator", None) or getattr(model, "decoder", model), None
-        noise = np.random.default_rng(recipe.seed).standard_normal((MOST, *model.inputs[0].shape[1:]), "float32")
-        training, test, count = noise[:64], noise[:count], min(count, MOST)
+    if isinstance(task, Generation):
+        model, preprocessing = getattr(model, "generator", None) or getattr(model, "decoder", model), None
+        shape = (MAX_IMAGES, *model.inputs[0].shape[1:])
+        noise = np.random.default_rng(task.seed).standard_normal(shape, "float32")
+        training, test, count = noise[:64], noise[:count], min(count, MAX_IMAGES)
         if hasattr(model, "signatures"):
             test = training = np.arange(count, dtype="int32")
-    return Subject(model, raw, training, test, count, max(TOLERANCE, recipe.tolerance(data)), evaluate, timed)
+    return Subject(model, preprocessing, training, test, count, max(TOLERANCE, tolerance), evaluate, timed)
 
 
-def degrade_photos(recipe, preprocessing, images):
-    """Images degraded as by the recipe, in 8 bits."""
+def degrade_photos(task, preprocessing, images):
+    """Returns images degraded as by the task, in 8 bits."""
     degraded = [
-        recipe.degrade(preprocessing(image[None], training=False), recipe.draw(i))[0] for i, image in enumerate(images)
+        task.degrade(preprocessing(image[None], training=False), task.noise_seed(i))[0]
+        for i, image in enumerate(images)
     ]
     return [np.clip(np.round(255 * np.asarray(image)[0]), 0, 255).astype("uint8") for image in degraded]
 
 
 def center_crop(photo):
-    """(224, 224, 3) of 0 to 255: the central 0.875 of a photo, as in the evaluation by the authors of the weights."""
+    """Returns (224, 224, 3) of 0 to 255: the central 0.875 of a photo, as in the evaluation by the authors of the weights."""
     photo = photo.convert("RGB")
     side = int(0.875 * min(photo.size))
     left, top = (photo.width - side) // 2, (photo.height - side) // 2
@@ -108,7 +113,7 @@ def center_crop(photo):
 
 
 def lite0_subject():
-    """`Subject` of EfficientNet-Lite0 with its ImageNet weights."""
+    """Returns the `Subject` of EfficientNet-Lite0 with its ImageNet weights."""
     bundle = zoo.BUNDLED["efficientnet_lite0"]
     raw = keras.Input((224, 224, 3), dtype="uint8", name="image")
     rescaled = keras.layers.Rescaling(1 / bundle.deviation, -bundle.mean / bundle.deviation)(raw)

@@ -59,8 +59,8 @@ def training_run(model, batch_size):
 
 
 def main():
-    about = machine_info()
-    installed = [about[n] for n in ("cores", "python", "tensorflow", "keras")]
+    description = machine_info()
+    versions = [description[n] for n in ("cores", "python", "tensorflow", "keras")]
     with Path(__file__).with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["network", "batch", "wall", "cpu", "rounds", "cores", "python", "tensorflow", "keras"])

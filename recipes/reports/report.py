@@ -3,10 +3,11 @@
 import base64
 import dataclasses
 import io
-import os
 from pathlib import Path
 
 import numpy as np
+
+from zoo.atomic_write import write_text
 
 EXAMPLES = 5  # examples per attribution figure
 
@@ -37,9 +38,7 @@ def write_report(run, path):
     )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    temporary.write_text(page)
-    os.replace(temporary, path)
+    write_text(path, page)
     return path
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import typing
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from recipes.data.input_batches import read_batch
 from zoo.arguments import FilePath, checked
+from zoo.atomic_write import write_text
 from zoo.introspect.output_activation import output_activation, to_probabilities
 
 Split = typing.Literal["train", "validation", "test"]
@@ -230,7 +230,5 @@ def _jsonable(value):
 
 
 def write_json(path, value):
-    """Writes JSON to a file beside `path` and renames it, so that a reader never sees half a file."""
-    temporary = path.with_suffix(".part")
-    temporary.write_text(json.dumps(value, indent=1, default=str) + "\n")
-    os.replace(temporary, path)
+    """Writes `value` as JSON; a reader never sees half a file."""
+    write_text(path, json.dumps(value, indent=1, default=str) + "\n")
