@@ -16,6 +16,7 @@ from recipes.tasks.restoration import Restoration
 from recipes.training.run import Run, load_run, probabilities
 from recipes.training.task import Recipe
 from zoo.package_files import Wheel
+from zoo.weights import RESULTS_FOLDER
 
 TOLERANCE, SIDE = 1e-4, 96
 FOOLBOX = Wheel(

@@ -16,6 +16,7 @@ from scipy.stats import binomtest
 from sklearn.ensemble import RandomForestClassifier
 
 import recipes
+from zoo.weights import RESULTS_FOLDER
 
 DATA = "bundled:animal-silhouettes"
 

@@ -15,10 +15,12 @@ def export(
     data: Annotated[
         str | None, typer.Option(help="Source of the raw inputs of the parity check; default the run's data.")
     ] = None,
-    form: Annotated[
+    formats: Annotated[
         list[str] | None,
         typer.Option(
-            help="A faster form, proved too: folded, bfloat16, int8, litert_float, litert_dynamic, litert_int8, onnx."
+            "--format",
+            help="Additional format, also checked: folded, bfloat16, int8, litert_float, litert_dynamic, litert_int8, "
+            "onnx.",
         ),
     ] = None,
     skew: Annotated[
@@ -30,8 +32,9 @@ def export(
     """Write a SavedModel of raw inputs and check in another process that it gives the same predictions."""
     from recipes.runs.predict_files import open_with_data
 
-    revived = on_data(run, data)
-    done = revived.export(out, formats=tuple(form or ()), training_statistics=revived.seen() if skew else None)
+    saved = open_with_data(run, data)
+    statistics = saved.training_statistics() if skew else None
+    result = saved.export(out, formats=tuple(formats or ()), training_statistics=statistics)
     if as_json:
         print_json(result._asdict())
     else:

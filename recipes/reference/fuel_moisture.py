@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 import zoo
-from recipes.tasks.regression import StandardisedLoss
+from recipes.tasks.regression import StandardizedLoss
 from recipes.training import accelerate
 from zoo.arguments import Count, Whole, checked
 from zoo.layers.presto_bands import BANDS
@@ -142,7 +142,7 @@ def finetune(
     data = data.cache().shuffle(len(train.target), seed=seed).batch(batch_size, drop_remainder=True).prefetch(2)
     model.compile(
         keras.optimizers.AdamW(3e-4, weight_decay=0.05),
-        StandardisedLoss("huber", [deviation]),
+        StandardizedLoss("huber", [deviation]),
         metrics=[keras.metrics.RootMeanSquaredError("rmse")],
         # compiling with XLA, for each batch size, takes longer than it saves in a run of minutes
         **{**accelerate.choose_acceleration(model, len(train.target) // batch_size).settings, "jit_compile": False},

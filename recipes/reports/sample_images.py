@@ -1,4 +1,4 @@
-"""Images of generative models during and after training, and the diagnosis of such a training."""
+"""Images of generative models during and after training, and the diagnosis of their discriminator."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 MAX_CLASSES = 16  # rows of samples of a class-conditional model
-MAX_IMAGES = 64  # images in a grid
+GRID_IMAGES = 64  # images in a grid
 
 
 class SampleGrids(keras.callbacks.Callback):
@@ -36,15 +36,15 @@ class SampleGrids(keras.callbacks.Callback):
         writer.close()
 
 
-def draw_samples(model, count, recipe, labels=None):
-    """Returns `count` samples in the model's range of values, with the recipe's seed."""
+def draw_samples(model, count, task, labels=None):
+    """Returns `count` samples in the model's range of values, with the task's seed."""
     from zoo.generate.diffusion import Diffusion
 
     if isinstance(model, Diffusion):
-        return np.asarray(model.sample(count, steps=recipe.steps, seed=recipe.seed))
+        return np.asarray(model.sample(count, steps=task.steps, seed=task.seed))
     if getattr(model, "classes", None):
-        return np.asarray(model.sample(count, seed=recipe.seed, labels=labels))
-    return np.asarray(model.sample(count, seed=recipe.seed))
+        return np.asarray(model.sample(count, seed=task.seed, labels=labels))
+    return np.asarray(model.sample(count, seed=task.seed))
 
 
 def to_unit_range(model, images):
@@ -120,9 +120,9 @@ def image_figure(image, scale=3):
     return figure
 
 
-def sample_figures(run, split, recipe):
+def sample_figures(run, split, task):
     """Returns (title, caption, figure) of samples or reconstructions, real images, interpolations and latent plane."""
-    model, raw = run.model, getattr(run.data, split).head(MAX_IMAGES)
+    model, raw = run.model, getattr(run.data, split).head(GRID_IMAGES)
     real = run.preprocessing.predict(raw, batch_size=256, verbose=0)
     figures = []
 
@@ -135,13 +135,13 @@ def sample_figures(run, split, recipe):
             names = run.data.classes[:MAX_CLASSES]
             labels = np.repeat(np.arange(len(names)), 8)
             caption = f"Drawn from noise, not selected; one row per class, from the top: {', '.join(names)}."
-        count = MAX_IMAGES if labels is None else len(labels)
-        add("Samples", caption, draw_samples(model, count, recipe, labels))
+        count = GRID_IMAGES if labels is None else len(labels)
+        add("Samples", caption, draw_samples(model, count, task, labels))
     elif len(real):
         pairs = np.stack([real[:32], model.predict(real[:32], verbose=0)], 1).reshape(-1, *real.shape[1:])
         add("Reconstructions", "Each image and, to its right, its reconstruction.", pairs)
     add("Real images", f"From the {split} split, for comparison.", real)
-    between = interpolations(model, real, recipe)
+    between = interpolations(model, real, task)
     if between is not None:
         add("Interpolations", "Each row interpolates between two images in the latent space.", between)
     if getattr(model, "latent", None) == 2 or _latent_size(model) == 2:
@@ -158,7 +158,7 @@ def _latent_size(model):
     return shape[-1] if len(shape) == 2 else None
 
 
-def interpolations(model, images, recipe, rows=4):
+def interpolations(model, images, task, rows=4):
     """Returns (rows * 8, H, W, C) interpolations between pairs, or None if the model has no latent space for it."""
     from zoo.generate.adversarial import Adversarial
     from zoo.generate.generative import noise
@@ -166,7 +166,7 @@ def interpolations(model, images, recipe, rows=4):
 
     if not hasattr(model, "interpolate") or isinstance(model, Translator) or len(images) < 2 * rows:
         return None
-    ends = noise(2 * rows, model.latent, recipe.seed) if isinstance(model, Adversarial) else images[: 2 * rows]
+    ends = noise(2 * rows, model.latent, task.seed) if isinstance(model, Adversarial) else images[: 2 * rows]
     return np.concatenate([np.asarray(model.interpolate(ends[2 * i], ends[2 * i + 1], 8)) for i in range(rows)])
 
 
@@ -178,34 +178,4 @@ def diagnose_discriminator(history):
     return [
         "The discriminator is too strong: its loss is almost 0, so the generator learns little. Lower its learning "
         "rate, or make it smaller."
-    ]
-
-
-def diagnose(run):
-    """Diagnoses the training of a generative model from its losses and metrics, in sentences."""
-    history, sentences = run.history, []
-    split = "test" if len(run.data.test) else "validation"
-    metrics = run.evaluate(split)
-    if not hasattr(run.model, "critic_steps"):
-        sentences += diagnose_discriminator(history)
-    if "recall" in metrics and metrics["recall"] < 0.1 and metrics["precision"] > 2 * metrics["recall"]:
-        sentences.append(
-            f"Mode collapse: {metrics['precision']:.0%} of the samples resemble real images (precision), but only "
-            f"{metrics['recall']:.0%} of the real images resemble samples (recall). Train longer, or use wgan_gp, "
-            "whose critic penalizes this."
-        )
-    if "kl" in history and history["kl"][-1] < 0.5:
-        sentences.append(
-            f"Posterior collapse: the latent code carries {history['kl'][-1]:.2f} nats, and the decoder ignores it. "
-            "Lower `beta`, or use a weaker decoder."
-        )
-    if metrics.get("copies", 0) > 0.1:
-        sentences.append(
-            f"Memorization: {metrics['copies']:.0%} of the samples are closer to a training image than held-out images "
-            "are. Use more data, or a smaller model."
-        )
-    if metrics["skill"] <= 0:
-        sentences.append(f"Samples are no closer to real images than {metrics['baseline']['name']}: train longer.")
-    return sentences or [
-        "No problem found: no collapse, no memorization, and the samples are better than the baseline."
     ]

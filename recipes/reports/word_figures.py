@@ -3,7 +3,7 @@
 import numpy as np
 
 from recipes.reports.report import confident_mistakes, correct_examples, new_figure
-from zoo.layers.preset_tokens import PresetTokens
+from zoo.layers.preset_tokens import find_preset_tokens
 
 PADDING, UNKNOWN = 0, 1  # the first two tokens of a vocabulary built from the training texts
 
@@ -49,9 +49,9 @@ def word_attributions(run, split, count=3, max_words=60):
 
 def _vocabulary(run):
     """Returns a function from a token id to its text, the mask token's id, and the ids of tokens that are no text."""
-    preset = next((layer for layer in run.preprocessing.layers if isinstance(layer, PresetTokens)), None)
+    preset = find_preset_tokens(run.preprocessing)
     if preset is not None:
-        return lambda token_id: preset.tokenizer.id_to_token(int(token_id)), preset.masked, sorted(preset.framing)
+        return lambda token_id: preset.tokenizer.id_to_token(int(token_id)), preset.mask_id, sorted(preset.special_ids)
     tokens = ["", "[unknown]", *run.task.vocabulary_of(run.data)]
     return tokens.__getitem__, UNKNOWN, [PADDING]
 
