@@ -33,8 +33,8 @@ import numpy as np
 from format_subjects import lite0_subject, recipe_subject
 
 import zoo
-from recipes.reference.recipes import RESULTS
-from recipes.training.accelerate import machine
+from recipes.training.accelerate import machine_info
+from zoo.weights import RESULTS_FOLDER
 
 ROUNDS, SECONDS, BATCH_SIZE = 5, 0.15, 32
 SAVED_MODEL_FORMATS = ("folded", "bfloat16", "int8")
@@ -183,8 +183,8 @@ def measure(name, runs):
 def main(names, runs):
     """Measures these models, by default those that need no training, and keeps the rows of the others."""
     file = Path(__file__).with_suffix(".csv")
-    trained = [*sorted(p.parent.name for p in RESULTS.glob("*/model.keras")), "efficientnet_lite0"]
-    about = machine()
+    trained = [*sorted(p.parent.name for p in RESULTS_FOLDER.glob("*/model.keras")), "efficientnet_lite0"]
+    about = machine_info()
     installed = [about[n] for n in ("cores", "python", "tensorflow", "keras")]
     table = list(csv.reader(file.open(encoding="utf-8")))[1:] if file.is_file() else []
     for name in names or trained:

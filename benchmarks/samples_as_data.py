@@ -5,12 +5,12 @@
 For each of SEEDS (5) seeds, FEW (20) labeled images per digit are sampled from the training split. A VAE is trained on
 these alone for EPOCHS (150) epochs and generates 100 images per digit, by interpolation between the codes of two images
 of the same digit. The same CNN is then trained for STEPS (600) steps with batch size 32 on:
-- few: the few images;
-- moved: the few images, augmented by random rotation, shift and zoom;
-- made: the few and the generated images;
-- made and moved: the few and the generated images, augmented.
-All are evaluated on the test split. `gain` is the mean difference from `few` over the seeds; `lowest` and `highest` are
-the extremes over the seeds.
+- real: the few images;
+- augmented: the few images, augmented by random rotation, shift and zoom;
+- generated: the few and the generated images;
+- generated and augmented: the few and the generated images, augmented.
+All are evaluated on the test split. `gain` is the mean difference from `real` over the seeds; `lowest` and `highest`
+are the extremes over the seeds.
 """
 
 import csv

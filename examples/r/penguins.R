@@ -9,10 +9,10 @@ run <- recipes$Classification(epochs = epochs, batch_size = 16, learning_rate = 
   "dnn", "bundled:penguins", verbose = FALSE, units = c(32, 16), l2 = 1e-3
 )
 print(run$data)
-print(tail(run$table("history"), 3))
+print(tail(run$data_frame("history"), 3))
 
 # The test split, one row per bird; target and prediction are factors
-birds <- run$table("examples")
+birds <- run$data_frame("examples")
 print(table(target = birds$target, prediction = birds$prediction))
 
 # New birds are a data frame with the columns of the training data

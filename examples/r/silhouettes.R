@@ -21,8 +21,8 @@ data <- tryCatch(recipes$load(lecture$data), error = function(problem) {
 })
 print(data)
 run <- do.call(lecture$task$replace(epochs = epochs)$fit, c(list("cnn", data, verbose = FALSE), arguments))
-cat(run$diagnosis(), sep = "\n")
-examples <- run$table("examples")
+cat(run$diagnose(), sep = "\n")
+examples <- run$data_frame("examples")
 print(head(sort(tapply(examples$target == examples$prediction, examples$target, mean)), 10))
 cat("figures:", unlist(run$plots("silhouettes")), "\n")
 

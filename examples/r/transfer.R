@@ -14,10 +14,10 @@ recipe <- recipes$FineTuning(
 )
 data <- recipes$load("bundled:animal-silhouettes", validation = 0.02, test = 0.1)
 run <- recipe$fit("efficientnet_lite0", data, verbose = FALSE, input_shape = c(64, 64, 3))
-print(run$table("history"), digits = 3)
+print(run$data_frame("history"), digits = 3)
 
 # How confident are its wrong predictions?
-animals <- run$table("examples")
+animals <- run$data_frame("examples")
 wrong <- animals[animals$target != animals$prediction, ]
 confidence <- apply(wrong[, levels(animals$prediction)], 1, max)
 cat("wrong", nrow(wrong), "of", nrow(animals), "with a mean confidence of", format(mean(confidence), digits = 3), "\n")

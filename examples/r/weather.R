@@ -15,6 +15,6 @@ leads <- do.call(rbind, lapply(names(metrics$by_lead), function(lead) {
   data.frame(lead = lead, t(unlist(metrics$by_lead[[lead]])), check.names = FALSE)
 }))
 print(leads, digits = 3)
-print(head(run$table("examples")), digits = 3)
+print(head(run$data_frame("examples")), digits = 3)
 cat("figures:", unlist(run$plots("weather")), "\n")
 cat("error", format(metrics$mae, digits = 15), "skill", format(metrics$skill, digits = 15), "\n")

@@ -32,9 +32,9 @@ def export(
     """Write a SavedModel of raw inputs and check in another process that it gives the same predictions."""
     from recipes.runs.predict_files import open_with_data
 
-    loaded = open_with_data(run, data)
-    statistics = loaded.training_statistics() if skew else None
-    result = loaded.export(out, formats=tuple(formats or ()), training_statistics=statistics)
+    saved = open_with_data(run, data)
+    statistics = saved.training_statistics() if skew else None
+    result = saved.export(out, formats=tuple(formats or ()), training_statistics=statistics)
     if as_json:
         print_json(result._asdict())
     else:

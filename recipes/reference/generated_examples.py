@@ -43,7 +43,7 @@ def generate_examples(model, images, labels, count: Count, *, seed: Whole = 0):
         raise ValueError(
             f"generate_examples: `model` must be class-conditional, or have an encoder and a decoder, got {model.name}."
         )
-    codes = model.code(images) if hasattr(model, "code") else model.encoder.predict(images, verbose=0)
+    codes = model.encode(images) if hasattr(model, "encode") else model.encoder.predict(images, verbose=0)
     rng = np.random.default_rng(seed)
     pairs = np.stack([rng.choice(np.flatnonzero(labels == c), 2) for c in new_labels])
     fraction = rng.uniform(size=(len(new_labels), *[1] * (codes.ndim - 1))).astype("float32")

@@ -39,8 +39,9 @@ def save_results(name, run, folder=RESULTS_FOLDER):
     recipe, run, out = reference_recipe(name), Path(run), Path(folder) / name
     saved = load_run(run)
     data = recipe.results_data or recipe.data
-    spec = as_source_spec(saved.info["record"]["data"])
-    if spec is None or not spec.matches(as_source_spec(data)) or saved.info["record"]["model"] != recipe.model:
+    record = saved.info["record"]
+    spec = as_source_spec(record["data"])
+    if spec is None or not spec.matches(as_source_spec(data)) or record["model"] != recipe.model:
         raise ValueError(f"save_results: `run` must be of {name} ({recipe.model} on {data}), got {run}.")
     out.mkdir(parents=True, exist_ok=True)
     for file in ("metrics.json", "run.json"):
@@ -59,15 +60,17 @@ def save_results(name, run, folder=RESULTS_FOLDER):
 
 def golden_predictions(exported):
     """Returns a few raw inputs of the export's warm-up records, with the predictions recorded there."""
-    from zoo.export.warmup import read
+    from zoo.export.warmup import read_records
 
     record = next(
-        r for r in read(exported) if r.signature == "serving_default" and batch_size(r.inputs) >= GOLDEN_EXAMPLES
+        r
+        for r in read_records(exported)
+        if r.signature == "serving_default" and batch_size(r.inputs) >= GOLDEN_EXAMPLES
     )
-    output = next(n for n in ("probabilities", "values") if n in record.answers)
+    output = next(n for n in ("probabilities", "values") if n in record.outputs)
     return {
         "inputs": {k: to_json(v[:GOLDEN_EXAMPLES]) for k, v in record.inputs.items()},
-        "predictions": np.asarray(record.answers[output][:GOLDEN_EXAMPLES], "float64").round(7).tolist(),
+        "predictions": np.asarray(record.outputs[output][:GOLDEN_EXAMPLES], "float64").round(7).tolist(),
         "tolerance": 1e-4,
     }
 

@@ -37,10 +37,10 @@ def examples(run, split):
     data = run.data
     examples = getattr(data, split, None)
     if split not in ("train", "validation", "test") or not len(examples):
-        raise ValueError(f"table: `split` must be a split of {data.name} that has examples, got {split!r}.")
+        raise ValueError(f"data_frame: `split` must be a split of {data.name} that has examples, got {split!r}.")
     tabular = hasattr(examples.targets, "dtype") and np.ndim(examples.targets) <= 2 and data.task != "language_model"
     if data.task == "multilabel" or not tabular:
-        raise ValueError(f"table: `what` must be history or metrics for {data.task}, got 'examples'.")
+        raise ValueError(f"data_frame: `content` must be history or metrics for {data.task}, got 'examples'.")
     predictions = run.predict_split(split)
     names = np.arange(len(predictions)) if examples.names is None else examples.names
     frame = pd.DataFrame({"example": [str(name) for name in names]})

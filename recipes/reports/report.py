@@ -48,9 +48,13 @@ def format_numbers(metrics):
 
 
 def settings(run):
-    """Returns the recipe's arguments, the run's record and the machine as one dict."""
-    arguments = {f.name: getattr(run.task, f.name) for f in dataclasses.fields(run.task)}
-    return {**arguments, **{k: v for k, v in run.record.items() if not isinstance(v, dict)}, **run.record["machine"]}
+    """Returns the task's hyperparameters, the run's record and the machine as one dict."""
+    hyperparameters = {f.name: getattr(run.task, f.name) for f in dataclasses.fields(run.task)}
+    return {
+        **hyperparameters,
+        **{k: v for k, v in run.record.items() if not isinstance(v, dict)},
+        **run.record["machine"],
+    }
 
 
 def data_uri(figure):

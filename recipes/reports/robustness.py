@@ -32,7 +32,7 @@ RANDOMIZED_METHODS = ("saliency", "gradient_input", "integrated_gradients", "gra
 def figures(run, split):
     """Returns (title, caption, figure) on robustness and explanations for the report.
 
-    The measurements are stored in `run.record["robustness"]` and are made once. The recipe's `report_examples` is the
+    The measurements are stored in `run.record["robustness"]` and are made once. The task's `report_examples` is the
     number of attacked examples; at 0 there is no figure.
     """
     if not run.task.report_examples or run.data.task != "classification":

@@ -1,4 +1,4 @@
-"""Images of generative models during and after training, and the diagnosis of a discriminator."""
+"""Images of generative models during and after training, and the diagnosis of their discriminator."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 MAX_CLASSES = 16  # rows of samples of a class-conditional model
-MAX_IMAGES = 64  # images in a grid
+GRID_IMAGES = 64  # images in a grid
 
 
 class SampleGrids(keras.callbacks.Callback):
@@ -122,7 +122,7 @@ def image_figure(image, scale=3):
 
 def sample_figures(run, split, task):
     """Returns (title, caption, figure) of samples or reconstructions, real images, interpolations and latent plane."""
-    model, raw = run.model, getattr(run.data, split).head(MAX_IMAGES)
+    model, raw = run.model, getattr(run.data, split).head(GRID_IMAGES)
     real = run.preprocessing.predict(raw, batch_size=256, verbose=0)
     figures = []
 
@@ -135,7 +135,7 @@ def sample_figures(run, split, task):
             names = run.data.classes[:MAX_CLASSES]
             labels = np.repeat(np.arange(len(names)), 8)
             caption = f"Drawn from noise, not selected; one row per class, from the top: {', '.join(names)}."
-        count = MAX_IMAGES if labels is None else len(labels)
+        count = GRID_IMAGES if labels is None else len(labels)
         add("Samples", caption, draw_samples(model, count, task, labels))
     elif len(real):
         pairs = np.stack([real[:32], model.predict(real[:32], verbose=0)], 1).reshape(-1, *real.shape[1:])

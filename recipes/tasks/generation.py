@@ -8,8 +8,14 @@ import numpy as np
 from keras import layers
 
 from recipes.data.preprocessing import preprocessing
-from recipes.reports.sample_images import MAX_IMAGES as GRID_IMAGES
-from recipes.reports.sample_images import SampleGrids, diagnose_discriminator, draw_samples, grid, to_unit_range
+from recipes.reports.sample_images import (
+    GRID_IMAGES,
+    SampleGrids,
+    diagnose_discriminator,
+    draw_samples,
+    grid,
+    to_unit_range,
+)
 from recipes.tasks.classification import Classification
 from recipes.training.task import Task, task
 from zoo.arguments import Count, Positive
@@ -117,11 +123,11 @@ class Generation(Task):
         """Returns the callback that writes samples during training."""
         if not out or not hasattr(model, "sample"):
             return []
-        return [
-            SampleGrids(
-                out, self.sample_every, lambda model: grid(to_unit_range(model, draw_samples(model, GRID_IMAGES, self)))
-            )
-        ]
+
+        def draw(model):
+            return grid(to_unit_range(model, draw_samples(model, GRID_IMAGES, self)))
+
+        return [SampleGrids(out, self.sample_every, draw)]
 
     def baseline_loss(self, data):
         """Returns None: these losses have no baseline in common."""

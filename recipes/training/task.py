@@ -298,7 +298,7 @@ class Task(abc.ABC):
 
     def diagnose(self, run):
         """Returns sentences on what the learning curves show and what to try."""
-        return diagnose(run.history, better=self.baseline_loss(run.data))
+        return diagnose(run.history, baseline_loss=self.baseline_loss(run.data))
 
     def export_settings(self, run):
         """Returns what `Run.export` exports: (model, class names or None, largest difference allowed).

@@ -93,7 +93,7 @@ def test_errors_suggest_the_nearest_name(digit, tmp_path, arguments, message, ca
 def test_a_method_that_does_not_apply_to_the_model_raises_with_the_reason(digit, tmp_path, capsys):
     arguments = ["--method", "gradcam", "--out", tmp_path / "why.png"]
     code, _, err = run(capsys, "explain", RESULTS_FOLDER / "dnn_penguins", digit, *arguments)
-    assert code == 2 and "got 'gradcam' (last_spatial: no layer of `dnn` answers a map" in err
+    assert code == 2 and "got 'gradcam' (last_spatial: no layer of `dnn` outputs a map" in err
 
 
 def test_attention_rollout_of_a_transformer(digit, tmp_path, capsys):
@@ -107,7 +107,7 @@ def test_attention_rollout_of_a_transformer(digit, tmp_path, capsys):
 
 def post_drawing(address, image):
     body = json.dumps({"image": np.asarray(image).tolist()}).encode()
-    with urllib.request.urlopen(urllib.request.Request(f"{address}answer", body), timeout=20) as response:
+    with urllib.request.urlopen(urllib.request.Request(f"{address}predict", body), timeout=20) as response:
         return json.load(response)
 
 
@@ -123,8 +123,8 @@ def test_digits_serves_the_page_of_a_reference_model(monkeypatch, capsys):
     assert [layer["name"] for layer in reply["layers"]] == ["c1", "c3"]
     saved = recipes.load_run(LENET)
     inputs = saved.preprocessing(seven()[None, :, :, None], training=False)
-    np.testing.assert_allclose(reply["answer"], np.asarray(saved.model(inputs, training=False))[0], atol=1e-6)
-    assert np.argmax(reply["answer"]) == 7
+    assert_close(reply["prediction"], np.asarray(saved.model(inputs, training=False))[0])
+    assert np.argmax(reply["prediction"]) == 7
 
 
 def test_drawings_are_resized_to_the_raw_images(tmp_path):
@@ -135,7 +135,7 @@ def test_drawings_are_resized_to_the_raw_images(tmp_path):
     with digits_page(tmp_path / "run") as page:
         reply = post_drawing(page.address, np.full((16, 16), 255))
     white = np.full((1, 20, 20, 1), 255, "uint8")
-    assert_close(reply["answer"], run.predict(white)[0])
+    assert_close(reply["prediction"], run.predict(white)[0])
 
 
 def test_digits_needs_a_run_on_images_and_known_layers(tmp_path, capsys):

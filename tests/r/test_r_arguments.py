@@ -124,16 +124,16 @@ def test_a_run_predicts_data_frames_and_lists_of_r(tmp_path):
         run.predict({"size (cm)": ["tall"], "site": ["x"]})
     with pytest.raises(ValueError, match="must be a data frame or a dict of columns for a run on a table"):
         run.predict(np.zeros((2, 2)))
-    history = run.table()
+    history = run.data_frame()
     assert history["epoch"].tolist() == [1.0, 2.0]
     assert history["loss"].tolist() == run.history["loss"]
-    metrics = run.table("metrics").set_index(["split", "metric"])
+    metrics = run.data_frame("metrics").set_index(["split", "metric"])
     assert metrics.loc[("test", "accuracy"), "value"] == run.evaluate("test")["accuracy"]
-    examples = run.table("examples")
+    examples = run.data_frame("examples")
     assert (examples["target"] == examples["prediction"]).mean() == run.evaluate("test")["accuracy"]
     assert_close(examples[["a", "b"]].sum(axis=1), 1, rtol=1e-5)
-    with pytest.raises(ValueError, match="`split` must be a split of table that has examples, got 'tets'"):
-        run.table("examples", part="tets")
+    with pytest.raises(ValueError, match="`split` must be one of train, validation, test, got 'tets'"):
+        run.data_frame("examples", split="tets")
     paths = run.plots(str(tmp_path / "plots"))
     assert set(paths) >= {"learning_curves", "what_it_confuses"}
     for path in paths.values():

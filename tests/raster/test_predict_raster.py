@@ -13,7 +13,7 @@ from keras import layers
 import recipes
 import zoo
 from recipes.raster.tiling import split_into_stripes, tile_axis
-from tests.data.test_raster import RNG, SCENE, TRUTH, door, save
+from tests.data.test_raster import RNG, SCENE, TRUTH, save, source_of
 from tests.tolerance import assert_close
 
 rasterio = pytest.importorskip("rasterio", reason="rasterio is in the extra `raster`")
@@ -157,7 +157,7 @@ def test_weights_of_overlapping_tiles_sum_to_one():
 
 
 def test_a_run_its_folder_and_the_command_line_predict_the_same(tmp_path, capsys):
-    source = door(tmp_path, more="&tile=16&bands=2,1&classes=bog&classes=wood", names=("red", "NIR"))
+    source = source_of(tmp_path, more="&tile=16&bands=2,1&classes=bog&classes=wood", names=("red", "NIR"))
     run = recipes.Segmentation(epochs=1, batch_size=8).fit("unet", source, verbose=False, filters=(4, 8))
     run.save(tmp_path / "run")
     raster = tmp_path / "scene.tif"

@@ -18,7 +18,7 @@ def test_a_vae_decodes_interpolations_within_a_class():
     assert images.shape == (10, 8, 8, 1) and labels.tolist() == [0] * 5 + [2] * 5
     repeated, _ = generate_examples(model, IMAGES, LABELS, 5, seed=1)
     np.testing.assert_array_equal(images, repeated)
-    model.code = lambda images: LABELS[:, None].astype("float32") * [[1, 1]]  # code = class
+    model.encode = lambda images: LABELS[:, None].astype("float32") * [[1, 1]]  # code = class
     decoded = model.decoder.predict(np.float32([[0, 0], [2, 2]]), verbose=0)
     images, _ = generate_examples(model, IMAGES, LABELS, 1)
     assert_close(images, decoded)

@@ -16,7 +16,7 @@ def test_he_2015_divides_the_learning_rate_after_32_and_48_of_64_thousand_steps(
     task, steps = setting.task, 45_000 // 128
     assert (task.batch_size, task.optimizer, task.learning_rate) == (128, "momentum", 0.1)
     assert task.augment == ("crop:4", "flip") and abs(task.epochs * steps - 64_000) <= steps / 2
-    rate = task.rates(steps * task.epochs)
+    rate = task.learning_rate_schedule(steps * task.epochs)
     assert [round(float(rate(step)), 6) for step in (1, 32_000, 32_001, 48_000, 48_001)] == [
         0.1,
         0.1,
@@ -43,7 +43,7 @@ def test_deit_has_the_papers_numbers():
     assert (task.optimizer, task.batch_size, task.epochs, task.label_smoothing) == ("adamw", 1024, 300, 0.1)
     assert task.learning_rate == pytest.approx(1e-3) and task.weight_decay == 0.05
     steps = 1_281_167 // 1024
-    rate = task.rates(steps * task.epochs)
+    rate = task.learning_rate_schedule(steps * task.epochs)
     warmup = [float(rate(epoch * steps)) for epoch in range(6)]
     assert_close(warmup, np.linspace(0, 1e-3, 6), rtol=1e-3)
     assert float(rate(300 * steps)) == pytest.approx(0, abs=1e-8)
@@ -90,7 +90,7 @@ def test_resnet14_needs_no_more_operations_than_the_lectures_network(shape, clas
 
 
 def test_cifar56eco_recipes_can_train_on_other_data_without_a_download(monkeypatch, tmp_path):
-    monkeypatch.setattr(cifar56eco, "reachable", lambda host: False)
+    monkeypatch.setattr(cifar56eco, "is_reachable", lambda host: False)
     build = tfds.builder
     monkeypatch.setattr(tfds, "builder", lambda name: build(name, data_dir=tmp_path))
     rng = np.random.default_rng(0)

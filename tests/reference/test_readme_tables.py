@@ -1,11 +1,11 @@
 """The README's tables, and the check that they are up to date."""
 
 import pytest
-from zoo.introspect.describe import measure
 
 import recipes
 from recipes.reference import readme_tables
 from recipes.reference.readme_tables import cell, fill_blocks, format_count, link, main, table
+from zoo.introspect.architecture_table import measure
 
 ROWS = [{"name": name, **measure(name)} for name in ("lenet5", "dnn")]
 
@@ -19,7 +19,7 @@ def test_architectures_form_a_markdown_table():
 
 
 def source(name):
-    return readme_tables.facts(name)["source"]
+    return readme_tables.registry_row(name)["source"]
 
 
 def test_variants_follow_their_architecture_from_small_to_large():

@@ -21,7 +21,7 @@ def test_every_model_card_is_rendered_from_its_metrics(name):
     text = (RESULTS_FOLDER / name / "card.md").read_text()
     assert text == card(RESULTS_FOLDER / name)
     metrics = json.loads((RESULTS_FOLDER / name / "metrics.json").read_text())
-    key = recipes.REFERENCE[name].task.headline
+    key = recipes.REFERENCE[name].task.main_metric
     assert f"| {key} | {metrics['test'][key]:.4g}" in text and "not trained on" in text
 
 

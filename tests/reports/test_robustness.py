@@ -24,8 +24,8 @@ def stripes(count=80, seed=0):
 
 @pytest.fixture(scope="module")
 def run():
-    recipe = recipes.Classification(epochs=6, batch_size=8, learning_rate=5e-3, report_examples=16)
-    return recipe.fit(zoo.cnn((12, 12, 1), 2, filters=(4,), units=()), stripes(), verbose=False)
+    task = recipes.Classification(epochs=6, batch_size=8, learning_rate=5e-3, report_examples=16)
+    return task.fit(zoo.cnn((12, 12, 1), 2, filters=(4,), units=()), stripes(), verbose=False)
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +58,10 @@ def test_explanations_of_a_stripe_are_more_faithful_than_a_random_order(record):
     assert set(tests["deletion"]["area"]) == {*robustness.METHODS, "random order"}
 
 
-def test_shuffled_weights_and_agreement_are_recorded_for_every_method(found):
-    record = found[1]
-    assert record["randomisation"]["layers"][0] == "original"
-    for values in record["randomisation"]["spearman"].values():
-        assert values[0] == pytest.approx(1) and values[-1] < 0.9
+def test_randomization_and_agreement_are_recorded_for_every_method(record):
+    assert record["randomization"]["layers"][0] == "original"
+    for values in record["randomization"]["spearman"].values():
+        assert values[0] == pytest.approx(1, rel=1e-5) and values[-1] < 0.9
     assert set(record["randomization"]["spearman"]) <= set(robustness.RANDOMIZED_METHODS)
     matrix = np.array(record["agreement"]["spearman"], float)
     assert record["agreement"]["methods"] == list(robustness.METHODS)
@@ -95,9 +94,9 @@ def test_the_report_has_captions_with_the_recorded_numbers_and_measures_once(
 
 
 def test_zero_report_examples_give_no_figures():
-    recipe = recipes.Classification(epochs=1, batch_size=8, report_examples=0)
+    task = recipes.Classification(epochs=1, batch_size=8, report_examples=0)
     model = zoo.cnn((12, 12, 1), 2, filters=(2,), units=())
-    run = recipe.fit(model, recipes.load(stripes(24)), verbose=False)
+    run = task.fit(model, recipes.load(stripes(24)), verbose=False)
     assert robustness.figures(run, "test") == []
     assert "robustness" not in run.record
 
@@ -123,9 +122,9 @@ def trees():
 def test_tables_and_models_with_a_single_output_are_measured(activation, tmp_path):
     trees().to_csv(tmp_path / "trees.csv", index=False)
     data = recipes.load(f"table:{tmp_path / 'trees.csv'}?target=tall")
-    recipe = recipes.Classification(epochs=10, batch_size=8, learning_rate=0.02, report_examples=8)
-    features = recipe.prepare(data, zoo.dnn((4,), 1)).output_shape[-1]
-    run = recipe.fit(zoo.dnn((features,), 1, units=(8,), activation=activation), data, verbose=False)
+    task = recipes.Classification(epochs=10, batch_size=8, learning_rate=0.02, report_examples=8)
+    features = task.preprocessing(data, zoo.dnn((4,), 1)).output_shape[-1]
+    run = task.fit(zoo.dnn((features,), 1, units=(8,), activation=activation), data, verbose=False)
     ((_, caption, _), *_) = robustness.figures(run, "test")
     record = run.record["robustness"]
     assert record["attacks"]["unit"] == "standard deviations (fractions for a category)"
@@ -139,9 +138,9 @@ def test_series_are_hidden_step_by_step():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(60, 8, 2)).astype("float32"), np.arange(60) % 2
     x[y == 1, 4:] += 2
-    recipe = recipes.SeriesClassification(epochs=8, batch_size=8, learning_rate=0.02, report_examples=8)
-    run = recipe.fit("rnn", recipes.load((x, y)), verbose=False, units=(6,))
-    titles = [title for title, _, _ in run.recipe.figures(run, "test")]
+    task = recipes.SeriesClassification(epochs=8, batch_size=8, learning_rate=0.02, report_examples=8)
+    run = task.fit("rnn", recipes.load((x, y)), verbose=False, units=(6,))
+    titles = [title for title, _, _ in run.task.figures(run, "test")]
     assert titles[2] == "Robustness to attacks"
     assert len(run.record["robustness"]["faithfulness"]["deletion"]["fractions"]) == 9
 
@@ -154,5 +153,5 @@ def test_a_model_without_input_gradients_has_a_reason_instead_of_figures():
     run.model = keras.Model(inputs, outputs)
     ((title, caption, figure),) = robustness.figures(run, "test")
     assert title == "Robustness and quality of explanations"
-    assert caption.startswith("Not measured: ") and "int32" in caption
+    assert caption == "Not measured: gradients need floating-point inputs, the model's inputs are int32."
     assert figure is None

@@ -7,7 +7,7 @@ import pytest
 
 import recipes
 import zoo
-from recipes.reports.sample_images import grid, paths, pictures, signs
+from recipes.reports.sample_images import grid, interpolations, sample_figures
 
 
 def shapes(count=120, side=8, seed=0):
@@ -112,9 +112,11 @@ def test_labels_go_to_models_that_know_classes(data):
 def test_the_report_has_a_row_of_samples_for_each_class(data, monkeypatch):
     run = quick(epochs=1).fit("conditional_gan", data, verbose=False)
     asked = []
-    monkeypatch.setattr("recipes.reports.sample_images.drawn", lambda *a: asked.append(a) or np.zeros((a[1], 8, 8, 1)))
-    title, told, _ = pictures(run, "test", run.task)[0]
-    assert title == "Samples" and told.endswith(f"each row of one class, from the top: {', '.join(data.classes)}.")
+    monkeypatch.setattr(
+        "recipes.reports.sample_images.draw_samples", lambda *a: asked.append(a) or np.zeros((a[1], 8, 8, 1))
+    )
+    title, told, _ = sample_figures(run, "test", run.task)[0]
+    assert title == "Samples" and told.endswith(f"one row per class, from the top: {', '.join(data.classes)}.")
     assert asked[0][1] == 16 and asked[0][3].tolist() == [0] * 8 + [1] * 8
 
 
@@ -131,7 +133,7 @@ def test_reconstructions_are_measured_where_nothing_is_sampled(data):
 def test_diffusion_has_its_paths_from_image_to_image():
     model = zoo.ddpm((8, 8, 1), filters=(8, 8), depth=1, attention=(), steps=30)
     held = np.random.default_rng(0).uniform(-1, 1, (8, 8, 8, 1)).astype("float32")
-    assert paths(model, held, quick()).shape == (32, 8, 8, 1)
+    assert interpolations(model, held, quick()).shape == (32, 8, 8, 1)
 
 
 def test_a_grid_has_every_image_in_its_place():
@@ -145,7 +147,8 @@ def test_a_grid_has_every_image_in_its_place():
 def told(history, **found):
     found = {"precision": 0.5, "recall": 0.5, "skill": 0.5, "copies": 0.0, "baseline": {"name": "noise"}, **found}
     data = types.SimpleNamespace(test=[1])
-    return signs(types.SimpleNamespace(history=history, data=data, model=None, evaluate=lambda _: found))
+    run = types.SimpleNamespace(history=history, data=data, model=None, evaluate=lambda _: found)
+    return recipes.Generation().diagnose(run)
 
 
 @pytest.mark.parametrize(
@@ -154,9 +157,9 @@ def told(history, **found):
         ({"generator_loss": [5.0] * 3, "discriminator_loss": [0.01] * 3}, {}, "discriminator is too strong"),
         ({}, {"recall": 0.02}, "Mode collapse"),
         ({"kl": [3.0, 0.1]}, {}, "Posterior collapse"),
-        ({}, {"copies": 0.4}, "copies"),
+        ({}, {"copies": 0.4}, "Memorization"),
         ({}, {"skill": -1}, "no nearer to real images than noise"),
-        ({"generator_loss": [0.7] * 3, "discriminator_loss": [1.3] * 3}, {}, "Nothing looks wrong"),
+        ({"generator_loss": [0.7] * 3, "discriminator_loss": [1.3] * 3}, {}, "No problem found"),
     ],
 )
 def test_what_went_wrong_is_said_in_plain_words(history, found, sign):

@@ -10,7 +10,7 @@ import tensorflow as tf
 import recipes
 import zoo
 from recipes.data.images.image_patches import frame_pairs, warp_square
-from recipes.reports.image_figures import flow_colours
+from recipes.reports.image_figures import flow_colors
 from recipes.tasks.motion import FlowLoss, finest_flow, stays_inside, warp_image
 from recipes.training.run import Run
 from tests.tolerance import assert_close
@@ -150,7 +150,7 @@ def test_the_loss_is_the_same_at_every_scale_for_a_constant_motion():
 
 def test_colours_tell_directions():
     flow = np.array([[[1, 0], [-1, 0], [0, 0], [np.nan, 0]]])
-    colours = flow_colours(flow)
+    colours = flow_colors(flow)
     assert_close(colours[0], [(1, 0, 0), (0, 1, 1), (1, 1, 1), (0.6, 0.6, 0.6)], rtol=1e-5)
 
 

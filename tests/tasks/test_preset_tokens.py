@@ -13,7 +13,7 @@ import pytest
 
 import recipes
 import zoo
-from recipes.reports.word_figures import words
+from recipes.reports.word_figures import word_attributions
 from tests.tolerance import assert_close
 from zoo.export import isolated_inference
 from zoo.layers import PresetTokens
@@ -160,7 +160,7 @@ def test_only_a_graph_with_other_operations_needs_tensorflow_text(elsewhere, mon
 def test_the_picture_shows_parts_of_words_and_hides_one_by_the_mask(run, monkeypatch):
     asked, predict = [], run.model.predict
     monkeypatch.setattr(run.model, "predict", lambda x, **kw: asked.append(x) or predict(x, **kw))
-    figure = words(run, "test")
+    figure = word_attributions(run, "test")
     shown = {text.get_text() for ax in figure.axes for text in ax.texts}
     assert {"##s", "."} <= shown <= set(VOCABULARY) - {"[CLS]", "[SEP]", "[PAD]"}
     batch = next(x for x in asked if isinstance(x, dict))["token_ids"]

@@ -10,7 +10,7 @@ from PIL import Image
 import recipes
 from recipes.data.augment import augmentation
 from recipes.data.images import pairs
-from recipes.reports.sample_images import coloured, enlarged, panels
+from recipes.reports.sample_images import enlarge, panels, to_rgb
 from recipes.tasks.translation import LinearDecayAfterHalf, PairAugmentation, median_colors, similarity
 from tests.tolerance import assert_close
 
@@ -260,6 +260,6 @@ def test_panels_stand_side_by_side_and_small_pictures_are_enlarged():
     picture = panels(black, white, black)
     assert picture.shape == (4, 34, 3)
     assert picture[0, 0].tolist() == [0, 0, 0] and picture[0, 6].tolist() == [255] * 3
-    assert enlarged(picture).shape == (48, 408, 3)
-    assert coloured(np.ones((1, 2, 2, 2)))[0, 0, 0].tolist() == [1, 1, 0]
-    assert coloured(np.ones((1, 2, 2, 5))).shape == (1, 2, 2, 3)
+    assert enlarge(picture).shape == (48, 408, 3)
+    assert to_rgb(np.ones((1, 2, 2, 2)))[0, 0, 0].tolist() == [1, 1, 0]
+    assert to_rgb(np.ones((1, 2, 2, 5))).shape == (1, 2, 2, 3)

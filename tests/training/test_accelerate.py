@@ -6,10 +6,11 @@ from keras import layers
 
 import zoo
 from recipes.training import accelerate
+from zoo.devices import gpus
 
 
 def test_dense_networks_are_compiled_with_xla_and_convolutions_are_not():
-    if accelerate.gpus():
+    if gpus():
         pytest.skip("tests the options for a CPU; this machine has a GPU")
     dense = accelerate.choose_acceleration(zoo.dnn((4,), 2), steps=100)
     assert dense.settings == {"jit_compile": True, "steps_per_execution": 32}

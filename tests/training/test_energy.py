@@ -57,7 +57,7 @@ def test_a_longer_block_uses_more_energy_and_coal_emits_more():
     assert long["kg_CO2eq"] / long["kWh"] > 3 * brief["kg_CO2eq"] / brief["kWh"]
 
 
-def test_a_measurement_connects_to_nothing(monkeypatch):
+def test_a_measurement_opens_no_network_connection(monkeypatch):
     addresses = []
     monkeypatch.setattr("socket.socket.connect", lambda self, address: addresses.append(address))
     with energy():
