@@ -61,7 +61,7 @@ class RecordedPredictions:
 
 
 def recipe_subject(name, runs):
-    """Returns the `Subject` of a reference recipe, read from saved_models, else from `runs`, trained first if needed."""
+    """Returns the `Subject` of a reference recipe: from saved_models, else from `runs`, trained first if needed."""
     reference = recipes.REFERENCE[name]
     folder = RESULTS_FOLDER / name
     if not (folder / "model.keras").is_file():
@@ -105,7 +105,7 @@ def degrade_photos(task, preprocessing, images):
 
 
 def center_crop(photo):
-    """Returns (224, 224, 3) of 0 to 255: the central 0.875 of a photo, as in the evaluation by the authors of the weights."""
+    """Returns (224, 224, 3) of 0 to 255: the central 0.875 of a photo, as the authors of the weights evaluate them."""
     photo = photo.convert("RGB")
     side = int(0.875 * min(photo.size))
     left, top = (photo.width - side) // 2, (photo.height - side) // 2

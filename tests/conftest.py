@@ -1,4 +1,4 @@
-"""Quiet TensorFlow, one seed for every test, and parity checks in the test process where they are not what is tested."""
+"""Quiet TensorFlow, one seed for every test, and parity checks in the test process where they are not tested."""
 
 import os
 

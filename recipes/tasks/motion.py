@@ -191,7 +191,8 @@ class Motion(Task):
                 f"{baseline['endpoint_error']:.2f}."
             )
         return [
-            f"The flow explains {100 * metrics['skill']:.1f} % of the difference on {metrics['examples']} {split} pairs",
+            f"The flow explains {100 * metrics['skill']:.1f} % of the difference on {metrics['examples']} "
+            f"{split} pairs",
             sentence,
         ]
 

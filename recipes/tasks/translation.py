@@ -196,8 +196,8 @@ class Translation(Task):
             f"Skill score {metrics['skill']:.2f} against {baseline['name']}, on {pairs}.",
             f"The mean absolute error is {metrics['difference']:.4f} of the range, that of {baseline['name']} "
             f"{baseline['difference']:.4f}; the PSNR {metrics['psnr']:.1f} and {baseline['psnr']:.1f} dB, the "
-            f"structural similarity {metrics['ssim']:.3f} and {baseline['ssim']:.3f}. Blur improves these metrics and spoils "
-            "images: look at them too.",
+            f"structural similarity {metrics['ssim']:.3f} and {baseline['ssim']:.3f}. Blur improves these metrics and "
+            "spoils images: look at them too.",
         ]
 
     def diagnose(self, run):

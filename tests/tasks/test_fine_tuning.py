@@ -1,4 +1,4 @@
-"""Fine-tuning: a backbone gets the numbers that it records, the head trains first, then the top."""
+"""Fine-tuning: the backbone's input range, the two phases, and the comparison with random weights."""
 
 import json
 
@@ -9,13 +9,14 @@ from keras import layers
 
 import recipes
 import zoo
+from recipes.runs.load import reopen_run
 from recipes.tasks.fine_tuning import stratified_sample
 from tests.tolerance import assert_close
 from zoo.layers.backbone_input import BackboneInput
 
 
 def backbone(bands=3):
-    """A tiny backbone of two stages that records 0 to 255, called like those of `keras.applications`."""
+    """Returns a tiny backbone of two stages, which records the input range 0 to 255."""
     x = inputs = layers.Input((12, 12, bands), name="image")
     x = BackboneInput(mean=(127.0,), deviation=(128.0,), low=0.0, high=255.0, name="backbone_input")(x)
     x = layers.Conv2D(4, 3, strides=2, padding="same", name="stage0_conv")(x)
@@ -25,8 +26,8 @@ def backbone(bands=3):
     return keras.Model(inputs, layers.GlobalAveragePooling2D(name="pool")(x), name="tiny")
 
 
-def pictures(count=48, bands=3, side=12):
-    """Dark and bright squares, as raw 8-bit numbers from 0 to 255."""
+def images_of_two_classes(count=48, bands=3, side=12):
+    """Returns dark and bright 8-bit images with values from 0 to 255, and their classes."""
     rng = np.random.default_rng(0)
     y = np.arange(count) % 2
     x = rng.integers(0, 100, (count, side, side, bands)) + 155 * y[:, None, None, None]
@@ -35,119 +36,122 @@ def pictures(count=48, bands=3, side=12):
 
 
 def quick(**changes):
+    """Returns a fine-tuning task of few epochs."""
     return recipes.FineTuning(**{"epochs": 2, "head_epochs": 2, "batch_size": 8, "stages": 1, **changes})
 
 
-def test_a_backbone_gets_the_numbers_that_it_records():
-    x, y = pictures()
+def test_a_backbone_gets_images_in_the_range_that_it_records():
+    x, y = images_of_two_classes()
     run = quick().fit(backbone(), (x, y), verbose=False)
-    by_hand = run.model.predict(x[:6].astype("float32"), verbose=0)
-    assert_close(run.predict(x[:6]), by_hand)
+    expected = run.model.predict(x[:6].astype("float32"), verbose=0)
+    assert_close(run.predict(x[:6]), expected)
     assert np.abs(run.predict(x[:6]) - run.model.predict(x[:6] / 255, verbose=0)).max() > 1e-3
     assert run.task.value_range(run.preprocessing) == (0.0, 255.0)
 
 
-def test_any_recipe_does_so_for_a_model_with_its_own_preprocessing():
-    x, y = pictures()
+def test_any_task_passes_raw_images_to_a_model_that_records_its_input_range():
+    x, y = images_of_two_classes()
     model = zoo.transfer(backbone(), 2)
     run = recipes.Classification(epochs=1, batch_size=8).fit(model, (x, y), verbose=False)
     assert_close(run.predict(x[:6]), model.predict(x[:6].astype("float32"), verbose=0))
 
 
 def test_one_grey_band_is_repeated_and_images_are_resized():
-    x, y = pictures(bands=1)
+    x, y = images_of_two_classes(bands=1)
     run = quick().fit(backbone(), (x, y), verbose=False)
-    by_hand = run.model.predict(np.repeat(x[:6], 3, axis=-1).astype("float32"), verbose=0)
-    assert_close(run.predict(x[:6]), by_hand)
-    small = quick().preprocessing(recipes.load(pictures(bands=1, side=6)), run.model)
-    assert small.output_shape == (None, 12, 12, 3)
+    expected = run.model.predict(np.repeat(x[:6], 3, axis=-1).astype("float32"), verbose=0)
+    assert_close(run.predict(x[:6]), expected)
+    preprocessing = quick().preprocessing(recipes.load(images_of_two_classes(bands=1, side=6)), run.model)
+    assert preprocessing.output_shape == (None, 12, 12, 3)
 
 
-def test_two_bands_are_not_made_three_and_a_plain_model_repeats_nothing():
+def test_other_numbers_of_bands_are_refused():
     with pytest.raises(ValueError, match="`input_shape` must have the 2 bands"):
-        quick().fit(backbone(), pictures(bands=2), verbose=False)
+        quick().fit(backbone(), images_of_two_classes(bands=2), verbose=False)
     with pytest.raises(ValueError, match="`input_shape` must have the 1 bands"):
-        recipes.Classification().fit(zoo.cnn((12, 12, 3), 2, filters=(4,)), pictures(bands=1), verbose=False)
+        recipes.Classification().fit(
+            zoo.cnn((12, 12, 3), 2, filters=(4,)), images_of_two_classes(bands=1), verbose=False
+        )
 
 
-def test_images_out_of_the_backbones_range_are_refused():
-    x, y = pictures()
+def test_images_outside_the_input_range_of_the_backbone_are_refused():
+    x, y = images_of_two_classes()
     with pytest.raises(ValueError, match="trained on images from 0 to 255, and these go from 0 to 1"):
         quick().fit(backbone(), (x.astype("float32") / 255, y), verbose=False)
 
 
-def test_first_the_head_trains_then_the_top_and_batch_normalisation_never():
-    before, seen = backbone(), []
+def test_the_head_trains_first_then_the_top_stage_and_batch_normalization_never():
+    pretrained, epochs = backbone(), []
 
-    class Watched(recipes.FineTuning):
-        def watchers(self, model, out, data):
-            def note(epoch, logs):
-                seen.append([np.array(model.get_layer(n).kernel) for n in ("stage0_conv", "stage1_conv", "head")])
+    class RecordingFineTuning(recipes.FineTuning):
+        def callbacks(self, model, out, data):
+            def record_weights(epoch, logs):
+                epochs.append([np.array(model.get_layer(n).kernel) for n in ("stage0_conv", "stage1_conv", "head")])
 
-            return [keras.callbacks.LambdaCallback(on_epoch_end=note)]
+            return [keras.callbacks.LambdaCallback(on_epoch_end=record_weights)]
 
-    run = Watched(epochs=1, head_epochs=1, batch=8, stages=1).fit(before, pictures(), verbose=False)
-    start = [np.array(before.get_layer(n).kernel) for n in ("stage0_conv", "stage1_conv")]
-    np.testing.assert_array_equal(seen[0][0], start[0])
-    np.testing.assert_array_equal(seen[0][1], start[1])
-    np.testing.assert_array_equal(seen[1][0], start[0])
-    assert np.abs(seen[1][1] - start[1]).max() > 0 and np.abs(seen[1][2] - seen[0][2]).max() > 0
+    task = RecordingFineTuning(epochs=1, head_epochs=1, batch_size=8, stages=1)
+    run = task.fit(pretrained, images_of_two_classes(), verbose=False)
+    stage0, stage1 = (np.array(pretrained.get_layer(n).kernel) for n in ("stage0_conv", "stage1_conv"))
+    first, second = epochs
+    np.testing.assert_array_equal(first[0], stage0)
+    np.testing.assert_array_equal(first[1], stage1)
+    np.testing.assert_array_equal(second[0], stage0)
+    assert np.abs(second[1] - stage1).max() > 0 and np.abs(second[2] - first[2]).max() > 0
     for name in ("stage0_norm", "stage1_norm"):
         np.testing.assert_array_equal(run.model.get_layer(name).moving_mean, 0)
         np.testing.assert_array_equal(run.model.get_layer(name).gamma, 1)
     assert len(run.history["loss"]) == 2 and len(run.history["val_loss"]) == 2
 
 
-def test_each_phase_has_its_rate_and_schedule_and_lower_stages_a_smaller_one():
-    rates = []
+def test_each_phase_has_its_learning_rate_and_lower_stages_a_smaller_one():
+    optimizers = []
 
-    class Watched(recipes.FineTuning):
-        def compile(self, model, steps=1000, **settings):
-            rates.append(settings["optimizer"])
-            return super().compile(model, steps, **settings)
+    class RecordingFineTuning(recipes.FineTuning):
+        def compile(self, model, steps=1000, data=None, **settings):
+            optimizers.append(settings["optimizer"])
+            return super().compile(model, steps, data, **settings)
 
-    Watched(epochs=1, head_epochs=1, batch=8, rate=1e-5, head_rate=1e-2, decay=0.5, weight_decay=0.1).fit(
-        backbone(), pictures(), verbose=False
-    )
-    first, second = rates
+    rates = {"learning_rate": 1e-5, "head_learning_rate": 1e-2, "decay": 0.5, "weight_decay": 0.1}
+    task = RecordingFineTuning(epochs=1, head_epochs=1, batch_size=8, **rates)
+    task.fit(backbone(), images_of_two_classes(), verbose=False)
+    first, second = optimizers
     assert float(first.inner._learning_rate(0)) == pytest.approx(1e-2)
     assert float(second.inner._learning_rate(0)) == pytest.approx(1e-5)
     assert second.factors["head"] == 1 and second.factors["stage0_conv"] == 0.25
     assert second.inner.weight_decay == 0.1
 
 
-def test_few_examples_are_drawn_in_the_classes_shares():
+def test_training_examples_are_drawn_in_proportion_to_the_classes():
     targets = np.repeat([0, 1, 2], [80, 18, 2])
-    chosen = stratified_sample(targets, 20, seed=0)
-    assert np.bincount(targets[chosen]).tolist() in ([16, 3, 1], [15, 4, 1]) and len(set(chosen)) == 20
+    indices = stratified_sample(targets, 20, seed=0)
+    assert np.bincount(targets[indices]).tolist() in ([16, 3, 1], [15, 4, 1]) and len(set(indices)) == 20
     assert np.bincount(targets[stratified_sample(targets, 3, seed=0)]).tolist() == [1, 1, 1]
-    assert stratified_sample(targets, 20, seed=1).tolist() != chosen.tolist()
-    data = quick(train_examples=10).open_data(recipes.load(pictures()))
+    assert stratified_sample(targets, 20, seed=1).tolist() != indices.tolist()
+    data = quick(train_examples=10).open_data(recipes.load(images_of_two_classes()))
     assert len(data.train) == 10 and any("10 of" in note for note in data.notes)
     assert quick(train_examples=10).open_data(data) is data
     with pytest.raises(
         ValueError, match=r"`train_examples` must be from 2, one per class, to the \d+ training examples .* got 1"
     ):
-        quick(train_examples=1).open_data(recipes.load(pictures()))
+        quick(train_examples=1).open_data(recipes.load(images_of_two_classes()))
 
 
 @pytest.mark.slow
-def test_a_run_is_compared_with_a_random_start_saved_exported_and_read_back(tmp_path):
-    x, y = pictures()
+def test_a_run_is_compared_with_random_weights_saved_exported_and_reopened(tmp_path):
+    x, y = images_of_two_classes()
     run = quick(compare_untrained=True, head_learning_rate=1e-2).fit(backbone(), (x, y), out=tmp_path, verbose=False)
-    found = json.loads((tmp_path / "metrics.json").read_text())["from_scratch"]
-    assert found["split"] == "test" and found["epochs"] == 4 and 0 <= found["accuracy"] <= 1
+    untrained = json.loads((tmp_path / "metrics.json").read_text())["from_scratch"]
+    assert untrained["split"] == "test" and untrained["epochs"] == 4 and 0 <= untrained["accuracy"] <= 1
     export = run.export(tmp_path / "saved_model")
     assert export.difference <= 1e-5
-    from recipes.runs.load import reopen_run
-
-    again = reopen_run(tmp_path, run.data)
-    assert again.task == run.task
-    assert_close(again.predict(x[:4]), run.predict(x[:4]))
+    reopened = reopen_run(tmp_path, run.data)
+    assert reopened.task == run.task
+    assert_close(reopened.predict(x[:4]), run.predict(x[:4]))
 
 
 def test_a_name_without_weights_and_too_many_stages_are_refused():
-    with pytest.raises(ValueError, match="`weights` 'bundled' is available for"):
-        quick().fit("lenet5", pictures(), verbose=False, input_shape=(12, 12, 3))
+    with pytest.raises(ValueError, match="`weights` 'bundled' is there for"):
+        quick().fit("lenet5", images_of_two_classes(), verbose=False, input_shape=(12, 12, 3))
     with pytest.raises(ValueError, match="`stages` must be a whole number from 0 to 2, got 5"):
-        quick(stages=5).fit(backbone(), pictures(), verbose=False)
+        quick(stages=5).fit(backbone(), images_of_two_classes(), verbose=False)

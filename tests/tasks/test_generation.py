@@ -1,4 +1,4 @@
-"""Generation: what is fed, what is measured and beside what, what is said, and what is left behind."""
+"""Generation: pipelines, metrics beside the baselines, diagnosis, samples, report and export."""
 
 import types
 
@@ -7,11 +7,11 @@ import pytest
 
 import recipes
 import zoo
-from recipes.reports.sample_images import grid, interpolations, sample_figures
+from recipes.reports.sample_images import grid, paths
 
 
 def shapes(count=120, side=8, seed=0):
-    """Bright squares (class 0) and bars (class 1) at random places."""
+    """Returns images of bright squares (class 0) and bars (class 1) at random positions, and their classes."""
     rng = np.random.default_rng(seed)
     images, labels = np.zeros((count, side, side, 1), "uint8"), np.arange(count) % 2
     for image, label in zip(images, labels, strict=True):
@@ -21,6 +21,7 @@ def shapes(count=120, side=8, seed=0):
 
 
 def quick(**changes):
+    """Returns a generation task of few epochs."""
     return recipes.Generation(**{"epochs": 2, "batch_size": 16, "sample_every": 2, **changes})
 
 
@@ -46,53 +47,59 @@ def run(data, tmp_path_factory):
     return quick(epochs=30, sample_every=15).fit("vae", data, out=out, verbose=False, **TINY["vae"]), out
 
 
-def test_samples_are_drawn_while_it_learns(run):
+def test_samples_are_written_during_training(run):
     _, out = run
-    assert [p.name for p in sorted((out / "samples").iterdir())] == ["epoch_0015.png", "epoch_0030.png"]
+    assert [path.name for path in sorted((out / "samples").iterdir())] == ["epoch_0015.png", "epoch_0030.png"]
 
 
-def test_figures_stand_beside_trivial_ones(run):
-    found = run[0].evaluate("test")
-    assert set(found["subjects"]) == {"generator", "gaussian", "noisy", "training"}
-    assert found["skill"] == pytest.approx(1 - found["frechet"] / found["subjects"]["gaussian"]["frechet"])
-    assert found["subjects"]["training"]["frechet"] < found["subjects"]["gaussian"]["frechet"]
-    assert found["elbo"] < 0 > found["baseline"]["elbo"] and "features of a small CNN" in found["features"]
+def test_metrics_are_computed_for_the_samples_and_for_baselines(run):
+    metrics = run[0].evaluate("test")
+    subjects = metrics["subjects"]
+    assert set(subjects) == {"generator", "gaussian", "noisy", "training"}
+    assert metrics["skill"] == pytest.approx(1 - metrics["frechet"] / subjects["gaussian"]["frechet"])
+    assert subjects["training"]["frechet"] < subjects["gaussian"]["frechet"]
+    assert metrics["elbo"] < 0 > metrics["baseline"]["elbo"] and "features of a small CNN" in metrics["features"]
 
 
 @pytest.mark.parametrize("name", ["realnvp", "rbm"])
-def test_flows_and_boltzmann_machines_are_trained_judged_reported_and_exported(data, name, tmp_path):
+def test_flows_and_boltzmann_machines_are_trained_evaluated_reported_and_exported(data, name, tmp_path):
     run = quick(epochs=1).fit(name, data, out=tmp_path / "run", verbose=False, **TINY[name])
-    found = run.evaluate("test")
-    assert np.isfinite(found["frechet"]) and found["baseline"]["name"] == "a normal distribution of the pixels"
+    metrics = run.evaluate("test")
+    assert np.isfinite(metrics["frechet"]) and metrics["baseline"]["name"] == "a normal distribution of the pixels"
     if name == "realnvp":
-        assert 0 < found["baseline"]["bits_per_dimension"] < 8 and found["bits_per_dimension"] > 0
-    assert any(f"Frechet distance {found['frechet']:.1f}" in line for line in run.task.summarize(found, "test"))
+        assert 0 < metrics["baseline"]["bits_per_dimension"] < 8 and metrics["bits_per_dimension"] > 0
+    assert any(f"Frechet distance {metrics['frechet']:.1f}" in line for line in run.task.summarize(metrics, "test"))
     assert "Samples" in run.report(tmp_path / "report.html").read_text()
     assert "sample" in run.export(tmp_path / "saved").signatures
 
 
-def test_the_report_shows_samples_and_the_export_samples_too(run, tmp_path):
+def test_the_report_shows_samples_and_the_export_has_a_signature_for_them(run, tmp_path):
     run, _ = run
-    done = run.export(tmp_path / "saved")
-    assert {"sample", "encode", "decode"} <= set(done.signatures)
+    export = run.export(tmp_path / "saved")
+    assert {"sample", "encode", "decode"} <= set(export.signatures)
+    titles = [title for title, _, _ in run.task.figures(run, "test")]
+    assert titles[:2] == ["Samples", "Real images"] and len(titles) == 4  # also interpolations and the latent plane
     page = run.report(tmp_path / "report.html").read_text()
-    assert all(title in page for title in ("Samples", "Real images", "On the way", "The plane of codes"))
+    assert all(title in page for title in titles)
+
+
+def first_batch(task, data, model):
+    """Returns the first batch on which the model is trained."""
+    return next(iter(task.map_batches(task.pipeline(data.train, True, task.preprocessing(data, model), 2), model)))
 
 
 @pytest.mark.parametrize(("name", "low"), [("dcgan", -1), ("autoencoder", 0)])
-def test_images_come_in_the_range_that_the_model_was_made_for(data, name, low):
-    recipe = quick()
-    model = recipe.build_model(name, data, **TINY[name])
-    batch = next(
-        iter(recipe.map_batches(recipe.pipeline(data.train, True, recipe.preprocessing(data, model), 2), model))
-    )
-    assert batch.numpy().min() == low and batch.numpy().max() <= 1
-    assert recipe.value_range(recipe.preprocessing(data, model)) == (low, 1)
+def test_images_are_scaled_to_the_range_of_the_model(data, name, low):
+    task = quick()
+    model = task.build_model(name, data, **TINY[name])
+    images = first_batch(task, data, model)
+    assert images.numpy().min() == low and images.numpy().max() <= 1
+    assert task.value_range(task.preprocessing(data, model)) == (low, 1)
 
 
-def test_networks_in_turns_train_with_their_papers_settings_or_with_what_is_told(data):
-    recipe = quick(learning_rate=0.01, global_clipnorm=1.0)
-    model = recipe.compile(recipe.build_model("dcgan", data, **TINY["dcgan"]))
+def test_both_optimizers_of_a_gan_have_the_settings_of_the_paper_and_of_the_task(data):
+    task = quick(learning_rate=0.01, global_clipnorm=1.0)
+    model = task.compile(task.build_model("dcgan", data, **TINY["dcgan"]))
     for optimizer in (model.optimizer, model.discriminator_optimizer):
         assert float(optimizer.learning_rate) == pytest.approx(0.01) and optimizer.global_clipnorm == 1
         assert optimizer.beta_1 == 0.5
@@ -100,59 +107,49 @@ def test_networks_in_turns_train_with_their_papers_settings_or_with_what_is_told
     assert {"generator_loss", "discriminator_loss"} <= set(run.history) and "val_loss" not in run.history
 
 
-def test_labels_go_to_models_that_know_classes(data):
-    recipe = quick()
-    model = recipe.build_model("conditional_gan", data)
-    images, labels = next(
-        iter(recipe.map_batches(recipe.pipeline(data.train, True, recipe.preprocessing(data, model), 2), model))
-    )
+def test_conditional_models_are_trained_on_labels_too(data):
+    task = quick()
+    images, labels = first_batch(task, data, task.build_model("conditional_gan", data))
     assert images.shape[1:] == (8, 8, 1) and set(labels.numpy()) == {0, 1}
 
 
 def test_the_report_has_a_row_of_samples_for_each_class(data, monkeypatch):
     run = quick(epochs=1).fit("conditional_gan", data, verbose=False)
-    asked = []
-    monkeypatch.setattr(
-        "recipes.reports.sample_images.draw_samples", lambda *a: asked.append(a) or np.zeros((a[1], 8, 8, 1))
-    )
-    title, told, _ = sample_figures(run, "test", run.task)[0]
-    assert title == "Samples" and told.endswith(f"one row per class, from the top: {', '.join(data.classes)}.")
-    assert asked[0][1] == 16 and asked[0][3].tolist() == [0] * 8 + [1] * 8
+    sample, calls = run.model.sample, []
+
+    def record(count, **arguments):
+        calls.append((count, arguments["labels"].tolist()))
+        return sample(count, **arguments)
+
+    monkeypatch.setattr(run.model, "sample", record)
+    title, caption, _ = run.task.figures(run, "test")[0]
+    assert title == "Samples" and caption.endswith(f"from the top: {', '.join(data.classes)}.")
+    assert calls[0] == (16, [0] * 8 + [1] * 8)
 
 
-def test_reconstructions_are_measured_where_nothing_is_sampled(data):
-    found = (
-        quick(epochs=20, learning_rate=3e-3)
-        .fit("autoencoder", data, verbose=False, **TINY["autoencoder"])
-        .evaluate("test")
-    )
-    assert found["skill"] == pytest.approx(1 - found["mse"] / found["baseline"]["mse"])
-    assert found["skill"] > 0
+def test_a_model_without_samples_is_evaluated_by_its_reconstructions(data):
+    task = quick(epochs=20, learning_rate=3e-3)
+    metrics = task.fit("autoencoder", data, verbose=False, **TINY["autoencoder"]).evaluate("test")
+    assert metrics["skill"] == pytest.approx(1 - metrics["mse"] / metrics["baseline"]["mse"])
+    assert metrics["skill"] > 0
 
 
-def test_diffusion_has_its_paths_from_image_to_image():
+def test_a_diffusion_model_interpolates_between_images():
     model = zoo.ddpm((8, 8, 1), filters=(8, 8), depth=1, attention=(), steps=30)
-    held = np.random.default_rng(0).uniform(-1, 1, (8, 8, 8, 1)).astype("float32")
-    assert interpolations(model, held, quick()).shape == (32, 8, 8, 1)
+    images = np.random.default_rng(0).uniform(-1, 1, (8, 8, 8, 1)).astype("float32")
+    assert paths(model, images, quick()).shape == (32, 8, 8, 1)
 
 
-def test_a_grid_has_every_image_in_its_place():
+def test_a_grid_has_its_images_row_by_row_with_white_gaps():
     images = np.zeros((3, 2, 2, 1))
     images[2] = 1
-    picture = grid(1 - images, columns=2, gap=1)
-    assert picture.shape == (5, 5, 1)
-    assert picture[3:, :2].max() == 0 and picture[:2, :2].min() == 255
-
-
-def told(history, **found):
-    found = {"precision": 0.5, "recall": 0.5, "skill": 0.5, "copies": 0.0, "baseline": {"name": "noise"}, **found}
-    data = types.SimpleNamespace(test=[1])
-    run = types.SimpleNamespace(history=history, data=data, model=None, evaluate=lambda _: found)
-    return recipes.Generation().diagnose(run)
+    page = grid(1 - images, columns=2, gap=1)
+    assert page.shape == (5, 5, 1)
+    assert page[3:, :2].max() == 0 and page[:2, :2].min() == 255
 
 
 @pytest.mark.parametrize(
-    ("history", "found", "sign"),
+    ("history", "changes", "expected"),
     [
         ({"generator_loss": [5.0] * 3, "discriminator_loss": [0.01] * 3}, {}, "discriminator is too strong"),
         ({}, {"recall": 0.02}, "Mode collapse"),
@@ -162,19 +159,22 @@ def told(history, **found):
         ({"generator_loss": [0.7] * 3, "discriminator_loss": [1.3] * 3}, {}, "No problem found"),
     ],
 )
-def test_what_went_wrong_is_said_in_plain_words(history, found, sign):
-    assert sign in told(history, **found)[0]
-    assert len(told(history, **found)) == 1
+def test_the_diagnosis_names_the_problem(history, changes, expected):
+    metrics = {"precision": 0.5, "recall": 0.5, "skill": 0.5, "copies": 0.0, "baseline": {"name": "noise"}, **changes}
+    data = types.SimpleNamespace(test=[1])
+    run = types.SimpleNamespace(history=history, data=data, model=None, evaluate=lambda split: metrics)
+    (sentence,) = recipes.Generation().diagnose(run)
+    assert expected in sentence
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("call", "message"),
     [
         (lambda d: quick(patience=3), "`patience` must be left out"),
         (lambda d: quick().fit("cnn", d, verbose=False), "must be an architecture that generates"),
         (lambda d: quick().fit("vae", VECTORS, verbose=False), "must be images of one size"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(data, make, message):
+def test_arguments_models_and_data_that_do_not_fit_are_refused(data, call, message):
     with pytest.raises(ValueError, match=message):
-        make(data)
+        call(data)

@@ -1,6 +1,5 @@
-"""The next frames: digits that bounce as told, figures beside what needs no model, and what is left behind."""
+"""Next-frame prediction: moving digits, metrics beside the baselines, saving and export, errors."""
 
-import keras
 import numpy as np
 import pytest
 
@@ -14,7 +13,7 @@ TINY = {"filters": (8,), "kernel_size": 3, "recurrent_kernel_size": 3}
 
 
 def squares(count=40, seed=0):
-    """Made-up digits: bright rectangles of 28 x 28."""
+    """Returns bright squares of 28 x 28 pixels in the place of digits."""
     rng = np.random.default_rng(seed)
     digits = np.zeros((count, 28, 28, 1), np.uint8)
     for digit in digits:
@@ -35,70 +34,69 @@ def run(data):
 
 
 def test_a_digit_moves_straight_on_and_bounces_off_the_edges():
-    found = moving_digits(np.full((1, 28, 28, 1), 200, np.uint8), 3, frames=60, side=64, per_frame=1, seed=1)
-    assert found.shape == (3, 60, 64, 64, 1)
-    for sequence in found:
+    sequences = moving_digits(np.full((1, 28, 28, 1), 200, np.uint8), 3, frames=60, side=64, each=1, seed=1)
+    assert sequences.shape == (3, 60, 64, 64, 1)
+    for sequence in sequences:
         rows = np.array([np.flatnonzero(f.any((1, 2)))[[0, -1]] for f in sequence])
         columns = np.array([np.flatnonzero(f.any((0, 2)))[[0, -1]] for f in sequence])
         assert (rows[:, 1] - rows[:, 0] == 27).all() and (columns[:, 1] - columns[:, 0] == 27).all()
         steps = np.hypot(np.diff(rows[:, 0]), np.diff(columns[:, 0]))
-        assert steps.max() <= 3.6 + 1.5  # a tenth of the room of 36 pixels, and rounding
+        assert steps.max() <= 3.6 + 1.5  # a tenth of the free 36 pixels, and rounding
         assert np.median(steps) == pytest.approx(3.6, abs=1)
         turns = np.diff(np.sign(np.diff(rows[:, 0])[np.abs(np.diff(rows[:, 0])) > 0]))
         assert (turns != 0).any() or np.ptp(rows[:, 0]) < 36
 
 
-def test_where_digits_overlap_the_brighter_counts_and_the_seed_decides():
-    one = moving_digits(squares(), 4, frames=5, side=16, seed=3)
-    assert (one == moving_digits(squares(), 4, frames=5, side=16, seed=3)).all()
-    assert (one != moving_digits(squares(), 4, frames=5, side=16, seed=4)).any()
-    assert one.max() <= squares().max()
+def test_overlapping_digits_show_the_brighter_pixel_and_equal_seeds_equal_sequences():
+    sequences = moving_digits(squares(), 4, frames=5, side=16, seed=3)
+    assert (sequences == moving_digits(squares(), 4, frames=5, side=16, seed=3)).all()
+    assert (sequences != moving_digits(squares(), 4, frames=5, side=16, seed=4)).any()
+    assert sequences.max() <= squares().max()
 
 
-def test_parts_have_digits_of_their_own():
+def test_splits_share_no_digits():
     shade = np.arange(40, dtype=np.uint8)[:, None, None, None] + 100
     digits = recipes.load((np.broadcast_to(shade, (40, 28, 28, 1)).copy(), np.arange(40) % 2))
-    made = moving_mnist(digits, past=2, ahead=1, side=16, counts=(60, 30, 30))
-    shades = [set(np.unique(p.inputs)) - {0} for p in (made.train, made.validation, made.test)]
+    data = moving_mnist(digits, past=2, ahead=1, side=16, counts=(60, 30, 30))
+    shades = [set(np.unique(split.inputs)) - {0} for split in (data.train, data.validation, data.test)]
     assert not shades[0] & shades[1] and not shades[0] & shades[2] and not shades[1] & shades[2]
 
 
 def test_overfits_one_small_batch(data):
     few = data.train.take(np.arange(4))
-    recipe = recipes.NextFrame(epochs=1, batch_size=4, learning_rate=0.02, accelerate="off")
-    model = recipe.compile(recipe.build_model("convlstm", data, **TINY), 60)
+    task = recipes.NextFrame(epochs=1, batch_size=4, learning_rate=0.02, accelerate="off")
+    model = task.compile(task.build_model("convlstm", data, **TINY), 60)
     x, y = few.inputs.astype("float32") / 255, few.targets.astype("float32") / 255
-    floor = cross_entropy(y, y).mean()  # of grey pixels
+    lowest = cross_entropy(y, y).mean()  # above 0, as pixels are grey
     first = model.evaluate(x, y, verbose=0)
     last = model.fit(x, y, epochs=60, batch_size=4, verbose=0).history["loss"][-1]
-    assert last - floor < 0.35 * (first - floor)
+    assert last - lowest < 0.35 * (first - lowest)
 
 
-def test_figures_stand_beside_the_last_frame_and_the_mean(run):
-    found, data = run.evaluate(), run.data
-    assert set(found["baselines"]) == {"mean frame", "last frame"}
-    least = min(r["cross_entropy"] for r in found["baselines"].values())
-    assert found["skill"] == pytest.approx(1 - found["cross_entropy"] / least)
-    truth = data.test.targets / 255
-    by_hand = -(truth * np.log(run.predict_split()) + (1 - truth) * np.log(1 - run.predict_split()))
-    assert found["cross_entropy"] == pytest.approx(by_hand.sum((2, 3, 4)).mean(), rel=1e-3)
-    assert found["by_lead"]["frame +2"]["cross_entropy"] == pytest.approx(by_hand.sum((2, 3, 4)).mean(0)[1], rel=1e-3)
-    shown = baseline_frames(data, data.test)["last frame"][1]
-    assert (shown[:, 0] * 255 == data.test.inputs[:, -1]).all()
-    assert found["baselines"]["last frame"]["ssim"] == pytest.approx(
-        metrics_by_frame(truth, shown)["ssim"].mean(), abs=1e-5
-    )
-    assert metrics_by_frame(truth, truth)["ssim"] == pytest.approx(1, rel=1e-5)
+def test_metrics_are_computed_for_the_model_and_both_baselines(run):
+    metrics, data = run.evaluate(), run.data
+    assert set(metrics["baselines"]) == {"mean frame", "last frame"}
+    lowest = min(baseline["cross_entropy"] for baseline in metrics["baselines"].values())
+    assert metrics["skill"] == pytest.approx(1 - metrics["cross_entropy"] / lowest)
+    targets, p = data.test.targets / 255, run.predict_split()
+    expected = -(targets * np.log(p) + (1 - targets) * np.log(1 - p)).sum((2, 3, 4)).mean(0)
+    assert metrics["cross_entropy"] == pytest.approx(expected.mean(), rel=1e-3)
+    assert metrics["by_lead"]["frame +2"]["cross_entropy"] == pytest.approx(expected[1], rel=1e-3)
+    last_frames = baseline_frames(data, data.test)["last frame"][1]
+    assert (last_frames[:, 0] * 255 == data.test.inputs[:, -1]).all()
+    ssim = metrics_by_frame(targets, last_frames)["ssim"].mean()
+    assert metrics["baselines"]["last frame"]["ssim"] == pytest.approx(ssim, abs=1e-5)
+    assert metrics_by_frame(targets, targets)["ssim"] == pytest.approx(1, rel=1e-5)
 
 
 def test_the_calibrated_last_frame_is_at_least_as_good_as_the_mean_brightness(data):
-    truth = data.train.targets / 255
-    found = metrics_by_frame(truth, *baseline_frames(data, data.train)["last frame"])
-    flat = cross_entropy(truth, truth.mean((0, 2, 3, 4), keepdims=True)).sum((2, 3, 4)).mean(0)
-    assert (found["cross_entropy"] <= flat + 1e-6).all()
+    targets = data.train.targets / 255
+    calibrated = metrics_by_frame(targets, *baseline_frames(data, data.train)["last frame"])
+    constant = cross_entropy(targets, targets.mean((0, 2, 3, 4), keepdims=True)).sum((2, 3, 4)).mean(0)
+    assert (calibrated["cross_entropy"] <= constant + 1e-6).all()
 
 
-def test_comes_back_exports_and_reports(run, tmp_path):
+def test_a_run_is_exported_reported_saved_and_loaded(run, tmp_path):
     run.export(tmp_path / "saved")
     run.save(tmp_path / "run")
     assert "Past, target and prediction" in run.report(tmp_path / "report.html").read_text()
@@ -108,26 +106,26 @@ def test_comes_back_exports_and_reports(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("call", "message"),
     [
         (lambda d: moving_digits(squares(), 2, side=48), "`side` must be 16, 32 or 64"),
         (lambda d: moving_digits(squares()[:, ::2], 2), r"must be \(N, 28, 28, 1\) uint8"),
         (lambda d: moving_mnist(d, counts=(1, 2)), "`counts` must be of training"),
         (lambda d: recipes.NextFrame(augment=("flip",)), r"`augment` must be \(\) for sequences"),
-        (lambda d: recipes.NextFrame().fit("lstm", d, verbose=False), "must be an architecture that answers frames"),
-        (lambda d: recipes.NextFrame().fit(zoo.cnn((16, 16, 1), 2), d, verbose=False), r"answer \(2, 16, 16, 1\)"),
-        (lambda d: recipes.Classification().fit("cnn", d, verbose=False), "the recipe for that is `next_frame`"),
+        (lambda d: recipes.NextFrame().fit("lstm", d, verbose=False), "must be an architecture that predicts frames"),
+        (lambda d: recipes.NextFrame().fit(zoo.cnn((16, 16, 1), 2), d, verbose=False), r"predict \(2, 16, 16, 1\)"),
+        (lambda d: recipes.Classification().fit("cnn", d, verbose=False), "train it with NextFrame"),
     ],
 )
-def test_what_does_not_fit_is_refused(data, make, message):
+def test_arguments_models_and_data_that_do_not_fit_are_refused(data, call, message):
     with pytest.raises(ValueError, match=message):
-        make(data)
+        call(data)
 
 
-def test_the_bundled_set_takes_lengths_from_the_source():
+def test_bundled_moving_mnist_has_the_numbers_of_frames_that_the_source_names():
     try:
-        found = recipes.load("bundled:moving-mnist?window=3&horizon=2&tile=16")
+        data = recipes.load("bundled:moving-mnist?window=3&horizon=2&tile=16")
     except ValueError as error:
-        pytest.skip(f"mnist-5k is not at hand: {error}")
-    assert found.train.inputs.shape == (2000, 3, 16, 16, 1) and found.test.targets.shape == (400, 2, 16, 16, 1)
-    assert keras.ops.max(found.train.inputs) > 200
+        pytest.skip(f"mnist-5k is not available: {error}")
+    assert data.train.inputs.shape == (2000, 3, 16, 16, 1) and data.test.targets.shape == (400, 2, 16, 16, 1)
+    assert data.train.inputs.max() > 200
