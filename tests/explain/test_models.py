@@ -11,7 +11,7 @@ import zoo
 from tests.cases import distinct
 from tests.explain.test_gradients import METHODS, linear, random_array
 from tests.test_contract import batch, build, slow_except
-from tests.test_docs import documented
+from tests.test_docs import documented_arguments
 from tests.tolerance import assert_close
 from zoo import explain
 from zoo.introspect.output_activation import as_logits
@@ -126,6 +126,6 @@ def test_methods_lists_every_explanation_method():
 @pytest.mark.parametrize("name", explain.__all__)
 def test_documented_arguments_equal_the_signature(name):
     function = getattr(explain, name)
-    assert documented(function.__doc__) == list(inspect.signature(function).parameters)
+    assert documented_arguments(function.__doc__) == list(inspect.signature(function).parameters)
     if name in METHODS:
         assert all(part in function.__doc__ for part in ("Source: ", "Differs: ", "Returns:", "Raises:", "->"))

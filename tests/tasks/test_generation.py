@@ -7,7 +7,7 @@ import pytest
 
 import recipes
 import zoo
-from recipes.reports.sample_images import grid, paths
+from recipes.reports.sample_images import grid, interpolations
 
 
 def shapes(count=120, side=8, seed=0):
@@ -137,7 +137,7 @@ def test_a_model_without_samples_is_evaluated_by_its_reconstructions(data):
 def test_a_diffusion_model_interpolates_between_images():
     model = zoo.ddpm((8, 8, 1), filters=(8, 8), depth=1, attention=(), steps=30)
     images = np.random.default_rng(0).uniform(-1, 1, (8, 8, 8, 1)).astype("float32")
-    assert paths(model, images, quick()).shape == (32, 8, 8, 1)
+    assert interpolations(model, images, quick()).shape == (32, 8, 8, 1)
 
 
 def test_a_grid_has_its_images_row_by_row_with_white_gaps():

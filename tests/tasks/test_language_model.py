@@ -30,7 +30,7 @@ def data(tmp_path_factory):
 def folder(data, tmp_path_factory):
     """The folder of a run that the command line trained."""
     out = tmp_path_factory.mktemp("runs") / "poem"
-    command = f"train language_model --model lstm --data {data.origin} --epochs 12 --json"
+    command = f"train language_model --model lstm --data {data.source_spec} --epochs 12 --json"
     command += " --set batch_size=4 --set learning_rate=0.02"
     with pytest.raises(SystemExit) as stop:
         main([*command.split(), "--out", str(out)])

@@ -34,7 +34,7 @@ def run(data):
 
 
 def test_a_digit_moves_straight_on_and_bounces_off_the_edges():
-    sequences = moving_digits(np.full((1, 28, 28, 1), 200, np.uint8), 3, frames=60, side=64, each=1, seed=1)
+    sequences = moving_digits(np.full((1, 28, 28, 1), 200, np.uint8), 3, frames=60, side=64, per_frame=1, seed=1)
     assert sequences.shape == (3, 60, 64, 64, 1)
     for sequence in sequences:
         rows = np.array([np.flatnonzero(f.any((1, 2)))[[0, -1]] for f in sequence])

@@ -13,7 +13,7 @@ import pytest
 
 import recipes
 import zoo
-from recipes.reports.word_figures import words
+from recipes.reports.word_figures import word_attributions
 from recipes.runs.load import reopen_run
 from tests.tolerance import assert_close
 from zoo.export import isolated_inference
@@ -121,14 +121,14 @@ def test_a_saved_run_predicts_the_same_in_another_process(run, other_process, pr
 
 
 def test_the_export_takes_strings_and_its_notes_name_tensorflow_text(run, other_process):
-    from zoo.serving.model_store import Loaded
+    from zoo.serving.model_store import LoadedModel
 
     folder, export, predictions = other_process
     assert export.difference < 1e-5
     (note,) = json.loads((folder / "served/1/assets.extra/parity.json").read_text())["notes"]
     assert "FastWordpieceTokenizeWithOffsets" in note and "import tensorflow_text" in note
     assert_close(predictions["exported"], run.predict(TEXTS))
-    served = Loaded(folder / "served/1").run("serving_default", {"text": np.array(TEXTS, object)})
+    served = LoadedModel(folder / "served/1").predict("serving_default", {"text": np.array(TEXTS, object)})
     assert_close(served["probabilities"], run.predict(TEXTS))
 
 
@@ -147,18 +147,20 @@ def test_a_tokenizer_object_is_saved_with_the_preprocessing_and_summarized_in_ru
 
 def test_only_a_graph_with_operations_of_tensorflow_text_needs_it(other_process, monkeypatch):
     plain = Path(__file__).parents[2] / "saved_models" / "lenet5_mnist" / "1"
-    assert isolated_inference.foreign(plain) == []
-    assert "RegexSplitWithOffsets" in isolated_inference.foreign(other_process[0] / "served/1")
-    monkeypatch.setattr(isolated_inference, "foreign", lambda exported: ["RegexSplitWithOffsets", "MissingOperation"])
+    assert isolated_inference.custom_operations(plain) == []
+    assert "RegexSplitWithOffsets" in isolated_inference.custom_operations(other_process[0] / "served/1")
+    monkeypatch.setattr(
+        isolated_inference, "custom_operations", lambda exported: ["RegexSplitWithOffsets", "MissingOperation"]
+    )
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match="TensorFlow lacks: MissingOperation; .* pip install tensorflow-text"):
-        isolated_inference.load_operations(plain)
+        isolated_inference.load_custom_operations(plain)
 
 
 def test_the_figure_shows_word_pieces_and_masks_one_at_a_time(run, monkeypatch):
     calls, predict = [], run.model.predict
     monkeypatch.setattr(run.model, "predict", lambda x, **kwargs: calls.append(x) or predict(x, **kwargs))
-    figure = words(run, "test")
+    figure = word_attributions(run, "test")
     tokens = {text.get_text() for ax in figure.axes for text in ax.texts}
     assert {"##s", "."} <= tokens <= set(VOCABULARY) - {"[CLS]", "[SEP]", "[PAD]"}
     batch = next(x for x in calls if isinstance(x, dict))["token_ids"]
@@ -173,7 +175,7 @@ def test_each_family_has_its_own_start_end_and_padding_tokens():
     layer = PresetTokens(tokenizer, 6, names=("token_ids", "padding_mask"))
     tensors = layer(np.array(["a ox ox", "a"], object))
     assert np.asarray(tensors["token_ids"]).tolist() == [[0, 4, 5, 5, 2, 1], [0, 4, 2, 1, 1, 1]]
-    assert set(tensors) == {"token_ids", "padding_mask"} and layer.masked == 3 and layer.framing == {0, 1, 2}
+    assert set(tensors) == {"token_ids", "padding_mask"} and layer.mask_id == 3 and layer.special_ids == {0, 1, 2}
     layer.preprocessor = lambda texts: {"token_ids": texts}
     with pytest.raises(ValueError, match="does not return padding_mask"):
         layer._tokenize(np.array(["a"], object))

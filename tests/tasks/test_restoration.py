@@ -13,7 +13,7 @@ from PIL import Image
 import recipes
 import zoo
 from recipes.data.examples import Examples
-from recipes.data.images.image_patches import Photographs
+from recipes.data.images.image_patches import ImageList
 from recipes.data.preprocessing import preprocessing
 from recipes.tasks.restoration import upsampling_factor
 from recipes.training.run import Run
@@ -151,7 +151,7 @@ def published_psnr(count):
     photos = [np.asarray(Image.open(path).convert("L"))[..., None] for path in files]
     task = quick(patch=40)
     data = task.open_data([*photos, *waves(12, 40)])
-    test = Examples(Photographs(tuple(photos)), np.arange(len(photos), dtype="int32"))
+    test = Examples(ImageList(tuple(photos)), np.arange(len(photos), dtype="int32"))
     data = dataclasses.replace(data, test=test)
     model = zoo.load_weights(zoo.dncnn((None, None, 1), batch_norm=False), str(PUBLISHED / "dncnn_25.pth"))
     run = Run(task, model, data, preprocessing(data, (None, None, 1)), {}, {})
