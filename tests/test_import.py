@@ -1,14 +1,14 @@
-"""Importing zoo is cheap, and pulls in nothing that building a model does not need."""
+"""Importing zoo is fast, and imports nothing that building a model does not need."""
 
 import subprocess
 import sys
 
 import pytest
 
-ADDED = """
+NEW_MODULES = """
 import sys
 import keras
-before = set(sys.modules)  # Keras imports pandas and others where they are
+before = set(sys.modules)  # Keras imports pandas and others if they are installed
 import zoo
 print(" ".join(sorted(name for name in set(sys.modules) - before if name.split(".")[0] != "zoo")))
 """
@@ -27,10 +27,10 @@ def run(code, **environment):
 
 
 def test_zoo_imports_no_module_that_keras_does_not():
-    done = run(ADDED)
-    assert done.returncode == 0, done.stderr
+    result = run(NEW_MODULES)
+    assert result.returncode == 0, result.stderr
     heavy = {"pandas", "matplotlib", "sklearn", "keras_cv", "tensorflow_datasets", "tensorflow_hub", "recipes", "PIL"}
-    added = {name.split(".")[0] for name in done.stdout.split()}
+    added = {name.split(".")[0] for name in result.stdout.split()}
     assert added & heavy == set()
     assert added <= sys.stdlib_module_names
 
@@ -47,18 +47,24 @@ for name in {names!r}:
     x = keras.tree.map_structure(
         lambda s: np.ones([2, *[free if d is None else d for d in s.shape[1:]]], str(s.dtype)), model.input
     )
-    found = keras.tree.flatten(model.predict(x, verbose=0))
-    assert all(np.isfinite(a).all() for a in found), name
+    outputs = keras.tree.flatten(model.predict(x, verbose=0))
+    assert all(np.isfinite(a).all() for a in outputs), name
 assert "tensorflow" not in sys.modules
 """
 
 
-@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["one of each task", "all"])
-def test_builders_run_on_keras_jax_backend_without_tensorflow(every):
+@pytest.mark.parametrize(
+    "all_builders", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["one of each task", "all"]
+)
+def test_builders_run_on_keras_jax_backend_without_tensorflow(all_builders):
     pytest.importorskip("jax", reason="jax is in the extra `dev`")
     from zoo.registry import entries
 
     families = {n: e.task for n, e in entries.items() if e.parent is None}
-    firsts = {task: name for name, task in reversed(families.items())}
-    done = run(JAX.format(names=list(families if every else firsts.values())), KERAS_BACKEND="jax", JAX_PLATFORMS="cpu")
-    assert done.returncode == 0, done.stderr[-2000:]
+    first_of_task = {task: name for name, task in reversed(families.items())}
+    result = run(
+        JAX.format(names=list(families if all_builders else first_of_task.values())),
+        KERAS_BACKEND="jax",
+        JAX_PLATFORMS="cpu",
+    )
+    assert result.returncode == 0, result.stderr[-2000:]

@@ -142,8 +142,8 @@ COUNTS = [
     ("dncnn", {**GRAY, "batch_norm": False}, 555137, 555137, "17 layers, folded"),
     ("dncnn_blind", GRAY, 667073, 669377, "20 layers"),
     ("dncnn_blind", {**GRAY, "batch_norm": False}, 665921, 665921, "20 layers, folded"),
-    ("dncnn_blind", COLOR, 669379, 671683, "20 layers, colour"),
-    ("dncnn_blind", {**COLOR, "batch_norm": False}, 668227, 668227, "20 layers, colour, folded"),
+    ("dncnn_blind", COLOR, 669379, 671683, "20 layers, color"),
+    ("dncnn_blind", {**COLOR, "batch_norm": False}, 668227, 668227, "20 layers, color, folded"),
     # SRCNN: Dong et al. 2015 counts 8,032, 24,416 and 57,184 weights, without the 97 biases
     ("srcnn", GRAY, 8032 + 97, 8032 + 97, "9-1-5"),
     ("srcnn_935", GRAY, 24416 + 97, 24416 + 97, "9-3-5"),

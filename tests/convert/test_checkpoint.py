@@ -156,7 +156,7 @@ def test_weights_in_a_training_checkpoint_are_read(tmp_path, nest):
 )
 def test_a_pickle_that_needs_more_than_tensors_is_refused_with_the_name(tmp_path, write, name, opcodes):
     path = write(tmp_path / "m.pt", state_dict(w=opcodes), {})
-    with pytest.raises(ValueError, match=f"m.pt cannot be read: it asks for `{name}`.*refused"):
+    with pytest.raises(ValueError, match=f"m.pt cannot be read: its pickle names `{name}`.*refused"):
         read_checkpoint(path)
 
 
@@ -271,7 +271,7 @@ def test_invalid_safetensors_are_refused(tmp_path):
 )
 def test_published_checkpoints_are_read(file, digest, count, name, shape):
     if not (DATA / file).is_file():
-        pytest.skip(f"{file} is not beside the repository")
+        pytest.skip(f"{file} is not in shared/data beside the repository")
     if digest:
         assert hashlib.sha256((DATA / file).read_bytes()).hexdigest().startswith(digest)
     arrays = read_checkpoint(DATA / file)

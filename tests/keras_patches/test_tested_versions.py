@@ -39,7 +39,7 @@ def test_an_untested_keras_is_left_as_it_is(monkeypatch):
 
 def test_layer_rates_names_the_tested_versions_and_the_way_out(monkeypatch):
     monkeypatch.setattr(keras, "__version__", "3.16.0")
-    with pytest.raises(RuntimeError, match=r"tested with Keras from 3.15 to below 3.16, and Keras 3.16.0 is installed"):
+    with pytest.raises(RuntimeError, match=r"tested with Keras from 3.15 to below 3.16, got Keras 3.16.0"):
         LayerRates("adam", {"head": 0.1})
     with pytest.raises(RuntimeError, match=r"pip install 'keras>=3.15,<3.16', or use a Keras optimizer"):
         LayerRates.from_config({"inner": "adam", "factors": {}, "name": "layer_rates"})

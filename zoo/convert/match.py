@@ -44,8 +44,8 @@ def fill_model(model, arrays, name_maps, head):
     if not max(hits):
         libraries = ", ".join(dict.fromkeys(m.library for m, _ in plans))
         raise ValueError(
-            f"load_weights: the source's names, such as {_list_names(arrays)}, are none that `{model.name}` is known "
-            f"by: {libraries}."
+            f"load_weights: the source must have the names of `{model.name}` in {libraries}, got names such as "
+            f"{_list_names(arrays)}."
         )
     best = [candidate for candidate, count in zip(candidates, hits, strict=True) if count == max(hits)]
     mismatches = [name_map.mismatch and name_map.mismatch(model) for _, name_map, _ in best]

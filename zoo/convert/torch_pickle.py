@@ -112,7 +112,7 @@ class _Unpickler(pickle.Unpickler):
         qualified_name = f"{module}.{name}"
         if qualified_name not in _ALLOWED:
             raise ValueError(
-                f"it asks for `{qualified_name}`, which no tensor needs, so it is refused. Where you trust the file, "
+                f"its pickle names `{qualified_name}`, which no tensor needs, so it is refused. If you trust the file, "
                 "open it with PyTorch and save `model.state_dict()` alone"
             )
         return _ALLOWED[qualified_name]
