@@ -1,6 +1,6 @@
-"""ResNet-50 and ViT-Ti/16 of torchvision, for classify_speed.py: does one piece of work for each line that it reads.
+"""ResNet-50 and ViT-Ti/16 of torchvision for classify_speed.py: runs one workload for each line of its input.
 
-python benchmarks/classify_torch.py MODEL COMPILED     with lines such as "answer 8" or "learn 4"; prints its seconds
+python benchmarks/classify_torch.py MODEL COMPILED     with lines such as "predict 8" or "train 4"; prints seconds
 """
 
 import json
@@ -24,26 +24,26 @@ def network(name):
 
 def main(name, compiled):
     model = network(name)
-    called = torch.compile(model) if int(compiled) else model
+    forward = torch.compile(model) if int(compiled) else model
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
     entropy = nn.CrossEntropyLoss()
     for line in sys.stdin:
-        work, count = line.split()
-        x = torch.rand(int(count), 3, 224, 224).mul(2).sub(1)
+        work, batch_size = line.split()
+        x = torch.rand(int(batch_size), 3, 224, 224).mul(2).sub(1)
         if name == "resnet50":
             x = x.to(memory_format=torch.channels_last)
-        y = torch.randint(0, CLASSES, (int(count),))
-        model.train(work == "learn")
+        y = torch.randint(0, CLASSES, (int(batch_size),))
+        model.train(work == "train")
         wall, cpu = time.perf_counter(), time.process_time()
-        if work == "learn":
+        if work == "train":
             optimizer.zero_grad()
-            loss = entropy(called(x), y)
+            loss = entropy(forward(x), y)
             loss.backward()
             optimizer.step()
             loss.item()
         else:
             with torch.inference_mode():
-                called(x).softmax(-1).numpy()
+                forward(x).softmax(-1).numpy()
         print(json.dumps([time.perf_counter() - wall, time.process_time() - cpu]), flush=True)
 
 

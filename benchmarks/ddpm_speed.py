@@ -1,16 +1,16 @@
-"""How fast DDPM trains and samples, as ratios in one run.
+"""Speed of DDPM's training and sampling relative to keras.io's training step, PyTorch and a loop of `predict`.
 
     python benchmarks/ddpm_speed.py [PYTHON]          writes benchmarks/ddpm_speed.csv
 
-PYTHON is an interpreter that has PyTorch; without it the row of PyTorch is left out. Subjects take turns on the same
-shapes, in an order drawn anew for each round; the first steps (tracing, compiling) are left out; figures are medians
-over the rounds. Each subject has one thread, as two of PyTorch's spin where something else wants a core.
-- fit: `zoo.ddpm` as the recipe `Generation` compiles it, with several steps in one call; its `fit` clips, skips what is
-  not finite and averages the weights. single steps: the same with one step in a call, as `compile()` leaves it.
-- keras.io: the same network, of Keras' own group normalisation, enlargement and dropout, in a `keras.Model` with the
-  `train_step` of Keras' examples: a second one is the average.
-- PyTorch: the same network, step and average in eager PyTorch, in a process of its own.
-- loop: `sample`, 50 steps in one compiled loop. predict: the same arithmetic in NumPy around 50 calls of `predict`.
+PYTHON is an interpreter with PyTorch; without it the PyTorch row is omitted. All implementations have the same shapes
+and run in turns, in a random order per round. The first steps (tracing, compiling) are not measured, and the ratios are
+medians over the rounds. Each implementation has one thread, because PyTorch's threads spin on shared cores.
+- fit: `zoo.ddpm` as the recipe `Generation` compiles it, with several steps per call. Its `fit` clips gradients, skips
+  steps that are not finite and averages the weights. single steps: the same with one step per call, the default.
+- keras.io: the same network with Keras' own group normalization, upsampling and dropout, in a `keras.Model` with the
+  `train_step` of Keras' examples, and a second network as the weight average.
+- PyTorch: the same network, step and average in eager PyTorch, in another process.
+- loop: `sample`, 50 steps in one compiled loop. predict: the same computation in NumPy with 50 calls of `predict`.
 """
 
 import csv
@@ -29,25 +29,24 @@ import zoo
 from recipes.training import accelerate
 from recipes.training.pipeline import at_ease
 
-ROUNDS, STEPS, SIDE, BATCH, DEPTH, FILTERS, MADE, THREADS = 9, 24, 16, 16, 1, (32, 64), 4, 1
+ROUNDS, STEPS, SIDE, BATCH_SIZE, DEPTH, FILTERS, SAMPLES, THREADS = 9, 24, 16, 16, 1, (32, 64), 4, 1
 
 
 class KerasIo(keras.Model):
-    """The customary form: a network, a clone that follows it, a train_step."""
+    """A network, a clone with its averaged weights, and a train_step."""
 
-    def __init__(self, network, average, kept):
+    def __init__(self, network, average, alphas_cumprod):
         super().__init__()
         self.network, self.average = network, average
-        self.kept = tf.constant(kept, "float32")
+        self.alphas_cumprod = tf.constant(alphas_cumprod, "float32")
 
     def train_step(self, images):
-        batch = tf.shape(images)[0]
-        step = tf.random.uniform((batch,), 0, 1000, "int32")
+        step = tf.random.uniform((tf.shape(images)[0],), 0, 1000, "int32")
         noise = tf.random.normal(tf.shape(images))
-        share = tf.gather(self.kept, step)[:, None, None, None]
+        alpha = tf.gather(self.alphas_cumprod, step)[:, None, None, None]
         with tf.GradientTape() as tape:
-            answer = self.network([tf.sqrt(share) * images + tf.sqrt(1 - share) * noise, step], training=True)
-            loss = self.loss(noise, answer)
+            predicted = self.network([tf.sqrt(alpha) * images + tf.sqrt(1 - alpha) * noise, step], training=True)
+            loss = self.loss(noise, predicted)
         gradients = tape.gradient(loss, self.network.trainable_weights)
         self.optimizer.apply_gradients(zip(gradients, self.network.trainable_weights, strict=True))
         for weight, copy in zip(self.network.weights, self.average.weights, strict=True):
@@ -56,24 +55,25 @@ class KerasIo(keras.Model):
 
 
 def build():
+    """Returns our model."""
     return zoo.ddpm((SIDE, SIDE, 1), filters=FILTERS, depth=DEPTH)
 
 
-def training(model):
-    """Function of a number of steps -> seconds of training on one batch."""
-    images = np.random.default_rng(0).uniform(-1, 1, (BATCH, SIDE, SIDE, 1)).astype("float32")
+def training_timer(model):
+    """Returns a function of a number of training steps that returns their seconds."""
+    images = np.random.default_rng(0).uniform(-1, 1, (BATCH_SIZE, SIDE, SIDE, 1)).astype("float32")
 
     def run(steps):
         data = at_ease(tf.data.Dataset.from_tensors(images).repeat(steps))
-        began = time.perf_counter()
+        start = time.perf_counter()
         model.fit(data, shuffle=False, verbose=0)
-        return time.perf_counter() - began
+        return time.perf_counter() - start
 
     return run
 
 
-def plain(layer):
-    """The layer as a Keras example has it."""
+def keras_layer(layer):
+    """Returns Keras' own layer in place of one of ours."""
     if isinstance(layer, zoo.layers.GroupNorm):
         return keras.layers.GroupNormalization.from_config(layer.get_config())
     if isinstance(layer, zoo.layers.Dropout16Bit):
@@ -84,48 +84,51 @@ def plain(layer):
     return type(layer).from_config(layer.get_config())
 
 
-def network():
-    """The same network of Keras' own normalisation."""
+def keras_network():
+    """Returns the same network with Keras' own layers."""
     ours = build()
-    return keras.models.clone_model(keras.Model(ours.input, ours.output), clone_function=plain)
+    return keras.models.clone_model(keras.Model(ours.input, ours.output), clone_function=keras_layer)
 
 
-def customary(ours):
-    model = KerasIo(network(), network(), ours.schedule.kept)
+def keras_io_model(ours):
+    """Returns the compiled keras.io implementation."""
+    model = KerasIo(keras_network(), keras_network(), ours.schedule.alphas_cumprod)
     model.average.set_weights(model.network.get_weights())
     model.compile(keras.optimizers.Adam(2e-4, global_clipnorm=1.0), keras.losses.MeanSquaredError(), jit_compile=False)
     return model
 
 
-def by_predict(model, path):
-    """The deterministic way as it is often written: a call of `predict` for each step."""
-    levels = np.append(1.0, model.schedule.kept)
-    x = np.random.default_rng(0).standard_normal((MADE, SIDE, SIDE, 1)).astype("float32")
-    for old, new in itertools.pairwise(path):
-        a, b = levels[old + 1], levels[new + 1]
-        noise = model.predict([x, np.full(MADE, old, "int32")], verbose=0)
+def sample_with_predict(model, timesteps):
+    """Samples with deterministic DDIM and one call of `predict` per step."""
+    alphas_cumprod = np.append(1.0, model.schedule.alphas_cumprod)
+    x = np.random.default_rng(0).standard_normal((SAMPLES, SIDE, SIDE, 1)).astype("float32")
+    for t, t_next in itertools.pairwise(timesteps):
+        a, b = alphas_cumprod[t + 1], alphas_cumprod[t_next + 1]
+        noise = model.predict([x, np.full(SAMPLES, t, "int32")], verbose=0)
         image = np.clip((x - np.sqrt(1 - a) * noise) / np.sqrt(a), -1, 1)
         noise = (x - np.sqrt(a) * image) / np.sqrt(1 - a)
         x = (np.sqrt(b) * image + np.sqrt(1 - b) * noise).astype("float32")
     return x
 
 
-def timed(function):
+def timer(function):
+    """Returns a function that calls `function` and returns its seconds."""
+
     def run():
-        began = time.perf_counter()
+        start = time.perf_counter()
         function()
-        return time.perf_counter() - began
+        return time.perf_counter() - start
 
     return run
 
 
-def torch_steps(python):
-    """PyTorch's process, as a function of a number of steps -> seconds."""
-    place = Path(__file__).with_name("ddpm_torch.py")
-    command = [python, str(place), *map(str, (SIDE, BATCH, DEPTH, THREADS, *FILTERS))]
+def torch_timer(python):
+    """Starts the PyTorch process; returns a function of a number of training steps that returns their seconds."""
+    script = Path(__file__).with_name("ddpm_torch.py")
+    command = [python, str(script), *map(str, (SIDE, BATCH_SIZE, DEPTH, THREADS, *FILTERS))]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     if int(process.stdout.readline()) != build().count_params():
-        raise RuntimeError("the PyTorch network has not as many parameters as this one.")
+        raise RuntimeError("the PyTorch network must have as many parameters as the Keras network.")
 
     def run(steps):
         process.stdin.write(f"{steps}\n")
@@ -140,25 +143,29 @@ def main():
     tf.config.threading.set_intra_op_parallelism_threads(THREADS)
     tf.config.threading.set_inter_op_parallelism_threads(THREADS)
     keras.utils.set_random_seed(0)
-    machine = accelerate.machine()
+    machine = accelerate.machine_info()
     ours, single = build(), build()
-    ours.compile(**accelerate.choose(ours, STEPS).settings)
+    ours.compile(**accelerate.choose_acceleration(ours, STEPS).settings)
     single.compile()
-    steps = {"fit": training(ours), "single steps": training(single), "keras.io": training(customary(ours))}
+    steps = {
+        "fit": training_timer(ours),
+        "single steps": training_timer(single),
+        "keras.io": training_timer(keras_io_model(ours)),
+    }
     if len(sys.argv) > 1:
-        steps["PyTorch"] = torch_steps(sys.argv[1])
-    path = ours.path(50, "sample")
-    subjects = {name: lambda run=run: run(STEPS) for name, run in steps.items()}
-    subjects["loop"] = timed(lambda: ours.sample(MADE, steps=50, seed=0))
-    subjects["predict"] = timed(lambda: by_predict(ours, path))
-    for run in subjects.values():
+        steps["PyTorch"] = torch_timer(sys.argv[1])
+    timesteps = ours.timesteps(50, "sample")
+    timers = {name: lambda run=run: run(STEPS) for name, run in steps.items()}
+    timers["loop"] = timer(lambda: ours.sample(SAMPLES, steps=50, seed=0))
+    timers["predict"] = timer(lambda: sample_with_predict(ours, timesteps))
+    for run in timers.values():
         run()
-    seconds, order = {name: [] for name in subjects}, np.random.default_rng(0)
-    for turn in range(ROUNDS):
-        for name in order.permutation(list(subjects)).tolist():
-            seconds[name].append(subjects[name]())
-        told = "  ".join(f"{name} {found[-1]:.3f}" for name, found in seconds.items())
-        print(f"round {turn + 1}/{ROUNDS} [s]: {told}", file=sys.stderr)
+    seconds, rng = {name: [] for name in timers}, np.random.default_rng(0)
+    for i in range(ROUNDS):
+        for name in rng.permutation(list(timers)).tolist():
+            seconds[name].append(timers[name]())
+        line = "  ".join(f"{name} {values[-1]:.3f}" for name, values in seconds.items())
+        print(f"round {i + 1}/{ROUNDS} [s]: {line}", file=sys.stderr)
     if "PyTorch" in steps:
         steps["PyTorch"].close()
 
@@ -166,14 +173,14 @@ def main():
     with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["figure", "ratio", "lowest", "highest", "rounds", "threads", "python", "tensorflow", "keras"])
-        for slow, quick in pairs:
+        for slow, fast in pairs:
             if slow in seconds:
-                each = [p / q for p, q in zip(seconds[slow], seconds[quick], strict=True)]
-                ratio = statistics.median(each)
-                numbers = [f"{value:.3f}" for value in (ratio, min(each), max(each))]
+                ratios = [p / q for p, q in zip(seconds[slow], seconds[fast], strict=True)]
+                ratio = statistics.median(ratios)
+                numbers = [f"{value:.3f}" for value in (ratio, min(ratios), max(ratios))]
                 versions = [machine[key] for key in ("python", "tensorflow", "keras")]
-                table.writerow([f"{slow} / {quick}", *numbers, ROUNDS, THREADS, *versions])
-                print(f"{slow} / {quick}\t{ratio:.3f}")
+                table.writerow([f"{slow} / {fast}", *numbers, ROUNDS, THREADS, *versions])
+                print(f"{slow} / {fast}\t{ratio:.3f}")
 
 
 if __name__ == "__main__":

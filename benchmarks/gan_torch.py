@@ -1,6 +1,6 @@
-"""The DCGAN step in PyTorch, for gan_speed.py: trains an epoch for each line that it reads, and prints its seconds.
+"""DCGAN training step in PyTorch, for gan_speed.py: trains one epoch per input line and prints its seconds.
 
-python benchmarks/gan_torch.py BATCH STEPS
+python benchmarks/gan_torch.py BATCH_SIZE STEPS
 """
 
 import json
@@ -12,7 +12,7 @@ from torch import nn
 
 
 def networks():
-    """`zoo.dcgan((28, 28, 1))` in PyTorch."""
+    """Returns generator and discriminator of `zoo.dcgan((28, 28, 1))` in PyTorch."""
     generator = nn.Sequential(
         nn.ConvTranspose2d(100, 128, 7, bias=False),
         nn.BatchNorm2d(128),
@@ -35,24 +35,24 @@ def networks():
     return [network.to(memory_format=torch.channels_last) for network in (generator, discriminator)]
 
 
-def main(batch, steps):
+def main(batch_size, steps):
     generator, discriminator = networks()
-    made_by, judged_by = (
+    generator_optimizer, discriminator_optimizer = (
         torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999)) for network in (generator, discriminator)
     )
-    images = torch.rand(batch * steps, 1, 28, 28).mul(2).sub(1).to(memory_format=torch.channels_last)
-    entropy, real, fake = nn.BCEWithLogitsLoss(), torch.ones(batch, 1), torch.zeros(batch, 1)
+    images = torch.rand(batch_size * steps, 1, 28, 28).mul(2).sub(1).to(memory_format=torch.channels_last)
+    entropy, real, fake = nn.BCEWithLogitsLoss(), torch.ones(batch_size, 1), torch.zeros(batch_size, 1)
     for _ in sys.stdin:
         wall, cpu = time.perf_counter(), time.process_time()
-        for given in images.split(batch):
+        for batch in images.split(batch_size):
             discriminator.zero_grad()
-            entropy(discriminator(given), real).backward()
-            made = generator(torch.randn(batch, 100, 1, 1))
-            entropy(discriminator(made.detach()), fake).backward()
-            judged_by.step()
+            entropy(discriminator(batch), real).backward()
+            generated = generator(torch.randn(batch_size, 100, 1, 1))
+            entropy(discriminator(generated.detach()), fake).backward()
+            discriminator_optimizer.step()
             generator.zero_grad()
-            entropy(discriminator(made), real).backward()
-            made_by.step()
+            entropy(discriminator(generated), real).backward()
+            generator_optimizer.step()
         print(json.dumps([time.perf_counter() - wall, time.process_time() - cpu]), flush=True)
 
 

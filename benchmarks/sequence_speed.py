@@ -118,7 +118,7 @@ def main(python=None, rounds=ROUNDS):
         ("transformer", tokens, our_transformer, plain_transformer),
     ):
         model = ours()
-        choice = accelerate.choose(model, STEPS)
+        choice = accelerate.choose_acceleration(model, STEPS)
         subjects = {"ours": Fit(model, x, y, choice.settings), "keras": Fit(plain(), x, y, {})}
         if python:
             subjects["PyTorch"] = Torch(python, kind)
@@ -130,7 +130,7 @@ def main(python=None, rounds=ROUNDS):
             rows.append([f"{kind}: {name} / ours", f"{wall:.3f}", f"{cpu:.3f}", *first, rounds])
         if python:
             subjects["PyTorch"].close()
-    machine = accelerate.machine()
+    machine = accelerate.machine_info()
     with (Path(__file__).with_suffix(".csv")).open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         head = [

@@ -1,9 +1,10 @@
-"""What a random forest on raw pixels makes of the animal silhouettes, beside the networks' committed records.
+"""Accuracy of a random forest on the animal silhouettes, beside the committed results of the networks.
 
     python benchmarks/silhouettes.py          writes benchmarks/silhouettes.csv
 
-All have the same parts: the forest learns from the training part alone, and all are measured on the test part. Of the
-networks nothing is trained here: their rows are saved_models/NAME/metrics.json. The forest has 300 trees, seed 0.
+All classifiers have the same splits and are evaluated on the test split. The random forest is trained on the raw pixels
+of the training split with 300 trees and seed 0. The networks are not trained here: their rows are from
+saved_models/NAME/metrics.json. `low` and `high` are the 95 % Wilson interval of the accuracy.
 """
 
 import csv
@@ -15,40 +16,40 @@ from scipy.stats import binomtest
 from sklearn.ensemble import RandomForestClassifier
 
 import recipes
-from recipes.reference.recipes import RESULTS
 
 DATA = "bundled:animal-silhouettes"
 
 
-def forest(data):
-    """(right answers on the test part, seconds of training)."""
-    began = time.perf_counter()
-    trees = RandomForestClassifier(300, random_state=0, n_jobs=-1)
-    trees.fit(data.train.inputs.reshape(len(data.train), -1), data.train.targets)
-    seconds = time.perf_counter() - began
-    answers = trees.predict(data.test.inputs.reshape(len(data.test), -1))
-    return int((answers == data.test.targets).sum()), seconds
+def evaluate_forest(data):
+    """Returns the number of correct predictions on the test split and the training time [s]."""
+    start = time.perf_counter()
+    forest = RandomForestClassifier(300, random_state=0, n_jobs=-1)
+    forest.fit(data.train.inputs.reshape(len(data.train), -1), data.train.targets)
+    seconds = time.perf_counter() - start
+    predictions = forest.predict(data.test.inputs.reshape(len(data.test), -1))
+    return int((predictions == data.test.targets).sum()), seconds
 
 
 def main():
     data = recipes.load(DATA)
-    right, seconds = forest(data)
-    interval = binomtest(right, len(data.test)).proportion_ci(method="wilson")
-    rows = [["random forest on pixels", right / len(data.test), interval.low, interval.high, seconds]]
-    for name, row in recipes.REFERENCE.items():
-        record = RESULTS / name / "metrics.json"
-        if row.data == DATA and type(row.recipe) is recipes.Classification and record.is_file():
-            told = json.loads(record.read_text())
-            assert told["test"]["examples"] == len(data.test)
-            rows.append([name, told["test"]["accuracy"], *told["test"]["accuracy_interval"], told["energy"]["seconds"]])
-    trivial = told["test"]["baseline"]["accuracy"]
-    rows.append(["always the commonest class", trivial, "", "", ""])
+    correct, seconds = evaluate_forest(data)
+    interval = binomtest(correct, len(data.test)).proportion_ci(method="wilson")
+    rows = [["random forest on pixels", correct / len(data.test), interval.low, interval.high, seconds]]
+    for name, reference in recipes.REFERENCE.items():
+        path = RESULTS_FOLDER / name / "metrics.json"
+        if reference.data == DATA and type(reference.task) is recipes.Classification and path.is_file():
+            metrics = json.loads(path.read_text())
+            test = metrics["test"]
+            assert test["examples"] == len(data.test)
+            rows.append([name, test["accuracy"], *test["accuracy_interval"], metrics["energy"]["seconds"]])
+    rows.append(["most frequent class", test["baseline"]["accuracy"], "", "", ""])
     with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["classifier", "test accuracy", "low", "high", "training seconds", "test examples"])
-        for name, *figures in rows:
-            table.writerow([name, *(f if f == "" else f"{f:.4g}" for f in figures), len(data.test)])
-            print(name, *(f if f == "" else f"{f:.4g}" for f in figures), sep="\t")
+        for name, *numbers in rows:
+            texts = [number if number == "" else f"{number:.4g}" for number in numbers]
+            table.writerow([name, *texts, len(data.test)])
+            print(name, *texts, sep="\t")
 
 
 if __name__ == "__main__":

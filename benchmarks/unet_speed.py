@@ -104,7 +104,7 @@ def main(rounds=ROUNDS):
         seconds = statistics.median(cpu_seconds for _, cpu_seconds in timings["ours"])
         sizes = [models[name].count_params() for name in (other, "ours")]
         rows.append([f"{label}: {other} / ours", f"{wall:.3f}", f"{cpu:.3f}", f"{seconds:.3f}", *sizes, rounds])
-    machine = accelerate.machine()
+    machine = accelerate.machine_info()
     columns = ["figure", "wall", "cpu", "our_cpu_seconds", "their_parameters", "our_parameters", "rounds"]
     with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")

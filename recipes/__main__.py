@@ -1,4 +1,4 @@
-"""`python -m recipes` is the command line `zoo`."""
+"""Runs the command line `zoo` as `python -m recipes`."""
 
 from recipes.cli.main import main
 

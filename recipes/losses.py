@@ -1,105 +1,110 @@
-"""Losses for an answer at every pixel: classes with an ignored label, images, and motion.
+"""Losses for images: semantic segmentation with an ignored class, image restoration and optical flow.
 
-Those on classes take class indices, not one-hot maps, and probabilities or logits of any number of classes; a single
-sigmoid is the second of two classes. A pixel that has the label `ignore` counts nowhere.
+Segmentation losses take class indices instead of one-hot labels, and probabilities or logits. A single sigmoid output
+is the probability of the second of two classes. Pixels of the class `ignore_class` do not contribute.
 """
 
 import keras
 import numpy as np
 from keras import ops
 
+from recipes.data.images.mask_labels import IGNORE
+from zoo.introspect.output_activation import to_probabilities
 from zoo.layers.warp import Warp
-
-IGNORE = 255  # the label of pixels that count nowhere, as in Pascal VOC and Cityscapes
 
 
 class PixelLoss(keras.losses.Loss):
-    """What losses on a class for every pixel share; a subclass says what `of` one batch is.
+    """Base class of segmentation losses; a subclass defines `batch_loss`.
 
-    (B, H, W) or (B, H, W, 1) class index and (B, H, W, C) answers  ->  one number.
+    (B, H, W) or (B, H, W, 1) class indices and (B, H, W, C) outputs  ->  one number.
 
     Args:
-        from_logits: whether the answers still lack their softmax or sigmoid.
-        ignore: label of the pixels that do not count.
+        from_logits: whether the outputs are logits instead of probabilities.
+        ignore_class: class index of the pixels that do not contribute.
         class_weight: weight of each class, (C,), or None for 1 each.
     """
 
-    def __init__(self, from_logits=False, ignore=IGNORE, class_weight=None, name=None, reduction=None, dtype=None):
-        super().__init__(name=name or spelt(type(self).__name__), reduction="sum", dtype=dtype or "float32")
-        self.from_logits, self.ignore = from_logits, ignore
+    def __init__(
+        self, from_logits=False, ignore_class=IGNORE, class_weight=None, name=None, reduction=None, dtype=None
+    ):
+        super().__init__(name=name or snake_case(type(self).__name__), reduction="sum", dtype=dtype or "float32")
+        self.from_logits, self.ignore_class = from_logits, ignore_class
         self.class_weight = None if class_weight is None else [float(w) for w in class_weight]
 
     def __call__(self, y_true, y_pred, sample_weight=None):
-        """The loss; `sample_weight` weighs pixels, (B, H, W), or examples, (B,)."""
+        """Returns the loss; `sample_weight` has a weight per pixel, (B, H, W), or per example, (B,)."""
         return self.call(y_true, y_pred, sample_weight)
 
     def call(self, y_true, y_pred, sample_weight=None):
-        answers = ops.cast(y_pred, "float32")
+        outputs = ops.cast(y_pred, "float32")
         labels = ops.convert_to_tensor(y_true)
-        if len(labels.shape) == len(answers.shape):
+        if len(labels.shape) == len(outputs.shape):
             labels = labels[..., 0]
         labels = ops.cast(labels, "int32")
-        shares = probabilities(answers, self.from_logits)
-        valid = ops.cast(ops.not_equal(labels, self.ignore), "float32")
-        truth = ops.one_hot(ops.where(valid > 0, labels, 0), shares.shape[-1]) * valid[..., None]
+        probabilities = to_probabilities(outputs, "linear" if self.from_logits else "softmax")
+        mask = ops.cast(ops.not_equal(labels, self.ignore_class), "float32")
+        one_hot = ops.one_hot(ops.where(mask > 0, labels, 0), probabilities.shape[-1]) * mask[..., None]
         if sample_weight is None:
-            weights = ops.ones_like(valid)
+            weights = ops.ones_like(mask)
         else:
             weights = ops.cast(sample_weight, "float32")
-            weights = ops.reshape(weights, (*ops.shape(weights), *[1] * (len(valid.shape) - len(weights.shape))))
-        return self.of(truth, shares, valid, weights)
+            weights = ops.reshape(weights, (*ops.shape(weights), *[1] * (len(mask.shape) - len(weights.shape))))
+        return self.batch_loss(one_hot, probabilities, mask, weights)
 
-    def by_class(self, classes):
-        """(C,) weights of the classes."""
+    def batch_loss(self, one_hot, probabilities, mask, weights):
+        """Returns the loss of a batch, a scalar.
+
+        Args:
+            one_hot: (B, H, W, C) true classes; all 0 for ignored pixels.
+            probabilities: (B, H, W, C) predicted probabilities.
+            mask: (B, H, W), 0 for ignored pixels and 1 for the others.
+            weights: pixel or example weights that broadcast to (B, H, W).
+        """
+        raise NotImplementedError
+
+    def class_weights(self, classes):
+        """Returns the (C,) weights of the classes."""
         return ops.convert_to_tensor(self.class_weight or [1.0] * classes, "float32")
 
     def get_config(self):
-        told = {"from_logits": self.from_logits, "ignore": self.ignore, "class_weight": self.class_weight}
-        return {**told, "name": self.name}
+        arguments = ("from_logits", "ignore_class", "class_weight", "name")
+        return {argument: getattr(self, argument) for argument in arguments}
 
 
-def spelt(name):
+def snake_case(name):
     """CrossEntropy -> cross_entropy."""
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
 
 
-def probabilities(answers, from_logits):
-    """(B, H, W, C) shares of at least two classes from any head's answers."""
-    if answers.shape[-1] == 1:
-        yes = ops.sigmoid(answers) if from_logits else answers
-        return ops.concatenate([1 - yes, yes], axis=-1)
-    return ops.softmax(answers, axis=-1) if from_logits else answers
-
-
-def mean_of(values, valid):
-    """Mean over the pixels that count, 0 where there are none."""
-    return ops.sum(values * valid) / ops.maximum(ops.sum(valid), 1.0)
+def masked_mean(values, mask):
+    """Returns the mean of the values where the mask is 1, or 0 where the mask is empty."""
+    return ops.sum(values * mask) / ops.maximum(ops.sum(mask), 1.0)
 
 
 @keras.saving.register_keras_serializable("recipes")
 class CrossEntropy(PixelLoss):
-    """Mean of -w_c log p_c over the pixels that count, c being the pixel's class; pixels may have weights of their own.
+    """Mean of -w_c log p_c over the pixels, where c is the pixel's class; pixels may have weights of their own.
 
-    With those of `recipes.data.images.boundary_weights` as the pixels' weights it is U-Net's.
+    With the pixel weights of `recipes.data.images.boundary_weights` it is the loss of U-Net.
     """
 
     gamma = 0.0
 
-    def of(self, truth, shares, valid, weights):
-        shares = ops.clip(shares, keras.config.epsilon(), 1.0 - keras.config.epsilon())
-        losses = -truth * ops.log(shares) * self.by_class(shares.shape[-1])
+    def batch_loss(self, one_hot, probabilities, mask, weights):
+        probabilities = ops.clip(probabilities, keras.config.epsilon(), 1.0 - keras.config.epsilon())
+        losses = -one_hot * ops.log(probabilities) * self.class_weights(probabilities.shape[-1])
         if self.gamma:
-            losses = losses * ops.power(1.0 - shares, self.gamma)
-        return mean_of(ops.sum(losses, axis=-1) * weights, valid)
+            losses = losses * ops.power(1.0 - probabilities, self.gamma)
+        return masked_mean(ops.sum(losses, axis=-1) * weights, mask)
 
 
 @keras.saving.register_keras_serializable("recipes")
 class Focal(CrossEntropy):
-    """Cross-entropy times (1 - p_c) ** gamma: what is right already counts little.
+    """Cross-entropy times (1 - p_c) ** gamma, which gives pixels that are already right a small weight.
 
     Args:
-        gamma: 0 is the cross-entropy.
-        **kwargs: as `PixelLoss` has them; `class_weight` is the paper's alpha.
+        gamma: exponent; 0 is the cross-entropy.
+        **kwargs: arguments of `PixelLoss`; `class_weight` is the paper's alpha.
 
     Source: Lin et al. 2017, https://arxiv.org/abs/1708.02002, eq. 5.
     """
@@ -114,31 +119,33 @@ class Focal(CrossEntropy):
 
 @keras.saving.register_keras_serializable("recipes")
 class Tversky(PixelLoss):
-    """1 - TP / (TP + alpha FP + beta FN) of each class over the batch, averaged over the classes that are there.
+    """1 - TP / (TP + alpha FP + beta FN) of each class over the batch, averaged over the classes in the batch.
 
-    Pixels are counted by their shares of probability, so that it has a gradient. Pixel weights are not used.
+    TP, FP and FN are sums of probabilities, so that the loss has a gradient. Pixel weights are not used.
 
     Args:
-        alpha: what a false positive costs.
-        beta: what a false negative costs; above `alpha` it finds more of a rare class.
-        **kwargs: as `PixelLoss` has them.
+        alpha: weight of false positives.
+        beta: weight of false negatives; above `alpha` the recall of rare classes is higher.
+        **kwargs: arguments of `PixelLoss`.
 
     Source: Salehi et al. 2017, https://arxiv.org/abs/1706.05721, eq. 4.
-    Differs: `keras.losses.Tversky` has alpha and beta the other way round, and counts a class that the batch lacks as
-        wholly missed.
+    Differs: `keras.losses.Tversky` has alpha and beta swapped, and gives a class that is not in the batch a loss of 1.
     """
 
     def __init__(self, alpha=0.3, beta=0.7, **kwargs):
         super().__init__(**kwargs)
         self.alpha, self.beta = alpha, beta
 
-    def of(self, truth, shares, valid, weights):
-        axes = tuple(range(len(truth.shape) - 1))
-        shares = shares * valid[..., None]
-        both = ops.sum(truth * shares, axis=axes)
-        there, answered = ops.sum(truth, axis=axes), ops.sum(shares, axis=axes)
-        found = both / (both + self.alpha * (answered - both) + self.beta * (there - both) + keras.config.epsilon())
-        return mean_of(1.0 - found, ops.cast(there > 0, "float32") * self.by_class(truth.shape[-1]))
+    def batch_loss(self, one_hot, probabilities, mask, weights):
+        axes = tuple(range(len(one_hot.shape) - 1))
+        probabilities = probabilities * mask[..., None]
+        true_positives = ops.sum(one_hot * probabilities, axis=axes)
+        positives = ops.sum(one_hot, axis=axes)
+        false_positives = ops.sum(probabilities, axis=axes) - true_positives
+        false_negatives = positives - true_positives
+        denominator = true_positives + self.alpha * false_positives + self.beta * false_negatives
+        index = true_positives / (denominator + keras.config.epsilon())
+        return masked_mean(1.0 - index, ops.cast(positives > 0, "float32") * self.class_weights(one_hot.shape[-1]))
 
     def get_config(self):
         return {**super().get_config(), "alpha": self.alpha, "beta": self.beta}
@@ -146,7 +153,7 @@ class Tversky(PixelLoss):
 
 @keras.saving.register_keras_serializable("recipes")
 class Dice(Tversky):
-    """1 - 2 TP / (2 TP + FP + FN): Tversky's with alpha = beta = 1 / 2.
+    """1 - 2 TP / (2 TP + FP + FN): Tversky loss with alpha = beta = 1 / 2.
 
     Source: Milletari et al. 2016, https://arxiv.org/abs/1606.04797.
     Differs: no squares in the denominator, as in `keras.losses.Dice`.
@@ -158,7 +165,7 @@ class Dice(Tversky):
 
 @keras.saving.register_keras_serializable("recipes")
 class Jaccard(Tversky):
-    """1 - TP / (TP + FP + FN), one minus the intersection over the union: Tversky's with alpha = beta = 1.
+    """1 - TP / (TP + FP + FN), one minus the intersection over union (IoU): Tversky loss with alpha = beta = 1.
 
     Source: Rahman, Wang 2016, https://doi.org/10.1007/978-3-319-50835-1_22.
     """
@@ -169,36 +176,37 @@ class Jaccard(Tversky):
 
 @keras.saving.register_keras_serializable("recipes")
 class Sum(keras.losses.Loss):
-    """Several losses on one answer, each times its weight.
+    """Weighted sum of several losses of the same output.
 
     Args:
         losses: Keras losses.
-        weights: a number for each; None is 1 each.
+        weights: weight of each loss, or None for 1 each.
     """
 
     def __init__(self, losses, weights=None, name="sum", reduction=None, dtype=None):
         super().__init__(name=name, reduction="sum", dtype=dtype or "float32")
-        self.losses = [keras.losses.get(x) for x in losses]
+        self.losses = [keras.losses.get(loss) for loss in losses]
         self.weights = list(weights or [1.0] * len(self.losses))
 
     def __call__(self, y_true, y_pred, sample_weight=None):
-        found = [x(y_true, y_pred, sample_weight) * w for x, w in zip(self.losses, self.weights, strict=True)]
-        return sum(found[1:], found[0])
+        pairs = zip(self.losses, self.weights, strict=True)
+        first, *others = [loss(y_true, y_pred, sample_weight) * weight for loss, weight in pairs]
+        return sum(others, first)
 
     def call(self, y_true, y_pred):
         return self(y_true, y_pred)
 
     def get_config(self):
-        losses = [keras.losses.serialize(x) for x in self.losses]
+        losses = [keras.losses.serialize(loss) for loss in self.losses]
         return {"losses": losses, "weights": self.weights, "name": self.name}
 
 
 @keras.saving.register_keras_serializable("recipes")
 class Charbonnier(keras.losses.Loss):
-    """sqrt(x^2 + epsilon^2) of every difference x: an absolute error that is smooth at 0.
+    """Mean of sqrt(x^2 + epsilon^2) over the differences x: an absolute error that is smooth at 0.
 
     Args:
-        epsilon: how wide the smooth part is, in the answers' unit.
+        epsilon: width of the smooth region around 0, in the unit of the outputs.
 
     Source: Lai et al. 2017, https://arxiv.org/abs/1710.01992, eq. 4.
     """
@@ -214,18 +222,18 @@ class Charbonnier(keras.losses.Loss):
         return {"epsilon": self.epsilon, "name": self.name, "reduction": self.reduction}
 
 
-def length(vectors):
-    """(...,) lengths of (..., 2) vectors, whose gradient is 0 where they are 0, not NaN."""
+def safe_norm(vectors):
+    """Returns the Euclidean norm over the last axis, with a gradient of 0 instead of NaN for zero vectors."""
     squares = ops.sum(ops.square(vectors), axis=-1)
-    moved = squares > 0
-    return ops.where(moved, ops.sqrt(ops.where(moved, squares, 1.0)), 0.0)
+    nonzero = squares > 0
+    return ops.where(nonzero, ops.sqrt(ops.where(nonzero, squares, 1.0)), 0.0)
 
 
 @keras.saving.register_keras_serializable("recipes")
 class EndpointError(keras.losses.Loss):
-    """Distance between the true and the answered end of each pixel's motion [pixels].
+    """Euclidean distance between true and predicted optical flow of each pixel [pixels].
 
-    (B, H, W, 2) and (B, H, W, 2)  ->  (B, H, W) before the mean; where the truth is not known, `sample_weight` is 0.
+    (B, H, W, 2) and (B, H, W, 2)  ->  (B, H, W) before the mean. Pixels without true flow have `sample_weight` 0.
 
     Source: Otte, Nagel 1994; Baker et al. 2011, https://doi.org/10.1007/s11263-010-0390-2, section 4.1.
     """
@@ -234,19 +242,19 @@ class EndpointError(keras.losses.Loss):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
 
     def call(self, y_true, y_pred):
-        return length(y_true - y_pred)
+        return safe_norm(y_true - y_pred)
 
 
 @keras.saving.register_keras_serializable("recipes")
 class Photometric(keras.losses.Loss):
-    """How little a second frame, seen where the flow points, looks like the first: brightness constancy without truth.
+    """Photometric loss: difference between the first frame and the second frame warped by the flow, without true flow.
 
-    (B, H, W, 2 C) both frames, the first one's bands first, and (B, H, W, 2) flow  ->  one number: the mean of
-    (x^2 + epsilon^2)^alpha over the differences x at pixels that the flow does not lead out of the frame.
+    (B, H, W, 2 C) both frames, the bands of the first one first, and (B, H, W, 2) flow  ->  one number: the mean of
+    (x^2 + epsilon^2)^alpha over the differences x at pixels whose flow stays inside the frame.
 
     Args:
-        alpha: 0.5 is Charbonnier's; below, large differences, as of what is covered, count less.
-        epsilon: how wide the smooth part is, in the frames' unit.
+        alpha: exponent; 0.5 is the Charbonnier loss. Below 0.5 large differences, as in occlusions, have less weight.
+        epsilon: width of the smooth region around 0, in the unit of the frames.
 
     Source: Yu, Harley, Derpanis 2016, https://arxiv.org/abs/1608.05842, eq. 2; alpha and epsilon of Sun et al. 2014.
     """
@@ -258,11 +266,11 @@ class Photometric(keras.losses.Loss):
     def call(self, y_true, y_pred):
         first, second = ops.split(ops.cast(y_true, "float32"), 2, axis=-1)
         warp, flow = Warp(dtype="float32"), ops.cast(y_pred, "float32")
-        seen = warp([second, flow])
-        # Beyond the border a warp shows 0, and between it and the border a mixture
+        warped = warp([second, flow])
+        # The warp is 0 outside the frame and interpolates between 0 and the border pixels at its border.
         inside = ops.cast(warp([ops.ones_like(second[..., :1]), flow])[..., 0] > 0.999, "float32")
-        penalty = ops.power(ops.square(first - seen) + self.epsilon**2, self.alpha)
-        return mean_of(ops.mean(penalty, axis=-1), inside)
+        penalty = ops.power(ops.square(first - warped) + self.epsilon**2, self.alpha)
+        return masked_mean(ops.mean(penalty, axis=-1), inside)
 
     def get_config(self):
         return {"alpha": self.alpha, "epsilon": self.epsilon, "name": self.name}
@@ -270,14 +278,14 @@ class Photometric(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable("recipes")
 class Smoothness(keras.losses.Loss):
-    """How much a flow differs between neighbours, less where the first frame has an edge.
+    """Smoothness loss: differences of the flow between neighboring pixels, weighted less at edges of the first frame.
 
-    (B, H, W, 2 C) both frames, as `Photometric` has them, and (B, H, W, 2) flow  ->  one number: the mean of
+    (B, H, W, 2 C) both frames, as in `Photometric`, and (B, H, W, 2) flow  ->  one number: the mean of
     sqrt(d^2 + epsilon^2) exp(-edges |dI|) over the differences d to the right and down.
 
     Args:
-        edges: how much an edge of the frame excuses an edge of the flow; 0 ignores the frame.
-        epsilon: how wide the smooth part is [pixels].
+        edges: factor of the frame's gradient |dI| in the weight exp(-edges |dI|); 0 ignores the frame.
+        epsilon: width of the smooth region around 0 [pixels].
 
     Source: Yu, Harley, Derpanis 2016, eq. 3; the weights of Wang et al. 2018, https://arxiv.org/abs/1711.05890, eq. 7.
     """
@@ -288,13 +296,14 @@ class Smoothness(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         first, _ = ops.split(ops.cast(y_true, "float32"), 2, axis=-1)
-        flow, found = ops.cast(y_pred, "float32"), 0.0
+        flow, total = ops.cast(y_pred, "float32"), 0.0
         pairs = ((2, np.s_[:, :, 1:], np.s_[:, :, :-1]), (1, np.s_[:, 1:], np.s_[:, :-1]))
-        for one, other in (pair for axis, *pair in pairs if flow.shape[axis] > 1):  # else the mean of nothing
-            edge = ops.mean(ops.abs(first[one] - first[other]), axis=-1, keepdims=True)
-            step = ops.sqrt(ops.square(flow[one] - flow[other]) + self.epsilon**2)
-            found = found + ops.mean(step * ops.exp(-self.edges * edge))
-        return found / 2
+        # A side of 1 pixel has no neighbors, and the mean of nothing is NaN.
+        for here, neighbor in (pair for axis, *pair in pairs if flow.shape[axis] > 1):
+            edge = ops.mean(ops.abs(first[here] - first[neighbor]), axis=-1, keepdims=True)
+            step = ops.sqrt(ops.square(flow[here] - flow[neighbor]) + self.epsilon**2)
+            total = total + ops.mean(step * ops.exp(-self.edges * edge))
+        return total / 2
 
     def get_config(self):
         return {"edges": self.edges, "epsilon": self.epsilon, "name": self.name}

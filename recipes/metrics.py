@@ -1,114 +1,118 @@
-"""Metrics for an answer at every pixel: classes with an ignored label, images, and motion; all stream over batches."""
+"""Streaming metrics for images: semantic segmentation with an ignored class, image restoration and optical flow."""
 
 import keras
 import numpy as np
 from keras import ops
 
-from recipes.losses import IGNORE, length
+from recipes.data.images.mask_labels import IGNORE
+from recipes.losses import safe_norm
 
 
 @keras.saving.register_keras_serializable("recipes")
 class Confusion(keras.metrics.Metric):
-    """The confusion matrix of pixels, and what is read from it; a pixel with the label `ignore` counts nowhere.
+    """IoU or accuracy from a confusion matrix of pixels; pixels of the class `ignore_class` are not counted.
 
-    (B, H, W) or (B, H, W, 1) class index and (B, H, W, C) probabilities or logits.
+    (B, H, W) or (B, H, W, 1) class indices and (B, H, W, C) probabilities or logits.
 
     Args:
-        classes: how many.
-        value: iou (as `overlap` has it), mean_iou or accuracy: what `result` is.
-        ignore: label of the pixels that do not count.
-        from_logits: whether a single answer per pixel is a logit, not a probability.
+        classes: number of classes.
+        value: result of the metric: "iou" (as in `overlap`), "mean_iou" or "accuracy".
+        ignore_class: class index of the pixels that are not counted.
+        from_logits: whether a single output per pixel is a logit instead of a probability.
 
-    Differs: `keras.metrics.MeanIoU` counts in float32, which stops at 16,777,216 pixels of a kind; here it is int64.
+    Differs: `keras.metrics.MeanIoU` counts in float32, which is exact up to 16,777,216 pixels; this counts in int64.
     """
 
-    def __init__(self, classes, value="iou", ignore=IGNORE, from_logits=False, name=None, dtype=None):
+    def __init__(self, classes, value="iou", ignore_class=IGNORE, from_logits=False, name=None, dtype=None):
         super().__init__(name=name or value, dtype=dtype)
         if value not in VALUES:
             raise ValueError(f"Confusion: `value` must be one of {', '.join(VALUES)}, got {value!r}.")
-        self.classes, self.value, self.ignore, self.from_logits = classes, value, ignore, from_logits
+        self.classes, self.value, self.ignore_class, self.from_logits = classes, value, ignore_class, from_logits
         self.matrix = self.add_weight(shape=(classes, classes), initializer="zeros", dtype="int64", name="matrix")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        """Counts one batch; a pixel counts as one, whatever its weight in the loss."""
+        """Adds a batch to the confusion matrix; `sample_weight` is not used."""
         y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
         if y_pred.shape[-1] == 1:
-            chosen = ops.cast(y_pred[..., 0] > (0.0 if self.from_logits else 0.5), "int32")
+            predicted = ops.cast(y_pred[..., 0] > (0.0 if self.from_logits else 0.5), "int32")
         else:
-            chosen = ops.cast(ops.argmax(y_pred, axis=-1), "int32")
+            predicted = ops.cast(ops.argmax(y_pred, axis=-1), "int32")
         truth = ops.reshape(ops.cast(y_true, "int32"), (-1,))
-        valid = ops.not_equal(truth, self.ignore)
-        place = ops.where(valid, truth, 0) * self.classes + ops.reshape(chosen, (-1,))
-        counts = ops.segment_sum(ops.cast(valid, "int64"), place, num_segments=self.classes**2)
+        mask = ops.not_equal(truth, self.ignore_class)
+        cell = ops.where(mask, truth, 0) * self.classes + ops.reshape(predicted, (-1,))
+        counts = ops.segment_sum(ops.cast(mask, "int64"), cell, num_segments=self.classes**2)
         self.matrix.assign_add(ops.reshape(counts, (self.classes, self.classes)))
 
     def result(self):
         matrix = ops.cast(self.matrix, "float32")
-        right, union = ops.diagonal(matrix), ops.sum(matrix, 0) + ops.sum(matrix, 1) - ops.diagonal(matrix)
+        correct = ops.diagonal(matrix)
+        union = ops.sum(matrix, 0) + ops.sum(matrix, 1) - correct
         if self.value == "accuracy":
-            return ops.sum(right) / ops.maximum(ops.sum(matrix), 1.0)
-        there = ops.cast(union > 0, "float32")
-        shares = right / ops.maximum(union, 1.0)
+            return ops.sum(correct) / ops.maximum(ops.sum(matrix), 1.0)
+        present = ops.cast(union > 0, "float32")
+        iou = correct / ops.maximum(union, 1.0)
         if self.value == "iou" and self.classes == 2:
-            return shares[1]
-        return ops.sum(shares * there) / ops.maximum(ops.sum(there), 1.0)
+            return iou[1]
+        return ops.sum(iou * present) / ops.maximum(ops.sum(present), 1.0)
 
     def get_config(self):
-        kept = ("classes", "value", "ignore", "from_logits", "name")
-        return {k: getattr(self, k) for k in kept}
+        arguments = ("classes", "value", "ignore_class", "from_logits", "name")
+        return {argument: getattr(self, argument) for argument in arguments}
 
 
 VALUES = ("iou", "mean_iou", "accuracy")
 
 
-def confusion_matrix(truth, chosen, classes, ignore=IGNORE):
-    """(C, C) counts, rows being the truth; pixels with the label `ignore` are left out.
+def confusion_matrix(truth, predicted, classes, ignore_class=IGNORE):
+    """Returns the confusion matrix of pixels: (C, C) counts, rows are the true classes.
 
     Args:
-        truth: (...) class index.
-        chosen: (...) class index.
-        classes: how many.
-        ignore: the label of pixels that do not count.
+        truth: (...) true class indices.
+        predicted: (...) predicted class indices.
+        classes: number of classes.
+        ignore_class: class index of the pixels that are not counted.
     """
-    truth, chosen = np.ravel(truth).astype(np.int64), np.ravel(chosen).astype(np.int64)
-    valid = truth != ignore
-    return np.bincount(truth[valid] * classes + chosen[valid], minlength=classes**2).reshape(classes, classes)
+    truth, predicted = np.ravel(truth).astype(np.int64), np.ravel(predicted).astype(np.int64)
+    mask = truth != ignore_class
+    return np.bincount(truth[mask] * classes + predicted[mask], minlength=classes**2).reshape(classes, classes)
 
 
 def overlap(matrix):
-    """What a confusion matrix says, in shares; None for a class that neither the truth nor the answers have.
+    """Computes IoU, Dice and accuracy from a confusion matrix, as fractions from 0 to 1.
 
     Args:
-        matrix: (C, C) counts, rows being the truth.
+        matrix: (C, C) counts, rows are the true classes.
     Returns:
-        Dict: `iou`, of two classes that of the second (the foreground), of more their mean; `mean_iou`, over the
-        classes that are there; `dice`, the same of 2 TP / (2 TP + FP + FN), which is F1; `pixel_accuracy`; and
-        `iou_by_class`, `dice_by_class`, lists.
+        Dict: `iou`, for two classes that of the second one (the foreground), for more classes their mean; `mean_iou`,
+        the mean over the classes in the truth or the predictions; `dice` and `mean_dice`, the same for
+        2 TP / (2 TP + FP + FN), the F1 score; `pixel_accuracy`; and the lists `iou_by_class` and `dice_by_class`, with
+        None for classes in neither the truth nor the predictions.
     """
     matrix = np.asarray(matrix, np.float64)
-    right, truth, chosen = np.diag(matrix), matrix.sum(1), matrix.sum(0)
-    found = {}
-    for key, top, bottom in (("iou", right, truth + chosen - right), ("dice", 2 * right, truth + chosen)):
-        shares = [float(t / b) if b else None for t, b in zip(top, bottom, strict=True)]
-        known = [s for s in shares if s is not None]
-        mean = float(np.mean(known)) if known else 0.0
-        found[key] = (shares[1] or 0.0) if len(shares) == 2 else mean
-        found[f"mean_{key}"], found[f"{key}_by_class"] = mean, shares
-    found["pixel_accuracy"] = float(right.sum() / max(matrix.sum(), 1))
-    return found
+    correct, truth, predicted = np.diag(matrix), matrix.sum(1), matrix.sum(0)
+    ratios = {"iou": (correct, truth + predicted - correct), "dice": (2 * correct, truth + predicted)}
+    metrics = {}
+    for key, (numerators, denominators) in ratios.items():
+        by_class = [float(n / d) if d else None for n, d in zip(numerators, denominators, strict=True)]
+        present = [value for value in by_class if value is not None]
+        mean = float(np.mean(present)) if present else 0.0
+        metrics[key] = (by_class[1] or 0.0) if len(by_class) == 2 else mean
+        metrics[f"mean_{key}"], metrics[f"{key}_by_class"] = mean, by_class
+    metrics["pixel_accuracy"] = float(correct.sum() / max(matrix.sum(), 1))
+    return metrics
 
 
 @keras.saving.register_keras_serializable("recipes")
 class PSNR(keras.metrics.Mean):
-    """Peak signal-to-noise ratio of each image, 10 log10(max_value^2 / MSE) [dB], and their mean.
+    """Mean over the images of the peak signal-to-noise ratio, 10 log10(max_value^2 / MSE) [dB].
 
-    (B, H, W, C) images, twice.
+    True and predicted images, (B, H, W, C) each.
 
     Args:
-        max_value: the largest value that an image can have.
-        border: pixels at each side that are left out, as is customary where they cannot be known.
+        max_value: largest possible value of the images.
+        border: pixels at each side that are not evaluated, as is usual in super-resolution.
 
-    Differs: the mean of the images' own, as papers report it; `keras.ops.psnr` takes a batch for one image.
+    Differs: the mean of the PSNR of each image, as papers report it; `keras.ops.psnr` has one MSE for the whole batch.
     """
 
     def __init__(self, max_value=1.0, border=0, name="psnr", dtype=None):
@@ -116,11 +120,11 @@ class PSNR(keras.metrics.Mean):
         self.max_value, self.border = max_value, border
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        y_true, y_pred = (cut(ops.cast(y, "float32"), self.border) for y in (y_true, y_pred))
-        super().update_state(self.of(y_true, y_pred), sample_weight)
+        y_true, y_pred = (crop_border(ops.cast(y, "float32"), self.border) for y in (y_true, y_pred))
+        super().update_state(self.per_image(y_true, y_pred), sample_weight)
 
-    def of(self, y_true, y_pred):
-        """(B,) of each image."""
+    def per_image(self, y_true, y_pred):
+        """Returns the PSNR of each image [dB], (B,)."""
         error = ops.mean(ops.square(y_true - y_pred), axis=(1, 2, 3))
         return 10.0 * ops.log10(self.max_value**2 / error)
 
@@ -128,16 +132,16 @@ class PSNR(keras.metrics.Mean):
         return {"max_value": self.max_value, "border": self.border, "name": self.name}
 
 
-def cut(images, border):
-    """Images without `border` pixels at each side."""
+def crop_border(images, border):
+    """Removes `border` pixels at each side of the images."""
     return images[:, border:-border, border:-border] if border else images
 
 
 @keras.saving.register_keras_serializable("recipes")
 class SSIM(PSNR):
-    """Structural similarity of each image, as `tf.image.ssim` has it, and their mean; 1 is the same image.
+    """Mean over the images of the structural similarity of `tf.image.ssim`; 1 for equal images.
 
-    (B, H, W, C) images of at least 11 x 11 pixels, twice; arguments as `PSNR` has them.
+    True and predicted images, (B, H, W, C) each, at least 11 x 11 pixels. Arguments are as in `PSNR`.
 
     Source: Wang et al. 2004, https://doi.org/10.1109/TIP.2003.819861.
     """
@@ -145,7 +149,8 @@ class SSIM(PSNR):
     def __init__(self, max_value=1.0, border=0, name="ssim", dtype=None):
         super().__init__(max_value, border, name, dtype)
 
-    def of(self, y_true, y_pred):
+    def per_image(self, y_true, y_pred):
+        """Returns the SSIM of each image, (B,)."""
         import tensorflow as tf
 
         return tf.image.ssim(y_true, y_pred, self.max_value)
@@ -153,13 +158,13 @@ class SSIM(PSNR):
 
 @keras.saving.register_keras_serializable("recipes")
 class MeanEndpointError(keras.metrics.Mean):
-    """Mean distance between the true and the answered end of the motion [pixels]; `sample_weight` 0 leaves pixels out.
+    """Mean Euclidean distance between true and predicted optical flow [pixels].
 
-    (B, H, W, 2) flows, twice.
+    True and predicted flow, (B, H, W, 2) each. Pixels with `sample_weight` 0 are not counted.
     """
 
     def __init__(self, name="endpoint_error", dtype=None):
         super().__init__(name=name, dtype=dtype)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        super().update_state(length(ops.cast(y_true, "float32") - ops.cast(y_pred, "float32")), sample_weight)
+        super().update_state(safe_norm(ops.cast(y_true, "float32") - ops.cast(y_pred, "float32")), sample_weight)

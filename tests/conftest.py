@@ -1,4 +1,4 @@
-"""Quiet TensorFlow, and one seed for every test."""
+"""Quiet TensorFlow, one seed for every test, and parity checks in the test process where they are not what is tested."""
 
 import os
 
@@ -8,9 +8,28 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 import keras
 import pytest
 
+pytest_plugins = ["tests.exported_models"]  # fixtures of tests/export, tests/serving and tests/cli
+CHECKED_HERE = ("tests.tasks", "tests.training", "tests.raster", "tests.reports", "tests.reference", "tests.cli")
+ISOLATED = ("tests.cli.test_cli", "tests.tasks.test_preset_tokens")
+
 
 @pytest.fixture(autouse=True)
 def seed():
     keras.utils.set_random_seed(7)
     yield
     keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def parity_check_in_this_process(request):
+    """Replaces the process that checks each export of a run: it starts TensorFlow again, which takes seconds."""
+    name = request.module.__name__
+    if not name.startswith(CHECKED_HERE) or name in ISOLATED:
+        yield
+        return
+    from tests.exported_models import run_in_process
+    from zoo.export import parity_check
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parity_check, "run_isolated", run_in_process)
+        yield

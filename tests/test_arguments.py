@@ -1,4 +1,4 @@
-"""Arguments, as Python, R and people write them."""
+"""Conversion of arguments, as Python, R and people write them."""
 
 import math
 
@@ -9,19 +9,19 @@ import zoo
 from zoo.arguments import Count, Fraction, Positive, Rate, Shape, checked, convert
 
 
-@pytest.mark.parametrize("sent", [3, 3.0, [3], (3.0,), np.int64(3), np.float32(3), np.array([3.0]), np.array(3)])
-def test_every_way_to_write_three(sent):
-    assert convert(sent, Count, "units") == 3
-    assert type(convert(sent, Count, "units")) is int
+@pytest.mark.parametrize("value", [3, 3.0, [3], (3.0,), np.int64(3), np.float32(3), np.array([3.0]), np.array(3)])
+def test_whole_numbers_of_any_type_become_an_int(value):
+    assert convert(value, Count, "units") == 3
+    assert type(convert(value, Count, "units")) is int
 
 
-@pytest.mark.parametrize("sent", [2.5, 0, -1, True, "3", None, [1, 2], math.nan, -(2**31), math.inf])
-def test_what_is_no_count_is_named(sent):
+@pytest.mark.parametrize("value", [2.5, 0, -1, True, "3", None, [1, 2], math.nan, -(2**31), math.inf])
+def test_other_values_are_refused_as_a_count(value):
     with pytest.raises(ValueError, match="^units must be a whole number of at least 1, got"):
-        convert(sent, Count, "units")
+        convert(value, Count, "units")
 
 
-def test_a_scalar_is_a_tuple_of_one():
+def test_a_scalar_becomes_a_tuple_of_one():
     assert convert(512.0, tuple[Count, ...], "units") == (512,)
     assert convert(np.array([2.0, 3.0]), tuple[Count, ...], "units") == (2, 3)
     assert convert([], tuple[Count, ...], "units") == ()
@@ -29,17 +29,17 @@ def test_a_scalar_is_a_tuple_of_one():
         convert([1, 2.5], tuple[Count, ...], "units")
 
 
-def test_na_is_any_size_in_a_shape():
+def test_na_in_a_shape_becomes_none():
     assert convert([None, True, -(2**31), math.nan, 3.0], Shape, "shape") == (None, None, None, None, 3)
 
 
-@pytest.mark.parametrize(("kind", "wrong"), [(Fraction, 1.1), (Rate, 1.0), (Positive, 0), (Positive, "a")])
-def test_numbers_have_limits(kind, wrong):
+@pytest.mark.parametrize(("kind", "value"), [(Fraction, 1.1), (Rate, 1.0), (Positive, 0), (Positive, "a")])
+def test_numbers_out_of_range_are_refused(kind, value):
     with pytest.raises(ValueError, match="x must be a number"):
-        convert(wrong, kind, "x")
+        convert(value, kind, "x")
 
 
-def test_unknown_arguments_offer_the_nearest():
+def test_errors_suggest_the_closest_argument_or_model():
     with pytest.raises(ValueError, match=r"unknown argument `clases`. Did you mean `classes`\?"):
         zoo.lenet5((28, 28, 1), clases=10)
     with pytest.raises(ValueError, match=r"Did you mean `lenet5`\?"):

@@ -1,4 +1,4 @@
-"""Exact parameter counts, each with where it comes from; nothing is allocated to count them."""
+"""Exact parameter counts with their sources; models are built without memory for weights."""
 
 import inspect
 
@@ -11,12 +11,12 @@ COUNTED = {}
 
 
 def count(name, arguments):
-    """(trainable, all) parameters; a variant that is its family with the same arguments is built once."""
+    """(trainable, total) parameters; a variant that equals its family with the same arguments is built once."""
     defaults = {k: p.default for k, p in inspect.signature(entries[name].build).parameters.items() if k != "name"}
     network = (entries[name].parent or name, repr({**defaults, **arguments}))
     if network not in COUNTED:
-        every, trainable = zoo.parameters(zoo.outline(name, **arguments))
-        COUNTED[network] = trainable, every
+        total, trainable = zoo.parameters(zoo.outline(name, **arguments))
+        COUNTED[network] = trainable, total
     return COUNTED[network]
 
 
@@ -28,8 +28,8 @@ CIFAR = {"input_shape": (32, 32, 3), "classes": 10}
 DIGIT = {"input_shape": (28, 28, 1), "classes": 10}
 SINGLE = {"filters": (32, 64, 128, 256), "convolutions": 1, "units": (512,), "max_norm": None, "dropout": 0.5}
 
-GREY = {"input_shape": (64, 64, 1)}
-COLOUR = {"input_shape": (64, 64, 3)}
+GRAY = {"input_shape": (64, 64, 1)}
+COLOR = {"input_shape": (64, 64, 3)}
 SERIES = {"input_shape": (None, 32), "outputs": 1}
 FRAMES = {"input_shape": (10, 64, 64, 1), "outputs": 10}
 BIG_KERNELS = {**FRAMES, "kernel_size": 9, "recurrent_kernel_size": 1}
@@ -37,10 +37,10 @@ PTB_SMALL = {"input_shape": (None,), "outputs": 10000, "vocabulary": 10000, "uni
 ENCODER = {"input_shape": (None, 512), "outputs": 1}
 PIXEL = {"input_shape": (12, 17)}
 VALID = {"input_shape": (572, 572, 1), "classes": 2, "padding": "valid"}
-COLOUR_GAN = {"image_shape": (64, 64, 3)}
+COLOR_GAN = {"image_shape": (64, 64, 3)}
 LABELLED = {"image_shape": (28, 28, 1), "classes": 10}
 
-# name, arguments, trainable, all, source
+# name, arguments, trainable, total, source
 COUNTS = [
     # tabular: by hand, from the lectures' slides
     ("dnn", {"input_shape": (3,), "outputs": 1, "units": (4, 10, 10)}, 187, 187, "16 + 50 + 110 + 11"),
@@ -57,7 +57,7 @@ COUNTS = [
     ("lenet5", {"input_shape": (32, 32, 1), "classes": 10, "padding": "valid"}, 61706, 61706, "dense C3"),
     ("lenet5", {**CIFAR, "padding": "valid"}, 62006, 62006, "dense C3, three bands"),
     ("lenet5_1998", {"input_shape": (32, 32, 1), "classes": 10}, 60000, 60840, "60,000 trainable, 840 fixed"),
-    # convolutional classifiers: torchvision (trainable), keras.applications (all), where nothing else is said
+    # convolutional classifiers: torchvision (trainable), keras.applications (total), unless stated otherwise
     ("alexnet", {**PHOTO, "input_shape": (227, 227, 3)}, 60965224, 60965224, "two towers, Krizhevsky et al. 2012"),
     ("alexnet", {**PHOTO, "input_shape": (227, 227, 3), "groups": 1}, 62378344, 62378344, "one tower"),
     ("alexnet_owt", PHOTO, 61100840, 61100840, "torchvision"),
@@ -133,28 +133,28 @@ COUNTS = [
     ("coatnet_7", PHOTO, 2441972728, 2442164984, "ours; the paper 2.44 B"),
     # U-Net: Ronneberger et al. 2015, figure 1; padded, the usual public implementations
     ("unet", VALID, 31030658, 31030658, "figure 1: 23 convolutions"),
-    ("unet", {**COLOUR, "classes": 1}, 31031745, 31031745, "padded, three bands to one"),
-    ("unet", {**COLOUR, "classes": 3}, 31031875, 31031875, "padded, three bands to three"),
-    ("unet", {**GREY, "classes": 1}, 31030593, 31030593, "padded, one band to one"),
-    ("unet", {**COLOUR, "classes": 2, "batch_norm": True}, 31037698, 31049474, "milesial/Pytorch-UNet"),
-    # DnCNN: Zhang et al. 2016, as the authors' MatConvNet code has it; without normalisation, as they publish it
-    ("dncnn", GREY, 556097, 558017, "17 layers"),
-    ("dncnn", {**GREY, "batch_norm": False}, 555137, 555137, "17 layers, folded"),
-    ("dncnn_blind", GREY, 667073, 669377, "20 layers"),
-    ("dncnn_blind", {**GREY, "batch_norm": False}, 665921, 665921, "20 layers, folded"),
-    ("dncnn_blind", COLOUR, 669379, 671683, "20 layers, colour"),
-    ("dncnn_blind", {**COLOUR, "batch_norm": False}, 668227, 668227, "20 layers, colour, folded"),
+    ("unet", {**COLOR, "classes": 1}, 31031745, 31031745, "padded, three bands to one"),
+    ("unet", {**COLOR, "classes": 3}, 31031875, 31031875, "padded, three bands to three"),
+    ("unet", {**GRAY, "classes": 1}, 31030593, 31030593, "padded, one band to one"),
+    ("unet", {**COLOR, "classes": 2, "batch_norm": True}, 31037698, 31049474, "milesial/Pytorch-UNet"),
+    # DnCNN: Zhang et al. 2016, as the authors' MatConvNet code has it; without normalization, as they publish it
+    ("dncnn", GRAY, 556097, 558017, "17 layers"),
+    ("dncnn", {**GRAY, "batch_norm": False}, 555137, 555137, "17 layers, folded"),
+    ("dncnn_blind", GRAY, 667073, 669377, "20 layers"),
+    ("dncnn_blind", {**GRAY, "batch_norm": False}, 665921, 665921, "20 layers, folded"),
+    ("dncnn_blind", COLOR, 669379, 671683, "20 layers, colour"),
+    ("dncnn_blind", {**COLOR, "batch_norm": False}, 668227, 668227, "20 layers, colour, folded"),
     # SRCNN: Dong et al. 2015 counts 8,032, 24,416 and 57,184 weights, without the 97 biases
-    ("srcnn", GREY, 8032 + 97, 8032 + 97, "9-1-5"),
-    ("srcnn_935", GREY, 24416 + 97, 24416 + 97, "9-3-5"),
-    ("srcnn_955", GREY, 57184 + 97, 57184 + 97, "9-5-5"),
-    # EDSR: Lim et al. 2017, as the authors' code has it, without its fixed shift of colours
-    ("edsr", COLOUR, 40729603, 40729603, "x2; the paper 43 M for x4"),
-    ("edsr", {**COLOUR, "scale": 3}, 43680003, 43680003, "x3"),
-    ("edsr", {**COLOUR, "scale": 4}, 43089923, 43089923, "x4"),
-    ("edsr_baseline", COLOUR, 1369859, 1369859, "x2; the authors 1.37 M"),
-    ("edsr_baseline", {**COLOUR, "scale": 3}, 1554499, 1554499, "x3; the authors 1.55 M"),
-    ("edsr_baseline", {**COLOUR, "scale": 4}, 1517571, 1517571, "x4; the authors 1.52 M"),
+    ("srcnn", GRAY, 8032 + 97, 8032 + 97, "9-1-5"),
+    ("srcnn_935", GRAY, 24416 + 97, 24416 + 97, "9-3-5"),
+    ("srcnn_955", GRAY, 57184 + 97, 57184 + 97, "9-5-5"),
+    # EDSR: Lim et al. 2017, as the authors' code has it, without its fixed shift of colors
+    ("edsr", COLOR, 40729603, 40729603, "x2; the paper 43 M for x4"),
+    ("edsr", {**COLOR, "scale": 3}, 43680003, 43680003, "x3"),
+    ("edsr", {**COLOR, "scale": 4}, 43089923, 43089923, "x4"),
+    ("edsr_baseline", COLOR, 1369859, 1369859, "x2; the authors 1.37 M"),
+    ("edsr_baseline", {**COLOR, "scale": 3}, 1554499, 1554499, "x3; the authors 1.55 M"),
+    ("edsr_baseline", {**COLOR, "scale": 4}, 1517571, 1517571, "x4; the authors 1.52 M"),
     # recurrent: u(i + u + 1), 4u(i + u + 1), 3u(i + u + 2), 3u(i + u + 1), and the head's 65 or 129
     ("rnn", SERIES, 6208 + 65, 6208 + 65, "32 to 64"),
     ("lstm", SERIES, 24832 + 65, 24832 + 65, "32 to 64"),
@@ -202,11 +202,11 @@ COUNTS = [
     ("dbn", {**MNIST, "latent": 2000}, 1646784, 1646784, "393,284 + 251,000 + 1,002,500"),
     # a coupling of C bands has 1,731 C + 590,912; 22 couplings, whose bands are 411 in all
     ("realnvp", {"input_shape": (32, 32, 3)}, 13711505, 13711505, "by hand; no count was published"),
-    # pairs of networks: generator + discriminator; batch normalisation's statistics apart
+    # pairs of networks: generator + discriminator; without the statistics of batch normalization
     ("gan", {"image_shape": (28, 28, 1)}, 2503984 + 1231441, 2503984 + 1231441, "goodfeli/adversarial, mnist.yaml"),
     ("conditional_gan", LABELLED, 2413984 + 1224351, 2413984 + 1224351, "Mirza, Osindero 2014, section 4.1"),
-    ("dcgan", COLOUR_GAN, 3576704 + 2765568, 3578624 + 2767360, "pytorch/examples"),
-    ("dcgan_paper", COLOUR_GAN, 18855040 + 17232768, 18858880 + 17236352, "Radford et al. 2015, figure 1, no biases"),
+    ("dcgan", COLOR_GAN, 3576704 + 2765568, 3578624 + 2767360, "pytorch/examples"),
+    ("dcgan_paper", COLOR_GAN, 18855040 + 17232768, 18858880 + 17236352, "Radford et al. 2015, figure 1, no biases"),
     ("ddpm", {"image_shape": (32, 32, 3)}, 35746307, 35746307, "hojonathanho/diffusion, CIFAR-10"),
     ("ddpm_256", {"image_shape": (256, 256, 3)}, 113673219, 113673219, "hojonathanho/diffusion, LSUN and CelebA-HQ"),
     ("wgan_gp", {"image_shape": (32, 32, 3)}, 5179907 + 4114688, 5197059 + 4114688, "by hand from gan_cifar.py"),
@@ -215,12 +215,12 @@ COUNTS = [
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments", "trainable", "every", "source"), COUNTS, ids=[f"{c[0]}-{c[3]}" for c in COUNTS]
+    ("name", "arguments", "trainable", "total", "source"), COUNTS, ids=[f"{row[0]}-{row[3]}" for row in COUNTS]
 )
-def test_parameter_count_is_the_papers(name, arguments, trainable, every, source):
-    assert count(name, arguments) == (trainable, every), source
+def test_the_parameter_count_is_that_of_the_source(name, arguments, trainable, total, source):
+    assert count(name, arguments) == (trainable, total), source
 
 
 def test_every_family_has_a_count():
-    counted = {c[0] for c in COUNTS}
+    counted = {row[0] for row in COUNTS}
     assert [n for n in zoo.names() if n not in counted and entries[n].parent is None] == []

@@ -1,4 +1,4 @@
-"""fieldzoo's models: every architecture by its paper's name, and what can be done with one.
+"""Architectures by the names of their papers, with pretrained weights, transfer learning, explanations and export.
 
 >>> import zoo
 >>> model = zoo.lenet5((28, 28, 1), 10)
@@ -6,10 +6,9 @@
 61706
 """
 
-# What there is
 from zoo import explain, serving
 
-# A trained backbone under a new head; several backbones under one
+# transfer learning
 from zoo.backbones.bands import adapt_bands, band_statistics
 from zoo.backbones.feature_extraction import extract_features, feature_classifier
 from zoo.backbones.finetune_schedule import finetune_schedule, layer_factors
@@ -20,7 +19,7 @@ from zoo.backbones.sensors import SENSORS
 from zoo.backbones.stages import stages, thaw
 from zoo.backbones.transfer import transfer
 
-# (H, W, C) -> (classes,)
+# image classification: (H, W, C) -> (classes,)
 from zoo.classify.alexnet import alexnet, alexnet_owt
 from zoo.classify.cnn import cnn
 from zoo.classify.coatnet import (
@@ -64,10 +63,10 @@ from zoo.classify.vit import (
     vit_tiny_16,
 )
 
-# What can be done with it
+# export
 from zoo.export.export import Export, ExportError, export
 
-# noise, or noise and label -> (H, W, C); image -> image
+# image generation: noise, or noise and label -> (H, W, C); image -> image
 from zoo.generate import quality
 from zoo.generate.anomaly import AnomalyDetector, anomaly_detector
 from zoo.generate.autoencoder import autoencoder, denoising_autoencoder
@@ -84,7 +83,7 @@ from zoo.generate.wgan_gp import wgan_gp
 from zoo.introspect import describe, last_spatial, macs, outline, parameters, receptive_field
 from zoo.keras_patches import LayerRates
 
-# two frames (H, W, C) -> (H, W, 2)
+# optical flow: two frames (H, W, C) -> (H, W, 2)
 from zoo.motion.flownet_s import flownet_s
 from zoo.motion.pwcnet import pwcnet
 from zoo.motion.raft_small import raft_small
@@ -92,15 +91,15 @@ from zoo.motion.tvnet import tvnet
 from zoo.r_setup import r_check
 from zoo.registry import build, names, register, variant
 
-# (H, W, C) -> (rH, rW, C)
+# image restoration and super-resolution: (H, W, C) -> (rH, rW, C)
 from zoo.restore.dncnn import dncnn, dncnn_blind
 from zoo.restore.edsr import edsr, edsr_baseline
 from zoo.restore.srcnn import srcnn, srcnn_935, srcnn_955
 
-# (H, W, C) -> (H, W, classes)
+# segmentation: (H, W, C) -> (H, W, classes)
 from zoo.segment.unet import unet
 
-# (T, F), tokens or images through time -> (outputs,), (T, outputs) or the images to come
+# time series, (T, F), tokens or image sequences -> (outputs,), (T, outputs) or future images
 from zoo.series.cnn_lstm import cnn_lstm
 from zoo.series.convlstm import convlstm, convlstm_keras
 from zoo.series.presto import presto, presto_autoencoder
@@ -109,10 +108,10 @@ from zoo.series.tempcnn import tempcnn
 from zoo.series.transformer import transformer, transformer_big, transformer_encoder
 from zoo.serving.predictor import Predictor, predictor
 
-# (F,) -> (outputs,)
+# tables: (F,) -> (outputs,)
 from zoo.tabular.dnn import dnn
 
-# Weights that others trained
+# pretrained weights
 from zoo.weights import BUNDLED, load, load_weights
 
 

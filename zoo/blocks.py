@@ -1,18 +1,18 @@
-"""Tensor -> tensor functions that three or more architectures use."""
+"""Blocks of layers that several architectures use, as functions from tensor to tensor."""
 
 import keras
 from keras import layers
 
 
 def head(x, units, activation, kernel_initializer="glorot_uniform"):
-    """The answer of a model: a dense layer called `head`, then its activation, both in float32 whatever the policy.
+    """Adds the head of a model: a dense layer called `head` and its activation, in float32 under any dtype policy.
 
-    The activation is a layer of its own, so that explanations find the logits as the output of `head`.
+    The activation is a separate layer, so that the logits are the output of `head`.
 
     Args:
         x: (B, F) features.
-        units: how many numbers the answer has.
-        activation: softmax, sigmoid; None or linear leaves the logits or numbers as they are.
+        units: number of outputs.
+        activation: softmax, sigmoid; None or linear returns logits or numbers.
         kernel_initializer: of the dense layer.
     Returns:
         (B, units) float32.
@@ -36,20 +36,20 @@ def conv_norm(
     momentum=0.9,
     name,
 ):
-    """A convolution without bias called `name`, its batch normalisation, and an activation.
+    """Adds a convolution without bias called `name`, batch normalization and an activation.
 
     Args:
         x: (B, H, W, C).
-        filters: width, or None for a depthwise convolution.
+        filters: number of filters, or None for a depthwise convolution.
         kernel_size: side of the square kernel, odd.
         strides: 1 or 2.
-        padding: symmetric has kernel_size // 2 zeros on every side, as PyTorch and `keras.applications`' ResNet and
-            DenseNet have them; same is TensorFlow's, where a stride of 2 on an even side puts the odd zero behind.
-        activation: relu, relu6, ..., or None for none.
+        padding: symmetric pads kernel_size // 2 zeros on every side, as PyTorch and `keras.applications`' ResNet and
+            DenseNet do. same is TensorFlow's, which for a stride of 2 and an even side pads the odd zero at the end.
+        activation: relu, relu6, ..., or None.
         kernel_initializer: a name, or an initializer that no other layer uses.
-        epsilon: of the normalisation; PyTorch's is 1e-5.
-        momentum: what the moving statistics keep at each step; PyTorch's 0.1 is 0.9 here.
-        name: of the convolution, and the beginning of the other layers' names.
+        epsilon: of batch normalization, as in Keras; PyTorch's default is 1e-5.
+        momentum: of batch normalization, as in Keras; PyTorch's 0.1 is 0.9 here.
+        name: of the convolution, and prefix of the other layers' names.
     Returns:
         (B, ceil(H / strides), ceil(W / strides), filters).
     """
@@ -66,14 +66,14 @@ def conv_norm(
 
 
 def map_head(x, filters, activation=None, *, kernel_size=1, padding="same", kernel_initializer="he_normal"):
-    """The answer for every pixel: a convolution called `head`, then its activation, in float32 whatever the policy.
+    """Adds a head for every pixel: a convolution called `head` and its activation, in float32 under any dtype policy.
 
-    The activation is a layer of its own, as in `head`.
+    The activation is a separate layer, as in `head`.
 
     Args:
         x: (B, H, W, C).
-        filters: how many numbers each pixel's answer has.
-        activation: softmax, sigmoid; None or linear leaves the logits or numbers as they are.
+        filters: number of outputs per pixel.
+        activation: softmax, sigmoid; None or linear returns logits or numbers.
         kernel_size: side of the square kernel.
         padding: same or valid.
         kernel_initializer: of the convolution.

@@ -1,7 +1,8 @@
-"""Changes to Keras' own instances, gated by the Keras versions that they were tested with.
+"""Changes to Keras' own objects, for the Keras versions that they were tested with.
 
-Each of them replaces a private method of an instance, so a new Keras release may break it: outside of `TESTED` they do
-nothing, or raise where a result depends on them.
+Each replaces a method of one object and uses Keras' private attributes, so a new Keras release may break it. With a
+Keras outside of `TESTED_KERAS`, `patch_batch_norm` and `patch_adam` do nothing: results are the same, training is
+slower. `LayerRates` raises an error instead, because its results depend on the private methods.
 """
 
 import functools
@@ -10,40 +11,51 @@ import keras
 from keras import layers
 
 from zoo.arguments import NonNegative, convert
+from zoo.devices import gpus
+
+TESTED_KERAS = ((3, 15), (3, 16))  # lowest version, included, and highest version, excluded
+MIN_WEIGHTS = 40  # variables; a network of fewer compiles its first step within a second or two without the patch
+
+
+def keras_is_tested():
+    """Whether the installed Keras is one of the versions that the patches were tested with."""
+    version = tuple(int(number) for number in keras.__version__.split(".")[:2])
+    return TESTED_KERAS[0] <= version < TESTED_KERAS[1]
 
 
 def patch_batch_norm(model):
-    """The same model, whose batch normalisations train from now on by TensorFlow's `FusedBatchNormV3`.
+    """Makes a model's batch normalizations train by TensorFlow's fused kernel `FusedBatchNormV3`.
 
-    Answers, gradients and moving averages are those of Keras, up to the rounding; a training step of a convolutional
-    network on a processor is 1.03 to 1.26 times as fast (benchmarks/norm_speed.py). The layers stay Keras' own, in
-    files too; a model that is read back is as Keras has it until this is called, so inference stays with Keras'
-    arithmetic: answers after a load are those before it, to the bit.
+    Outputs, gradients and moving averages are those of Keras, up to rounding. A training step of a convolutional
+    network on a CPU is 1.03 to 1.26 times as fast (benchmarks/norm_speed.py). Saved files contain Keras' own layers.
+    A loaded model runs Keras' own code until it is patched again, and inference always does, so outputs after loading
+    are bitwise those before.
+
+    Keras' own step is used in inference, for frozen, synchronized or renormalized layers, with masks, for inputs other
+    than float32 maps (B, H, W, C), on GPUs, under a `tf.distribute` strategy, and on backends other than TensorFlow.
 
     Args:
-        model: a `keras.Model`. Keras' own step stays where the input is not float32 maps (B, H, W, C), in inference,
-            with masks, in layers that are frozen, synchronised or renormalised, on GPUs, under a `tf.distribute`
-            strategy, and on other backends than TensorFlow.
+        model: a `keras.Model`.
     Returns:
         `model`.
 
     Source: Ioffe and Szegedy 2015, https://arxiv.org/abs/1502.03167, algorithms 1 and 2.
     """
-    if keras.backend.backend() == "tensorflow":
+    if keras_is_tested() and keras.backend.backend() == "tensorflow":
         for layer in model._flatten_layers():
             if type(layer) is layers.BatchNormalization and "call" not in vars(layer):
-                layer.call = functools.partial(_call, layer)
+                layer.call = functools.partial(_fused_batch_norm, layer)
     return model
 
 
-def _call(layer, inputs, training=None, mask=None):
-    """What `layer.call` does, in one operation where it can be."""
-    if not (training and layer.trainable and mask is None and _fits(layer, inputs)):
+def _fused_batch_norm(layer, inputs, training=None, mask=None):
+    """Computes `layer.call` by the fused kernel where that applies."""
+    if not (training and layer.trainable and mask is None and _fuses(layer, inputs)):
         return type(layer).call(layer, inputs, training=training, mask=mask)
     import tensorflow as tf
 
     channels = inputs.shape[-1]
-    answer, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+    outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=inputs,
         scale=layer.gamma.value if layer.scale else tf.ones(channels),
         offset=layer.beta.value if layer.center else tf.zeros(channels),
@@ -53,14 +65,14 @@ def _call(layer, inputs, training=None, mask=None):
         is_training=True,
     )
     count = tf.cast(tf.size(inputs) // channels, "float32")
-    variance *= (count - 1) / count  # it divides by one less than there are, Keras by all
-    for moving, seen in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
-        moving.assign(moving * layer.momentum + seen * (1.0 - layer.momentum))
-    return answer
+    variance *= (count - 1) / count  # the kernel divides the sum of squares by count - 1, Keras by count
+    for moving, batch in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
+        moving.assign(moving * layer.momentum + batch * (1.0 - layer.momentum))
+    return outputs
 
 
-def _fits(layer, inputs):
-    """Whether this is a step that the operation has, on what it was measured on."""
+def _fuses(layer, inputs):
+    """Whether the fused kernel computes this layer's training step on these inputs."""
     import tensorflow as tf
 
     maps = len(inputs.shape) == 4 and layer.axis in (-1, 3) and inputs.shape[-1] is not None
@@ -68,116 +80,108 @@ def _fits(layer, inputs):
     return maps and plain and inputs.dtype == layer.compute_dtype == "float32" and not gpus()
 
 
-@functools.cache
-def gpus():
-    """TensorFlow's GPUs, on which Keras' own operations are left as they are."""
-    import tensorflow as tf
+def patch_adam(optimizer, min_weights=MIN_WEIGHTS):
+    """Makes an Adam or AdamW optimizer update each weight by TensorFlow's fused kernel `ResourceApplyAdam`.
 
-    return tf.config.list_logical_devices("GPU")
+    Weights are those of Keras' own update, up to rounding. The first step of a network of many weights, in which its
+    graph is built and optimized, is faster (benchmarks/adam_speed.py). Saved files contain Keras' own class and load
+    without the zoo.
 
-
-MANY = 40  # weights; a network of fewer begins within a second or two as it is
-
-
-def patch_adam(optimizer, fewest=MANY):
-    """The same optimizer, which from now on updates each weight by TensorFlow's `ResourceApplyAdam`.
-
-    The arithmetic is that of Keras, to the rounding; the first step of a network of many weights, in which its graph is
-    built and optimised, comes sooner (benchmarks/adam_speed.py). Files name Keras' own class, and load without the zoo.
+    Keras' own update is used for other optimizers, with `amsgrad`, for sparse gradients, under a `tf.distribute`
+    strategy, and on backends other than TensorFlow.
 
     Args:
-        optimizer: any Keras optimizer. Others than Adam and AdamW, `amsgrad`, sparse gradients, networks of fewer than
-            `fewest` weights, weights under a `tf.distribute` strategy and other backends than TensorFlow stay with
-            Keras' own update.
-        fewest: weights that a network must have.
+        optimizer: a Keras optimizer.
+        min_weights: number of trainable variables below which Keras' own update is used.
     Returns:
         `optimizer`.
 
     Source: Kingma and Ba 2015, https://arxiv.org/abs/1412.6980, the form just before section 2.1.
     """
-    kinds = keras.optimizers.Adam, keras.optimizers.AdamW
-    if keras.backend.backend() == "tensorflow" and type(optimizer) in kinds and not optimizer.amsgrad:
-        optimizer.update_step = functools.partial(_update_step, optimizer, fewest)
+    adam = type(optimizer) in (keras.optimizers.Adam, keras.optimizers.AdamW) and not optimizer.amsgrad
+    if adam and keras_is_tested() and keras.backend.backend() == "tensorflow":
+        optimizer.update_step = functools.partial(_fused_adam, optimizer, min_weights)
     return optimizer
 
 
-def _update_step(optimizer, fewest, gradient, variable, learning_rate):
-    """What `optimizer.update_step` does, in one operation."""
+def _fused_adam(optimizer, min_weights, gradient, variable, learning_rate):
+    """Computes `optimizer.update_step` by the fused kernel where that applies."""
     import tensorflow as tf
 
-    few = len(optimizer._momentums) < fewest
+    few = len(optimizer._momentums) < min_weights
     if few or isinstance(gradient, tf.IndexedSlices) or tf.distribute.has_strategy():
         return type(optimizer).update_step(optimizer, gradient, variable, learning_rate)
-    i = optimizer._get_variable_index(variable)
-    mean, square = optimizer._momentums[i].value, optimizer._velocities[i].value
+    index = optimizer._get_variable_index(variable)
     weight = variable.value if isinstance(variable, keras.Variable) else variable
-    kind = weight.dtype
-    beta1, beta2 = (tf.cast(beta, kind) for beta in (optimizer.beta_1, optimizer.beta_2))
-    step = tf.cast(optimizer.iterations + 1, kind)
+    dtype = weight.dtype
+    beta_1, beta_2 = (tf.cast(beta, dtype) for beta in (optimizer.beta_1, optimizer.beta_2))
+    step = tf.cast(optimizer.iterations + 1, dtype)
     tf.raw_ops.ResourceApplyAdam(
         var=weight.handle,
-        m=mean.handle,
-        v=square.handle,
-        beta1_power=beta1**step,
-        beta2_power=beta2**step,
-        lr=tf.cast(learning_rate, kind),
-        beta1=beta1,
-        beta2=beta2,
-        epsilon=tf.cast(optimizer.epsilon, kind),
-        grad=tf.cast(gradient, kind),
+        m=optimizer._momentums[index].value.handle,
+        v=optimizer._velocities[index].value.handle,
+        beta1_power=beta_1**step,
+        beta2_power=beta_2**step,
+        lr=tf.cast(learning_rate, dtype),
+        beta1=beta_1,
+        beta2=beta_2,
+        epsilon=tf.cast(optimizer.epsilon, dtype),
+        grad=tf.cast(gradient, dtype),
     )
 
 
 @keras.saving.register_keras_serializable("zoo")
 class LayerRates(keras.optimizers.Optimizer):
-    """An optimizer whose learning rate is multiplied by a factor, layer by layer; weight decay goes with it.
+    """An optimizer that multiplies the learning rate and the weight decay by a factor for each layer.
 
-    A factor on the gradient would do nothing under Adam, which divides by the gradient's size; this multiplies the
-    rate. Everything else is the inner optimizer's: its state, its schedule, its `learning_rate`.
+    A factor on the gradient would have no effect under Adam, which divides by the gradient's size. State, schedule and
+    `learning_rate` are those of the inner optimizer.
 
     Args:
-        inner: a Keras optimizer that nothing else uses; or its name.
-        factors: {name of a layer: factor of at least 0}; for layers that are not in it, 1.
+        inner: a Keras optimizer that is used nowhere else, or its name.
+        factors: {layer name: factor of at least 0}. Layers that are not listed have the factor 1.
         name: the optimizer's name.
     Raises:
         ValueError: if a factor is below 0.
+        RuntimeError: if the installed Keras is outside of `TESTED_KERAS`.
     """
 
     def __init__(self, inner, factors, name="layer_rates"):
+        _require_tested_keras("LayerRates")
         super().__init__(learning_rate=0.0, name=name)
         self.inner = keras.optimizers.get(inner)
         self.factors = {k: convert(v, NonNegative, f"LayerRates: `factors`: {k}") for k, v in factors.items()}
-        self._each = {}
-        self._slow_down()
+        self._variable_factors = []
+        self._patch_inner()
 
-    def _slow_down(self):
-        """Puts the factors before the inner optimizer's own step and decay of one variable."""
-        step, decay, inner = self.inner.update_step, self.inner._apply_weight_decay, self.inner
+    def _patch_inner(self):
+        """Applies the factors in the inner optimizer's update and weight decay of each variable."""
+        inner, update, decay = self.inner, self.inner.update_step, self.inner._apply_weight_decay
 
         def update_step(gradient, variable, learning_rate):
-            return step(gradient, variable, learning_rate * self._factor(variable))
+            return update(gradient, variable, learning_rate * self._factor(variable))
 
         def apply_weight_decay(variables):
-            whole = inner.weight_decay
-            if whole is None:
+            weight_decay = inner.weight_decay
+            if weight_decay is None:
                 return
             try:
                 for variable in variables:
-                    inner.weight_decay = whole * self._factor(variable)
+                    inner.weight_decay = weight_decay * self._factor(variable)
                     decay([variable])
             finally:
-                inner.weight_decay = whole
+                inner.weight_decay = weight_decay
 
         inner.update_step, inner._apply_weight_decay = update_step, apply_weight_decay
 
     def _factor(self, variable):
-        return self._each[self.inner._get_variable_index(variable)]
+        return self._variable_factors[self.inner._get_variable_index(variable)]
 
     def build(self, variables):
         self.inner.build(variables)
         super().build(variables)
-        self._each = [
-            next((self.factors[part] for part in v.path.split("/") if part in self.factors), 1.0) for v in variables
+        self._variable_factors = [
+            next((self.factors[name] for name in v.path.split("/") if name in self.factors), 1.0) for v in variables
         ]
 
     @property
@@ -217,3 +221,13 @@ class LayerRates(keras.optimizers.Optimizer):
     def from_config(cls, config, custom_objects=None):
         inner = keras.saving.deserialize_keras_object(config["inner"], custom_objects=custom_objects)
         return cls(inner, config["factors"], config["name"])
+
+
+def _require_tested_keras(name):
+    if not keras_is_tested():
+        low, high = (".".join(map(str, version)) for version in TESTED_KERAS)
+        raise RuntimeError(
+            f"{name} replaces private methods of Keras' optimizers and was tested with Keras from {low} to below "
+            f"{high}, got Keras {keras.__version__}. Install a tested version, pip install 'keras>={low},<{high}', "
+            "or use a Keras optimizer, which has one learning rate for all layers."
+        )

@@ -1,18 +1,18 @@
-"""Who calls, Python or R: how values are shown to them in errors, and what answers R could not read."""
+"""Values that pass between Python and R: whether R is the caller, how R writes values, and which values it can read."""
 
 import os
 import sys
 
-R_INTEGERS = 2**31  # R's whole numbers lie below; reticulate hands on a larger one as another number, without a word
+R_MAX_INTEGER = 2**31 - 1  # reticulate turns a larger int into another number without an error
 
 
 def called_from_r():
-    """Whether R runs this Python: the package reticulate then has its own module in it."""
+    """Whether R runs this Python, that is, reticulate has loaded its own module `rpytools`."""
     return "rpytools" in sys.modules
 
 
 def format_value(value):
-    """A value as its reader writes it: `repr`, and where R calls c(1, 2), NULL, TRUE."""
+    """Returns a value as the caller writes it: its `repr`, or R's notation such as c(1, 2), NULL, TRUE."""
     if not called_from_r():
         return repr(value)
     if value is None:
@@ -31,13 +31,13 @@ def format_value(value):
 
 
 def format_index(index):
-    """The index of an entry in brackets, counted as its reader counts: from 0, and where R calls from 1."""
+    """Returns a list index in brackets, counted from 0, or from 1 when called from R."""
     return f"[{index + called_from_r()}]"
 
 
 def to_r(value):
-    """An answer that R reads as it is meant: whole numbers beyond its own as floats, a path as a string."""
-    if isinstance(value, int) and abs(value) >= R_INTEGERS:
+    """Returns a value in types that R reads: integers beyond R's range as floats, paths as strings, also in lists."""
+    if isinstance(value, int) and abs(value) > R_MAX_INTEGER:
         return float(value)
     if isinstance(value, os.PathLike):
         return os.fspath(value)
@@ -49,6 +49,8 @@ def to_r(value):
 
 
 def refuse_r_function(function, name):
-    """A ValueError for a function of R where another thread would call it, which ends R."""
+    """Raises a ValueError for an R function that another thread would call, because that ends the R session."""
     if callable(function) and (getattr(function, "__module__", None) or "").startswith("rpytools"):
-        raise ValueError(f"{name} must be no function of R, as another thread calls it, and that ends R; leave it out.")
+        raise ValueError(
+            f"{name} must not be an R function, as another thread calls it, which ends the R session; leave it out."
+        )

@@ -1,4 +1,4 @@
-"""R beside this Python: whether it calls, and whether what it sends can pass."""
+"""Checks that R, its package reticulate and this Python work together."""
 
 import importlib.metadata
 import os
@@ -12,52 +12,56 @@ from pathlib import Path
 from zoo.arguments import checked
 from zoo.r_interop import called_from_r
 
-# (distribution, its version, reticulate's version): from the first on, a reticulate before the second cannot read it
-LIMITS = (
+# (package, its first version that needs a newer reticulate, that version of reticulate, problem with an older one)
+RETICULATE_LIMITS = (
     ("numpy", (2,), (1, 41), "arrays, matrices and data frames cannot pass from R to Python"),
     ("pandas", (3,), (1, 45), "data frames come back to R as Python objects"),
 )
 
-if called_from_r():  # reticulate's own call, at every data frame that goes to R
+if called_from_r():  # reticulate itself makes the deprecated call for every data frame that it converts
     warnings.filterwarnings("ignore", "Index.format is deprecated", FutureWarning)
 
 
 @checked
 def r_check() -> bool:
-    """Says on stdout whether R and this Python go together, and for each problem how to mend it.
+    """Prints whether R and this Python work together, and how to solve each problem.
 
-    From R: `zoo$r_check()`. From Python it looks at the R that is on the path.
+    From R: `zoo$r_check()`. From Python, it checks the R on the PATH.
 
     Returns:
-        Whether there is no problem.
+        True if there is no problem.
     """
     reticulate = reticulate_version()
-    shown = ".".join(map(str, reticulate)) if reticulate else "none"
-    print(f"Python {sys.version.split()[0]} in {sys.prefix}; reticulate {shown}")
-    problems = [*_of_r(reticulate), *_of_versions(reticulate, _installed), *_of_packages(_installed)]
-    for problem, mend in problems:
-        print(f"- {problem}\n  Mend it: {mend}")
-    print("R and this Python do not go together yet." if problems else "R and this Python go together.")
+    version = ".".join(map(str, reticulate)) if reticulate else "none"
+    print(f"Python {sys.version.split()[0]} in {sys.prefix}; reticulate {version}")
+    problems = [
+        *_r_problems(reticulate),
+        *_version_problems(reticulate, _installed_version),
+        *_missing_packages(_installed_version),
+    ]
+    for problem, solution in problems:
+        print(f"- {problem}\n  Solution: {solution}")
+    print("R and this Python do not work together yet." if problems else "R and this Python work together.")
     sys.stdout.flush()
     return not problems
 
 
 def reticulate_version():
-    """The version of the reticulate that runs this Python, else of the one that Rscript finds; () if there is none."""
+    """Returns the version of the reticulate that runs this Python, or that Rscript finds; () if there is none."""
     if called_from_r():
         package = Path(sys.modules["rpytools"].__file__).parents[2] / "DESCRIPTION"
         lines = package.read_text().splitlines() if package.is_file() else []
-        found = next((line.split(":")[1] for line in lines if line.startswith("Version:")), "")
+        version = next((line.split(":")[1] for line in lines if line.startswith("Version:")), "")
     elif shutil.which("Rscript"):
-        asked = 'cat(as.character(packageVersion("reticulate")))'
-        found = subprocess.run(["Rscript", "-e", asked], capture_output=True, text=True, check=False).stdout
+        code = 'cat(as.character(packageVersion("reticulate")))'
+        version = subprocess.run(["Rscript", "-e", code], capture_output=True, text=True, check=False).stdout
     else:
-        found = ""
-    return _numbers(found)
+        version = ""
+    return _parse_version(version)
 
 
-def _numbers(version):
-    """The leading whole numbers of a version: 1.28.0.1 is (1, 28, 0, 1), 2.0rc1 is (2,)."""
+def _parse_version(version):
+    """Returns the leading integers of a version: (1, 28, 0, 1) for 1.28.0.1, (2,) for 2.0rc1."""
     numbers = []
     for word in version.strip().replace("-", ".").split("."):
         if not word.isdigit():
@@ -66,58 +70,59 @@ def _numbers(version):
     return tuple(numbers)
 
 
-def _installed(distribution):
-    """Its version as text, or None where it is not installed."""
+def _installed_version(distribution):
+    """Returns the version of a package as text, or None if it is not installed."""
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         return None
 
 
-def _of_r(reticulate):
+def _r_problems(reticulate):
+    """Yields (problem, solution) for the installation of R and its Python."""
     if not reticulate:
-        where = "R runs, but its package reticulate is not there" if shutil.which("Rscript") else "there is no R"
+        has_r = shutil.which("Rscript")
         yield (
-            f"{where}.",
+            "R is installed, but its package reticulate is not." if has_r else "R is not installed.",
             'install R, and in it install.packages("reticulate"); on Debian apt install r-cran-reticulate.',
         )
     elif called_from_r() and not os.environ.get("RETICULATE_PYTHON"):
         yield (
-            "RETICULATE_PYTHON is not set, so that another R session may find another Python.",
+            "RETICULATE_PYTHON is not set, so another R session may use another Python.",
             f"put RETICULATE_PYTHON={Path(sys.prefix, 'bin', 'python')} into ~/.Renviron.",
         )
-    made = _made_with(Path(sys.prefix))
-    if called_from_r() and made not in ("", sys.version.split()[0]):
+    environment_python = _environment_python(Path(sys.prefix))
+    if called_from_r() and environment_python not in ("", sys.version.split()[0]):
         yield (
-            f"R runs Python {sys.version.split()[0]}, the system's, with the modules of Python {made}: https and other "
-            "parts may not load.",
+            f"R runs Python {sys.version.split()[0]}, the system's, with the modules of Python {environment_python}: "
+            "https and other modules may not load.",
             "make the environment with the system's own Python: make r-env R_PYTHON=/usr/bin/python3.",
         )
 
 
-def _made_with(prefix):
-    """The version of the Python that a virtual environment was made with, or "" where that is not written there."""
+def _environment_python(prefix):
+    """Returns the version of the Python that created a virtual environment, or "" if it is unknown."""
     file = prefix / "pyvenv.cfg"
     lines = file.read_text().splitlines() if file.is_file() else []
     return next((line.split("=")[1].strip() for line in lines if line.startswith("version =")), "")
 
 
-def _of_versions(reticulate, installed):
-    """(problem, mend) for each package that is too new for this reticulate."""
-    for name, limit, enough, told in LIMITS:
-        found = installed(name)
-        if found and _numbers(found) >= limit and reticulate and reticulate < enough:
+def _version_problems(reticulate, installed_version):
+    """Yields (problem, solution) for each package that is too new for this reticulate."""
+    for name, limit, needed_reticulate, problem in RETICULATE_LIMITS:
+        version = installed_version(name)
+        if version and _parse_version(version) >= limit and reticulate and reticulate < needed_reticulate:
             yield (
-                f"{name} {found} and reticulate {'.'.join(map(str, reticulate))}: {told}.",
-                f'pip install "{name}<{limit[0]}" into this Python, `make r-env` for a Python beside it, or a '
-                f"reticulate from {'.'.join(map(str, enough))} on.",
+                f"{name} {version} and reticulate {'.'.join(map(str, reticulate))}: {problem}.",
+                f'pip install "{name}<{limit[0]}" into this Python, use another Python (`make r-env`), or install '
+                f"reticulate {'.'.join(map(str, needed_reticulate))} or newer.",
             )
 
 
-def _of_packages(installed):
-    """(problem, mend) for what this distribution needs and has not got."""
-    needed = importlib.metadata.requires("fieldzoo") if installed("fieldzoo") else []
-    names = [re.match(r"[\w.-]+", line).group() for line in needed or [] if "extra ==" not in line]
-    missing = [name for name in names if not installed(name)]
+def _missing_packages(installed_version):
+    """Yields (problem, solution) for required packages that are not installed."""
+    requirements = importlib.metadata.requires("fieldzoo") if installed_version("fieldzoo") else []
+    names = [re.match(r"[\w.-]+", line).group() for line in requirements or [] if "extra ==" not in line]
+    missing = [name for name in names if not installed_version(name)]
     if missing:
         yield f"these packages are not installed: {', '.join(missing)}.", f"pip install {' '.join(missing)}"

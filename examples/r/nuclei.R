@@ -1,25 +1,27 @@
-# Where are the nuclei? A U-Net answers a class for every pixel of a fluorescence image; masks, overlaps and pictures.
+# Segments nuclei in fluorescence images with a U-Net: a class for every pixel, masks, IoU and figures.
 #
 #   RETICULATE_PYTHON=.venv-r/bin/python Rscript examples/r/nuclei.R [epochs]
 library(reticulate)
 recipes <- import("recipes")
 epochs <- as.numeric(c(commandArgs(TRUE), 30)[1])
 
-recipe <- recipes$Segmentation(epochs = epochs, batch = 8, rate = 2e-3, augment = c("flip", "flip_vertical", "rotate:0.5"))
+recipe <- recipes$Segmentation(
+  epochs = epochs, batch_size = 8, learning_rate = 2e-3, augment = c("flip", "flip_vertical", "rotate:0.5")
+)
 data <- recipes$load("bundled:nuclei", test = 0.25)
 print(data)
 run <- recipe$fit("unet", data, verbose = FALSE, filters = c(16, 32, 64), batch_norm = TRUE, dropout = 0)
 
-# Tiles x rows x columns x classes of probabilities; R finds the nuclei where the second class has more than half
+# Probabilities of tiles x rows x columns x classes; pixels are nuclei if the second class has more than 0.5
 tiles <- data$test$head(4)
-chance <- run$predict(tiles)
-nuclei <- chance[, , , 2] > 0.5
-cat("share of nuclei in", nrow(nuclei), "tiles:", format(apply(nuclei, 1, mean), digits = 3), "\n")
+probabilities <- run$predict(tiles)
+nuclei <- probabilities[, , , 2] > 0.5
+cat("fraction of nuclei in", nrow(nuclei), "tiles:", format(apply(nuclei, 1, mean), digits = 3), "\n")
 
-# The same as names of classes, for `table`
-said <- run$predict(tiles, labels = TRUE)
-print(table(tile = slice.index(said, 1), said))
-cat("pictures:", unlist(run$plots("nuclei")), "\n")
+# The names of the predicted classes, for `table`
+predicted <- run$predict(tiles, labels = TRUE)
+print(table(tile = slice.index(predicted, 1), predicted))
+cat("figures:", unlist(run$plots("nuclei")), "\n")
 
-found <- run$evaluate("test")
-cat("IoU", format(found$iou, digits = 15), "pixel accuracy", format(found$pixel_accuracy, digits = 15), "\n")
+metrics <- run$evaluate("test")
+cat("IoU", format(metrics$iou, digits = 15), "pixel accuracy", format(metrics$pixel_accuracy, digits = 15), "\n")

@@ -1,20 +1,20 @@
-# How warm will it be in Seattle? An LSTM that answers the coming days with an interval, beside what needs no model.
+# Forecasts the temperature in Seattle with an LSTM: the coming days with an interval, compared with baselines.
 #
 #   RETICULATE_PYTHON=.venv-r/bin/python Rscript examples/r/weather.R [epochs]
 library(reticulate)
 recipes <- import("recipes")
 epochs <- as.numeric(c(commandArgs(TRUE), 30)[1])
 
-run <- recipes$Forecasting(epochs = epochs, rate = 3e-3, quantiles = c(0.1, 0.5, 0.9))$fit(
+run <- recipes$Forecasting(epochs = epochs, learning_rate = 3e-3, quantiles = c(0.1, 0.5, 0.9))$fit(
   "lstm", "bundled:seattle-weather", verbose = FALSE, units = 32
 )
 cat(run$data$split, "\n")
 
-found <- run$evaluate("test")
-leads <- do.call(rbind, lapply(names(found$by_lead), function(lead) {
-  data.frame(lead = lead, t(unlist(found$by_lead[[lead]])), check.names = FALSE)
+metrics <- run$evaluate("test")
+leads <- do.call(rbind, lapply(names(metrics$by_lead), function(lead) {
+  data.frame(lead = lead, t(unlist(metrics$by_lead[[lead]])), check.names = FALSE)
 }))
 print(leads, digits = 3)
 print(head(run$table("examples")), digits = 3)
-cat("pictures:", unlist(run$plots("weather")), "\n")
-cat("error", format(found$mae, digits = 15), "skill", format(found$skill, digits = 15), "\n")
+cat("figures:", unlist(run$plots("weather")), "\n")
+cat("error", format(metrics$mae, digits = 15), "skill", format(metrics$skill, digits = 15), "\n")

@@ -1,1 +1,1 @@
-"""The command line `zoo`, a file per group of commands."""
+"""The command line `zoo`, one file per group of commands."""

@@ -1,196 +1,152 @@
-"""Arrays as the user has them: (x, y), or the parts of a split that was made already."""
+"""Arrays as users have them: (x, y), or two or three splits of such, of numbers or texts."""
+
+from typing import Literal
 
 import numpy as np
 
 from recipes.data.assemble import Pool, assemble
-from recipes.data.split import content_keys
+from recipes.data.examples import Data
+from recipes.data.in_memory import is_texts, named_splits, without_names
+from recipes.data.split import SplitOptions, content_keys
 from recipes.data.streams import read_stream
 from recipes.data.tables.frames import verify_doubles
 from recipes.data.targets import R_NA, gaps
-from recipes.data.text.labelled_texts import from_texts, is_texts, text_pairs
+from recipes.data.text.labelled_texts import from_texts
+from zoo.arguments import Fraction, Whole, checked
 
-PARTS = {1: (None,), 2: ("train", "test"), 3: ("train", "validation", "test")}
 
-
-def read_arrays(source, options):
-    """`Data` from (x, y), from two or three such pairs, or from tf.data.Datasets.
+@checked
+def read_arrays(
+    source,
+    *,
+    task: Literal["classification", "multilabel", "regression"] | None = None,
+    classes: tuple[str, ...] = (),
+    group=None,
+    missing: Literal["error", "drop", "impute"] | None = None,
+    validation: Fraction = 0.15,
+    test: Fraction = 0.15,
+    seed: Whole = 0,
+) -> Data:
+    """Reads (x, y) arrays, two or three splits of such, or tf.data.Datasets.
 
     Args:
-        source: (x, y); (train, test) or (train, validation, test), each a pair or a tf.data.Dataset; or one of these.
-        options: `Options`.
+        source: (x, y), where x is (N, F) for vectors, (N, T, F) for series, (N, H, W, C) for images, or N strings; a
+            tf.data.Dataset of (input, target); or (train, test) or (train, validation, test) of such.
+        task: classification, multilabel or regression; inferred from the targets if None.
+        classes: names of the classes, where y has their index from 0.
+        group: (N,) labels of groups that stay in one split.
+        missing: error, drop (the example) or impute (vectors only: medians of the training split, with an indicator).
+            None is error. A target is never imputed.
+        validation, test: fractions of the examples, 0 to 1, for splits that are not given.
+        seed: seed of the split.
     Returns:
-        `Data`.
+        `Data` of kind vector, series, image or text.
     Raises:
-        ValueError: if the arrays do not fit together, or have gaps without a policy.
+        ValueError: if the arrays do not fit together, or have gaps and `missing` is error.
     """
     import tensorflow as tf
 
-    texts = text_pairs(source)
-    pairs = texts or (list(source) if _in_parts(source) else [source])
-    if len(pairs) not in PARTS:
-        raise ValueError(f"load: `source` must be one to three parts of (x, y), got {len(pairs)}.")
-    if texts:
-        pools = [_texts(x, y, part, options) for (x, y), part in zip(texts, PARTS[len(texts)], strict=True)]
-        return from_texts(pools, options, name="texts")
-    if options.task == "segmentation":
-        return _with_masks(pairs, options)
+    split_options = SplitOptions(validation, test, seed)
     pools, notes = [], []
-    for pair, part in zip(pairs, PARTS[len(pairs)], strict=True):
-        if isinstance(pair, tf.data.Dataset):
-            pools.append(read_stream(pair, part))
-        else:
-            pools.append(_pool(*pair, part, options, notes))
-    if isinstance(pools[0].inputs, dict):
-        from recipes.data.tables.table import read_pools
-
-        return read_pools(pools, options, name="arrays")
-    if is_texts(pools[0].inputs):
-        return from_texts(pools, options, name="texts", notes=notes)
-    options.refuse_tables("arrays")
-    shapes = [facts(pool.inputs) for pool in pools]
-    if len(set(shapes)) > 1:
-        raise ValueError(
-            f"load: the inputs of all parts must have one shape and dtype, got {sorted(set(shapes), key=str)}."
-        )
-    kind, shape, dtype = shapes[0]
-    if options.missing == "impute" and kind != "vector":
-        raise ValueError(f"load: `missing` must be 'error' or 'drop' for inputs of kind {kind}, got 'impute'.")
-    return assemble(pools, options, name="arrays", kind=kind, shape=shape, dtype=dtype, notes=notes)
-
-
-def without_names(source):
-    """(x, y) of R's list(x = , y = ), or parts of list(train = , test = ) of such; anything else as it is."""
-    import pandas as pd
-
-    if not isinstance(source, dict):
-        return source
-    x = source.get("x")
-    if set(source) == {"x", "y"} and (isinstance(x, dict | pd.DataFrame) or (isinstance(x, np.ndarray) and x.ndim > 1)):
-        return x, source["y"]
-    parts = [without_names(source[part]) for part in PARTS[3] if part in source]
-    if len(parts) == len(source) and all(isinstance(part, tuple | list) and len(part) == 2 for part in parts):
-        return parts
-    return source
-
-
-def _with_masks(pairs, options):
-    """`Data` whose targets are masks; a stream is read into memory."""
-    import tensorflow as tf
-
-    from recipes.data.images.masks import read_mask_arrays
-
-    read = []
-    for part, pair in zip(PARTS[len(pairs)], pairs, strict=True):
-        if isinstance(pair, tf.data.Dataset):
-            pool = read_stream(pair, part)
-            if not isinstance(pool.inputs, np.ndarray):
-                raise ValueError("load: the images of a tf.data.Dataset must have one size and fit in memory.")
-            pair = pool.inputs, pool.y
-        read.append((part, *pair))
-    return read_mask_arrays(read, options)
-
-
-def _in_parts(source):
-    """Whether `source` is several (x, y), not one: its entries are streams, or pairs that begin with an array."""
-    import pandas as pd
-    import tensorflow as tf
-
-    def is_part(entry):
+    for split, entry in named_splits(without_names(source)):
         if isinstance(entry, tf.data.Dataset):
-            return True
-        arrays = (np.ndarray, dict, pd.DataFrame, tf.Tensor)
-        return isinstance(entry, tuple | list) and len(entry) == 2 and isinstance(entry[0], arrays)
+            pools.append(read_stream(entry, split))
+        elif is_texts(entry[0]):
+            pools.append(_text_pool(*entry, split, group))
+        else:
+            pools.append(_pool(*entry, split, group, missing, notes))
+    common = {"task": task, "classes": classes, "missing": missing, "group": group, "notes": notes}
+    if is_texts(pools[0].inputs):
+        return from_texts(pools, split_options, name="texts", **common)
+    shapes = [kind_shape_dtype(pool.inputs) for pool in pools]
+    if len(set(shapes)) > 1:
+        raise ValueError(f"the inputs of all splits must have one shape and dtype, got {sorted(set(shapes), key=str)}.")
+    kind, shape, dtype = shapes[0]
+    if missing == "impute" and kind != "vector":
+        raise ValueError(f"`missing` must be 'error' or 'drop' for inputs of kind {kind}, got 'impute'.")
+    return assemble(pools, split_options, name="arrays", kind=kind, shape=shape, dtype=dtype, **common)
 
-    return isinstance(source, tuple | list) and len(source) > 0 and all(is_part(entry) for entry in source)
 
-
-def _pool(x, y, part, options, notes):
-    """One (x, y), checked, with its gaps dealt with."""
+def _pool(x, y, split, group, missing, notes):
+    """Returns the pool of one (x, y), without the examples that `missing` drops."""
     import pandas as pd
 
     y = y if isinstance(y, pd.DataFrame | pd.Series | pd.Categorical) else np.asarray(y)
-    x = x if isinstance(x, dict | pd.DataFrame) else read_inputs(x, notes)
-    table = not isinstance(x, np.ndarray)
-    rows = len(next(iter(x.values()))) if isinstance(x, dict) else len(x)
-    if rows != len(y):
-        raise ValueError(f"load: x and y must have as many examples, got {rows:,} and {len(y):,}.")
-    if table:
-        return Pool({c: np.asarray(x[c]) for c in x}, y, part)
-    groups = None if options.group is None or part not in (None, "train") else _groups(options.group, rows)
-    policy = options.missing or "error"
-    bad = ~np.isfinite(x).reshape(rows, -1).all(1) if x.dtype.kind == "f" else np.zeros(rows, bool)
-    if bad.any() and (policy == "error" or (policy == "impute" and np.isinf(x).any())):
+    x = read_inputs(x, notes)
+    if len(x) != len(y):
+        raise ValueError(f"x and y must have as many examples, got {len(x):,} and {len(y):,}.")
+    groups = _group_labels(group, len(x)) if split in (None, "train") else None
+    missing = missing or "error"
+    incomplete = ~np.isfinite(x).reshape(len(x), -1).all(1) if x.dtype.kind == "f" else np.zeros(len(x), bool)
+    if incomplete.any() and (missing == "error" or (missing == "impute" and np.isinf(x).any())):
         raise ValueError(
-            f"load: x has NaN or infinite numbers in {bad.sum():,} of {rows:,} examples; missing='drop' leaves those "
-            "out, missing='impute' fills the NaN of vectors with the training part's medians."
+            f"x has NaN or infinite numbers in {incomplete.sum():,} of {len(x):,} examples; missing='drop' leaves "
+            "those out, missing='impute' fills the NaN of vectors with the training split's medians."
         )
-    out = {"error": np.zeros(rows, bool), "drop": bad | gaps(y), "impute": gaps(y)}[policy]
-    names = np.arange(rows)
-    if out.any():
-        notes.append(f"left out {out.sum():,} of {rows:,} examples with gaps")
-        x, y, names = x[~out], y[~out], names[~out]
-        groups = None if groups is None else groups[~out]
-    return Pool(x, y, part, names, content_keys(x), groups)
+    dropped = {"error": np.zeros(len(x), bool), "drop": incomplete | gaps(y), "impute": gaps(y)}[missing]
+    names = np.arange(len(x))
+    if dropped.any():
+        notes.append(f"left out {dropped.sum():,} of {len(x):,} examples with gaps")
+        x, y, names = x[~dropped], y[~dropped], names[~dropped]
+        groups = None if groups is None else groups[~dropped]
+    return Pool(x, y, split, names, content_keys(x), groups)
 
 
-def _texts(x, y, part, options):
-    """A pool of texts, as they are."""
+def _text_pool(x, y, split, group):
     import pandas as pd
 
     y = y if isinstance(y, pd.DataFrame | pd.Series | pd.Categorical) else np.asarray(y)
-    groups = None if options.group is None or part not in (None, "train") else _groups(options.group, len(x))
-    return Pool(x, y, part, groups=groups)
+    return Pool(x, y, split, groups=_group_labels(group, len(x)) if split in (None, "train") else None)
 
 
-def _groups(group, rows):
+def _group_labels(group, rows):
+    if group is None:
+        return None
     if isinstance(group, str):
-        raise ValueError(f"load: `group` must be one label an example where the inputs are arrays, got {group!r}.")
+        raise ValueError(f"`group` must be one label per example where the inputs are arrays, got {group!r}.")
     groups = np.asarray(group)
     if groups.shape != (rows,):
-        raise ValueError(f"load: `group` must have one label for each of {rows:,} examples, got shape {groups.shape}.")
+        raise ValueError(f"`group` must have one label for each of {rows:,} examples, got shape {groups.shape}.")
     return groups
 
 
 def read_inputs(x, notes):
-    """`x` as an array that models take: float64 becomes float32, one feature and one band get an axis of their own."""
+    """Returns `x` as an array that models take: float64 becomes float32, a missing feature or band axis is added."""
     try:
         x = np.asarray(x)
     except ValueError:
-        raise ValueError(
-            "load: x must be one array, got entries of different shapes; use folder: for photos."
-        ) from None
+        raise ValueError("x must be one array, got entries of different shapes; use folder: for image files.") from None
     if x.dtype.kind not in "biuf" or not x.size:
         hint = " Text and factors are columns of a data frame." * (x.dtype.kind in "OUS")
-        raise ValueError(f"load: x must be an array of numbers, got dtype {x.dtype} and shape {x.shape}.{hint}")
+        raise ValueError(f"x must be an array of numbers, got dtype {x.dtype} and shape {x.shape}.{hint}")
     if x.dtype.kind == "i" and (x == R_NA).any():
         x = np.where(x == R_NA, np.nan, x)
     if x.ndim not in (1, 2, 3, 4):
         raise ValueError(
-            "load: x must have shape (N, F) for vectors, (N, T, F) for series or (N, H, W, C) for images, "
-            f"got {x.shape}."
+            f"x must have shape (N, F) for vectors, (N, T, F) for series or (N, H, W, C) for images, got {x.shape}."
         )
     if x.dtype.kind == "b":
         x = x.astype(np.uint8)
     if x.dtype == np.float64:
-        verify_doubles(x, "load: x")
+        verify_doubles(x, "x")
     if x.dtype.itemsize == 8 or x.dtype == np.float16 or (x.ndim < 3 and x.dtype.kind in "iu"):
-        with np.errstate(invalid="ignore"):  # R's NA is a NaN that signals
+        with np.errstate(invalid="ignore"):  # R's NA is a signaling NaN
             x = x.astype(np.float32)
     if x.ndim == 1:
         x = x[:, None]
     if x.ndim == 3 and x.dtype == np.uint8:
-        notes.append("8-bit inputs of shape (N, H, W) taken as images of one band")
+        notes.append("8-bit inputs of shape (N, H, W) read as images of one band")
         x = x[..., None]
     return np.ascontiguousarray(x)
 
 
-def facts(inputs):
-    """(kind, shape, dtype) of arrays or of a stream."""
+def kind_shape_dtype(inputs):
+    """Returns (kind, shape, dtype) of single inputs, from an array or a tf.data.Dataset."""
     if isinstance(inputs, np.ndarray):
         shape, dtype = inputs.shape[1:], inputs.dtype.name
     else:
         shape, dtype = tuple(inputs.element_spec.shape), inputs.element_spec.dtype.name
     kinds = {1: "vector", 2: "series", 3: "image"}
     if len(shape) not in kinds:
-        raise ValueError(f"load: an input must have shape (F,), (T, F) or (H, W, C), got {shape}.")
+        raise ValueError(f"an input must have shape (F,), (T, F) or (H, W, C), got {shape}.")
     return kinds[len(shape)], shape, dtype

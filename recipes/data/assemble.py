@@ -1,194 +1,176 @@
-"""From what a door has read to training, validation and test."""
+"""`Data` from pools of examples: reads the targets, splits, and reports overlaps between splits."""
 
 import dataclasses
 import warnings
 
 import numpy as np
 
-from recipes.data.examples import Data, Examples
-from recipes.data.images.image_files import Files
+from recipes.data.examples import SPLITS, Data, Examples
+from recipes.data.images.image_files import ImageFiles
 from recipes.data.split import content_keys, split
 from recipes.data.targets import read_targets
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What `load` was asked for beside the source; its docstring says what each means."""
-
-    target: tuple = ()
-    text: str | None = None
-    task: str | None = None
-    classes: tuple = ()
-    validation: float = 0.15
-    test: float = 0.15
-    seed: int = 0
-    group: object = None
-    block: tuple | None = None
-    missing: str | None = None
-    categorical: tuple = ()
-    drop_columns: tuple = ()
-    columns: tuple = ()
-    strict: bool = False
-    time: str | None = None
-    window: int | None = None
-    horizon: tuple = (1,)
-    gap: int = 0
-    step: str | None = None
-    calendar: tuple = ()
-    season_length: int | None = None
-    time_fraction: float | None = None
-    labels: str | None = None
-    tile: int | None = None
-    bands: tuple = ()
-    ignore: tuple = ()
-    instances: str | None = None
-
-    def refuse_tables(self, what, *also):
-        """A ValueError where an option for tables was given for `what`, which is none."""
-        for option in ("block", "category", "drop", "keep", *also):
-            if getattr(self, option) not in (None, ()):
-                raise ValueError(f"load: `{option}` is for tables, got it for {what}.")
-
-
 @dataclasses.dataclass
 class Pool:
-    """Examples as a door has read them, before they are split."""
+    """Examples as a reader returns them, before they are split."""
 
     inputs: object  # as `Examples` has them
     y: object  # targets as the user wrote them
-    part: str | None = None  # train, validation or test, or None where all is to be split
+    split: str | None = None  # train, validation or test, or None where all is to be split
     names: np.ndarray | None = None
-    keys: np.ndarray | None = None  # content hashes; taken here where the door has not
+    keys: np.ndarray | None = None  # content hashes; computed by `assemble` where they are None
     groups: np.ndarray | None = None
     blocks: np.ndarray | None = None
 
 
-def assemble(pools, options, *, name, kind, shape, dtype, outputs=("target",), columns=None, notes=(), **told):
-    """Reads the targets, splits what is not split yet, looks for leaks, and puts the `Data` together.
+def assemble(
+    pools,
+    split_options,
+    *,
+    name,
+    kind,
+    shape,
+    dtype,
+    task=None,
+    classes=(),
+    missing=None,
+    outputs=("target",),
+    columns=None,
+    notes=(),
+    group=None,
+    block=None,
+    **facts,
+):
+    """Returns `Data` from pools: reads the targets, splits pools that are not split, and reports overlaps.
 
     Args:
         pools: one or more `Pool`.
-        options: `Options`.
+        split_options: `SplitOptions`.
         name, kind, shape, dtype, columns: as `Data` has them.
+        task: classification, multilabel or regression; None infers it from the targets.
+        classes: names of the classes, or () to read them from the targets.
+        missing: treatment of gaps in the inputs, as `Data` has it; None is error.
         outputs: names of the target columns.
-        notes: what the door has to say.
-        **told: source, licence, description, as `Data` has them.
+        notes: sentences of the reader.
+        group, block: the options, for the description of the split.
+        **facts: source, license, description, as `Data` has them.
     Returns:
         `Data`.
     Raises:
-        ValueError: as `read_targets` and `split` say, or if a class is in the test part only.
+        ValueError: as `read_targets` and `split` document, or if a class is in the test split only.
     """
     sizes = [len(p.y) for p in pools]
     y = np.concatenate([np.asarray(p.y) for p in pools]) if len(pools) > 1 else pools[0].y
-    read = read_targets(y, task=options.task, classes=options.classes, outputs=outputs, image=kind == "image")
-    values = np.split(read.values, np.cumsum(sizes)[:-1])
-    notes, parts, words, keys = [*notes, *read.notes], {}, [], {}
-    have = {p.part for p in pools}
-    for pool, targets in zip(pools, values, strict=True):
+    targets = read_targets(y, task=task, classes=classes, outputs=outputs, image=kind == "image")
+    values = np.split(targets.values, np.cumsum(sizes)[:-1])
+    notes, splits, descriptions, keys = [*notes, *targets.notes], {}, [], {}
+    given_splits = {p.split for p in pools}
+    for pool, pool_targets in zip(pools, values, strict=True):
         pool.keys = content_keys(pool.inputs) if pool.keys is None else pool.keys
-        fractions = (
-            options.validation if "validation" not in have else 0.0,
-            options.test if "test" not in have else 0.0,
+        fractions = tuple(
+            0.0 if name_ in given_splits else fraction
+            for name_, fraction in zip(SPLITS[1:], split_options.fractions, strict=True)
         )
-        if pool.part in ("validation", "test") or not any(fractions):
-            parts[pool.part or "train"] = Examples(pool.inputs, targets, _named(pool))
-            keys[pool.part or "train"] = pool.keys
+        if pool.split in SPLITS[1:] or not any(fractions):
+            splits[pool.split or "train"] = Examples(pool.inputs, pool_targets, _names(pool))
+            keys[pool.split or "train"] = pool.keys
             continue
-        places = split(targets, pool.keys, fractions, options.seed, pool.groups, pool.blocks)
-        words.append(_in_words(options, pool, read.task, places))
-        for part, chosen in zip(("train", "validation", "test"), places, strict=True):
-            if part not in have or part == "train":
-                parts[part], keys[part] = _take(pool, targets, chosen), pool.keys[chosen]
-    for part in ("validation", "test"):
-        parts.setdefault(part, Examples(_nothing(parts["train"].inputs), read.values[:0], None))
-    own = [part for part in ("train", "validation", "test") if part in have]
-    as_given = [part for part in own if part != "train" or not words]
-    if as_given:
-        words.append(f"the {', '.join(as_given)} part{'s' * (len(as_given) > 1)} as given")
-    notes += _leaks(keys, own) + _absences(parts, read)
-    told = {"source": "the user", "licence": "not stated", "description": "", **told}
+        indices = split(pool_targets, pool.keys, fractions, split_options.seed, pool.groups, pool.blocks)
+        descriptions.append(_describe_split(split_options, pool, targets.task, indices, group, block))
+        for name_, selected in zip(SPLITS, indices, strict=True):
+            if name_ not in given_splits or name_ == "train":
+                splits[name_], keys[name_] = _take(pool, pool_targets, selected), pool.keys[selected]
+    for name_ in SPLITS[1:]:
+        splits.setdefault(name_, Examples(_empty_like(splits["train"].inputs), targets.values[:0], None))
+    ordered = [name_ for name_ in SPLITS if name_ in given_splits]
+    unchanged = [name_ for name_ in ordered if name_ != "train" or not descriptions]
+    if unchanged:
+        descriptions.append(f"the {', '.join(unchanged)} split{'s' * (len(unchanged) > 1)} as given")
+    notes += _overlaps(keys, ordered) + _missing_classes(splits, targets)
     return Data(
-        name=name, task=read.task, kind=kind, shape=shape, dtype=dtype, classes=read.classes, outputs=read.outputs,
-        **parts, columns=columns or {}, split="; ".join(words) or "all in one part", notes=tuple(notes),
-        missing=options.missing or "error", **told,
+        name=name, task=targets.task, kind=kind, shape=shape, dtype=dtype, classes=targets.classes,
+        outputs=targets.outputs, **splits, columns=columns or {}, notes=tuple(notes), missing=missing or "error",
+        split_description="; ".join(descriptions) or "all in one split", **facts,
     )  # fmt: skip
 
 
 def warn_and_note(text):
-    """Warns of `text` and returns it, for what must be seen at once and stay in the notes."""
+    """Warns of `text` and returns it, for facts that belong both on the screen and in the notes."""
     warnings.warn(text, stacklevel=4)
     return text
 
 
-def _named(pool):
+def _names(pool):
     return np.arange(len(pool.y)) if pool.names is None else pool.names
 
 
-def _take(pool, targets, chosen):
-    """The examples at `chosen`; of a stream, in its own order."""
+def _take(pool, targets, indices):
+    """Returns the examples at `indices`; of a tf.data.Dataset, in its own order."""
     import tensorflow as tf
 
     if not isinstance(pool.inputs, tf.data.Dataset):
-        return Examples(pool.inputs, targets, _named(pool)).take(chosen)
-    chosen = np.sort(chosen)
-    mine = np.zeros(len(targets), bool)
-    mine[chosen] = True
+        return Examples(pool.inputs, targets, _names(pool)).take(indices)
+    indices = np.sort(indices)
+    mask = np.zeros(len(targets), bool)
+    mask[indices] = True
 
-    def is_mine(place, x):
-        return tf.gather(mine, place)
+    def is_selected(index, x):
+        return tf.gather(mask, index)
 
-    def without_place(place, x):
+    def without_index(index, x):
         return x
 
-    stream = pool.inputs.enumerate().filter(is_mine).map(without_place)
-    return Examples(stream, targets[chosen], _named(pool)[chosen])
+    dataset = pool.inputs.enumerate().filter(is_selected).map(without_index)
+    return Examples(dataset, targets[indices], _names(pool)[indices])
 
 
-def _nothing(inputs):
-    """No inputs, of the kind of `inputs`."""
+def _empty_like(inputs):
+    """Returns no inputs, of the kind of `inputs`."""
     if isinstance(inputs, dict):
         return {column: values[:0] for column, values in inputs.items()}
     if isinstance(inputs, np.ndarray):
         return inputs[:0]
-    return inputs.take(slice(0, 0) if isinstance(inputs, Files) else 0)
+    return inputs.take(slice(0, 0) if isinstance(inputs, ImageFiles) else 0)
 
 
-def _in_words(options, pool, task, places):
-    sizes = [f"{len(p):,} {part}" for part, p in zip(("training", "validation", "test"), places, strict=True) if len(p)]
-    by = {"classification": "class", "multilabel": "label", "regression": "tenths of the target"}[task]
-    said = f"{', '.join(sizes)}; drawn with seed {options.seed}, stratified by {by}, identical examples on one side"
+def _describe_split(split_options, pool, task, indices, group, block):
+    sizes = ", ".join(f"{len(i):,} {name}" for name, i in zip(SPLITS, indices, strict=True) if len(i))
+    strata = {"classification": "class", "multilabel": "label", "regression": "deciles of the target"}[task]
+    text = f"{sizes}; seed {split_options.seed}, stratified by {strata}, identical examples in one split"
     if pool.groups is not None:
-        of = f" of {options.group}" if isinstance(options.group, str) else ""
-        said += f", {len(np.unique(pool.groups)):,} groups{of} whole"
+        of = f" of {group}" if isinstance(group, str) else ""
+        text += f", {len(np.unique(pool.groups)):,} groups{of} kept whole"
     if pool.blocks is not None:
-        x, y, size = options.block
-        said += f", {len(np.unique(pool.blocks)):,} squares of side {size:g} in {x} and {y} whole"
-    return said
+        x, y, size = block
+        text += f", {len(np.unique(pool.blocks)):,} square blocks of side {size:g} in {x} and {y} kept whole"
+    return text
 
 
-def _leaks(keys, own):
-    """Notes on examples that given parts share; parts that were split here share none."""
+def _overlaps(keys, given_splits):
+    """Returns notes on examples that given splits share; splits that were drawn here share none."""
     notes = []
-    for part, other in (("test", "train"), ("validation", "train"), ("test", "validation")):
-        if {part, other} <= set(keys) and {part, other} & set(own):
-            shared = int(np.isin(keys[part], keys[other]).sum())
+    for name, other in (("test", "train"), ("validation", "train"), ("test", "validation")):
+        if {name, other} <= set(keys) and {name, other} & set(given_splits):
+            shared = int(np.isin(keys[name], keys[other]).sum())
             if shared:
-                notes.append(warn_and_note(f"{shared:,} examples of the {part} part are also in the {other} part"))
+                notes.append(warn_and_note(f"{shared:,} examples of the {name} split are also in the {other} split"))
     return notes
 
 
-def _absences(parts, read):
-    """Notes on classes that a part lacks; a class that cannot be learnt is an error."""
-    if read.task == "multilabel":
-        known = parts["train"].targets.any(0)
-        return [f"no example of {name!r} in training" for name, n in zip(read.classes, known, strict=True) if not n]
-    if read.task == "regression":
+def _missing_classes(splits, targets):
+    """Returns notes on classes that a split lacks; a class without a training example is an error."""
+    if targets.task == "multilabel":
+        present = splits["train"].targets.any(0)
+        return [f"no example of {c!r} in training" for c, n in zip(targets.classes, present, strict=True) if not n]
+    if targets.task == "regression":
         return []
-    notes, number = [], {p: np.bincount(e.targets, minlength=len(read.classes)) for p, e in parts.items()}
-    for i, name in enumerate(read.classes):
-        if not number["train"][i] and any(n[i] for n in number.values()):
-            raise ValueError(f"load: the training part must have examples of every class, got none of {name!r}.")
-        lacking = [p for p in ("validation", "test") if len(parts[p]) and not number[p][i] and number["train"][i]]
+    counts = {s: np.bincount(e.targets, minlength=len(targets.classes)) for s, e in splits.items()}
+    notes = []
+    for i, name in enumerate(targets.classes):
+        if not counts["train"][i] and any(n[i] for n in counts.values()):
+            raise ValueError(f"the training split must have examples of every class, got none of {name!r}.")
+        lacking = [s for s in SPLITS[1:] if len(splits[s]) and not counts[s][i] and counts["train"][i]]
         if lacking:
             notes.append(f"no example of class {name!r} in {' and '.join(lacking)}")
     return notes

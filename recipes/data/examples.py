@@ -1,20 +1,24 @@
-"""What every data door answers: examples with their targets, in three parts."""
+"""A data set in memory or on disk: examples with their targets, in a training, a validation and a test split."""
 
 import dataclasses
 
 import numpy as np
 
+from recipes.data.source_spec import SourceSpec
+
+SPLITS = ("train", "validation", "test")
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Examples:
-    """One part of a data set: raw inputs as the user has them, and targets.
+    """One split of a data set: raw inputs, before any preprocessing, and their targets.
 
     Args:
-        inputs: (N, ...) array; for a table a dict from column to (N,) array; something read on demand, such as
-            `Files`, with `len`, `read(i)`, `take(indices)` and `dataset()`; or a tf.data.Dataset of single inputs.
+        inputs: (N, ...) array; for a table a dict from column to (N,) array; a sequence that is read on demand, such as
+            `ImageFiles`, with `len`, `read(i)`, `take(indices)` and `dataset()`; or a tf.data.Dataset of single inputs.
         targets: (N,) int32 class index, (N, classes) uint8 multi-hot, (N, outputs) float32, (N, H, W) class of each
             pixel, (N, H, W, C) images; or read on demand like inputs.
-        names: (N,) where each came from: a file's path or a row's number, or None.
+        names: (N,) where each example came from: a file's path or a row's number, or None.
     """
 
     inputs: object = dataclasses.field(repr=False)
@@ -25,24 +29,24 @@ class Examples:
         return len(self.targets)
 
     def dataset(self):
-        """tf.data.Dataset of single (raw input, target), always in the same order; photos are of their own size."""
+        """Returns a tf.data.Dataset of single (raw input, target), always in the same order."""
         import tensorflow as tf
 
         if all(isinstance(v, np.ndarray | dict) for v in (self.inputs, self.targets)):
             return tf.data.Dataset.from_tensor_slices((self.inputs, self.targets))
-        return tf.data.Dataset.zip(_stream(self.inputs), _stream(self.targets)).apply(
+        return tf.data.Dataset.zip(_as_dataset(self.inputs), _as_dataset(self.targets)).apply(
             tf.data.experimental.assert_cardinality(len(self))
         )
 
     def take(self, indices):
-        """The examples at `indices`, in that order.
+        """Returns the examples at `indices`, in that order.
 
         Args:
             indices: whole numbers from 0, or a slice.
         Returns:
             `Examples`.
         Raises:
-            ValueError: if the inputs are a tf.data stream, which has no places to take from.
+            ValueError: if the inputs are a tf.data.Dataset, which cannot be indexed.
         """
         if not isinstance(indices, slice):
             indices = np.asarray(indices, dtype=np.int64)
@@ -53,17 +57,19 @@ class Examples:
         elif hasattr(self.inputs, "read"):
             inputs = self.inputs.take(indices)
         else:
-            raise ValueError("take: `inputs` must be arrays, a table or files, got a tf.data stream; read it in order.")
+            raise ValueError(
+                "take: `inputs` must be arrays, a table or files, got a tf.data.Dataset; read it in order."
+            )
         targets = self.targets.take(indices) if hasattr(self.targets, "read") else self.targets[indices]
         return Examples(inputs, targets, None if self.names is None else self.names[indices])
 
     def head(self, n):
-        """The raw batch of the first `n` inputs, without their targets.
+        """Returns the raw batch of the first `n` inputs, without their targets.
 
         Args:
-            n: how many; fewer where there are not so many.
+            n: number of inputs; fewer where there are fewer.
         Returns:
-            (n, ...) array, for a table a dict of (n,) arrays, for photos of different sizes a list of (H, W, C) arrays.
+            (n, ...) array, for a table a dict of (n,) arrays, for images of different sizes a list of (H, W, C) arrays.
         """
         n = min(int(n), len(self))
         if isinstance(self.inputs, dict):
@@ -77,8 +83,8 @@ class Examples:
         return np.stack(batch) if len({x.shape for x in batch}) == 1 else batch
 
 
-def _stream(values):
-    """tf.data.Dataset of single values: of arrays, of what is read on demand, or as it is."""
+def _as_dataset(values):
+    """Returns a tf.data.Dataset of single values from arrays, from a sequence read on demand, or from a Dataset."""
     import tensorflow as tf
 
     if isinstance(values, np.ndarray | dict):
@@ -88,26 +94,27 @@ def _stream(values):
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Data:
-    """A data set with what is known of it, in three parts that share nothing.
+    """A data set with its metadata, in three disjoint splits.
 
     Args:
-        name: what it is called.
-        task: classification, multilabel, regression, segmentation, ...: what a recipe's `tasks` name.
-        kind: image, table, vector, series, video or text.
-        shape: of one raw input; (None, None, C) where photos differ in size, None for a table.
+        name: name of the data set.
+        task: classification, multilabel, regression, segmentation, ...: one of a recipe's `tasks`.
+        kind: image, table, vector, series, video, pair or text.
+        shape: of one raw input; (None, None, C) where images differ in size, None for a table.
         dtype: of the raw inputs; "mixed" for a table.
         classes: names of the classes in the order of their index; () for regression.
         outputs: names of the target columns for regression, the characters of a language model; () else.
-        train, validation, test: `Examples`; a part may be empty.
+        train, validation, test: `Examples`; a split may be empty.
+        split_description: how the splits were made, with the seed.
         columns: for a table, from column to "number" or "category"; else {}.
-        source: where it comes from.
-        licence: its terms, as far as known.
-        description: what it shows.
-        split: in words, how the parts were made, with the seed.
-        notes: what was skipped, dropped, merged or converted, in words.
-        missing: what happens to gaps in the inputs: error, drop or impute.
-        baselines: for forecasts, part -> name of a trivial forecast -> its (N, outputs) answers; else {}.
-        origin: the string that `load` was given, or None where it was given an object.
+        source: origin of the data: a dataset page, a paper, a repository or a path.
+        license: terms of use, as far as known.
+        description: what the data show.
+        notes: sentences on what was skipped, dropped, merged or converted.
+        missing: treatment of gaps in the inputs: error, drop, impute or pad.
+        baselines: for forecasts, split -> name of a baseline -> its (N, outputs) predictions; else {}.
+        source_spec: reader, source and resolved options by which `recipes.data.reopen` reads the data again; None for
+            data that were passed in memory.
     """
 
     name: str
@@ -120,19 +127,19 @@ class Data:
     train: Examples
     validation: Examples
     test: Examples
-    columns: dict
-    source: str
-    licence: str
-    description: str
-    split: str
+    split_description: str
+    columns: dict = dataclasses.field(default_factory=dict)
+    source: str = "the user"
+    license: str = "not stated"
+    description: str = ""
     notes: tuple = ()
     missing: str = "error"
     baselines: dict = dataclasses.field(default_factory=dict)
-    origin: str | None = None
+    source_spec: SourceSpec | None = None
 
     def __repr__(self):
         outputs = f"outputs {', '.join(self.outputs)}" if len(self.outputs) <= 20 else f"{len(self.outputs)} outputs"
-        answer = f"{len(self.classes)} classes" if self.classes else outputs
+        targets = f"{len(self.classes)} classes" if self.classes else outputs
         shape = f"{len(self.columns)} columns" if self.shape is None else f"{self.shape} {self.dtype}"
         sizes = f"{len(self.train):,} train, {len(self.validation):,} validation, {len(self.test):,} test"
-        return f"<{self.name}: {self.task} of {self.kind} {shape}, {answer}; {sizes}>"
+        return f"<{self.name}: {self.task} of {self.kind} {shape}, {targets}; {sizes}>"

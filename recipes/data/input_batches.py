@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from recipes.data.tables.columns import column_values, plain_names
 from recipes.data.tables.frames import frame_of, verify_doubles
-from recipes.data.tables.table import column_values, plain_names
 from recipes.data.targets import R_NA
 from recipes.data.text.labelled_texts import text_batch
 

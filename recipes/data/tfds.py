@@ -1,77 +1,116 @@
-"""TensorFlow Datasets by name, with a quick answer where there is no network."""
+"""TensorFlow Datasets by name, with an immediate error where there is no network."""
 
-import dataclasses
 import threading
 import urllib.error
 import urllib.request
+from typing import Literal
 
 import numpy as np
 
+from recipes.data.arrays import kind_shape_dtype
 from recipes.data.assemble import assemble
+from recipes.data.examples import SPLITS, Data
+from recipes.data.in_memory import is_texts
+from recipes.data.source_spec import with_source_spec
+from recipes.data.split import SplitOptions
 from recipes.data.streams import read_stream
-from recipes.data.text.labelled_texts import from_texts, is_texts
-from zoo.arguments import suggestion
+from recipes.data.tables.table import from_table_pools
+from recipes.data.text.labelled_texts import from_texts
+from zoo.arguments import Fraction, Positive, Whole, checked, suggestion
 
 HOST = "https://storage.googleapis.com"  # where TensorFlow Datasets keeps most of its files
-PATIENCE = 5  # seconds; TensorFlow Datasets itself tries for minutes
-INSTEAD = {"image": "bundled:mnist-5k", "table": "bundled:penguins", "vector": "bundled:satimage"}
+TIMEOUT = 5  # seconds; TensorFlow Datasets itself tries for minutes
+ALTERNATIVES = {"image": "bundled:mnist-5k", "table": "bundled:penguins"}
 
 
-def read_tfds(name, options):
-    """`Data` from a data set of TensorFlow Datasets with its own splits, downloaded where it is not there yet.
+@checked
+def read_tfds(
+    name: str,
+    *,
+    task: Literal["classification", "multilabel", "regression"] | None = None,
+    group: str | None = None,
+    block: tuple[str, str, Positive] | None = None,
+    missing: Literal["error", "drop", "impute"] | None = None,
+    categorical: tuple[str, ...] = (),
+    columns: tuple[str, ...] = (),
+    drop_columns: tuple[str, ...] = (),
+    validation: Fraction = 0.15,
+    test: Fraction = 0.15,
+    seed: Whole = 0,
+) -> Data:
+    """Reads a data set of TensorFlow Datasets with its own splits; it is downloaded if it is not on this machine.
+
+    Validation and test splits that the data set lacks are drawn from its train split.
 
     Args:
         name: as `tfds.load` takes it: "mnist", "penguins/processed", "oxford_flowers102:2.1.1".
-        options: `Options`.
+        task: classification, multilabel or regression; from the data set's features or its targets if None.
+        group, block, missing, categorical, columns, drop_columns: for tables, as `read_table` has them.
+        validation, test: fractions of the train split, 0 to 1.
+        seed: seed of the split.
     Returns:
-        `Data`; what its own splits lack of validation and test comes from its train split.
+        `Data`.
     Raises:
         ValueError: if there is no such data set (the nearest is offered), it has no target, or it is not on this
             machine and the network cannot be reached.
     """
+    arguments = dict(locals())
     import tensorflow_datasets as tfds
 
     try:
         builder = tfds.builder(name)
     except tfds.core.registered.DatasetNotFoundError:
-        known = tfds.list_builders(with_community_datasets=False)
-        raise ValueError(f"load: TensorFlow Datasets has no {name!r}.{suggestion(name.split('/')[0], known)}") from None
+        names = tfds.list_builders(with_community_datasets=False)
+        raise ValueError(f"TensorFlow Datasets has no {name!r}.{suggestion(name.split('/')[0], names)}") from None
     features, keys = builder.info.features, builder.info.supervised_keys
     if not keys or len(keys) != 2:
-        raise ValueError(f"load: tfds:{name} must have an input and a target, got {', '.join(sorted(features))}.")
+        raise ValueError(f"tfds:{name} must have an input and a target, got {', '.join(sorted(features))}.")
     _prepare(builder, name)
-    own = [s for s in ("train", "validation", "test") if s in builder.info.splits] or ["train"]
+    splits = [s for s in SPLITS if s in builder.info.splits] or ["train"]
     pools = []
-    for split in own:
-        stream = builder.as_dataset(split=split, as_supervised=True, shuffle_files=False)
-        pools.append(read_stream(stream, split if len(own) > 1 else None))
-    notes = [f"the {p.part} split has no labels: left out" for p in pools if (p.y == -1).all()]
-    pools = [p for p in pools if not (p.y == -1).all()]  # what TensorFlow Datasets writes for a label that is kept back
+    for split in splits:
+        dataset = builder.as_dataset(split=split, as_supervised=True, shuffle_files=False)
+        pools.append(read_stream(dataset, split if len(splits) > 1 else None))
+    notes = [f"the {p.split} split has no labels: left out" for p in pools if (p.y == -1).all()]
+    pools = [p for p in pools if not (p.y == -1).all()]  # TensorFlow Datasets writes -1 for labels that are withheld
+    classes = ()
     if isinstance(features[keys[1]], tfds.features.ClassLabel):
-        names = tuple(features[keys[1]].names)
-        options = dataclasses.replace(options, task="classification", classes=options.classes or names)
-    told = {
+        task, classes = "classification", tuple(features[keys[1]].names)
+    split_options = SplitOptions(validation, test, seed)
+    common = {
+        "name": f"tfds:{name}",
+        "task": task,
+        "classes": classes,
+        "missing": missing,
         "notes": notes,
         "source": builder.info.homepage or f"tensorflow_datasets {builder.info.full_name}",
         "description": (builder.info.description or "").split(". ")[0],
     }
-    title = f"tfds:{name}"
+    table_options = {
+        "group": group, "block": block, "categorical": categorical, "columns": columns, "drop_columns": drop_columns,
+    }  # fmt: skip
     if isinstance(pools[0].inputs, dict):
-        from recipes.data.tables.table import read_pools
-
         _name_codes(pools, features)
-        return read_pools(pools, options, name=title, **told)
-    if is_texts(pools[0].inputs):
-        return from_texts(pools, options, name=title, **told)
-    from recipes.data.arrays import facts
+        data = from_table_pools(pools, split_options, **common, **table_options)
+    else:
+        kind = "text" if is_texts(pools[0].inputs) else "image"
+        _refuse_table_options(name, table_options if kind == "text" else {**table_options, "missing": missing})
+        if kind == "text":
+            data = from_texts(pools, split_options, **common)
+        else:
+            kind, shape, dtype = kind_shape_dtype(pools[0].inputs)
+            data = assemble(pools, split_options, kind=kind, shape=shape, dtype=dtype, **common)
+    return with_source_spec(data, "tfds", arguments, is_path=False)
 
-    options.refuse_tables(title, "missing", "group")
-    kind, shape, dtype = facts(pools[0].inputs)
-    return assemble(pools, options, name=title, kind=kind, shape=shape, dtype=dtype, **told)
+
+def _refuse_table_options(name, options):
+    for option, value in options.items():
+        if value not in (None, ()):
+            raise ValueError(f"`{option}` is for tables, got it for tfds:{name}, which is none.")
 
 
 def _name_codes(pools, features):
-    """Columns that hold the index of a class get the classes' names, so that they are categories."""
+    """Replaces class indices in columns by the classes' names, so that the columns are categories."""
     for pool in pools:
         for column, values in pool.inputs.items():
             if names := getattr(features[column], "names", None):
@@ -79,36 +118,35 @@ def _name_codes(pools, features):
 
 
 def _prepare(builder, name):
-    """Downloads and prepares the data set where it is not prepared; a ValueError at once where that cannot be."""
+    """Downloads and prepares the data set if it is not prepared; raises a ValueError at once where that cannot be."""
     if builder.is_prepared():
         return
     image = any(type(f).__name__ == "Image" for f in builder.info.features.values())
-    kind = "image" if image else "table"
-    help_ = f"`{INSTEAD[kind]}` travels in a package and would do."
-    if not reachable():
+    alternative = f"`{ALTERNATIVES['image' if image else 'table']}` needs no download of its own."
+    if not is_reachable():
         raise ValueError(
-            f"load: tfds:{name} is not in {builder.data_dir}, and {HOST} did not answer within {PATIENCE} s; {help_}"
+            f"tfds:{name} is not in {builder.data_dir}, and {HOST} did not respond within {TIMEOUT} s; {alternative}"
         )
     try:
         builder.download_and_prepare()
-    except Exception as error:  # a download fails in many ways; each is told to the user
-        raise ValueError(f"load: tfds:{name} could not be prepared: {str(error).splitlines()[0]}; {help_}") from error
+    except Exception as error:  # a download fails in many ways; the first line of each is in the message
+        raise ValueError(f"tfds:{name} could not be prepared: {str(error).splitlines()[0]}; {alternative}") from error
 
 
-def reachable(host=HOST, patience=PATIENCE):
-    """Whether `host` answers, whatever it says, within `patience` seconds, name look-up included."""
-    answered = threading.Event()
+def is_reachable(host=HOST, timeout=TIMEOUT):
+    """Whether `host` responds, with whatever status, within `timeout` seconds, name resolution included."""
+    responded = threading.Event()
 
-    def ask():
+    def request():
         try:
-            urllib.request.urlopen(host, timeout=patience).close()
+            urllib.request.urlopen(host, timeout=timeout).close()
         except urllib.error.HTTPError:
-            pass  # it answered
+            pass  # a response
         except (OSError, ValueError):
             return
-        answered.set()
+        responded.set()
 
-    asking = threading.Thread(target=ask, daemon=True)  # a name look-up knows no time-out, and must not hold us up
-    asking.start()
-    asking.join(patience)
-    return answered.is_set()
+    thread = threading.Thread(target=request, daemon=True)  # name resolution has no time-out of its own
+    thread.start()
+    thread.join(timeout)
+    return responded.is_set()

@@ -1,1 +1,1 @@
-"""Prediction for rasters of any size."""
+"""Prediction of rasters of any size, tile by tile."""

@@ -1,4 +1,4 @@
-"""The work on a raster: a thread reads tiles, the model answers them, a thread blends the answers and writes them."""
+"""Predicts a raster tile by tile: one thread reads tiles, the model predicts, one thread blends and writes."""
 
 import collections
 import concurrent.futures
@@ -11,163 +11,175 @@ import numpy as np
 import rasterio
 from rasterio.windows import Window
 
+from recipes.data.images.mask_labels import IGNORE
 from recipes.data.rasters.geotiff import open_raster, read_window
-from recipes.losses import IGNORE
 from recipes.raster.resumable_geotiff import BLOCK
-from recipes.raster.tiling import axis, stripes
+from recipes.raster.tiling import split_into_stripes, tile_axis
 from zoo.introspect import receptive_field
-from zoo.introspect.output_activation import output_activation
+from zoo.introspect.output_activation import output_activation, to_probabilities
 from zoo.layers.any_size import size_multiple
 
-SIDE = 512  # of a tile where neither the caller nor the model says [pixels]
-OVERLAP = 64  # of neighbouring tiles where the caller does not say, and no more than a quarter of their side [pixels]
-SCALES = 32  # what networks halve an image by, most often
-BUFFER = 128 * 2**20  # bytes of probabilities that are blended at once; a wider raster is taken in stripes
-AHEAD = 3  # batches that are read before the model wants them, and answered before they are blended
+DEFAULT_TILE = 512  # side [pixels]
+DEFAULT_OVERLAP = 64  # of neighboring tiles, at most a quarter of their side [pixels]
+COMMON_STRIDE = 32  # most networks downsample by this
+BUFFER_BYTES = 128 * 2**20  # probabilities being blended; a wider raster is split into stripes
+QUEUED_BATCHES = 3  # batches read before they are predicted, and predicted before they are blended
 
 
 class Batch(typing.NamedTuple):
-    """Tiles of one row of tiles, within one stripe."""
+    """Tiles of one row of tiles within one stripe."""
 
     stripe: int
     row: int
     columns: list
-    ends: bool  # whether the row of tiles ends with it
+    ends_row: bool  # whether this is the row's last batch
     pixels: typing.Any = None
     valid: typing.Any = None
 
 
-class Stitch:
-    """How one raster is cut, answered and put together.
+class TileBlender:
+    """Tiles, predicts and blends one raster.
 
     Args:
-        source: the model, as `predict_raster` has opened it.
+        source: `SegmentationModel`.
         raster: the `Raster`.
-        tile, overlap, blend, probabilities, batch: as `predict_raster` has them.
+        tile, overlap, blend, probabilities, batch_size: of `predict_raster`.
     """
 
-    def __init__(self, source, raster, tile, overlap, blend, probabilities, batch):
-        self.source, self.raster, self.probabilities, self.batch_size = source, raster, probabilities, batch
+    def __init__(self, source, raster, tile, overlap, blend, probabilities, batch_size):
+        self.source, self.raster, self.probabilities, self.batch_size = source, raster, probabilities, batch_size
         self.classes = max(2, source.model.output_shape[-1])
-        self.rows, self.columns = _axes(source, raster, tile, overlap, blend)
-        self.answer = answers(source, (self.rows.tile, self.columns.tile, len(raster.bands)), raster.dtype)
-        most = BUFFER // ((self.rows.tile + BLOCK) * self.classes * 4)
-        self.stripes = stripes(raster.width, max(most, 4 * self.columns.tile, BLOCK), BLOCK)
-        self.tiles = self.empty = 0
-        self.busy = 0.0  # seconds in the model
+        self.rows, self.columns = _tile_axes(source, raster, tile, overlap, blend)
+        tile_shape = (self.rows.tile, self.columns.tile, len(raster.bands))
+        self.predict = compile_prediction(source, tile_shape, raster.dtype)
+        max_width = BUFFER_BYTES // ((self.rows.tile + BLOCK) * self.classes * 4)
+        self.stripes = split_into_stripes(raster.width, max(max_width, 4 * self.columns.tile, BLOCK), BLOCK)
+        self.tiles = self.skipped_tiles = 0
+        self.model_seconds = 0.0
         self.buffer = None
 
     @property
-    def total(self):
-        """Block rows that are to be written, over all stripes."""
+    def total_rows(self):
+        """Number of block rows to write, over all stripes."""
         return len(self.stripes) * -(-self.raster.height // BLOCK)
 
-    def work(self, part, tell):
-        """Answers what `part` lacks; `tell` is called with the block rows that are done."""
+    def run(self, output, report_progress):
+        """Predicts and writes what `output` lacks.
+
+        Args:
+            output: `ResumableGeoTiff`.
+            report_progress: function of the number of written block rows.
+        """
         with (
             open_raster(self.raster.path, "predict_raster") as file,
             concurrent.futures.ThreadPoolExecutor(1) as reader,
             concurrent.futures.ThreadPoolExecutor(1) as writer,
         ):
-            written = collections.deque()
-            for batch in ahead(reader, lambda b: self._read(file, b), self._batches(part.done)):
-                found = None
+            pending = collections.deque()
+            for batch in map_ahead(reader, lambda b: self._read(file, b), self._batches(output.rows_written)):
+                predictions = None
                 if batch.columns:
-                    began = time.perf_counter()
-                    found = self.answer(
+                    start = time.perf_counter()
+                    predictions = self.predict(
                         keras.ops.convert_to_tensor(batch.pixels), keras.ops.convert_to_tensor(batch.valid)
                     ).numpy()
-                    self.busy += time.perf_counter() - began
-                written.append(writer.submit(self._blend, batch, found, part))
-                if len(written) > AHEAD:
-                    written.popleft().result()
-                    tell(part.done)
-            for last in written:
-                last.result()
-            tell(part.done)
+                    self.model_seconds += time.perf_counter() - start
+                pending.append(writer.submit(self._blend, batch, predictions, output))
+                if len(pending) > QUEUED_BATCHES:
+                    pending.popleft().result()
+                    report_progress(output.rows_written)
+            for write in pending:
+                write.result()
+            report_progress(output.rows_written)
 
-    def _batches(self, done):
-        """What is to be answered, in order, from the first block row that is not done."""
+    def _batches(self, rows_written):
+        """Yields the batches to predict, in order, from the first block row that is not written."""
         rows = -(-self.raster.height // BLOCK)
-        for s in range(done // rows, len(self.stripes)):
-            first = (done % rows) * BLOCK if s == done // rows else 0
-            columns = self.columns.within(*self.stripes[s])
-            for row in self.rows.within(first, self.raster.height):
+        for stripe in range(rows_written // rows, len(self.stripes)):
+            first = (rows_written % rows) * BLOCK if stripe == rows_written // rows else 0
+            columns = self.columns.tiles_within(*self.stripes[stripe])
+            for row in self.rows.tiles_within(first, self.raster.height):
                 for i in range(0, len(columns), self.batch_size):
-                    yield Batch(s, row, columns[i : i + self.batch_size], i + self.batch_size >= len(columns))
+                    yield Batch(stripe, row, columns[i : i + self.batch_size], i + self.batch_size >= len(columns))
 
     def _read(self, file, batch):
-        """The batch with its pixels, without the tiles that are all nodata."""
-        top, sides = self.rows.starts[batch.row], (self.rows.tile, self.columns.tile)
-        read = {k: read_window(file, self.raster, top, self.columns.starts[k], *sides) for k in batch.columns}
-        some = [k for k in batch.columns if read[k][1].any()]
-        self.tiles, self.empty = self.tiles + len(some), self.empty + len(read) - len(some)
-        if not some:
+        """Returns the batch with its pixels, without the tiles that are all nodata."""
+        top, shape = self.rows.starts[batch.row], (self.rows.tile, self.columns.tile)
+        tiles = {k: read_window(file, self.raster, top, self.columns.starts[k], *shape) for k in batch.columns}
+        columns = [k for k in batch.columns if tiles[k][1].any()]
+        self.tiles, self.skipped_tiles = self.tiles + len(columns), self.skipped_tiles + len(tiles) - len(columns)
+        if not columns:
             return batch._replace(columns=[])
         return batch._replace(
-            columns=some, pixels=np.stack([read[k][0] for k in some]), valid=np.stack([read[k][1] for k in some])
+            columns=columns,
+            pixels=np.stack([tiles[k][0] for k in columns]),
+            valid=np.stack([tiles[k][1] for k in columns]),
         )
 
-    def _blend(self, batch, found, part):
-        """Adds the answers of a batch to the stripe, and writes the block rows that lack nothing then."""
+    def _blend(self, batch, predictions, output):
+        """Adds a batch's predictions to the stripe's buffer and writes the block rows that are complete."""
         low, high = self.stripes[batch.stripe]
         if self.buffer is None:
-            self.first = part.done % -(-self.raster.height // BLOCK) * BLOCK
+            self.first = output.rows_written % -(-self.raster.height // BLOCK) * BLOCK
             shape = (self.rows.tile + BLOCK, high - low)
             self.buffer, self.valid = np.zeros((*shape, self.classes), np.float32), np.zeros(shape, bool)
-        start, down = self.rows.starts[batch.row], self.rows.weights(batch.row)
-        mine = _common(start, self.rows.tile, self.first, self.raster.height)
+        top, row_weights = self.rows.starts[batch.row], self.rows.weights(batch.row)
+        rows = _intersection(top, self.rows.tile, self.first, self.raster.height)
         for n, k in enumerate(batch.columns):
             left = self.columns.starts[k]
-            across = _common(left, self.columns.tile, low, high)
-            inside = np.s_[mine.start - start : mine.stop - start, across.start - left : across.stop - left]
-            place = np.s_[mine.start - self.first : mine.stop - self.first, across.start - low : across.stop - low]
-            weights = down[inside[0], None] * self.columns.weights(k)[inside[1]]
-            self.buffer[place] += found[n][inside] * weights[..., None]
-            self.valid[place] |= batch.valid[n][inside]
-        if batch.ends:
-            last = batch.row + 1 == len(self.rows.starts)
-            whole = self.raster.height if last else self.rows.starts[batch.row + 1]
-            while self.first + BLOCK <= whole or (last and self.first < whole):
-                self._write(part, low, high, min(BLOCK, self.raster.height - self.first))
-            if last:
+            columns = _intersection(left, self.columns.tile, low, high)
+            in_tile = np.s_[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+            in_buffer = np.s_[
+                rows.start - self.first : rows.stop - self.first, columns.start - low : columns.stop - low
+            ]
+            weights = row_weights[in_tile[0], None] * self.columns.weights(k)[in_tile[1]]
+            self.buffer[in_buffer] += predictions[n][in_tile] * weights[..., None]
+            self.valid[in_buffer] |= batch.valid[n][in_tile]
+        if batch.ends_row:
+            is_last = batch.row + 1 == len(self.rows.starts)
+            complete = self.raster.height if is_last else self.rows.starts[batch.row + 1]
+            while self.first + BLOCK <= complete or (is_last and self.first < complete):
+                self._write(output, low, high, min(BLOCK, self.raster.height - self.first))
+            if is_last:
                 self.buffer = None
 
-    def _write(self, part, low, high, height):
-        """Writes the first block row of the stripe, and moves on by one."""
-        found, valid = self.buffer[:height], self.valid[:height]
+    def _write(self, output, low, high, height):
+        """Writes the first block row of the stripe and shifts the buffer by one block row."""
+        probabilities, valid = self.buffer[:height], self.valid[:height]
         if self.probabilities:
-            values = np.where(valid, np.moveaxis(found, -1, 0), np.float32(np.nan))
+            values = np.where(valid, np.moveaxis(probabilities, -1, 0), np.float32(np.nan))
         else:
-            values = np.where(valid, found.argmax(-1), self.nodata).astype(self.dtype)[None]
+            values = np.where(valid, probabilities.argmax(-1), self.nodata).astype(self.dtype)[None]
         try:
-            part.write(values, Window(low, self.first, high - low, height))
-        except rasterio.errors.RasterioError as error:  # of the answer, not of the raster
-            raise OSError(f"predict_raster: {part.part} could not be written: {error.__cause__ or error}") from None
+            output.write(values, Window(low, self.first, high - low, height))
+        except rasterio.errors.RasterioError as error:  # concerns the output, so no ValueError as for the raster
+            raise OSError(
+                f"predict_raster: {output.partial_path} could not be written: {error.__cause__ or error}"
+            ) from None
         self.first += BLOCK
-        for kept in (self.buffer, self.valid):
-            kept[:-BLOCK] = kept[BLOCK:]
-            kept[-BLOCK:] = 0
+        for array in (self.buffer, self.valid):
+            array[:-BLOCK] = array[BLOCK:]
+            array[-BLOCK:] = 0
 
     @property
     def dtype(self):
-        """Of the answer's numbers."""
+        """Data type of the output."""
         return "float32" if self.probabilities else "uint8" if self.classes <= IGNORE else "uint16"
 
     @property
     def nodata(self):
-        """The answer's nodata."""
+        """Nodata value of the output."""
         return {"float32": np.nan, "uint8": IGNORE, "uint16": 65535}[self.dtype]
 
     def profile(self):
-        """What rasterio is told of the answer."""
+        """Returns the rasterio profile of the output."""
         size = {"height": self.raster.height, "width": self.raster.width}
         count = self.classes if self.probabilities else 1
-        placed = {"crs": self.raster.crs, "transform": self.raster.transform} if self.raster.placed else {}
-        return {**size, **placed, "count": count, "dtype": self.dtype, "nodata": self.nodata}
+        georeference = {"crs": self.raster.crs, "transform": self.raster.transform} if self.raster.georeferenced else {}
+        return {**size, **georeference, "count": count, "dtype": self.dtype, "nodata": self.nodata}
 
     def describe(self, file):
-        """Names and colours of the classes in an open GeoTIFF."""
+        """Sets names and colors of the classes in an open GeoTIFF."""
         names = self.source.classes or tuple(map(str, range(self.classes)))
         file.update_tags(**{f"CLASS_{i}": name for i, name in enumerate(names)})
         if self.probabilities:
@@ -176,61 +188,61 @@ class Stitch:
         elif self.dtype == "uint8":
             from recipes.reports.segmentation_figures import palette
 
-            colours = {i: (*map(int, np.round(c * 255)), 255) for i, c in enumerate(palette(self.classes))}
-            file.write_colormap(1, {**colours, IGNORE: (0, 0, 0, 0)})
+            colors = {i: (*map(int, np.round(c * 255)), 255) for i, c in enumerate(palette(self.classes))}
+            file.write_colormap(1, {**colors, IGNORE: (0, 0, 0, 0)})
 
 
-def _axes(source, raster, tile, overlap, blend):
-    """The `Axis` of rows and that of columns."""
-    model = next((x for x in source.model.layers if isinstance(x, keras.Model)), source.model)  # `any_size` wraps it
+def _tile_axes(source, raster, tile, overlap, blend):
+    """Returns the `TileAxis` of rows and that of columns."""
+    model = next((x for x in source.model.layers if isinstance(x, keras.Model)), source.model)  # inside of `any_size`
     shapes = [m.input_shape[1:3] for m in (source.model, source.preprocessing) if m is not None]
-    own = [next((s[i] for s in shapes if s[i] is not None), None) for i in (0, 1)]
-    common, axes = size_multiple(model) if None in own else None, []
+    fixed_sides = [next((s[i] for s in shapes if s[i] is not None), None) for i in (0, 1)]
+    stride, axes = size_multiple(model) if None in fixed_sides else None, []
     field = receptive_field(model)
-    for size, fixed in zip((raster.height, raster.width), own, strict=True):
-        unit = common or math.gcd(fixed, SCALES)  # what the scales of a model of one size divide does not show
-        reach = None if field is None else field // 2 if unit == 1 else min(field - 1, (field + unit) // 2)
-        side = fixed or -(-(tile or SIDE) // unit) * unit
-        shared = -(-(min(OVERLAP, side // 4) if overlap is None else overlap) // unit) * unit
+    for size, fixed in zip((raster.height, raster.width), fixed_sides, strict=True):
+        unit = stride or math.gcd(fixed, COMMON_STRIDE)  # the stride of a model of fixed size is not known
+        radius = None if field is None else field // 2 if unit == 1 else min(field - 1, (field + unit) // 2)
+        side = fixed or -(-(tile or DEFAULT_TILE) // unit) * unit
+        axis_overlap = min(DEFAULT_OVERLAP, side // 4) if overlap is None else overlap
+        axis_overlap = -(-axis_overlap // unit) * unit
         if fixed and tile not in (None, fixed):
             raise ValueError(f"predict_raster: `tile` must be the model's {fixed} pixels or None, got {tile}.")
-        if shared >= side:
+        if axis_overlap >= side:
             raise ValueError(f"predict_raster: `overlap` must be less than the tile's {side} pixels, got {overlap}.")
-        axes.append(axis(size, side, shared, unit=unit, reach=reach, blend=blend, fixed=fixed is not None))
+        axes.append(
+            tile_axis(
+                size, side, axis_overlap, unit=unit, receptive_radius=radius, blend=blend, fixed=fixed is not None
+            )
+        )
     return axes
 
 
-def answers(source, shape, dtype):
-    """A compiled function: (B, *shape) raw pixels and (B, h, w) validity -> (B, h, w, classes) probabilities."""
+def compile_prediction(source, shape, dtype):
+    """Returns a tf.function: (B, *shape) raw pixels, (B, h, w) validity -> (B, h, w, classes) probabilities."""
     import tensorflow as tf
 
-    ending, front = output_activation(source.model), source.preprocessing
-    single = source.model.output_shape[-1] == 1
+    activation, preprocessing = output_activation(source.model), source.preprocessing
 
     @tf.function(input_signature=[tf.TensorSpec((None, *shape), dtype), tf.TensorSpec((None, *shape[:2]), "bool")])
-    def answer(pixels, valid):
-        x = tf.cast(pixels, tf.float32) if front is None else front(pixels, training=False)
+    def predict(pixels, valid):
+        x = tf.cast(pixels, tf.float32) if preprocessing is None else preprocessing(pixels, training=False)
         x = source.model(tf.where(valid[..., None], x, 0), training=False)
-        x = tf.cast(x, tf.float32)
-        if single:
-            yes = tf.sigmoid(x) if ending == "linear" else x
-            return tf.concat([1 - yes, yes], axis=-1)
-        return tf.nn.softmax(x) if ending == "linear" else x
+        return to_probabilities(tf.cast(x, tf.float32), activation)
 
-    return answer.get_concrete_function()  # TensorFlow would take several rasters for needless tracing
+    return predict.get_concrete_function()  # no retracing warning when several rasters are predicted
 
 
-def ahead(pool, function, items):
-    """What `function` makes of the items, in order, each begun before it is wanted."""
-    waiting = collections.deque()
+def map_ahead(pool, function, items):
+    """Yields `function` of each item in order, computed `QUEUED_BATCHES` items ahead in the pool."""
+    futures = collections.deque()
     for item in items:
-        waiting.append(pool.submit(function, item))
-        if len(waiting) > AHEAD:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+        futures.append(pool.submit(function, item))
+        if len(futures) > QUEUED_BATCHES:
+            yield futures.popleft().result()
+    while futures:
+        yield futures.popleft().result()
 
 
-def _common(start, length, low, high):
-    """The slice that a tile from `start` has in common with the pixels from `low` up to `high`."""
+def _intersection(start, length, low, high):
+    """Returns the slice of pixels from `low` up to `high` that a tile of `length` pixels from `start` covers."""
     return slice(max(start, low), max(min(start + length, high), start, low))

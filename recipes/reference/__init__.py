@@ -1,1 +1,1 @@
-"""The named recipes with committed results, and published training settings."""
+"""Reference recipes with committed results, and published training settings."""

@@ -1,4 +1,4 @@
-"""Writes zoo/architectures.csv and the tables of README.md: `python -m recipes.reference.readme_tables`; `--check` only compares."""
+"""Writes zoo/architectures.csv and the tables of README.md, or checks them with `--check`."""
 
 import argparse
 import csv
@@ -10,32 +10,32 @@ import sys
 from pathlib import Path
 from urllib.parse import urlparse
 
-from zoo.introspect.describe import NUMBERS, example, facts, measure
+from zoo.introspect.architecture_table import NUMBERS, example_text, measure, registry_row
 from zoo.registry import TASKS, names
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CSV = ROOT / "zoo" / "architectures.csv"
 README = ROOT / "README.md"
 
 
-def measured():
-    """The rows of zoo/architectures.csv, one for each registered name."""
-    return [{"name": name, "example": example(name), **measure(name)} for name in names()]
+def architecture_rows():
+    """Returns the rows of zoo/architectures.csv, one per registered name."""
+    return [{"name": name, "example": example_text(name), **measure(name)} for name in names()]
 
 
 def csv_text(rows):
-    """Those rows as CSV; what is unknown is left empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, ("name", "example", "input", *NUMBERS), lineterminator="\n")
+    """Formats rows of architectures as CSV; unknown values are empty."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, ("name", "example", "input", *NUMBERS), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    return text.getvalue()
+    return buffer.getvalue()
 
 
-def architectures(rows):
-    """The README's table of architectures: by task, each family followed by its variants, from small to large."""
-    found = [{**facts(row["name"]), **row} for row in rows]
-    found.sort(key=lambda r: (TASKS.index(r["task"]), r["parent"] or r["name"], bool(r["parent"]), r["parameters"]))
+def architecture_table(rows):
+    """Returns the README's table of architectures: by task and size, each architecture followed by its variants."""
+    rows = [{**registry_row(row["name"]), **row} for row in rows]
+    rows.sort(key=lambda r: (TASKS.index(r["task"]), r["parent"] or r["name"], bool(r["parent"]), r["parameters"]))
     return table(
         {
             "architecture": f"`{row['name']}`",
@@ -43,34 +43,34 @@ def architectures(rows):
             "what": row["summary"].removeprefix(f"{row['name']}: ").rstrip("."),
             "input": row["input"],
             "parameters": row["parameters"],
-            "MACs": short(row["macs"]),
+            "MACs": format_count(row["macs"]),
             "receptive field": row["receptive_field"],
             "paper": link(row["source"]),
         }
-        for row in found
+        for row in rows
     )
 
 
-def worked():
-    """The README's table of worked recipes."""
+def recipe_table():
+    """Returns the README's table of reference recipes."""
     import recipes
 
-    return table(_coded(row, "name", "model") for row in recipes.reference_recipes())
+    return table(_as_code(row, "name", "model") for row in recipes.reference_recipes())
 
 
-def data():
-    """The README's table of bundled data sources, under the names that `recipes.load` takes."""
+def data_table():
+    """Returns the README's table of bundled data, with the sources that `recipes.load` takes."""
     import recipes.data
 
-    return table(_coded({**row, "name": f"bundled:{row['name']}"}, "name") for row in recipes.data.sources())
+    return table(_as_code({**row, "name": f"bundled:{row['name']}"}, "name") for row in recipes.data.sources())
 
 
-def _coded(row, *keys):
+def _as_code(row, *keys):
     return {**row, **{key: f"`{row[key]}`" for key in keys}}
 
 
 def table(rows):
-    """A Markdown table of dicts with the same keys; columns of numbers are set to the right."""
+    """Formats dicts with the same keys as a Markdown table; numeric columns are right-aligned."""
     rows = list(rows)
     if not rows:
         return ""
@@ -84,10 +84,10 @@ def table(rows):
 
 
 def cell(value):
-    """One cell: 61,706; 0.983; a link; `a=1, b=(2, 3)` for a dict; nothing for None."""
-    if value is None or (_number(value) and math.isnan(value)):
+    """Formats a table cell: 61,706; 0.983; a link; `a=1, b=(2, 3)` for a dict; empty for None."""
+    if value is None or (_is_number(value) and math.isnan(value)):
         return ""
-    if _number(value):
+    if _is_number(value):
         return f"{int(value):,}" if float(value).is_integer() else f"{value:.3g}"
     if isinstance(value, dict):
         pairs = ((key, f"({cell(v)})" if isinstance(v, list | tuple) else cell(v)) for key, v in value.items())
@@ -98,12 +98,12 @@ def cell(value):
     return link(text) if text.startswith(("http://", "https://")) else text.replace("|", r"\|")
 
 
-def _number(value):
+def _is_number(value):
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def short(count):
-    """Three figures and a unit: 4.09 G."""
+def format_count(count):
+    """Formats a number with three digits and a unit prefix, as in 4.09 G."""
     if count is None:
         return ""
     power = 0
@@ -114,19 +114,19 @@ def short(count):
 
 
 def link(address):
-    """A Markdown link that says where it leads: the arXiv number, or the site."""
+    """Formats a URL as a Markdown link with the arXiv number or the host as its text."""
     number = re.search(r"arxiv\.org/abs/([\d.]+\d)", address)
     return f"[{f'arXiv:{number[1]}' if number else urlparse(address).netloc.removeprefix('www.')}]({address})"
 
 
-def filled(text, blocks):
-    """A README with each block between its markers, as in `<!-- data -->` and `<!-- /data -->`.
+def fill_blocks(text, blocks):
+    """Replaces the blocks between markers such as `<!-- data -->` and `<!-- /data -->`.
 
     Args:
-        text: the README; a block whose markers it lacks is left out.
-        blocks: name -> function that makes the block; it is called only where there are markers.
+        text: of the README; blocks without markers are skipped.
+        blocks: dict of name -> function that returns the block; only called if there are markers.
     Raises:
-        ValueError: if a marker stands alone, twice, or the wrong way round.
+        ValueError: if a marker occurs alone, twice, or in the wrong order.
     """
     for name, block in blocks.items():
         opening, closing = f"<!-- {name} -->", f"<!-- /{name} -->"
@@ -135,38 +135,36 @@ def filled(text, blocks):
             continue
         start, end = text.find(opening) + len(opening), text.find(closing)
         if counts != (1, 1) or end < start:
-            got = f"{counts[0]} and {counts[1]}" if counts != (1, 1) else "them the wrong way round"
-            raise ValueError(f"README.md must have one {opening} and then one {closing}, or neither, got {got}.")
+            received = f"{counts[0]} and {counts[1]}" if counts != (1, 1) else "them in the wrong order"
+            raise ValueError(f"README.md must have one {opening} and then one {closing}, or neither, got {received}.")
         text = f"{text[:start]}\n{block()}\n{text[end:]}"
     return text
 
 
-def written(readme):
-    """What the two files should hold: {path: text}."""
-    rows = measured()
-    blocks = {"architectures": lambda: architectures(rows), "recipes": worked, "data": data}
-    return {CSV: csv_text(rows), readme: filled(readme.read_text("utf-8"), blocks)}
+def expected_files(readme):
+    """Returns the up-to-date content of both files: {path: text}."""
+    rows = architecture_rows()
+    blocks = {"architectures": lambda: architecture_table(rows), "recipes": recipe_table, "data": data_table}
+    return {CSV: csv_text(rows), readme: fill_blocks(readme.read_text("utf-8"), blocks)}
 
 
 def main(arguments=None, readme=README):
-    """The command; returns its exit code."""
+    """Runs the command and returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m recipes.reference.readme_tables", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where a file is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with code 1 if a file is out of date")
     check = parser.parse_args(arguments).check
-    stale = False
-    for path, text in written(readme).items():
+    outdated = False
+    for path, text in expected_files(readme).items():
         old = path.read_text("utf-8") if path.exists() else ""
         if old == text:
             continue
-        stale = True
+        outdated = True
         if check:
-            sys.stdout.writelines(
-                difflib.unified_diff(_lines(old), _lines(text), f"{path.name} as it is", "as it should be")
-            )
+            sys.stdout.writelines(difflib.unified_diff(_lines(old), _lines(text), f"{path.name} (current)", "expected"))
         else:
             path.write_text(text, "utf-8")
             print(f"wrote {path.name}")
-    return int(check and stale)
+    return int(check and outdated)
 
 
 def _lines(text):

@@ -1,4 +1,4 @@
-"""Worked recipes: a task recipe with its numbers, a model's name and a data source, one row each."""
+"""Reference recipes: named tasks with their numbers, a model and a data source, and committed results."""
 
 import dataclasses
 import json
@@ -7,53 +7,48 @@ from pathlib import Path
 
 from recipes.reference import image_classifiers
 from recipes.reports.card import card
-from recipes.tasks.classification import Classification
-from recipes.tasks.fine_tuning import FineTuning
-from recipes.tasks.forecasting import Forecasting
-from recipes.tasks.generation import Generation
-from recipes.tasks.language_model import LanguageModel
-from recipes.tasks.motion import Motion
-from recipes.tasks.next_frame import NextFrame
-from recipes.tasks.regression import Regression
-from recipes.tasks.restoration import Restoration
-from recipes.tasks.segmentation import Segmentation
-from recipes.tasks.series_classification import SeriesClassification
-from recipes.tasks.text_classification import TextClassification
-from recipes.tasks.translation import Translation
-from recipes.training.task import Recipe
+from recipes.tasks import (
+    TASKS,
+    Classification,
+    FineTuning,
+    Forecasting,
+    Generation,
+    LanguageModel,
+    Motion,
+    NextFrame,
+    Regression,
+    Restoration,
+    Segmentation,
+    SeriesClassification,
+    TextClassification,
+    Translation,
+)
+from recipes.training.task import Task
 from zoo.arguments import suggestion
 from zoo.weights import RESULTS_FOLDER
 
-TASKS = {
-    "classification": Classification,
-    "fine_tuning": FineTuning,
-    "regression": Regression,
-    "segmentation": Segmentation,
-    "restoration": Restoration,
-    "motion": Motion,
-    "forecasting": Forecasting,
-    "series_classification": SeriesClassification,
-    "text_classification": TextClassification,
-    "language_model": LanguageModel,
-    "next_frame": NextFrame,
-    "generation": Generation,
-    "translation": Translation,
-}
-
 
 class ReferenceRecipe(typing.NamedTuple):
-    """One row: what `zoo train NAME` does."""
+    """Everything that `zoo train NAME` needs.
 
-    recipe: Recipe
+    Args:
+        task: with its numbers, such as `Classification(epochs=20)`.
+        model: name of the architecture.
+        data: source, as `recipes.load` takes it.
+        arguments: of the architecture's builder, or None.
+        results_data: source of the committed results, where `data` must be downloaded; else None.
+    """
+
+    task: Task
     model: str
     data: str
-    arguments: dict | None = None  # of the builder
-    record: str | None = None  # bundled data that the committed record is of, where `data` are a download
+    arguments: dict | None = None
+    results_data: str | None = None
 
 
 REFERENCE = {
-    # Light geometry takes a LeNet-5 beyond 0.98 on 3,500 digits; drawn anew every 3 epochs, as moving the images costs
-    # half as much as the step itself
+    # Slight geometric augmentation raises LeNet-5 above 0.98 with 3,500 training digits. echo_epochs=3, as augmenting
+    # takes half as long as the training step
     "lenet5_mnist": ReferenceRecipe(
         Classification(
             epochs=90,
@@ -73,8 +68,8 @@ REFERENCE = {
         "bundled:animal-silhouettes",
         {"filters": (16, 32), "units": (128,), "dropout": 0.1},
     ),
-    **{name: ReferenceRecipe(*row) for name, row in image_classifiers.ROWS.items()},
-    # ImageNet's photos taught the backbone enough that 300 pictures do; the record has a random start beside it
+    **{name: ReferenceRecipe(*row) for name, row in image_classifiers.IMAGE_CLASSIFIERS.items()},
+    # With a backbone trained on ImageNet 300 training images are enough; compare_untrained also trains it from scratch
     "lite0_silhouettes": ReferenceRecipe(
         FineTuning(
             epochs=8,
@@ -120,7 +115,7 @@ REFERENCE = {
         "bundled:seattle-weather",
         {"units": (32,)},
     ),
-    # The gas only rises: what training saw is below all that the test part holds, so changes are learnt
+    # CO2 only increases, so the test split is outside the range of the training split; relative=True forecasts changes
     "lstm_co2": ReferenceRecipe(
         Forecasting(epochs=15, batch_size=32, learning_rate=3e-3, quantiles=(0.1, 0.5, 0.9), patience=5, relative=True),
         "lstm",
@@ -164,22 +159,22 @@ REFERENCE = {
     "dcgan_silhouettes": ReferenceRecipe(
         Generation(epochs=24, batch_size=32, sample_every=6), "dcgan", "bundled:animal-silhouettes", {"filters": 32}
     ),
-    # For minutes on a processor: half the resolution, two narrow scales, five times the paper's rate. The average that
-    # is sampled from looks back over a tenth of the steps, as the paper's 0.9999 is only reached after 90,000
+    # Trains in minutes on a CPU: half the resolution, two narrow scales, five times the paper's learning rate. Samples
+    # use weights averaged over a tenth of the steps; the paper's decay of 0.9999 needs 90,000 steps
     "ddpm_mnist": ReferenceRecipe(
         Generation(epochs=30, batch_size=32, sample_every=10, learning_rate=1e-3),
         "ddpm",
         "bundled:mnist-5k",
         {"image_shape": (14, 14, 1), "filters": (32, 64), "depth": 1, "attention": (), "dropout": 0.0},
     ),
-    # Animals of their outlines; a network for 256 x 256 pixels, two stages of it, at a rate for a short training
+    # Animals from their outlines. Two stages of the network for 256 x 256 pixels; learning rate for a short training
     "pix2pix_silhouettes": ReferenceRecipe(
         Translation(epochs=8, batch_size=16, learning_rate=1e-3, sample_every=2),
         "pix2pix",
         "bundled:animal-silhouettes",
         {"filters": 32, "patch_depth": 2},
     ),
-    # Micrographs of their masks
+    # Micrographs from their masks
     "pix2pix_nuclei": ReferenceRecipe(
         Translation(epochs=60, batch_size=16, learning_rate=1e-3, sample_every=20),
         "pix2pix",
@@ -192,7 +187,7 @@ REFERENCE = {
         "bundled:nuclei?test=0.25",
         {"filters": (16, 32, 64), "batch_norm": True, "dropout": 0.0},
     ),
-    # Some forty buildings in one image: what so little gives, not what a U-Net can do
+    # About forty buildings in one image: shows the result of very little data, not the potential of a U-Net
     "unet_footprints": ReferenceRecipe(
         Segmentation(
             epochs=70,
@@ -205,7 +200,8 @@ REFERENCE = {
         "bundled:footprints?test=0.25",
         {"filters": (16, 32, 64, 64), "batch_norm": True, "dropout": 0.2},
     ),
-    # Four photos are enough: what is learnt is local, and holds for others. In so few steps normalisation only hinders
+    # Four photos are enough for local features, which transfer to other photos. No batch normalization: it makes such a
+    # short training worse
     "dncnn_photos": ReferenceRecipe(
         Restoration(epochs=80, batch_size=8, learning_rate=2e-3),
         "dncnn",
@@ -218,7 +214,7 @@ REFERENCE = {
         "bundled:photos?test=0.3",
         {"depth": 4, "filters": 32, "residual_scale": 1.0},
     ),
-    # Unrolled TV-L1 finds motions before it learns: training only adapts the derivatives in its steps
+    # Unrolled TV-L1 estimates motion without training, which only adapts the derivatives in its iterations
     "tvnet_photos": ReferenceRecipe(
         Motion(epochs=4, batch_size=8, learning_rate=1e-3, samples=1, global_clipnorm=1.0),
         "tvnet",
@@ -229,33 +225,37 @@ REFERENCE = {
 
 
 def reference_recipe(name):
-    """The row of that name; a ValueError that offers the nearest where there is none."""
+    """Returns the `ReferenceRecipe` of that name.
+
+    Raises:
+        ValueError: if there is none; the message suggests the nearest name.
+    """
     if name not in REFERENCE:
-        known = [*REFERENCE, *TASKS]
-        raise ValueError(f"no recipe is called {name!r}.{suggestion(name, known)} There are {', '.join(known)}.")
+        names = [*REFERENCE, *TASKS]
+        raise ValueError(f"No recipe is called {name!r}.{suggestion(name, names)} There are {', '.join(names)}.")
     return REFERENCE[name]
 
 
 def train(name, *, data=None, out=None, verbose=True, **changes):
-    """Runs a worked recipe: the demo is `recipes.train("lenet5_mnist", out="runs/lenet5_mnist")`.
+    """Trains a reference recipe, as in `recipes.train("lenet5_mnist", out="runs/lenet5_mnist")`.
 
     Args:
         name: one of `recipes.REFERENCE`.
-        data: other data for the same recipe, as `recipes.load` takes them; None for the row's own.
-        out: folder for model, metrics, SavedModel and report.html; None leaves nothing.
+        data: other data for the same recipe, as `recipes.load` takes them; None for the recipe's own.
+        out: folder for model, metrics, SavedModel, report.html and card.md; None writes nothing.
         verbose: whether to show progress (on stderr).
-        **changes: numbers of the recipe to change, such as epochs=5.
+        **changes: the task's numbers to change, such as epochs=5.
     Returns:
         `Run`.
     """
-    row = reference_recipe(name)
-    data = row.data if data is None else data
-    return complete(row.recipe.replace(**changes), row.model, data, out, verbose, row.arguments)
+    recipe = reference_recipe(name)
+    data = recipe.data if data is None else data
+    return train_and_export(recipe.task.replace(**changes), recipe.model, data, out, verbose, recipe.arguments)
 
 
-def complete(recipe, model, data, out, verbose=True, arguments=None):
-    """Fit, and where there is a folder: export with its proof, report, metrics, card."""
-    run = recipe.fit(model, data, out=out, verbose=verbose, **(arguments or {}))
+def train_and_export(task, model, data, out, verbose=True, arguments=None):
+    """Trains a model; with a folder `out` also exports it with a parity check and writes report, metrics and card."""
+    run = task.fit(model, data, out=out, verbose=verbose, **(arguments or {}))
     if out:
         out = Path(out).expanduser()
         run.export(out / "saved_model")
@@ -265,34 +265,31 @@ def complete(recipe, model, data, out, verbose=True, arguments=None):
     return run
 
 
-RESULTS = RESULTS_FOLDER  # committed records of the rows, as `zoo train` wrote them
-
-
 def reference_recipes():
-    """The worked recipes as rows: name, task, model, data, the numbers that differ from the task's defaults, results.
+    """Returns a dict per reference recipe: name, task, model, data, numbers that differ from the defaults, and results.
 
-    Results are those of the committed saved_models/NAME/metrics.json, on the test part; they are left blank where that
-    is not there, as in an installed wheel. Where a row's data are a download, the data that the record is of are named.
+    Results are those of the committed saved_models/NAME/metrics.json, on the test split; they are empty if that file is
+    missing, as in an installed package. Where `data` must be downloaded, the data of the results are named too.
     """
     rows = []
-    for name, row in REFERENCE.items():
-        plain = type(row.recipe)()
-        numbers = {f.name: getattr(row.recipe, f.name) for f in dataclasses.fields(row.recipe)}
-        changed = {k: v for k, v in numbers.items() if v != getattr(plain, k)}
-        record = RESULTS / name / "metrics.json"
-        found = json.loads(record.read_text()) if record.is_file() else {}
-        key = row.recipe.headline
+    for name, recipe in REFERENCE.items():
+        defaults = type(recipe.task)()
+        numbers = {f.name: getattr(recipe.task, f.name) for f in dataclasses.fields(recipe.task)}
+        changed = {k: v for k, v in numbers.items() if v != getattr(defaults, k)}
+        path = RESULTS_FOLDER / name / "metrics.json"
+        metrics = json.loads(path.read_text()) if path.is_file() else {}
+        key = recipe.task.main_metric
         rows.append(
             {
                 "name": name,
-                "task": type(row.recipe).__name__,
-                "model": row.model,
-                "data": row.data + (f" (result: {row.record})" if row.record else ""),
+                "task": type(recipe.task).__name__,
+                "model": recipe.model,
+                "data": recipe.data + (f" (results: {recipe.results_data})" if recipe.results_data else ""),
                 "numbers": ", ".join(f"{k}={v}" for k, v in changed.items()),
                 "metric": key,
-                "result": f"{found['test'][key]:.3f}" if found else "",
-                "trivial": f"{found['test']['baseline'][key]:.3f}" if found else "",
-                "training": f"{found['energy']['seconds']:.0f} s" if found else "",
+                "result": f"{metrics['test'][key]:.3f}" if metrics else "",
+                "baseline": f"{metrics['test']['baseline'][key]:.3f}" if metrics else "",
+                "training": f"{metrics['energy']['seconds']:.0f} s" if metrics else "",
             }
         )
     return rows

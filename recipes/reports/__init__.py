@@ -1,1 +1,1 @@
-"""The HTML report, the model card, and the figures in them."""
+"""HTML report, model card, data frames and figures of a run."""

@@ -1,4 +1,4 @@
-"""What a run found, as data frames and pictures in files."""
+"""A run's history, metrics and predictions as data frames, and its figures as PNG files."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def history(run):
-    """A row an epoch: its number from 1, and each metric."""
+    """Returns a data frame with one row per epoch: `epoch` from 1, and each metric."""
     import pandas as pd
 
     frame = pd.DataFrame(run.history)
@@ -16,55 +16,56 @@ def history(run):
 
 
 def metrics(run):
-    """A row a held-out part and metric, with the trivial answer's value where it has one."""
+    """Returns a data frame with one row per held-out split and metric; `baseline` is NaN if the baseline lacks it."""
     import pandas as pd
 
     rows = []
-    for part in ("validation", "test"):
-        found = run.evaluate(part) if len(getattr(run.data, part)) else {}
-        trivial = found.get("baseline", {})
-        for name, value in found.items():
+    for split in ("validation", "test"):
+        values = run.evaluate(split) if len(getattr(run.data, split)) else {}
+        baseline = values.get("baseline", {})
+        for name, value in values.items():
             if isinstance(value, int | float):
-                rows.append({"part": part, "metric": name, "value": float(value), "trivial": trivial.get(name, np.nan)})
-    return pd.DataFrame(rows, columns=["part", "metric", "value", "trivial"])
+                row = {"split": split, "metric": name, "value": float(value), "baseline": baseline.get(name, np.nan)}
+                rows.append(row)
+    return pd.DataFrame(rows, columns=["split", "metric", "value", "baseline"])
 
 
-def examples(run, part):
-    """A row an example: its name, the truth and the answer, and where there are classes each one's probability."""
+def examples(run, split):
+    """Returns a data frame with one row per example: name, target, prediction, and the probability of each class."""
     import pandas as pd
 
     data = run.data
-    examples = getattr(data, part, None)
-    if part not in ("train", "validation", "test") or not len(examples):
-        raise ValueError(f"table: `part` must be a part of {data.name} with examples, got {part!r}.")
-    single = hasattr(examples.targets, "dtype") and np.ndim(examples.targets) <= 2 and data.task != "language_model"
-    if data.task == "multilabel" or not single:
+    examples = getattr(data, split, None)
+    if split not in ("train", "validation", "test") or not len(examples):
+        raise ValueError(f"table: `split` must be a split of {data.name} that has examples, got {split!r}.")
+    tabular = hasattr(examples.targets, "dtype") and np.ndim(examples.targets) <= 2 and data.task != "language_model"
+    if data.task == "multilabel" or not tabular:
         raise ValueError(f"table: `what` must be history or metrics for {data.task}, got 'examples'.")
-    answers = run.answers(part)
-    names = np.arange(len(answers)) if examples.names is None else examples.names
+    predictions = run.predict_split(split)
+    names = np.arange(len(predictions)) if examples.names is None else examples.names
     frame = pd.DataFrame({"example": [str(name) for name in names]})
     if data.classes:
-        for column, index in (("truth", examples.targets), ("answer", answers.argmax(-1))):
-            frame[column] = pd.Categorical.from_codes(index, categories=list(data.classes))
-        return frame.assign(**{name: answers[:, i].astype(float) for i, name in enumerate(data.classes)})
-    middle = run.recipe.middle(answers) if hasattr(run.recipe, "middle") else answers
+        for column, indices in (("target", examples.targets), ("prediction", predictions.argmax(-1))):
+            frame[column] = pd.Categorical.from_codes(indices, categories=list(data.classes))
+        return frame.assign(**{name: predictions[:, i].astype(float) for i, name in enumerate(data.classes)})
+    predictions = run.task.medians(predictions) if hasattr(run.task, "medians") else predictions
     for i, name in enumerate(data.outputs):
-        frame[f"{name} truth"] = examples.targets[:, i].astype(float)
-        frame[f"{name} answer"] = middle[:, i].astype(float)
+        frame[f"{name} target"] = examples.targets[:, i].astype(float)
+        frame[f"{name} prediction"] = predictions[:, i].astype(float)
     return frame
 
 
-def plots(run, folder, part):
-    """Writes the learning curves and the recipe's figures; name -> path, both as text."""
-    from recipes.reports.report import curves
+def plots(run, folder, split):
+    """Writes the learning curves and the task's figures as PNG files; returns a dict of name -> path."""
+    from recipes.reports.report import learning_curves
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = {"learning_curves": curves(run.history)}
-    for title, _, figure in run.recipe.figures(run, part):
+    figures = {"learning_curves": learning_curves(run.history)}
+    for title, _, figure in run.task.figures(run, split):
         if figure is not None:
-            drawn[re.sub(r"\W+", "_", title).strip("_").lower()] = figure
-    paths = {name: str(folder / f"{name}.png") for name in drawn}
-    for name, figure in drawn.items():
+            figures[re.sub(r"\W+", "_", title).strip("_").lower()] = figure
+    paths = {name: str(folder / f"{name}.png") for name in figures}
+    for name, figure in figures.items():
         figure.savefig(paths[name], dpi=110, bbox_inches="tight")
     return paths

@@ -1,4 +1,4 @@
-"""A run on one self-contained HTML page: what it reached, how it got there, what it looked at, what it cost."""
+"""Writes a run as one self-contained HTML page, and draws the figures that several tasks share."""
 
 import base64
 import dataclasses
@@ -8,59 +8,61 @@ from pathlib import Path
 
 import numpy as np
 
-SHOWN = 5  # examples whose pixels are explained, and mistakes that are shown
+EXAMPLES = 5  # examples per attribution figure
 
 
-def write(run, path):
-    """Writes the page and returns its path.
+def write_report(run, path):
+    """Writes the HTML page of a run and returns its path.
 
     Args:
         run: a `Run`.
-        path: the HTML file.
+        path: of the HTML file.
     """
     from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-    pages = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape())
-    part = "test" if len(run.data.test) else "validation"
-    found = run.evaluate(part)
-    page = pages.get_template("report.html").render(
+    templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape())
+    split = "test" if len(run.data.test) else "validation"
+    metrics = run.evaluate(split)
+    figures = run.task.figures(run, split)
+    page = templates.get_template("report.html").render(
         run=run,
-        part=part,
-        verdict=run.recipe.verdict(found, part),
-        metrics=flat(found),
-        baseline=flat(found["baseline"]),
-        curves=picture(curves(run.history)),
-        figures=[(title, told, drawn and picture(drawn)) for title, told, drawn in run.recipe.figures(run, part)],
-        numbers=numbers(run),
+        split=split,
+        summary=run.task.summarize(metrics, split),
+        metrics=format_numbers(metrics),
+        baseline=format_numbers(metrics["baseline"]),
+        baseline_name=metrics["baseline"].get("name"),
+        curves=data_uri(learning_curves(run.history)),
+        figures=[(title, caption, figure and data_uri(figure)) for title, caption, figure in figures],
+        settings=settings(run),
     )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".part")
-    beside.write_text(page)
-    os.replace(beside, path)
+    temporary = path.with_suffix(".part")
+    temporary.write_text(page)
+    os.replace(temporary, path)
     return path
 
 
-def flat(metrics):
-    """The plain numbers among `metrics`, rounded for reading."""
+def format_numbers(metrics):
+    """Returns the scalar metrics with four significant digits."""
     return {k: f"{v:.4g}" for k, v in metrics.items() if isinstance(v, int | float)}
 
 
-def numbers(run):
-    """The recipe's numbers and the run's record as rows of a table."""
-    rows = {f.name: getattr(run.recipe, f.name) for f in dataclasses.fields(run.recipe)}
-    return {**rows, **{k: v for k, v in run.record.items() if not isinstance(v, dict)}, **run.record["machine"]}
+def settings(run):
+    """Returns the recipe's arguments, the run's record and the machine as one dict."""
+    arguments = {f.name: getattr(run.task, f.name) for f in dataclasses.fields(run.task)}
+    return {**arguments, **{k: v for k, v in run.record.items() if not isinstance(v, dict)}, **run.record["machine"]}
 
 
-def picture(figure):
-    """A matplotlib figure as a data URI."""
-    kept = io.BytesIO()
-    figure.savefig(kept, format="png", dpi=110, bbox_inches="tight")
-    return "data:image/png;base64," + base64.b64encode(kept.getvalue()).decode()
+def data_uri(figure):
+    """Returns a matplotlib figure as the data URI of a PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def new_figure(width, height):
-    """A matplotlib figure that belongs to nobody's pyplot."""
+    """Returns a matplotlib figure of width x height [inches] that pyplot does not manage."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -69,11 +71,11 @@ def new_figure(width, height):
     return figure
 
 
-def curves(history):
-    """Learning curves: every metric with its validation twin, one panel a metric."""
-    kept = [k for k in history if not k.startswith("val_") and k != "learning_rate"]
-    figure = new_figure(4.5 * len(kept), 3.2)
-    for ax, key in zip(np.ravel(figure.subplots(1, len(kept), squeeze=False)), kept, strict=True):
+def learning_curves(history):
+    """Plots the training and validation values of every metric, one panel per metric."""
+    metrics = [k for k in history if not k.startswith("val_") and k != "learning_rate"]
+    figure = new_figure(4.5 * len(metrics), 3.2)
+    for ax, key in zip(np.ravel(figure.subplots(1, len(metrics), squeeze=False)), metrics, strict=True):
         epochs = range(1, len(history[key]) + 1)
         ax.plot(epochs, history[key], label="training")
         if f"val_{key}" in history:
@@ -87,43 +89,42 @@ def curves(history):
 
 
 def confusion(matrix, classes):
-    """The confusion matrix, rows being the truth."""
+    """Plots a confusion matrix: rows are true classes, columns are predicted classes."""
     from sklearn.metrics import ConfusionMatrixDisplay
 
     side = min(12, 2.5 + 0.45 * len(classes))
     figure = new_figure(side, side)
     ax = figure.subplots()
-    few = len(classes) <= 25
-    ConfusionMatrixDisplay(np.array(matrix), display_labels=classes if few else None).plot(
-        ax=ax, cmap="Blues", colorbar=False, include_values=few, xticks_rotation=45 if few else "horizontal"
+    labeled = len(classes) <= 25
+    ConfusionMatrixDisplay(np.array(matrix), display_labels=classes if labeled else None).plot(
+        ax=ax, cmap="Blues", colorbar=False, include_values=labeled, xticks_rotation=45 if labeled else "horizontal"
     )
     return figure
 
 
-def scatter(targets, answers, names):
-    """Predicted against observed, one panel a target."""
+def scatter(targets, predictions, names):
+    """Plots predicted against observed values, one panel per target."""
     figure = new_figure(4 * len(names), 4)
     for i, ax in enumerate(np.ravel(figure.subplots(1, len(names), squeeze=False))):
-        both = np.concatenate([targets[:, i], answers[:, i]])
-        ax.plot([both.min(), both.max()], [both.min(), both.max()], color="grey", lw=1)
-        ax.scatter(targets[:, i], answers[:, i], s=10, alpha=0.6)
+        values = np.concatenate([targets[:, i], predictions[:, i]])
+        ax.plot([values.min(), values.max()], [values.min(), values.max()], color="gray", lw=1)
+        ax.scatter(targets[:, i], predictions[:, i], s=10, alpha=0.6)
         ax.set(xlabel=f"observed {names[i]}", ylabel="predicted")
         ax.grid(alpha=0.3)
     return figure
 
 
-def errors_by_lead(found):
-    """The mean error of a forecast and of the trivial ones, lead by lead."""
+def errors_by_lead(metrics):
+    """Plots the mean absolute error of a forecast and of its baselines against the lead time."""
     figure = new_figure(6.5, 3.6)
     ax = figure.subplots()
-    leads = list(found["by_lead"])
-    for key in found["by_lead"][leads[0]]:
+    leads = list(metrics["by_lead"])
+    for key in metrics["by_lead"][leads[0]]:
         if key == "mae" or key.endswith(" mae"):
             label = "this model" if key == "mae" else key.removesuffix(" mae")
             style = {"color": "black", "lw": 2.5} if key == "mae" else {"lw": 1.2, "ls": "--"}
-            ax.plot(
-                range(len(leads)), [found["by_lead"][lead][key] for lead in leads], marker="o", label=label, **style
-            )
+            errors = [metrics["by_lead"][lead][key] for lead in leads]
+            ax.plot(range(len(leads)), errors, marker="o", label=label, **style)
     ax.set_xticks(range(len(leads)), leads, rotation=30, ha="right")
     ax.set(ylabel="mean absolute error", ylim=(0, None))
     ax.grid(alpha=0.3)
@@ -131,82 +132,105 @@ def errors_by_lead(found):
     return figure
 
 
-def forecasts(data, part, answers, quantiles, middle, shown=120):
-    """The first and the last lead's forecasts over the last `shown` windows of a part, beside what came."""
-    targets, often = getattr(data, part).targets[-shown:], max(1, len(quantiles))
-    answers, middle = answers[-shown:], middle[-shown:]
+def forecasts(data, split, predictions, quantiles, medians, windows=120):
+    """Plots the forecasts of the first and the last lead time with the observed values.
+
+    Args:
+        data: a `Data` of a series.
+        split: train, validation or test.
+        predictions: (N, leads * quantiles) of the split.
+        quantiles: from 0 to 1, empty for a point forecast.
+        medians: (N, leads) of the split.
+        windows: how many of the split's last windows are plotted.
+    """
+    targets, columns = getattr(data, split).targets[-windows:], max(1, len(quantiles))
+    predictions, medians = predictions[-windows:], medians[-windows:]
     leads = sorted({0, len(data.outputs) - 1})
     figure = new_figure(9, 2.8 * len(leads))
     for ax, i in zip(np.ravel(figure.subplots(len(leads), 1, squeeze=False)), leads, strict=True):
         steps = np.arange(len(targets))
-        ax.plot(steps, targets[:, i], color="black", lw=1, label="what came")
-        ax.plot(steps, middle[:, i], color="C0", label="forecast")
-        if often > 1:
-            low, high = answers[:, i * often], answers[:, i * often + often - 1]
-            ax.fill_between(steps, low, high, color="C0", alpha=0.2, label=f"{quantiles[0]:g} to {quantiles[-1]:g}")
-        ax.set(title=data.outputs[i], xlabel=f"the last {len(targets)} windows of the {part} part")
+        ax.plot(steps, targets[:, i], color="black", lw=1, label="observed")
+        ax.plot(steps, medians[:, i], color="C0", label="forecast")
+        if columns > 1:
+            low, high = predictions[:, i * columns], predictions[:, i * columns + columns - 1]
+            interval = f"{quantiles[0]:g} to {quantiles[-1]:g} quantile"
+            ax.fill_between(steps, low, high, color="C0", alpha=0.2, label=interval)
+        ax.set(title=data.outputs[i], xlabel=f"last {len(targets)} windows of the {split} split")
         ax.grid(alpha=0.3)
         ax.legend(fontsize="small")
     return figure
 
 
-def steps(run, part, shown=6):
-    """One series of each class and how much each step spoke for its answer; None where none was right."""
+def correct_examples(targets, predicted, classes, count):
+    """Returns the indices of the first correct example of each class, at most `count`."""
+    firsts = [i for c in range(classes) for i in np.flatnonzero((targets == c) & (predicted == c))[:1]]
+    return firsts[:count]
+
+
+def confident_mistakes(targets, probabilities, count):
+    """Returns the indices of the `count` wrong predictions of highest probability, in decreasing order."""
+    predicted = probabilities.argmax(-1)
+    wrong = np.flatnonzero(targets != predicted)
+    return wrong[np.argsort(-probabilities[wrong, predicted[wrong]])][:count]
+
+
+def step_attributions(run, split, count=6):
+    """Plots a correct series of each class over the attribution of each step; None if no prediction is correct."""
     from zoo import explain
 
-    examples, answers = getattr(run.data, part), run.answers(part)
-    chosen, truth = answers.argmax(-1), examples.targets
-    kept = [i for c in range(len(run.data.classes)) for i in np.flatnonzero((truth == c) & (chosen == c))[:1]][:shown]
-    if not kept:
+    examples, probabilities = getattr(run.data, split), run.predict_split(split)
+    predicted, targets = probabilities.argmax(-1), examples.targets
+    indices = correct_examples(targets, predicted, len(run.data.classes), count)
+    if not indices:
         return None
-    raw = examples.take(kept).head(len(kept))
-    maps = explain.gradient_input(run.model, prepared(run, examples.take(kept)), target=chosen[kept])
-    maps = maps.reshape(len(kept), raw.shape[1], -1).sum(-1)
-    figure = new_figure(4 * min(3, len(kept)), 2.6 * -(-len(kept) // 3))
-    axes = np.ravel(figure.subplots(-(-len(kept) // 3), min(3, len(kept)), squeeze=False))
-    for ax, i, series, weights in zip(axes, kept, raw, maps, strict=False):
+    raw = examples.take(indices).head(len(indices))
+    maps = explain.gradient_input(run.model, preprocess(run, examples.take(indices)), target=predicted[indices])
+    maps = maps.reshape(len(indices), raw.shape[1], -1).sum(-1)
+    figure = new_figure(4 * min(3, len(indices)), 2.6 * -(-len(indices) // 3))
+    axes = np.ravel(figure.subplots(-(-len(indices) // 3), min(3, len(indices)), squeeze=False))
+    for ax, i, series, weights in zip(axes, indices, raw, maps, strict=False):
         ax.plot(series, lw=1)
         low, high = ax.get_ylim()
-        reach, strip = np.abs(weights).max() or 1.0, low - 0.25 * (high - low)
-        where = (-0.5, len(weights) - 0.5, strip, low)
-        ax.imshow(weights[None], aspect="auto", cmap="bwr", vmin=-reach, vmax=reach, zorder=0, extent=where)
-        ax.set(title=run.data.classes[truth[i]], ylim=(strip, high), xlabel="step")
-    for ax in axes[len(kept) :]:
+        limit, strip = np.abs(weights).max() or 1.0, low - 0.25 * (high - low)
+        extent = (-0.5, len(weights) - 0.5, strip, low)
+        ax.imshow(weights[None], aspect="auto", cmap="bwr", vmin=-limit, vmax=limit, zorder=0, extent=extent)
+        ax.set(title=run.data.classes[targets[i]], ylim=(strip, high), xlabel="step")
+    for ax in axes[len(indices) :]:
         ax.axis("off")
     return figure
 
 
-def pixels(run, part):
-    """The pixels that mattered for right answers and for the most confident mistakes, as `Recipe.figures` has them."""
+def pixel_attributions(run, split):
+    """Returns (title, caption, figure) of the pixel attributions of correct predictions and of confident mistakes."""
     from zoo import explain
 
-    examples = getattr(run.data, part)
-    answers = run.answers(part)
-    chosen, truth = answers.argmax(-1), examples.targets if examples.targets.ndim == 1 else examples.targets.argmax(-1)
-    right = [i for c in range(len(run.data.classes)) for i in np.flatnonzero((truth == c) & (chosen == c))[:1]][:SHOWN]
-    wrong = np.flatnonzero(truth != chosen)
-    wrong = wrong[np.argsort(-answers[wrong, chosen[wrong]])][:SHOWN]
-    told = (
-        "Integrated gradients (Sundararajan et al. 2017): red pixels spoke for the answer above the picture, blue ones "
-        "against it."
+    examples = getattr(run.data, split)
+    probabilities = run.predict_split(split)
+    predicted = probabilities.argmax(-1)
+    targets = examples.targets if examples.targets.ndim == 1 else examples.targets.argmax(-1)
+    correct = correct_examples(targets, predicted, len(run.data.classes), EXAMPLES)
+    mistakes = confident_mistakes(targets, probabilities, EXAMPLES)
+    caption = (
+        "Integrated gradients (Sundararajan et al. 2017): red pixels are evidence for the predicted class, which is "
+        "above each image, blue pixels against it."
     )
-    drawn = []
-    for title, kept in (("The pixels that mattered", right), ("Its most confident mistakes", wrong)):
-        if len(kept) == 0:
+    figures = []
+    for title, indices in (("Attributions of correct predictions", correct), ("Most confident mistakes", mistakes)):
+        if len(indices) == 0:
             continue
-        inputs = prepared(run, examples.take(kept))
-        maps = explain.integrated_gradients(run.model, inputs, target=chosen[kept])
+        inputs = preprocess(run, examples.take(indices))
+        maps = explain.integrated_gradients(run.model, inputs, target=predicted[indices])
         titles = [
-            f"{run.data.classes[chosen[i]]} {answers[i, chosen[i]]:.0%}"
-            + (f"\nis {run.data.classes[truth[i]]}" if chosen[i] != truth[i] else "")
-            for i in kept
+            f"{run.data.classes[predicted[i]]} {probabilities[i, predicted[i]]:.0%}"
+            + (f"\ntrue: {run.data.classes[targets[i]]}" if predicted[i] != targets[i] else "")
+            for i in indices
         ]
-        drawn.append((title, told, explain.show(inputs, maps, titles=titles)))
-    return drawn
+        figures.append((title, caption, explain.show(inputs, maps, titles=titles)))
+    return figures
 
 
-def prepared(run, examples):
-    """The model's inputs for a few examples."""
+def preprocess(run, examples):
+    """Returns the model's inputs for a few examples."""
     raw = examples.head(len(examples))
     if isinstance(raw, list):
         return np.concatenate([np.asarray(run.preprocessing(image[None], training=False)) for image in raw])

@@ -1,4 +1,4 @@
-"""Can a classifier be trusted: how far an attack must go, and whether its explanations keep what they promise."""
+"""Measures a classifier's robustness to attacks and the quality of its explanations, for the report."""
 
 import functools
 import time
@@ -7,174 +7,174 @@ import keras
 import numpy as np
 
 from recipes.reports import robustness_figures
-from recipes.training.run import probabilities
-from zoo.introspect.output_activation import output_activation
+from zoo.introspect.output_activation import output_activation, to_probabilities
 
-SHARE = 4  # examples that are attacked for each one that is explained
-FEWEST = 2  # examples that are explained of the largest model
-PASSES = 2200  # of the model forth, a gradient being three: what an explained example and its attacked ones take
-BUDGET = 5e11  # multiply-accumulates that all of it may take, but for the fewest: seconds on two cores
-GREY = (1, 2, 4, 8, 16, 32, 64)  # sizes of an attack on images of 8 bits [grey levels of 255]
-DEVIATIONS = (0.01, 0.03, 0.1, 0.3, 1.0)  # and on what is standardised [standard deviations]
-CLIMB = 10  # steps of PGD
-POINTS = 12  # parts that an example is hidden or shown in
-LAYERS = 6  # whose weights are shuffled, from the answer down
+ATTACKED_PER_EXPLAINED = 4  # attacked examples for each explained one
+MIN_EXPLAINED = 2  # explained examples of the largest model
+PASSES = 2200  # forward passes per explained example with its attacked ones; a gradient counts as three
+MAC_BUDGET = 5e11  # multiply-accumulates for everything above MIN_EXPLAINED; takes seconds on two cores
+GRAY_LEVELS = (1, 2, 4, 8, 16, 32, 64)  # epsilons for 8-bit images [gray levels of 255]
+DEVIATIONS = (0.01, 0.03, 0.1, 0.3, 1.0)  # epsilons for standardized inputs [standard deviations]
+PGD_STEPS = 10
+HIDING_STEPS = 12  # of deletion and insertion
+MAX_LAYERS = 6  # whose weights are randomized, from the output down
 METHODS = {
     "saliency": {},
     "smoothgrad": {"samples": 25},
     "gradient_input": {},
-    "integrated_gradients": {"steps": 32, "tolerance": 1e9},  # its curves below say how good it is
+    "integrated_gradients": {"steps": 32, "tolerance": 1e9},  # its quality is measured here instead
     "gradcam": {},
     "occlusion": {},
 }
-SHUFFLED = ("saliency", "gradient_input", "integrated_gradients", "gradcam")
+RANDOMIZED_METHODS = ("saliency", "gradient_input", "integrated_gradients", "gradcam")
 
 
-def figures(run, part):
-    """What the report says of robustness and of explanations: (title, what to see in it, matplotlib figure), in order.
+def figures(run, split):
+    """Returns (title, caption, figure) on robustness and explanations for the report.
 
-    What is measured lies in `run.record["trust"]` and is measured once; the recipe's number `examined` says of how
-    many examples, and nothing is shown where it is 0.
+    The measurements are stored in `run.record["robustness"]` and are made once. The recipe's `report_examples` is the
+    number of attacked examples; at 0 there is no figure.
     """
-    if not run.recipe.report_examples or run.data.task != "classification":
+    if not run.task.report_examples or run.data.task != "classification":
         return []
-    found = run.record.get("trust")
-    if found is None or found["part"] != part:
-        found = run.record["trust"] = examine(run, part)
-    if "left_out" in found:
-        return [("Robustness and the quality of explanations", f"Not measured: {found['left_out']}.", None)]
+    record = run.record.get("robustness")
+    if record is None or record["split"] != split:
+        record = run.record["robustness"] = measure_robustness(run, split)
+    if "skipped" in record:
+        return [("Robustness and quality of explanations", f"Not measured: {record['skipped']}.", None)]
     return [
-        ("How far an attack must go", *robustness_figures.robustness(found)),
-        ("Do the explanations point at what counts?", *robustness_figures.faithfulness(found)),
-        ("Do the explanations depend on what was learnt?", *robustness_figures.randomisation(found)),
-        ("Do the explanations agree?", *robustness_figures.agreement(found)),
+        ("Robustness to attacks", *robustness_figures.attacks(record)),
+        ("Faithfulness of explanations", *robustness_figures.faithfulness(record)),
+        ("Randomization test of explanations", *robustness_figures.randomization(record)),
+        ("Agreement of explanations", *robustness_figures.agreement(record)),
     ]
 
 
-def examine(run, part):
-    """Robustness curves, and how good explanations are, on a few examples of a part; the same ones every time.
+def measure_robustness(run, split):
+    """Measures robustness and the quality of explanations on a fixed subset of a split.
 
     Args:
         run: a `Run` of a classification.
-        part: train, validation or test.
+        split: train, validation or test.
     Returns:
-        Dict of plain numbers, as metrics.json has it: part, attacked and explained (how many examples), robustness,
-        faithfulness, randomisation, agreement, seconds; or part and left_out, the reason why not.
+        Dict of plain numbers, stored in metrics.json: split, attacked and explained (numbers of examples), attacks,
+        faithfulness, randomization, agreement, seconds; or split and skipped, the reason.
     """
     from zoo import explain
-    from zoo.explain.shared_functions import sharing
+    from zoo.explain.function_cache import cache_compiled_functions
 
-    began = time.perf_counter()
-    told = explain.methods(run.model)
-    if told["saliency"]:
-        return {"part": part, "left_out": told["saliency"].replace("`", "")}
-    targets = np.asarray(getattr(run.data, part).targets)
-    explained = affordable(run, len(targets))
-    rows = spread(targets, min(SHARE * explained, len(targets)))
-    fed = run.recipe.pipeline(getattr(run.data, part).take(rows), False, run.preprocessing, len(run.data.classes))
-    inputs = np.concatenate([np.asarray(x) for x, _ in fed])
-    few = inputs[spread(targets[rows], explained)]
-    model = answering(run.model)
-    with sharing():
-        found = {"robustness": robustness(run, model, inputs, targets[rows])}
-        chosen = probabilities(model, model.predict(few, verbose=0), run.data.classes).argmax(-1)
-        maps = {m: getattr(explain, m)(model, few, chosen, **METHODS[m]) for m in METHODS if not told[m]}
-        found["faithfulness"] = faithfulness(model, few, chosen, maps)
-        found["randomisation"] = randomisation(model, few, chosen, [m for m in SHUFFLED if m in maps])
-        agreed = explain.agreement(maps)
-        found["agreement"] = {"methods": list(agreed.names), "spearman": plain(agreed.matrix)}
-    seconds = round(time.perf_counter() - began, 1)
-    return {"part": part, "attacked": len(inputs), "explained": len(few), **found, "seconds": seconds}
+    start = time.perf_counter()
+    unsupported = explain.methods(run.model)
+    if unsupported["saliency"]:
+        return {"split": split, "skipped": unsupported["saliency"].replace("`", "")}
+    targets = np.asarray(getattr(run.data, split).targets)
+    count = explained_count(run, len(targets))
+    rows = spread_over_classes(targets, min(ATTACKED_PER_EXPLAINED * count, len(targets)))
+    batches = run.task.pipeline(getattr(run.data, split).take(rows), False, run.preprocessing, len(run.data.classes))
+    inputs = np.concatenate([np.asarray(x) for x, _ in batches])
+    explained = inputs[spread_over_classes(targets[rows], count)]
+    model = with_probabilities(run.model)
+    with cache_compiled_functions():
+        record = {"attacks": measure_attacks(run, model, inputs, targets[rows])}
+        outputs = model.predict(explained, verbose=0)
+        classes = to_probabilities(outputs, output_activation(model)).argmax(-1)
+        maps = {m: getattr(explain, m)(model, explained, classes, **METHODS[m]) for m in METHODS if not unsupported[m]}
+        record["faithfulness"] = measure_faithfulness(model, explained, classes, maps)
+        methods = [m for m in RANDOMIZED_METHODS if m in maps]
+        record["randomization"] = measure_randomization(model, explained, classes, methods)
+        agreement = explain.agreement(maps)
+        record["agreement"] = {"methods": list(agreement.names), "spearman": to_json(agreement.matrix)}
+    seconds = round(time.perf_counter() - start, 1)
+    return {"split": split, "attacked": len(inputs), "explained": len(explained), **record, "seconds": seconds}
 
 
-def answering(model):
-    """The model, with probabilities at its end where it answers logits."""
+def with_probabilities(model):
+    """Returns the model, with a softmax or sigmoid appended if its outputs are logits."""
     if output_activation(model) != "linear":
         return model
-    ending = "sigmoid" if model.output_shape[-1] == 1 else "softmax"
-    return keras.Model(model.inputs, keras.layers.Activation(ending, dtype="float32")(model.outputs[0]))
+    activation = "sigmoid" if model.output_shape[-1] == 1 else "softmax"
+    return keras.Model(model.inputs, keras.layers.Activation(activation, dtype="float32")(model.outputs[0]))
 
 
-def affordable(run, available):
-    """How many examples are explained: a quarter of what the recipe's `examined` says, fewer of a large model."""
+def explained_count(run, available):
+    """Returns the number of explained examples: a quarter of `report_examples`, fewer for a large model."""
     from zoo.introspect import macs
 
     cost = macs(run.model)
-    most = int(BUDGET / (PASSES * cost)) if cost else FEWEST
-    return max(1, min(max(most, FEWEST), -(-run.recipe.report_examples // SHARE), available))
+    affordable = int(MAC_BUDGET / (PASSES * cost)) if cost else MIN_EXPLAINED
+    requested = -(-run.task.report_examples // ATTACKED_PER_EXPLAINED)
+    return max(1, min(max(affordable, MIN_EXPLAINED), requested, available))
 
 
-def spread(targets, count):
-    """Places of `count` examples, evenly spread over the classes in order."""
+def spread_over_classes(targets, count):
+    """Returns the indices of `count` examples, evenly spaced after sorting by class."""
     order = np.argsort(targets, kind="stable")
     return order[np.linspace(0, len(order) - 1, count).round().astype(int)]
 
 
-def plain(values):
-    """Numbers as JSON has them, rounded; None where there is none."""
+def to_json(values):
+    """Converts an array to nested lists of numbers with four decimals; NaN becomes None."""
     if np.ndim(values):
-        return [plain(v) for v in values]
+        return [to_json(v) for v in values]
     return None if np.isnan(values) else round(float(values), 4)
 
 
-def robustness(run, model, inputs, labels):
-    """The share of right answers against the size of the change, for both attacks."""
+def measure_attacks(run, model, inputs, labels):
+    """Measures the accuracy under FGSM and PGD for a range of epsilons."""
     from zoo import explain
 
-    bounds = run.recipe.bounds(run.preprocessing)
-    sizes = np.array(GREY if bounds else DEVIATIONS)
+    bounds = run.task.value_range(run.preprocessing)
+    epsilons = np.array(GRAY_LEVELS if bounds else DEVIATIONS)
     scale = bounds[1] / 255 if bounds else 1.0
     limits = {"low": bounds[0], "high": bounds[1]} if bounds else {}
-    inputs = np.clip(inputs, *bounds) if bounds else inputs  # resizing rounds
-    curves = {}
+    inputs = np.clip(inputs, *bounds) if bounds else inputs  # resizing can exceed the bounds by rounding
+    accuracies = {}
     for attack in ("fgsm", "pgd"):
         curve = explain.robustness_curve(
-            model, inputs, labels, epsilons=tuple(scale * sizes), attack=attack, steps=CLIMB, **limits
+            model, inputs, labels, epsilons=tuple(scale * epsilons), attack=attack, steps=PGD_STEPS, **limits
         )
-        curves[attack] = plain(curve.accuracy)
-    unit = "grey levels of 255" if bounds else "standard deviations"
+        accuracies[attack] = to_json(curve.accuracy)
+    unit = "gray levels of 255" if bounds else "standard deviations"
     if "category" in (run.data.columns or {}).values():
-        unit += ", or shares of a category"
-    return {"unit": unit, "epsilon": [0.0, *map(float, sizes)], **curves, "steps": CLIMB}
+        unit += " (fractions for a category)"
+    return {"unit": unit, "epsilon": [0.0, *map(float, epsilons)], **accuracies, "steps": PGD_STEPS}
 
 
-def faithfulness(model, inputs, chosen, maps):
-    """The mean answer while places are hidden or shown in the order of each map, and in a random one, with the area."""
+def measure_faithfulness(model, inputs, classes, maps):
+    """Measures deletion and insertion curves, and the areas under them, for each map and for a random order."""
     from zoo import explain
 
     maps = {**maps, "random order": np.random.default_rng(0).random(next(iter(maps.values())).shape)}
     canvas = "blur" if inputs.ndim == 4 else "fill"
-    found = {}
-    for way, ask in (
-        ("deletion", explain.deletion),
-        ("insertion", functools.partial(explain.insertion, canvas=canvas)),
-    ):
-        curves = {name: ask(model, inputs, values, chosen, steps=POINTS) for name, values in maps.items()}
-        found[way] = {
-            "shares": plain(curves["random order"].shares),
-            "answers": {name: plain(curve.answers.mean(axis=0)) for name, curve in curves.items()},
-            "area": {name: plain(curve.auc.mean()) for name, curve in curves.items()},
+    tests = {"deletion": explain.deletion, "insertion": functools.partial(explain.insertion, canvas=canvas)}
+    record = {}
+    for name, test in tests.items():
+        curves = {method: test(model, inputs, values, classes, steps=HIDING_STEPS) for method, values in maps.items()}
+        record[name] = {
+            "fractions": to_json(curves["random order"].fractions),
+            "probabilities": {method: to_json(curve.predictions.mean(axis=0)) for method, curve in curves.items()},
+            "area": {method: to_json(curve.auc.mean()) for method, curve in curves.items()},
         }
-    return found
+    return record
 
 
-def randomisation(model, inputs, chosen, methods):
-    """How alike each map stays, with its sign and without it, while the weights are shuffled layer by layer."""
+def measure_randomization(model, inputs, classes, methods):
+    """Measures the rank correlation of each map with the original while weights are randomized layer by layer."""
     from zoo import explain
 
-    found = {"layers": [], "spearman": {}, "spearman_of_sizes": {}}
+    record = {"layers": [], "spearman": {}, "spearman_absolute": {}}
     for method in methods:
-        given = {**METHODS[method], **({"steps": 16} if method == "integrated_gradients" else {})}
-        ask = functools.partial(getattr(explain, method), **given)
-        likeness = explain.randomisation(model, inputs, ask, chosen, points=LAYERS)
-        found["layers"] = list(likeness.layers)
-        if np.isnan(likeness.spearman[0]).all():
-            continue  # its maps are constant, and so like nothing
-        found["spearman"][method] = plain(averages(likeness.spearman))
-        found["spearman_of_sizes"][method] = plain(averages(likeness.absolute))
-    return found
+        arguments = {**METHODS[method], **({"steps": 16} if method == "integrated_gradients" else {})}
+        attribute = functools.partial(getattr(explain, method), **arguments)
+        similarity = explain.randomisation(model, inputs, attribute, classes, layer_count=MAX_LAYERS)
+        record["layers"] = list(similarity.layers)
+        if np.isnan(similarity.spearman[0]).all():
+            continue  # constant maps have no rank correlation
+        record["spearman"][method] = to_json(mean_over_examples(similarity.spearman))
+        record["spearman_absolute"][method] = to_json(mean_over_examples(similarity.absolute_spearman))
+    return record
 
 
-def averages(values):
-    """The mean of each row over the examples whose first map is not constant; later a constant map is like no other."""
-    return np.nan_to_num(values[:, np.isfinite(values[0])]).mean(axis=1)
+def mean_over_examples(correlations):
+    """Returns the row means over the examples whose first map is not constant; a later constant map counts as 0."""
+    return np.nan_to_num(correlations[:, np.isfinite(correlations[0])]).mean(axis=1)

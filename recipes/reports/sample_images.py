@@ -1,21 +1,21 @@
-"""Pictures of what a generative model makes, while it learns and afterwards, and what they tell."""
+"""Images of generative models during and after training, and the diagnosis of such a training."""
 
 from pathlib import Path
 
 import keras
 import numpy as np
 
-ROWS = 16  # classes that samples are shown of
-SHOWN = 64  # images in a grid
+MAX_CLASSES = 16  # rows of samples of a class-conditional model
+MAX_IMAGES = 64  # images in a grid
 
 
 class SampleGrids(keras.callbacks.Callback):
-    """Writes a picture of what the model makes after some epochs: OUT/samples/epoch_0010.png, and for TensorBoard.
+    """Writes an image of the model's outputs every few epochs: OUT/samples/epoch_0010.png, and to TensorBoard.
 
     Args:
         out: the run's folder.
-        sample_every: epochs between two pictures; the last epoch has one in any case.
-        draw: function of the model to an (H, W, 1 or 3) uint8 picture, always of the same noise or inputs.
+        sample_every: epochs between two images; the last epoch always has one.
+        draw: function of the model that returns an (H, W, 1 or 3) uint8 image, from the same noise or inputs each time.
     """
 
     def __init__(self, out, sample_every, draw):
@@ -23,21 +23,21 @@ class SampleGrids(keras.callbacks.Callback):
         self.out, self.sample_every, self.draw = Path(out), sample_every, draw
 
     def on_epoch_end(self, epoch, logs=None):
-        last = epoch + 1 == self.params["epochs"]
-        if (epoch + 1) % self.sample_every and not last:
+        is_last = epoch + 1 == self.params["epochs"]
+        if (epoch + 1) % self.sample_every and not is_last:
             return
         import tensorflow as tf
 
-        picture = enlarged(self.draw(self.model))
-        write_png(self.out / "samples" / f"epoch_{epoch + 1:04d}.png", picture)
+        image = enlarge(self.draw(self.model))
+        write_png(self.out / "samples" / f"epoch_{epoch + 1:04d}.png", image)
         writer = tf.summary.create_file_writer(str(self.out / "tensorboard" / "samples"))
         with writer.as_default():
-            tf.summary.image("samples", picture[None], step=epoch)
+            tf.summary.image("samples", image[None], step=epoch)
         writer.close()
 
 
-def drawn(model, count, recipe, labels=None):
-    """`count` samples in the model's range, the same for the same recipe."""
+def draw_samples(model, count, recipe, labels=None):
+    """Returns `count` samples in the model's range of values, with the recipe's seed."""
     from zoo.generate.diffusion import Diffusion
 
     if isinstance(model, Diffusion):
@@ -47,20 +47,20 @@ def drawn(model, count, recipe, labels=None):
     return np.asarray(model.sample(count, seed=recipe.seed))
 
 
-def scaled(model, images):
-    """Images from the model's range to 0 to 1."""
+def to_unit_range(model, images):
+    """Scales images from the model's range of values to 0 to 1."""
     return np.clip((np.asarray(images) - model.low) / (model.high - model.low), 0, 1)
 
 
 def grid(images, columns=8, gap=2):
-    """One picture of images side by side.
+    """Arranges images in a grid.
 
     Args:
-        images: (N, H, W, C) from 0 to 1; C is 1 or 3, else the first band is shown.
-        columns: images in a row.
-        gap: white pixels between them.
+        images: (N, H, W, C) from 0 to 1; if C is neither 1 nor 3 only the first band is used.
+        columns: images per row.
+        gap: white pixels between images.
     Returns:
-        (rows, columns, 1 or 3) uint8.
+        (height, width, 1 or 3) uint8.
     """
     images = np.asarray(images)
     images = images if images.shape[-1] in (1, 3) else images[..., :1]
@@ -73,143 +73,139 @@ def grid(images, columns=8, gap=2):
     return (255 * page + 0.5).astype("uint8")
 
 
-def panels(given, targets, answers, columns=2):
-    """One picture of pairs as input, target and answer side by side, `columns` pairs in a row.
+def panels(inputs, targets, predictions, columns=2):
+    """Arranges triples of input, target and prediction in a grid.
 
     Args:
-        given, targets, answers: (N, H, W, C) from -1 to 1, each with its own C.
-        columns: pairs in a row.
+        inputs, targets, predictions: (N, H, W, C) from -1 to 1, each with its own C.
+        columns: triples per row.
     Returns:
-        (rows, columns, 3) uint8.
+        (height, width, 3) uint8.
     """
-    three = np.stack([coloured((images + 1) / 2) for images in (given, targets, answers)], axis=1)
-    return grid(three.reshape(-1, *three.shape[2:]), 3 * columns)
+    triples = np.stack([to_rgb((images + 1) / 2) for images in (inputs, targets, predictions)], axis=1)
+    return grid(triples.reshape(-1, *triples.shape[2:]), 3 * columns)
 
 
-def enlarged(picture, side=384):
-    """A picture whose pixels are repeated until it is `side` wide or more, for small images to be seen."""
-    often = -(-side // picture.shape[1])
-    return picture.repeat(often, axis=0).repeat(often, axis=1)
+def enlarge(image, min_width=384):
+    """Repeats the pixels of a small image until it is at least `min_width` wide."""
+    factor = -(-min_width // image.shape[1])
+    return image.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def coloured(images):
-    """Images of any number of bands as three, clipped to 0 to 1: grey repeated, two filled up by 0, the first three."""
+def to_rgb(images):
+    """Converts images to three bands from 0 to 1: one band is repeated, two are padded with 0, more are dropped."""
     images = np.clip(np.asarray(images), 0, 1)
     if images.shape[-1] == 1:
         return np.repeat(images, 3, axis=-1)
     return np.pad(images[..., :3], ((0, 0),) * 3 + ((0, max(0, 3 - images.shape[-1])),))
 
 
-def write_png(path, picture):
-    """Writes an (H, W, 1 or 3) uint8 picture."""
+def write_png(path, image):
+    """Writes an (H, W, 1 or 3) uint8 image."""
     from PIL import Image
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(path)
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path)
 
 
-def shown(picture, scale=3):
-    """A picture as a matplotlib figure, each pixel a square."""
+def image_figure(image, scale=3):
+    """Returns a matplotlib figure of an image, `scale` dots per pixel."""
     from recipes.reports.report import new_figure
 
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     figure = new_figure(width * scale / 110, height * scale / 110)
     ax = figure.subplots()
-    ax.imshow(picture if picture.shape[-1] == 3 else picture[..., 0], cmap="gray", vmin=0, vmax=255)
+    ax.imshow(image if image.shape[-1] == 3 else image[..., 0], cmap="gray", vmin=0, vmax=255)
     ax.axis("off")
     return figure
 
 
-def pictures(run, part, recipe):
-    """What the report shows: (title, what to see, figure) of samples, real images, and ways between them."""
-    from recipes.tasks.generation import real
+def sample_figures(run, split, recipe):
+    """Returns (title, caption, figure) of samples or reconstructions, real images, interpolations and latent plane."""
+    model, raw = run.model, getattr(run.data, split).head(MAX_IMAGES)
+    real = run.preprocessing.predict(raw, batch_size=256, verbose=0)
+    figures = []
 
-    model = run.model
-    held = real(run, part)[:SHOWN]
-    found = []
+    def add(title, caption, images, columns=8):
+        figures.append((title, caption, image_figure(grid(to_unit_range(model, images), columns))))
+
     if hasattr(model, "sample"):
-        labels, told = None, "Made of noise; none of them was chosen."
+        labels, caption = None, "Drawn from noise, not selected."
         if getattr(model, "classes", None):
-            names = run.data.classes[:ROWS]
+            names = run.data.classes[:MAX_CLASSES]
             labels = np.repeat(np.arange(len(names)), 8)
-            told = f"Made of noise, none chosen; each row of one class, from the top: {', '.join(names)}."
-        samples = drawn(model, SHOWN if labels is None else len(labels), recipe, labels)
-        found.append(("Samples", told, shown(grid(scaled(model, samples)))))
-    elif len(held):
-        both = np.stack([held[:32], model.predict(held[:32], verbose=0)], 1).reshape(-1, *held.shape[1:])
-        found.append(
-            ("Reconstructions", "Each image and, to its right, what comes out.", shown(grid(scaled(model, both))))
-        )
-    found.append(("Real images", f"From the {part} part, to compare with.", shown(grid(scaled(model, held)))))
-    between = paths(model, held, recipe)
+            caption = f"Drawn from noise, not selected; one row per class, from the top: {', '.join(names)}."
+        count = MAX_IMAGES if labels is None else len(labels)
+        add("Samples", caption, draw_samples(model, count, recipe, labels))
+    elif len(real):
+        pairs = np.stack([real[:32], model.predict(real[:32], verbose=0)], 1).reshape(-1, *real.shape[1:])
+        add("Reconstructions", "Each image and, to its right, its reconstruction.", pairs)
+    add("Real images", f"From the {split} split, for comparison.", real)
+    between = interpolations(model, real, recipe)
     if between is not None:
-        told = "Each row goes from one image to another through the space of codes."
-        found.append(("On the way from one to another", told, shown(grid(scaled(model, between)))))
-    if getattr(model, "latent", None) == 2 or _codes(model) == 2:
+        add("Interpolations", "Each row interpolates between two images in the latent space.", between)
+    if getattr(model, "latent", None) == 2 or _latent_size(model) == 2:
         plane = np.stack(np.meshgrid(np.linspace(-2, 2, 12), np.linspace(2, -2, 12)), -1).reshape(-1, 2)
-        maker = model.decoder if hasattr(model, "decoder") else model.generator
-        images = maker.predict(plane.astype("float32"), verbose=0)
-        found.append(
-            (
-                "The plane of codes",
-                "Each place of the latent plane, from -2 to 2.",
-                shown(grid(scaled(model, images), 12)),
-            )
-        )
-    return found
+        decoder = model.decoder if hasattr(model, "decoder") else model.generator
+        images = decoder.predict(plane.astype("float32"), verbose=0)
+        add("Latent plane", "Decoded points of the two-dimensional latent space, from -2 to 2.", images, 12)
+    return figures
 
 
-def _codes(model):
-    """Length of the code of a model with a decoder, or None."""
+def _latent_size(model):
+    """Returns the latent size of a model with a decoder of vectors, else None."""
     shape = model.decoder.input.shape if hasattr(model, "decoder") else (None,)
     return shape[-1] if len(shape) == 2 else None
 
 
-def paths(model, held, recipe, rows=4):
-    """(rows * 8, H, W, C) images on the way between pairs, or None where the model has no such space."""
+def interpolations(model, images, recipe, rows=4):
+    """Returns (rows * 8, H, W, C) interpolations between pairs, or None if the model has no latent space for it."""
     from zoo.generate.adversarial import Adversarial
     from zoo.generate.generative import noise
     from zoo.generate.pix2pix import Translator
 
-    if not hasattr(model, "interpolate") or isinstance(model, Translator) or len(held) < 2 * rows:
+    if not hasattr(model, "interpolate") or isinstance(model, Translator) or len(images) < 2 * rows:
         return None
-    ends = noise(2 * rows, model.latent, recipe.seed) if isinstance(model, Adversarial) else held[: 2 * rows]
+    ends = noise(2 * rows, model.latent, recipe.seed) if isinstance(model, Adversarial) else images[: 2 * rows]
     return np.concatenate([np.asarray(model.interpolate(ends[2 * i], ends[2 * i + 1], 8)) for i in range(rows)])
 
 
-def contest(history):
-    """A sentence in a list where the discriminator's losses leave the generator nothing to learn; else none."""
-    judge, maker = (history.get(f"{name}_loss") for name in ("discriminator", "generator"))
-    if not (judge and maker and np.mean(judge[-3:]) < 0.1 < np.mean(maker[-3:])):
+def diagnose_discriminator(history):
+    """Returns a list with one sentence if the discriminator is too strong for the generator to learn, else none."""
+    discriminator, generator = (history.get(f"{name}_loss") for name in ("discriminator", "generator"))
+    if not (discriminator and generator and np.mean(discriminator[-3:]) < 0.1 < np.mean(generator[-3:])):
         return []
     return [
-        "The discriminator is too strong: its loss is almost 0, so the generator learns little. Lower its rate, or "
-        "give it less to see."
+        "The discriminator is too strong: its loss is almost 0, so the generator learns little. Lower its learning "
+        "rate, or make it smaller."
     ]
 
 
-def signs(run):
-    """What losses and figures say of a generative training, in plain words."""
-    history, said = run.history, []
-    part = "test" if len(run.data.test) else "validation"
-    found = run.evaluate(part)
+def diagnose(run):
+    """Diagnoses the training of a generative model from its losses and metrics, in sentences."""
+    history, sentences = run.history, []
+    split = "test" if len(run.data.test) else "validation"
+    metrics = run.evaluate(split)
     if not hasattr(run.model, "critic_steps"):
-        said += contest(history)
-    if "recall" in found and found["recall"] < 0.1 and found["precision"] > 2 * found["recall"]:
-        said.append(
-            f"Mode collapse: samples look real ({found['precision']:.0%}) but are like only {found['recall']:.0%} of "
-            "the real images. Train longer, or take wgan_gp, whose critic punishes this."
+        sentences += diagnose_discriminator(history)
+    if "recall" in metrics and metrics["recall"] < 0.1 and metrics["precision"] > 2 * metrics["recall"]:
+        sentences.append(
+            f"Mode collapse: {metrics['precision']:.0%} of the samples resemble real images (precision), but only "
+            f"{metrics['recall']:.0%} of the real images resemble samples (recall). Train longer, or use wgan_gp, "
+            "whose critic penalizes this."
         )
     if "kl" in history and history["kl"][-1] < 0.5:
-        said.append(
-            f"Posterior collapse: the code carries {history['kl'][-1]:.2f} nats; the decoder ignores it. Lower `beta`, "
-            "or take a weaker decoder."
+        sentences.append(
+            f"Posterior collapse: the latent code carries {history['kl'][-1]:.2f} nats, and the decoder ignores it. "
+            "Lower `beta`, or use a weaker decoder."
         )
-    if found.get("copies", 0) > 0.1:
-        said.append(
-            f"It copies: {found['copies']:.0%} of the samples are nearer to a training image than held-out images are. "
-            "More data, or a smaller model."
+    if metrics.get("copies", 0) > 0.1:
+        sentences.append(
+            f"Memorization: {metrics['copies']:.0%} of the samples are closer to a training image than held-out images "
+            "are. Use more data, or a smaller model."
         )
-    if found["skill"] <= 0:
-        said.append(f"Samples are no nearer to real images than {found['baseline']['name']}: train longer.")
-    return said or ["Nothing looks wrong: no collapse, no copies, and the samples beat the trivial baseline."]
+    if metrics["skill"] <= 0:
+        sentences.append(f"Samples are no closer to real images than {metrics['baseline']['name']}: train longer.")
+    return sentences or [
+        "No problem found: no collapse, no memorization, and the samples are better than the baseline."
+    ]

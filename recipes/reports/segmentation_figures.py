@@ -1,54 +1,60 @@
-"""Pictures of answers for every pixel, for the report."""
+"""Figures of semantic segmentation."""
 
 import numpy as np
 
-from recipes.losses import IGNORE
+from recipes.data.images.mask_labels import IGNORE
 from recipes.metrics import confusion_matrix, overlap
 from recipes.reports.report import new_figure
 
-GREY = (0.6, 0.6, 0.6)
+GRAY = (0.6, 0.6, 0.6)
 
 
-def panels(run, part, ignore=None):
-    """Four images of a part, with more than one class where there are such, each as image, truth, answer and error.
+def panels(run, split, ignore=None):
+    """Plots four images of a split as image, target, prediction and error, preferably with more than one class.
 
     Args:
         run: a `Run` of `Segmentation`.
-        part: train, validation or test.
-        ignore: index of a class whose pixels do not count, or None.
+        split: train, validation or test.
+        ignore: index of a class that is excluded from the metrics, or None.
     """
-    examples, answers = getattr(run.data, part), run.answers(part).argmax(-1)
-    truths = np.asarray(examples.targets)  # of rasters they are read here
-    truths = np.where(truths == ignore, IGNORE, truths) if ignore is not None else truths
-    wrong = [
-        np.mean((a != t)[t != IGNORE]) if (t != IGNORE).any() else 0.0 for a, t in zip(answers, truths, strict=True)
+    examples, predictions = getattr(run.data, split), run.predict_split(split).argmax(-1)
+    targets = np.asarray(examples.targets)  # reads the targets of rasters
+    targets = np.where(targets == ignore, IGNORE, targets) if ignore is not None else targets
+    error_rates = [
+        np.mean((p != t)[t != IGNORE]) if (t != IGNORE).any() else 0.0
+        for p, t in zip(predictions, targets, strict=True)
     ]
-    several = [i for i, t in enumerate(truths) if len(np.setdiff1d(t, IGNORE)) > 1] or range(len(truths))
-    order = np.array(sorted(several, key=lambda i: -wrong[i]))
-    chosen = list(dict.fromkeys([*order[:2], order[len(order) // 2], order[-1]]))
-    figure = new_figure(11, 2.9 * len(chosen))
-    axes = figure.subplots(len(chosen), 4, squeeze=False)
-    colours = palette(len(run.data.classes))
-    images = examples.take(np.array(chosen)).head(len(chosen))
-    for row, i in enumerate(chosen):
-        matrix = confusion_matrix(truths[i], answers[i], len(run.data.classes))
-        titles = ("image", "truth", "answer", f"error; IoU {overlap(matrix)['iou']:.2f}")
-        shown = (stretched(images[row]), coloured(truths[i], colours), coloured(answers[i], colours),
-                 errors(truths[i], answers[i], len(run.data.classes)))  # fmt: skip
-        for ax, title, picture in zip(axes[row], titles, shown, strict=True):
+    candidates = [i for i, t in enumerate(targets) if len(np.setdiff1d(t, IGNORE)) > 1] or range(len(targets))
+    order = np.array(sorted(candidates, key=lambda i: -error_rates[i]))
+    indices = list(dict.fromkeys([*order[:2], order[len(order) // 2], order[-1]]))
+    figure = new_figure(11, 2.9 * len(indices))
+    axes = figure.subplots(len(indices), 4, squeeze=False)
+    classes = len(run.data.classes)
+    colors = palette(classes)
+    images = examples.take(np.array(indices)).head(len(indices))
+    for row, i in enumerate(indices):
+        iou = overlap(confusion_matrix(targets[i], predictions[i], classes))["iou"]
+        name = str(examples.names[i]) if examples.names is not None else "image"
+        titles = (name, "target", "prediction", f"error; IoU {iou:.2f}")
+        pictures = (
+            stretch(images[row]),
+            color_classes(targets[i], colors),
+            color_classes(predictions[i], colors),
+            color_errors(targets[i], predictions[i], classes),
+        )
+        for ax, title, picture in zip(axes[row], titles, pictures, strict=True):
             ax.imshow(picture, cmap="gray", interpolation="nearest")
             ax.set_title(title, fontsize="small")
             ax.set(xticks=(), yticks=())
-        axes[row][0].set_title(str(examples.names[i]) if examples.names is not None else "image", fontsize="small")
     from matplotlib.patches import Patch
 
-    named = [Patch(facecolor=c, edgecolor="grey", label=n) for c, n in zip(colours, run.data.classes, strict=True)]
-    figure.legend(handles=named, loc="outside lower center", ncols=min(6, len(named)), fontsize="small")
+    patches = [Patch(facecolor=c, edgecolor="gray", label=n) for c, n in zip(colors, run.data.classes, strict=True)]
+    figure.legend(handles=patches, loc="outside lower center", ncols=min(6, len(patches)), fontsize="small")
     return figure
 
 
 def palette(classes):
-    """(classes, 3) colours; of two classes white and a dark one."""
+    """Returns (classes, 3) RGB colors from 0 to 1; white and a dark color for two classes."""
     import matplotlib
 
     if classes == 2:
@@ -56,40 +62,39 @@ def palette(classes):
     return matplotlib.colormaps["tab20"].resampled(max(classes, 3))(np.arange(classes))[:, :3]
 
 
-def coloured(labels, colours):
-    """(H, W, 3) of (H, W) class indices; grey where they do not count."""
-    known = np.concatenate([colours, [GREY]])
-    return known[np.where(labels == IGNORE, len(colours), labels)]
+def color_classes(labels, colors):
+    """Converts (H, W) class indices to (H, W, 3) colors; ignored pixels are gray."""
+    return np.concatenate([colors, [GRAY]])[np.where(labels == IGNORE, len(colors), labels)]
 
 
-def errors(truth, answer, classes):
-    """(H, W, 3): white where right, red where wrong, and of two classes blue where the second was missed."""
-    picture = np.ones((*truth.shape, 3))
-    wrong = truth != answer
+def color_errors(targets, predictions, classes):
+    """Returns (H, W, 3): white if correct, red if wrong; with two classes blue for missed pixels of the second."""
+    picture = np.ones((*targets.shape, 3))
+    wrong = targets != predictions
     picture[wrong] = (0.8, 0.1, 0.1)
     if classes == 2:
-        picture[wrong & (truth == 1)] = (0.1, 0.3, 0.9)
-    picture[truth == IGNORE] = GREY
+        picture[wrong & (targets == 1)] = (0.1, 0.3, 0.9)
+    picture[targets == IGNORE] = GRAY
     return picture
 
 
-def stretched(image):
-    """(H, W) or (H, W, 3) in [0, 1]: the first three bands, or the first, between their 2nd and 98th percentile."""
-    shown = image[..., :3] if image.shape[-1] >= 3 else image[..., 0]
-    low, high = np.percentile(shown, (2, 98), axis=(0, 1))
-    return np.clip((shown - low) / np.maximum(high - low, 1e-6), 0, 1)
+def stretch(image):
+    """Scales the first three bands, or the first, from their 2nd and 98th percentile to 0 and 1: (H, W[, 3])."""
+    bands = image[..., :3] if image.shape[-1] >= 3 else image[..., 0]
+    low, high = np.percentile(bands, (2, 98), axis=(0, 1))
+    return np.clip((bands - low) / np.maximum(high - low, 1e-6), 0, 1)
 
 
-def overlaps(found, classes):
-    """Bars of each class's IoU and Dice."""
+def overlaps(metrics, classes):
+    """Plots the IoU and the Dice coefficient of each class."""
     figure = new_figure(6.5, 1.2 + 0.45 * len(classes))
     ax = figure.subplots()
-    places = np.arange(len(classes))
-    for shift, key, name in ((-0.2, "iou_by_class", "IoU"), (0.2, "dice_by_class", "Dice")):
-        values = [v if v is not None else 0.0 for v in found[key]]
-        bars = ax.barh(places + shift, values, 0.38, label=name)
-        ax.bar_label(bars, [f"{v:.3f}" if v is not None else "not there" for v in found[key]], padding=3, fontsize=8)
-    ax.set_yticks(places, classes)
+    positions = np.arange(len(classes))
+    for shift, key, label in ((-0.2, "iou_by_class", "IoU"), (0.2, "dice_by_class", "Dice")):
+        values = [v if v is not None else 0.0 for v in metrics[key]]
+        bars = ax.barh(positions + shift, values, 0.38, label=label)
+        ax.bar_label(bars, [f"{v:.3f}" if v is not None else "absent" for v in metrics[key]], padding=3, fontsize=8)
+    ax.set_yticks(positions, classes)
     ax.set(xlim=(0, 1.15))
     ax.invert_yaxis()
     ax.legend(fontsize="small")

@@ -7,9 +7,9 @@ from pathlib import Path
 import keras
 
 from recipes.tasks import TASKS
-from zoo.layers.preset_tokens import find_preset_tokens
 from recipes.training.run import FORMAT, Run
 from zoo.arguments import FilePath, checked, suggestion
+from zoo.layers.preset_tokens import find_preset_tokens
 
 FILES = ("model.keras", "preprocessing.keras", "run.json")
 

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from recipes.data import load
-from recipes.data.images.image_files import Files
-from recipes.data.images.masks import read_pixels
+from recipes.data import as_source_spec, load, reopen
+from recipes.data.images.image_files import ImageFiles, read_pixels
 from recipes.data.input_batches import table_batch
-from recipes.data.tables.table import read_file
+from recipes.data.tables.table_files import read_table_file
 from recipes.data.text.labelled_texts import text_files
 from recipes.runs.load import load_run, reopen_run
 from zoo.introspect.output_activation import output_activation, to_probabilities
@@ -34,16 +33,17 @@ def read_inputs(saved, files):
     if data["kind"] == "table":
         if len(files) > 1:
             raise ValueError(f"`files` must be one table with {', '.join(data['columns'])}, got {len(files)} files.")
-        frame, _ = read_file(files[0])
+        frame, _ = read_table_file(files[0])
         columns = table_batch(frame, data["columns"], "files")
         return [(f"row {i + 1}", {c: v[i : i + 1] for c, v in columns.items()}) for i in range(len(frame))]
     if data["kind"] == "text" and data["classes"]:
-        return text_files(files, saved.info["record"]["data"])
+        spec = as_source_spec(saved.info["record"]["data"])
+        return text_files(files, spec and spec.options.get("text"))
     if data["kind"] != "image":
         raise ValueError(f"`run` must be on photos or on a table to read files, got one on {data['kind']} data.")
     if data["task"] == "segmentation":
         return [(str(f), check_pixels(read_pixels(f), data, f)[None]) for f in files]
-    photos = Files(np.array([str(f) for f in files]), np.zeros(len(files), bool), (None, None, data["shape"][-1]))
+    photos = ImageFiles(np.array([str(f) for f in files]), np.zeros(len(files), bool), (None, None, data["shape"][-1]))
     return [(str(f), read_photo(photos, i)[None]) for i, f in enumerate(files)]
 
 
@@ -122,8 +122,8 @@ def open_with_data(run, source=None):
     own_source = saved.info["record"]["data"]
     if source is None and own_source is None:
         raise ValueError(f"`data` must be given: {run} was trained on arrays, which a run does not save.")
-    fractions = {} if source is None else {"validation": 0.0, "test": 0.0}
-    data = load(source or own_source, seed=saved.info["hyperparameters"]["seed"], **fractions)
+    seed = saved.info["hyperparameters"]["seed"]
+    data = reopen(own_source, seed=seed) if source is None else load(source, seed=seed, validation=0.0, test=0.0)
     reopened = reopen_run(run, data)
     data, outputs = reopened.data, saved.info["data"]["outputs"]
     if tuple(data.classes) != saved.classes or list(data.outputs) != list(outputs):

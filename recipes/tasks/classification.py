@@ -17,9 +17,10 @@ from zoo.registry import entry
 class Classification(Task):
     """One class of two or more, or several labels per example (multi-hot targets).
 
-    The data's task is classification or multilabel. The loss is the cross-entropy that fits the model's output: softmax,
-    one sigmoid, several sigmoids, or logits. Metrics are accuracy with its 95 % interval, balanced accuracy, F1, top-k
-    accuracy and the confusion matrix. The baseline always predicts the most frequent class of the training split.
+    The data's task is classification or multilabel. The loss is the cross-entropy that fits the model's output:
+    softmax, one sigmoid, several sigmoids, or logits. Metrics are accuracy with its 95 % interval, balanced accuracy,
+    F1, top-k accuracy and the confusion matrix. The baseline always predicts the most frequent class of the training
+    split.
 
     Args:
         class_weight: balanced (each class has the same total weight), a dict from class (name, or index from 0) to
@@ -179,8 +180,8 @@ class Classification(Task):
         low, high = metrics["accuracy_interval"]
         return [
             f"Accuracy {100 * metrics['accuracy']:.1f} % on {metrics['examples']} {split} examples",
-            f"Its 95 % interval is {100 * low:.1f} to {100 * high:.1f} %. Always predicting the most frequent class has "
-            f"{100 * metrics['baseline']['accuracy']:.1f} %.",
+            f"Its 95 % interval is {100 * low:.1f} to {100 * high:.1f} %. Always predicting the most frequent class "
+            f"has {100 * metrics['baseline']['accuracy']:.1f} %.",
         ]
 
     def figures(self, run, split):
@@ -197,9 +198,9 @@ class Classification(Task):
 
     def attribution_figures(self, run, split):
         """Returns, for images, the pixels that mattered in correct predictions and in mistakes; as `figures` does."""
-        from recipes.reports.report import pixels
+        from recipes.reports.report import pixel_attributions
 
-        return pixels(run, split) if run.data.kind == "image" else []
+        return pixel_attributions(run, split) if run.data.kind == "image" else []
 
 
 def weights_by_index(class_weight, classes):

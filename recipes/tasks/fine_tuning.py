@@ -81,7 +81,7 @@ class FineTuning(Classification):
         """
         data = self.open_data(data)
         keras.utils.set_random_seed(self.seed)
-        with acceleration.policy(self.accelerate):
+        with acceleration.dtype_policy(self.accelerate):
             return zoo.transfer(model, len(data.classes), **arguments)
 
     def train(self, model, training_batches, steps, compile_arguments, fit_arguments, data):
@@ -113,7 +113,7 @@ class FineTuning(Classification):
         return history
 
     def finish_run(self, run):
-        """Returns the run, with the same network trained from random weights in its record where `compare_untrained` is set."""
+        """Returns the run; with `compare_untrained`, its record has the same network trained from random weights."""
         if self.compare_untrained:
             run.record["from_scratch"] = self.train_from_scratch(run)
         return run
@@ -139,7 +139,7 @@ class FineTuning(Classification):
                 layer.momentum = min(layer.momentum, 0.9)
         epochs, steps = self.head_epochs + self.epochs, max(1, len(data.train) // self.batch_size)
         settings = self.replace(learning_rate=self.head_learning_rate, epochs=epochs)
-        choice = acceleration.choose(model, steps, self.accelerate)
+        choice = acceleration.choose_acceleration(model, steps, self.accelerate)
         settings.compile(model, steps * epochs, **choice.settings)
         training_batches = self.pipeline(data.train, True, run.preprocessing, len(data.classes))
         model.fit(training_batches, epochs=epochs, verbose=0, shuffle=False, class_weight=self.class_weights(data))

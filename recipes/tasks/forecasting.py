@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from recipes.data.preprocessing import moments
-from recipes.data.tables.table import plain_names
+from recipes.data.tables.columns import plain_names
 from recipes.tasks.regression import Regression, StandardizedLoss
 from recipes.training.task import task
 from zoo.arguments import Fraction

@@ -8,7 +8,8 @@ import numpy as np
 from keras import layers
 
 from recipes.data.preprocessing import preprocessing
-from recipes.reports.sample_images import SHOWN, SampleGrids, contest, drawn, grid, scaled
+from recipes.reports.sample_images import MAX_IMAGES as GRID_IMAGES
+from recipes.reports.sample_images import SampleGrids, diagnose_discriminator, draw_samples, grid, to_unit_range
 from recipes.tasks.classification import Classification
 from recipes.training.task import Task, task
 from zoo.arguments import Count, Positive
@@ -116,7 +117,11 @@ class Generation(Task):
         """Returns the callback that writes samples during training."""
         if not out or not hasattr(model, "sample"):
             return []
-        return [SampleGrids(out, self.sample_every, lambda model: grid(scaled(model, drawn(model, SHOWN, self))))]
+        return [
+            SampleGrids(
+                out, self.sample_every, lambda model: grid(to_unit_range(model, draw_samples(model, GRID_IMAGES, self)))
+            )
+        ]
 
     def baseline_loss(self, data):
         """Returns None: these losses have no baseline in common."""
@@ -129,7 +134,7 @@ class Generation(Task):
         if not hasattr(run.model, "sample"):
             return run.model.predict(preprocessed_images(run, split)[:count], batch_size=256, verbose=0)
         labels = examples.targets[:count] if getattr(run.model, "classes", None) else None
-        return drawn(run.model, count, self, labels)
+        return draw_samples(run.model, count, self, labels)
 
     def evaluate(self, run, split):
         """Computes quality metrics on one split, and those of the baselines.
@@ -181,8 +186,8 @@ class Generation(Task):
             f"Frechet distance {metrics['frechet']:.1f} to {images}; {baseline['name']} has {baseline['frechet']:.1f}.",
             f"Computed from {metrics['features']}; distances from other features cannot be compared. The precision is "
             f"{100 * metrics['precision']:.0f} % (samples that look like real images), and the recall "
-            f"{100 * metrics['recall']:.0f} % (real images that some sample looks like). {100 * metrics['copies']:.1f} % "
-            "of the samples are nearer to a training image than 99 % of the held-out images are.",
+            f"{100 * metrics['recall']:.0f} % (real images that some sample looks like). {100 * metrics['copies']:.1f} "
+            "% of the samples are nearer to a training image than 99 % of the held-out images are.",
             *(
                 f"{title} of the held-out images {metrics[name]:.2f}; a model of independent pixels has "
                 f"{baseline[name]:.2f}, and {better} is better."
@@ -196,7 +201,7 @@ class Generation(Task):
         history, sentences = run.history, []
         metrics = run.evaluate("test" if len(run.data.test) else "validation")
         if not hasattr(run.model, "critic_steps"):
-            sentences += contest(history)
+            sentences += diagnose_discriminator(history)
         if "recall" in metrics and metrics["recall"] < 0.1 and metrics["precision"] > 2 * metrics["recall"]:
             sentences.append(
                 f"Mode collapse: the precision is {100 * metrics['precision']:.0f} %, but samples look like only "
@@ -219,9 +224,9 @@ class Generation(Task):
 
     def figures(self, run, split):
         """Returns samples, real images, and interpolations between images."""
-        from recipes.reports.sample_images import pictures
+        from recipes.reports.sample_images import sample_figures
 
-        return pictures(run, split, self)
+        return sample_figures(run, split, self)
 
 
 def refuse_unused(task):
@@ -270,7 +275,7 @@ def classifier_features(data, shape, seed):
         shape: (H, W, C) of the classifier's input.
         seed: seed of the classifier.
     """
-    key = (data.name, data.split, tuple(shape), seed)
+    key = (data.name, data.split_description, tuple(shape), seed)
     if key not in _FEATURE_EXTRACTORS:
         task = Classification(epochs=8, batch_size=64, learning_rate=2e-3, seed=seed)
         sizes = {"input_shape": tuple(shape), "filters": (16, 32), "units": (64,), "dropout": 0.2}

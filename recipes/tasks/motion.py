@@ -7,8 +7,8 @@ import keras
 import numpy as np
 
 from recipes import losses
-from recipes.data.assemble import Options
-from recipes.data.images.image_patches import from_photos, known_warps
+from recipes.data.images.image_patches import affine_pairs, from_image_list
+from recipes.data.split import SplitOptions
 from recipes.training.task import Task, task
 from zoo.arguments import Count, NonNegative
 from zoo.layers.any_size import CutToSize, PadToMultiple
@@ -24,14 +24,14 @@ class Motion(Task):
 
     The data are pairs of frames with their flow, or photos. Of photos the task makes pairs itself: squares that are
     warped by random affine flows, whose motion is known exactly, also where it leaves the frame. Pairs of a split are
-    made of photos of that split only. A model with several flows as outputs (`all_flows=True`) is trained on all of them
-    and keeps the first. FlowNetS, PWC-Net and RAFT start without any notion of matching; `tvnet` starts with the steps
-    of TV-L1, which finds motion before any training. Frames of any size are mirrored up to a multiple of 64, and the
-    flow is cut back.
+    made of photos of that split only. A model with several flows as outputs (`all_flows=True`) is trained on all of
+    them and keeps the first. FlowNetS, PWC-Net and RAFT start without any notion of matching; `tvnet` starts with the
+    steps of TV-L1, which finds motion before any training. Frames of any size are mirrored up to a multiple of 64, and
+    the flow is cut back.
 
-    Metrics are the endpoint error, where the flow is known, and the warp error: the mean absolute difference between the
-    first frame and the second frame warped by the flow. The baseline is no motion. The skill score is 1 - warp error /
-    warp error of the baseline. Only pixels that truly stay in the frame count for the warp error.
+    Metrics are the endpoint error, where the flow is known, and the warp error: the mean absolute difference between
+    the first frame and the second frame warped by the flow. The baseline is no motion. The skill score is 1 - warp
+    error / warp error of the baseline. Only pixels that truly stay in the frame count for the warp error.
 
     Args:
         loss: endpoint (supervised by the known flow) or photometric (brightness constancy and smoothness, from the
@@ -63,11 +63,11 @@ class Motion(Task):
         """Returns `Data` of pairs, made of photos where the data are photos."""
         if isinstance(data, np.ndarray | list):
             names = [f"image {i}" for i in range(len(data))]
-            data = from_photos(list(data), names, Options(seed=self.seed), name="arrays")
+            data = from_image_list(list(data), names, SplitOptions(seed=self.seed), name="arrays")
         data = super().open_data(data)
         if data.task == "motion":
             return data
-        return known_warps(data, self.side, self.max_displacement, self.samples, self.seed)
+        return affine_pairs(data, self.side, self.max_displacement, self.samples, self.seed)
 
     def head_arguments(self, name, data):
         """Returns an input shape of any size and flows at every scale as outputs."""
@@ -99,7 +99,7 @@ class Motion(Task):
         return y
 
     def pipeline(self, examples, training, preprocessing=None, classes=None):
-        """Returns batches of (frames, targets); a target has u, v, a mask of known pixels, and both frames from 0 to 1."""
+        """Returns batches of (frames, targets): u, v, a mask of known pixels, and both frames from 0 to 1."""
         import tensorflow as tf
 
         def with_frames(x, y):
@@ -191,19 +191,19 @@ class Motion(Task):
                 f"{baseline['endpoint_error']:.2f}."
             )
         return [
-            f"The flow explains {100 * metrics['skill']:.1f} % of the difference, on {metrics['examples']} {split} pairs",
+            f"The flow explains {100 * metrics['skill']:.1f} % of the difference on {metrics['examples']} {split} pairs",
             sentence,
         ]
 
     def figures(self, run, split):
         """Returns some pairs: frames, true and predicted flow, remaining differences."""
-        from recipes.reports.image_figures import motions
+        from recipes.reports.image_figures import flow_panels
 
         caption = (
             "Hue is the direction of the flow, as in the wheel, and saturation its length. The last two panels are the "
             "difference of the second frame to the first, unwarped and warped by the flow."
         )
-        return [("Frames, flow, differences", caption, motions(run, split))]
+        return [("Frames, flow, differences", caption, flow_panels(run, split))]
 
 
 @keras.saving.register_keras_serializable("recipes")
@@ -230,7 +230,7 @@ class FlowLoss(keras.losses.Loss):
         if self.kind == "endpoint":
             flow = y_true[..., :2] / keras.ops.maximum(known, 1e-6)[..., None]
             valid = keras.ops.cast(known > 0.5, "float32")
-            return self.weight * losses.mean_of(losses.length(flow - y_pred), valid)
+            return self.weight * losses.masked_mean(losses.safe_norm(flow - y_pred), valid)
         flow = y_pred / factor
         # A flow of one pixel has no neighbours; the gradient of an empty mean stops the whole process
         has_neighbours = self.smoothness and min(flow.shape[1:3]) > 1

@@ -23,8 +23,8 @@ class NextFrame(Task):
     The data has sequences of images with the frames that follow, such as "bundled:moving-mnist". The model ends in a
     sigmoid. Metrics are the binary cross-entropy [nats per frame] and SSIM, over all frames and by frame ahead. The
     baselines are the mean frame of the training split, and the last frame. For SSIM the last frame is used as it is.
-    For the cross-entropy it is calibrated: a pixel's probability is the mean of what pixels of that brightness became in
-    the training split, which is the best prediction from a single pixel.
+    For the cross-entropy it is calibrated: a pixel's probability is the mean of what pixels of that brightness became
+    in the training split, which is the best prediction from a single pixel.
 
     Args:
         global_clipnorm: largest global norm of a gradient.
@@ -142,7 +142,9 @@ def metrics_by_frame(targets, probabilities, images=None):
     targets, images = targets.astype("float32"), images.astype("float32")
     if min(targets.shape[2:4]) >= 11:
         ssim = SSIM()
-        metrics["ssim"] = np.array([np.mean(ssim.of(targets[:, i], images[:, i])) for i in range(targets.shape[1])])
+        metrics["ssim"] = np.array(
+            [np.mean(ssim.per_image(targets[:, i], images[:, i])) for i in range(targets.shape[1])]
+        )
     return metrics
 
 

@@ -9,8 +9,8 @@ class Ngrams:
     """Probability of a character after the ones before it, from counts that are smoothed with shorter contexts.
 
     P(c | context of n characters) = (count(context, c) + kinds * P(c | context without its first character)) /
-    (count(context) + kinds), where `kinds` is the number of different characters that followed the context. P(c) without
-    a context is mixed with a uniform distribution.
+    (count(context) + kinds), where `kinds` is the number of different characters that followed the context. P(c)
+    without a context is mixed with a uniform distribution.
 
     Args:
         ids: (N,) whole numbers from 1, the training split's characters in a row.

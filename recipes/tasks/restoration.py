@@ -6,12 +6,12 @@ from typing import ClassVar, Literal
 import keras
 import numpy as np
 
-from recipes.data.assemble import Options
 from recipes.data.augment import Augmentation
-from recipes.data.images.image_patches import from_photos, in_patches, pixels_of
+from recipes.data.images.image_patches import from_image_list, in_patches, iterate_images
 from recipes.data.preprocessing import preprocessing
+from recipes.data.split import SplitOptions
 from recipes.losses import Charbonnier
-from recipes.metrics import PSNR, cut
+from recipes.metrics import PSNR, crop_border
 from recipes.training.task import Task, task
 from zoo.arguments import Count, Positive
 from zoo.layers.bicubic import Bicubic
@@ -35,10 +35,10 @@ class Restoration(Task):
       a = -1/2, as Matlab's and Pillow's), clips and rounds to 8 bits. A model whose output has the size of its input
       gets the image upsampled bicubically first, as SRCNN does.
 
-    Training images are patches; their noise is drawn anew in each epoch. The other splits have fixed noise, and the test
-    split has whole photos. Predictions are clipped and rounded to 8 bits and evaluated as in the papers: PSNR and SSIM
-    of all bands for noise; for super-resolution of the luminance (BT.601, 16 to 235) without `scale` pixels at each
-    side, where images have three bands. The baseline is the noisy image, or bicubic upsampling. `gain_db` is the
+    Training images are patches; their noise is drawn anew in each epoch. The other splits have fixed noise, and the
+    test split has whole photos. Predictions are clipped and rounded to 8 bits and evaluated as in the papers: PSNR and
+    SSIM of all bands for noise; for super-resolution of the luminance (BT.601, 16 to 235) without `scale` pixels at
+    each side, where images have three bands. The baseline is the noisy image, or bicubic upsampling. `gain_db` is the
     difference in PSNR to the baseline, averaged over the images.
 
     Args:
@@ -74,7 +74,7 @@ class Restoration(Task):
         """Returns `Data` whose training and validation splits are patches; from a list of images too."""
         if isinstance(data, np.ndarray | list):
             names = [f"image {i}" for i in range(len(data))]
-            data = from_photos(list(data), names, Options(seed=self.seed), name="arrays")
+            data = from_image_list(list(data), names, SplitOptions(seed=self.seed), name="arrays")
         return in_patches(super().open_data(data), self.patch)
 
     def head_arguments(self, name, data):
@@ -169,7 +169,7 @@ class Restoration(Task):
 
     def restore_split(self, run, split):
         """Yields for each image of a split (clean, degraded, baseline, prediction), (H, W, C) each."""
-        for i, pixels in enumerate(pixels_of(getattr(run.data, split))):
+        for i, pixels in enumerate(iterate_images(getattr(run.data, split))):
             degraded, clean = self.degrade(run.preprocessing(pixels[None], training=False), self.noise_seed(i))
             prediction = run.model(degraded, training=False)
             yield tuple(np.asarray(x)[0] for x in (clean, degraded, self.baseline_images(degraded), prediction))
@@ -186,7 +186,7 @@ class Restoration(Task):
         pair = np.stack([np.round(clean * 255), image]).astype("float32")
         if self.factor > 1 and pair.shape[-1] == 3:
             pair = pair @ np.array(LUMINANCE, "float32")[:, None] + 16
-        pair = cut(pair, self.scale if self.factor > 1 else 0)
+        pair = crop_border(pair, self.scale if self.factor > 1 else 0)
         psnr = 10 * np.log10(255**2 / np.maximum(np.mean((pair[0] - pair[1]) ** 2, dtype=np.float64), 1e-10))
         return float(psnr), float(tf.image.ssim(pair[:1], pair[1:], 255)[0])
 
@@ -240,7 +240,7 @@ class Restoration(Task):
 
     def figures(self, run, split):
         """Returns some images as clean, degraded, prediction and error, and the PSNR of each."""
-        from recipes.reports.image_figures import by_image, restorations
+        from recipes.reports.image_figures import psnr_by_image, restorations
 
         caption = (
             "The middle of the images with the lowest, a middling and the highest PSNR. The error is the mean absolute "
@@ -250,7 +250,7 @@ class Restoration(Task):
         baseline = metrics["baseline"]["name"]
         return [
             ("Clean, degraded, prediction, error", caption, restorations(self, run, split, metrics)),
-            ("PSNR by image", f"PSNR beside that of {baseline}.", by_image(run, split, metrics)),
+            ("PSNR by image", f"PSNR beside that of {baseline}.", psnr_by_image(run, split, metrics)),
         ]
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from recipes import losses
 from recipes.data.augment import Joint
 from recipes.data.images.boundary_weights import pixel_weights
+from recipes.data.images.mask_labels import IGNORE
 from recipes.data.preprocessing import preprocessing
-from recipes.losses import IGNORE
 from recipes.metrics import Confusion, confusion_matrix, overlap
 from recipes.tasks.classification import weights_by_index
 from recipes.training.task import Task, task
@@ -217,8 +217,8 @@ class Segmentation(Task):
         baseline = metrics["baseline"]
         return [
             f"IoU {metrics['iou']:.3f} on {metrics['examples']} {split} images",
-            f"This is the intersection over union {classes}. Dice (F1) is {metrics['dice']:.3f}, and the pixel accuracy "
-            f"is {100 * metrics['pixel_accuracy']:.1f} %. Always predicting the most frequent class has IoU "
+            f"This is the intersection over union {classes}. Dice (F1) is {metrics['dice']:.3f}, and the pixel "
+            f"accuracy is {100 * metrics['pixel_accuracy']:.1f} %. Always predicting the most frequent class has IoU "
             f"{baseline['iou']:.3f} and pixel accuracy {100 * baseline['pixel_accuracy']:.1f} %.",
         ]
 

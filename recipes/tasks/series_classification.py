@@ -24,17 +24,17 @@ class SeriesClassification(Classification):
         super().check_data(data)
         if data.kind != "series":
             raise ValueError(
-                f"{type(self).__name__}: `data` must be series, (T, F) each, got {data.name} of kind {data.kind}; train "
-                "it with Classification."
+                f"{type(self).__name__}: `data` must be series, (T, F) each, got {data.name} of kind {data.kind}; "
+                "train it with Classification."
             )
 
     def attribution_figures(self, run, split):
         """Returns one series of each class with the attribution of each time step, as `figures` does."""
-        from recipes.reports.report import steps
+        from recipes.reports.report import step_attributions
 
         caption = (
-            "One correctly predicted series of each class, and below it gradient x input (Shrikumar et al. 2016) of its "
-            "steps: red supports the prediction, blue opposes it."
+            "One correctly predicted series of each class, and below it gradient x input (Shrikumar et al. 2016) of "
+            "its steps: red supports the prediction, blue opposes it."
         )
-        figure = steps(run, split)
+        figure = step_attributions(run, split)
         return [("The steps that mattered", caption, figure)] if figure else []

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from recipes.reports.word_figures import PADDING, UNKNOWN, words
+from recipes.reports.word_figures import PADDING, UNKNOWN, word_attributions
 from recipes.tasks.classification import Classification
 from recipes.tasks.preset_tokens import check_tokenizer, embedding_rows, open_tokenizer, tokenizer_preprocessing
 from recipes.training.task import task
@@ -24,9 +24,10 @@ class TextClassification(Classification):
     """One class of two or more for each text, or several labels per text.
 
     The data are texts with labels, such as "bundled:reuters-r8" or "table:FILE?text=COLUMN&target=COLUMN". The model
-    takes tokens: `lstm`, `gru`, `rnn`, `transformer_encoder`, or a KerasHub backbone under a new head, as `zoo.transfer`
-    makes it of BERT. Tokenization is a layer before the model, so the export takes strings. Besides the most frequent
-    class there is a second baseline, logistic regression on TF-IDF word counts, which is hard to beat with few texts.
+    takes tokens: `lstm`, `gru`, `rnn`, `transformer_encoder`, or a KerasHub backbone under a new head, as
+    `zoo.transfer` makes it of BERT. Tokenization is a layer before the model, so the export takes strings. Besides the
+    most frequent class there is a second baseline, logistic regression on TF-IDF word counts, which is hard to beat
+    with few texts.
 
     A KerasHub backbone with pretrained weights needs the tokenizer that it was trained with: pass the preset's as
     `tokenizer`. A backbone does not record that it came from a preset, so without a tokenizer a backbone is refused
@@ -40,7 +41,8 @@ class TextClassification(Classification):
             and one for padding.
         tokens: words (without punctuation, a to z in lower case) or characters.
         tokenizer: the KerasHub backbone's own tokenizer, instead of tokens of the training texts: a preset's name, a
-            folder that `save_to_preset` wrote, or a `keras_hub.models.Tokenizer`, which is saved with the preprocessing.
+            folder that `save_to_preset` wrote, or a `keras_hub.models.Tokenizer`, which is saved with the
+            preprocessing.
         **kwargs: as `Classification` has them; augmentation is for images.
 
     Source: of TF-IDF, Sparck Jones 1972, https://doi.org/10.1108/eb026526.
@@ -180,7 +182,7 @@ class TextClassification(Classification):
                 "Rows are targets, columns are predictions; a perfect model fills only the diagonal.",
                 matrix,
             ),
-            ("The words that mattered", caption, words(run, split)),
+            ("The words that mattered", caption, word_attributions(run, split)),
         ]
 
 

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from recipes.data.assemble import Options
 from recipes.data.preprocessing import preprocessing
-from recipes.reports.sample_images import SampleGrids, contest, panels, shown
+from recipes.data.split import SplitOptions
+from recipes.reports.sample_images import SampleGrids, diagnose_discriminator, image_figure, panels
 from recipes.tasks.generation import refuse_unused, scale_to_signed
 from recipes.training.task import Task, task
 from zoo.arguments import Count, Positive
@@ -80,11 +80,11 @@ class Translation(Task):
         from recipes.data.images import pairs
 
         if isinstance(data, tuple | list) and len(data) == 2 and all(isinstance(a, np.ndarray) for a in data):
-            return pairs.from_arrays(*data, Options(seed=self.seed))
+            return pairs.from_pair_arrays(*data, SplitOptions(seed=self.seed))
         data = super().open_data(data)
         if data.task == "segmentation":
-            return pairs.from_masks(data)
-        return pairs.from_edges(data, self.patch) if data.task in EDGE_TASKS else data
+            return pairs.masks_to_images(data)
+        return pairs.edges_to_images(data, self.patch) if data.task in EDGE_TASKS else data
 
     def head_arguments(self, name, data):
         """Returns the image sizes, and the depth: how often the sides can be halved, 8 at most."""
@@ -195,19 +195,19 @@ class Translation(Task):
         return [
             f"Skill score {metrics['skill']:.2f} against {baseline['name']}, on {pairs}.",
             f"The mean absolute error is {metrics['difference']:.4f} of the range, that of {baseline['name']} "
-            f"{baseline['difference']:.4f}; the PSNR {metrics['psnr']:.1f} and {baseline['psnr']:.1f} dB, the structural "
-            f"similarity {metrics['ssim']:.3f} and {baseline['ssim']:.3f}. Blur improves these metrics and spoils "
+            f"{baseline['difference']:.4f}; the PSNR {metrics['psnr']:.1f} and {baseline['psnr']:.1f} dB, the "
+            f"structural similarity {metrics['ssim']:.3f} and {baseline['ssim']:.3f}. Blur improves these metrics and spoils "
             "images: look at them too.",
         ]
 
     def diagnose(self, run):
         """Returns sentences on what the losses and the predictions show and what to try."""
         metrics = run.evaluate("test" if len(run.data.test) else "validation")
-        sentences = contest(run.history)
+        sentences = diagnose_discriminator(run.history)
         if metrics.get("variety", 1) < 0.1:
             sentences.append(
-                f"The predictions hardly depend on the input: they vary {100 * metrics['variety']:.0f} % as much as the "
-                "targets do. Train longer, or check that inputs and targets belong together."
+                f"The predictions hardly depend on the input: they vary {100 * metrics['variety']:.0f} % as much as "
+                "the targets do. Train longer, or check that inputs and targets belong together."
             )
         if metrics["skill"] <= 0:
             sentences.append(
@@ -221,7 +221,7 @@ class Translation(Task):
         inputs, targets = scaled_pairs(run.preprocessing, examples)
         predictions = run.model.predict(inputs, batch_size=self.predict_batch_size, verbose=0)
         caption = f"The first pairs of the {split} split, not selected."
-        return [("Input, target, prediction", caption, shown(panels(inputs, targets, predictions), 2))]
+        return [("Input, target, prediction", caption, image_figure(panels(inputs, targets, predictions), 2))]
 
 
 class PairAugmentation:

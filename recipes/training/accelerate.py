@@ -1,4 +1,4 @@
-"""How to run fast: one decision for every recipe, as measured (benchmarks/), with its reason on record."""
+"""Chooses dtype policy, XLA and steps per execution for a model and a machine, from the measurements in benchmarks/."""
 
 import contextlib
 import functools
@@ -10,63 +10,56 @@ from pathlib import Path
 import keras
 from keras import layers
 
+from zoo.devices import gpus
 from zoo.keras_patches import patch_batch_norm
 from zoo.layers.peephole_conv_lstm import PeepholeConvLSTM2D
 
-SMALL = 5_000_000  # parameters below which a step on a CPU is mostly Keras' own overhead
-MANY_STEPS = 32  # steps that one call of the training function takes where a model is small
+SMALL_MODEL = 5_000_000  # parameters; below that, Keras' overhead takes most of a step on a CPU
+MAX_STEPS_PER_EXECUTION = 32  # for a small model
 
 CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.DepthwiseConv2D, layers.SeparableConv2D)
 RECURRENT = (layers.RNN, layers.Bidirectional, PeepholeConvLSTM2D)  # ConvLSTM2D is an RNN too
 
 
-class Choice(typing.NamedTuple):
-    """Arguments for `model.compile`, and why."""
+class Acceleration(typing.NamedTuple):
+    """Arguments for `model.compile`, and a record of them with the reason."""
 
     settings: dict
     record: dict
 
 
 @functools.cache
-def gpus():
-    """The GPUs that TensorFlow sees, asked to take memory only as it is needed."""
+def mixed_precision():
+    """Returns (dtype policy, reason): the mixed precision that the hardware supports, else float32."""
     import tensorflow as tf
 
-    found = tf.config.list_physical_devices("GPU")
-    for gpu in found:
-        with contextlib.suppress(RuntimeError):  # already in use: its memory setting can no longer change
-            tf.config.experimental.set_memory_growth(gpu, True)
-    return found
-
-
-@functools.cache
-def low_precision():
-    """(policy, reason): the mixed precision that this machine computes in hardware, or float32."""
-    import tensorflow as tf
-
-    found = gpus()
-    if found:
-        capability = tf.config.experimental.get_device_details(found[0]).get("compute_capability", (0, 0))
+    devices = gpus()
+    if devices:
+        capability = tf.config.experimental.get_device_details(devices[0]).get("compute_capability", (0, 0))
         if capability >= (8, 0):
-            return "mixed_bfloat16", f"the GPU computes bfloat16 (compute capability {capability[0]}.{capability[1]})"
+            return "mixed_bfloat16", f"the GPU supports bfloat16 (compute capability {capability[0]}.{capability[1]})"
         if capability >= (7, 0):
-            return "mixed_float16", f"the GPU computes float16 (compute capability {capability[0]}.{capability[1]})"
+            return "mixed_float16", f"the GPU supports float16 (compute capability {capability[0]}.{capability[1]})"
         return "float32", "the GPU has no tensor cores"
     info = Path("/proc/cpuinfo")
     flags = info.read_text() if info.exists() else ""
     if "amx_bf16" in flags or "avx512_bf16" in flags:
-        return "mixed_bfloat16", "the processor computes bfloat16"
-    return "float32", "the processor only emulates bfloat16, three times slower than float32"
+        return "mixed_bfloat16", "the processor supports bfloat16"
+    return "float32", "the processor emulates bfloat16, which takes three times as long as float32"
 
 
 @contextlib.contextmanager
-def policy(mode):
-    """The dtype policy to build a model under: mixed only where asked for, or on a GPU that gains from it.
+def dtype_policy(mode):
+    """Sets Keras' global dtype policy for the block under `with`, for building a model.
 
+    Args:
+        mode: auto (mixed precision if there is a GPU that supports it, else float32), mixed, off or xla (both float32).
+    Yields:
+        The policy's name.
     Raises:
-        ValueError: if mixed precision is asked for and the machine would only emulate it.
+        ValueError: if `mode` is mixed and the hardware does not support mixed precision.
     """
-    name, reason = low_precision() if mode in ("auto", "mixed") else ("float32", "")
+    name, reason = mixed_precision() if mode in ("auto", "mixed") else ("float32", "")
     if mode == "mixed" and name == "float32":
         raise ValueError(f"`accelerate` must be auto, off or xla on this machine, got 'mixed': {reason}.")
     if mode == "auto" and not gpus():
@@ -79,61 +72,60 @@ def policy(mode):
         keras.config.set_dtype_policy(before)
 
 
-def bit_exact():
-    """Makes TensorFlow's operations give the same bits in every run, from now on in this process."""
+def enable_determinism():
+    """Makes TensorFlow's operations deterministic, for the rest of this process."""
     import tensorflow as tf
 
     tf.config.experimental.enable_op_determinism()
 
 
-def choose(model, steps, mode="auto"):
-    """How to compile `model` for `steps` steps an epoch.
+def choose_acceleration(model, steps, mode="auto"):
+    """Chooses how to compile `model` for epochs of `steps` steps.
 
     Args:
         model: built `keras.Model`.
-        steps: training steps of one epoch.
-        mode: auto, off (Keras' own defaults), xla (XLA whatever the family) or mixed (auto, in mixed precision). All
-            but off have any Keras model's batch normalisations train in one operation (`zoo.keras_patches`), as the zoo's
-            own do.
+        steps: training steps per epoch.
+        mode: auto, off (Keras' defaults), xla (XLA for any model) or mixed (auto, in mixed precision). All but off also
+            train Keras' batch normalization layers with the fused kernel, as the zoo's own (`zoo.keras_patches`).
     Returns:
-        `Choice`: settings `jit_compile` and `steps_per_execution`, and the record of what was chosen and why.
+        `Acceleration`: settings `jit_compile` and `steps_per_execution`, and a record of them with the reason.
     """
     if mode == "off":
-        settings, reason = {"jit_compile": "auto", "steps_per_execution": 1}, "asked for: Keras' own defaults"
+        settings, reason = {"jit_compile": "auto", "steps_per_execution": 1}, "accelerate=off: Keras' defaults"
     else:
         patch_batch_norm(model)
-        settings, reason = _measured(model, steps)
+        settings, reason = _measured_settings(model, steps)
         if mode == "xla":
-            settings, reason = {**settings, "jit_compile": True}, "XLA was asked for"
+            settings, reason = {**settings, "jit_compile": True}, "accelerate=xla: XLA for any model"
     record = {**settings, "policy": model.dtype_policy.name, "mode": mode, "reason": reason, "gpus": len(gpus())}
-    return Choice(settings, record)
+    return Acceleration(settings, record)
 
 
-def _measured(model, steps):
-    kinds = [type(layer) for layer in model._flatten_layers()]
-    recurrent = any(issubclass(k, RECURRENT) for k in kinds)
-    convolutional = any(issubclass(k, CONVOLUTIONS) for k in kinds)
-    attention = any(issubclass(k, layers.MultiHeadAttention) for k in kinds)
-    small = model.count_params() < SMALL
+def _measured_settings(model, steps):
+    layer_classes = [type(layer) for layer in model._flatten_layers()]
+    recurrent = any(issubclass(c, RECURRENT) for c in layer_classes)
+    convolutional = any(issubclass(c, CONVOLUTIONS) for c in layer_classes)
+    attention = any(issubclass(c, layers.MultiHeadAttention) for c in layer_classes)
+    small = model.count_params() < SMALL_MODEL
     if gpus():
-        jit = not recurrent
-        reason = "GPU: XLA, but for recurrent layers, which have kernels of their own"
+        jit_compile = not recurrent
+        reason = "GPU: XLA, except for recurrent layers, which have cuDNN kernels"
     elif recurrent:
-        jit, reason = False, "CPU: XLA trains recurrent layers at two thirds of the speed"
+        jit_compile, reason = False, "CPU: XLA trains recurrent layers at two thirds of the speed"
     elif convolutional:
-        jit, reason = False, "CPU: XLA trains convolutions at about half the speed"
+        jit_compile, reason = False, "CPU: XLA trains convolutions at about half the speed"
     elif attention:
-        jit, reason = False, "CPU: XLA trains attention no faster, and compiles twice as long"
+        jit_compile, reason = False, "CPU: XLA trains attention no faster, and compiles twice as long"
     else:
-        jit, reason = small, "CPU: XLA trains dense layers about 1.5 times as fast"
-    together = max(1, min(MANY_STEPS, steps)) if small else 1
-    if together > 1:
-        reason += f"; {together} steps a call, as a step of a small model is mostly overhead"
-    return {"jit_compile": jit, "steps_per_execution": together}, reason
+        jit_compile, reason = small, "CPU: XLA trains dense layers about 1.5 times as fast"
+    steps_per_execution = max(1, min(MAX_STEPS_PER_EXECUTION, steps)) if small else 1
+    if steps_per_execution > 1:
+        reason += f"; {steps_per_execution} steps per execution, as overhead takes most of a small model's step"
+    return {"jit_compile": jit_compile, "steps_per_execution": steps_per_execution}, reason
 
 
-def machine():
-    """What a figure was measured on: cores, processor, GPUs and versions."""
+def machine_info():
+    """Returns what a measurement was made on: CPU cores, processor, GPUs, and versions of Python and libraries."""
     import tensorflow as tf
 
     return {

@@ -1,7 +1,8 @@
-"""What a training costs in electricity: codecarbon's offline tracker around a block or under plain `fit`.
+"""Measures the electricity and CO2 of a training with codecarbon's offline tracker.
 
-A figure is a counter's where the machine has one that may be read (RAPL, NVML, ...), else codecarbon's estimate from
-the load and a rated power; `source` says which, part by part. Nothing is sent and nothing is written.
+`energy` measures the block under `with`; `Energy` is a Keras callback. A figure is from a hardware counter (RAPL, NVML,
+...) where the machine has a readable one, else codecarbon's estimate from load and rated power. `source` records
+which, for each hardware component. Nothing is sent over the network and no file is written.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ import keras
 
 from zoo.arguments import checked, suggestion
 
-SHORTEST = 0.1  # seconds; codecarbon does not sample again below half of that
+MIN_SECONDS = 0.1  # shortest interval with a figure; codecarbon samples at most every half of that
 COUNTERS = {
     "intel_rapl": "RAPL for the processor",
     "windows_emi": "the Windows energy meter for the processor",
@@ -20,19 +21,19 @@ COUNTERS = {
 }
 
 
-class _Quiet(logging.Filter):
-    """Holds back codecarbon's messages, and keeps the exceptions that it only logs."""
+class _LogFilter(logging.Filter):
+    """Drops codecarbon's log messages and stores the first exception among them."""
 
-    reason = None
+    error = None
 
     def filter(self, record):
-        if self.reason is None and record.exc_info and record.exc_info[1]:
-            self.reason = repr(record.exc_info[1])
+        if self.error is None and record.exc_info and record.exc_info[1]:
+            self.error = repr(record.exc_info[1])
         return False
 
 
-class _Totals:
-    """An output of codecarbon's that keeps the latest totals."""
+class _TotalsHandler:
+    """A codecarbon output handler that stores the latest totals."""
 
     total = None
 
@@ -49,8 +50,8 @@ class _Totals:
         pass
 
 
-class Used(dict):
-    """What `energy` yields."""
+class EnergyRecord(dict):
+    """The dict that `energy` yields, with `so_far()`, the totals up to now."""
 
     def __init__(self, so_far):
         super().__init__()
@@ -58,7 +59,7 @@ class Used(dict):
 
 
 class _Meter:
-    """One measurement, from its construction to `stop`."""
+    """One measurement, from construction to `stop`."""
 
     def __init__(self, country):
         from codecarbon import OfflineEmissionsTracker
@@ -68,124 +69,124 @@ class _Meter:
         self.country = country.upper()
         if self.country not in countries:
             raise ValueError(
-                f"energy: `country` must be the ISO code of a country in three letters, as in FRA, got {country!r}."
+                f"energy: `country` must be an ISO 3166 code of three letters, such as FRA, got {country!r}."
                 f"{suggestion(self.country, countries)}"
             )
-        self.quiet, self.totals = _Quiet(), _Totals()
+        self.log_filter, self.totals = _LogFilter(), _TotalsHandler()
         log = logging.getLogger("codecarbon")
-        log.addFilter(self.quiet)
+        log.addFilter(self.log_filter)
         self.tracker = OfflineEmissionsTracker(
             country_iso_code=self.country,
-            tracking_mode="process",  # the processor's load of this process and its children, not of the browser
+            tracking_mode="process",  # CPU load of this process and its children only
             output_methods=[],
             output_handlers=[self.totals],
             emissions_endpoint=None,
-            electricitymaps_api_token="",  # none, whatever the user's own configuration of codecarbon has: it is online
+            electricitymaps_api_token="",  # a token in the user's configuration would make codecarbon go online
             api_call_interval=-1,
             allow_multiple_runs=True,
             log_level=log.level,
         )
         self.tracker.start()
-        self.began = time.perf_counter()
+        self.start_time = time.perf_counter()
 
     def read(self):
-        """Totals since the start as codecarbon has them now; kWh and kg are None where it has none."""
-        seconds = time.perf_counter() - self.began
+        """Returns the totals since the start; kWh and kg_CO2eq are None if codecarbon has no figure."""
+        seconds = time.perf_counter() - self.start_time
         self.totals.total = None
         self.tracker.flush()
         return self._figures(seconds)
 
     def stop(self):
-        """Ends the measurement; the result."""
-        seconds = time.perf_counter() - self.began
-        parts = getattr(self.tracker, "_hardware", [])
+        """Ends the measurement and returns the result, as `energy` documents it."""
+        seconds = time.perf_counter() - self.start_time
+        components = getattr(self.tracker, "_hardware", [])
         self.totals.total = None
         self.tracker.stop()
-        logging.getLogger("codecarbon").removeFilter(self.quiet)
-        found = self._figures(seconds)
-        if found["kWh"] is not None:
-            source = _source(parts)
-        elif seconds < SHORTEST:
+        logging.getLogger("codecarbon").removeFilter(self.log_filter)
+        figures = self._figures(seconds)
+        if figures["kWh"] is not None:
+            source = _source(components)
+        elif seconds < MIN_SECONDS:
             source = f"not measured: {seconds:.3f} s is too short for codecarbon"
         else:
-            source = f"not measured: codecarbon gave no figure ({self.quiet.reason or 'no reason given'})"
-        return {**found, "source": source, "country": self.country}
+            source = f"not measured: codecarbon gave no figure ({self.log_filter.error or 'no reason given'})"
+        return {**figures, "source": source, "country": self.country}
 
     def _figures(self, seconds):
         total = self.totals.total
-        if total is None or seconds < SHORTEST or not total.energy_consumed > 0:
+        if total is None or seconds < MIN_SECONDS or not total.energy_consumed > 0:
             return {"kWh": None, "kg_CO2eq": None, "seconds": seconds}
         return {"kWh": total.energy_consumed, "kg_CO2eq": total.emissions, "seconds": seconds}
 
 
-def _source(parts):
-    """Where the figures come from, part of the machine by part; it begins with `estimate` if the processor's is one."""
+def _source(components):
+    """Returns the source of the figures for each hardware component, the processor's kind of source first."""
     counters, estimates = [], []
-    for part in parts:
-        kind, mode = type(part).__name__, getattr(part, "_mode", None)
+    for component in components:
+        kind, mode = type(component).__name__, getattr(component, "_mode", None)
         if kind == "GPU":
             counters.append("NVML or AMD SMI for the GPU, all processes")
         elif kind == "AppleSiliconChip":
-            counters.append(f"powermetrics for the {part.chip_part}, all processes")
+            counters.append(f"powermetrics for the {component.chip_part}, all processes")
         elif kind == "Raspberry":
-            counters.append(f"the power controller for the {part.chip_part}, all processes")
+            counters.append(f"the power controller for the {component.chip_part}, all processes")
         elif mode in COUNTERS:
             counters.append(f"{COUNTERS[mode]}, all processes")
         elif kind == "CPU":
             basis = "its load and a" if mode == "cpu_load" else "half a"
-            generic = " (a figure for any processor)" if getattr(part, "_is_generic_tdp", False) else ""
-            estimates.insert(0, f"processor from {basis} rated power of {part._tdp:g} W{generic}")
+            generic = " (a figure for any processor)" if getattr(component, "_is_generic_tdp", False) else ""
+            estimates.insert(0, f"processor from {basis} rated power of {component._tdp:g} W{generic}")
         elif kind == "RAM":
             estimates.append("memory from its size")
         else:
-            estimates.append(f"{kind} as codecarbon has it")
-    told = [("estimate", estimates), ("counter", counters)]
+            estimates.append(f"{kind} as codecarbon estimates it")
+    groups = [("estimate", estimates), ("counter", counters)]
     if not estimates or not estimates[0].startswith("processor"):
-        told.reverse()
-    return "; ".join(f"{how}: {', '.join(what)}" for how, what in told if what) or "codecarbon does not say"
+        groups.reverse()
+    return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in groups if names) or "no component"
 
 
 @checked
 @contextlib.contextmanager
 def energy(country: str = "FRA"):
-    """Measures the block under `with`.
+    """Measures the electricity and CO2 of the block under `with`.
 
-    >>> with energy("CHE") as used:
+    >>> with energy("CHE") as record:
     ...     model.fit(data)
-    >>> used["kWh"]
+    >>> record["kWh"]
 
     Args:
-        country: where the electricity comes from, ISO 3166 in three letters; decides on kg_CO2eq.
+        country: country of the electricity grid, ISO 3166 code of three letters; determines kg_CO2eq.
     Yields:
-        A dict that is filled when the block ends: kWh, kg_CO2eq, seconds, source (estimate, counter, or not measured;
-        of what), country. kWh and kg_CO2eq are None where nothing could be measured. Starting the tracker does
-        not count. Its `so_far()` is a dict of kWh, kg_CO2eq and seconds up to now.
+        A dict that is filled when the block ends: kWh, kg_CO2eq, seconds, source (estimate, counter or not measured,
+        for each component) and country. kWh and kg_CO2eq are None if nothing could be measured. The tracker's start
+        is not included. Its method `so_far()` returns kWh, kg_CO2eq and seconds up to now.
     Raises:
-        ValueError: if codecarbon knows no such country.
+        ValueError: if codecarbon has no data for the country.
 
     Source: codecarbon, https://docs.codecarbon.io.
     """
     meter = _Meter(country)
-    used = Used(meter.read)
+    record = EnergyRecord(meter.read)
     try:
-        yield used
+        yield record
     finally:
-        used.update(meter.stop())
+        record.update(meter.stop())
 
 
 class Energy(keras.callbacks.Callback):
-    """Measures a training by plain `fit`: `model.fit(..., callbacks=[meter := Energy()])`, then `meter.result`.
+    """Measures electricity and CO2 of `model.fit(..., callbacks=[meter := Energy()])`; then read `meter.result`.
 
     Args:
-        country: where the electricity comes from, ISO 3166 in three letters; decides on kg_CO2eq.
+        country: country of the electricity grid, ISO 3166 code of three letters; determines kg_CO2eq.
 
     Attributes:
-        result: as `energy` fills it, for the whole of the latest `fit`; None before its end.
-        epochs: kWh, kg_CO2eq and seconds of each epoch, validation included; None where an epoch is shorter than a
-            tenth of a second, whose energy then counts to the next.
+        result: dict of the latest `fit`, with the keys of `energy`; None until it has ended.
+        epochs: dict of kWh, kg_CO2eq and seconds for each epoch, validation included. kWh and kg_CO2eq are None for an
+            epoch shorter than 0.1 s; its energy is added to the next epoch.
 
     Raises:
-        ValueError: if codecarbon knows no such country; when `fit` starts.
+        ValueError: when `fit` starts, if codecarbon has no data for the country.
     """
 
     @checked
@@ -194,20 +195,20 @@ class Energy(keras.callbacks.Callback):
         self.country, self.result, self.epochs, self._meter = country, None, [], None
 
     def on_train_begin(self, logs=None):
-        if self._meter:  # a fit that an exception ended
+        if self._meter:  # an exception ended the previous fit
             self._meter.stop()
         self.result, self.epochs = None, []
         self._meter = _Meter(self.country)
-        self._ended, self._counted = 0.0, {"kWh": 0.0, "kg_CO2eq": 0.0, "seconds": 0.0}
+        self._previous_end, self._previous_totals = 0.0, {"kWh": 0.0, "kg_CO2eq": 0.0, "seconds": 0.0}
 
     def on_epoch_end(self, epoch, logs=None):
-        now, before = self._meter.read(), self._counted
-        spent = {"kWh": None, "kg_CO2eq": None, "seconds": now["seconds"] - self._ended}
-        self._ended = now["seconds"]
-        if now["kWh"] is not None and now["seconds"] - before["seconds"] >= SHORTEST:
-            spent.update(kWh=now["kWh"] - before["kWh"], kg_CO2eq=now["kg_CO2eq"] - before["kg_CO2eq"])
-            self._counted = now
-        self.epochs.append(spent)
+        totals, previous = self._meter.read(), self._previous_totals
+        used = {"kWh": None, "kg_CO2eq": None, "seconds": totals["seconds"] - self._previous_end}
+        self._previous_end = totals["seconds"]
+        if totals["kWh"] is not None and totals["seconds"] - previous["seconds"] >= MIN_SECONDS:
+            used.update(kWh=totals["kWh"] - previous["kWh"], kg_CO2eq=totals["kg_CO2eq"] - previous["kg_CO2eq"])
+            self._previous_totals = totals
+        self.epochs.append(used)
 
     def on_train_end(self, logs=None):
         self.result = self._meter.stop()

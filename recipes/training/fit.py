@@ -30,7 +30,7 @@ def fit(task, model, data, *, out=None, verbose=True, **arguments):
     """
     start, out = time.perf_counter(), Path(out).expanduser() if out else None
     if task.deterministic:
-        acceleration.bit_exact()
+        acceleration.enable_determinism()
 
     # Data and model
     data = task.open_data(data)
@@ -49,7 +49,7 @@ def fit(task, model, data, *, out=None, verbose=True, **arguments):
 
     # Training
     steps = max(1, len(data.train) // task.batch_size)
-    choice = acceleration.choose(model, steps, task.accelerate)
+    choice = acceleration.choose_acceleration(model, steps, task.accelerate)
     with energy(task.country) as consumption:
         callback_list = callbacks(task, out, validation is not None, verbose, consumption)
         callback_list += task.callbacks(model, out, data)
@@ -66,12 +66,12 @@ def fit(task, model, data, *, out=None, verbose=True, **arguments):
     record = {
         "model": name,
         "arguments": arguments,
-        "data": data.origin,
+        "data": data.source_spec and data.source_spec.to_json(),
         "seed": task.seed,
         "acceleration": choice.record,
         "energy": dict(consumption),
         "seconds": time.perf_counter() - start,
-        "machine": acceleration.machine(),
+        "machine": acceleration.machine_info(),
     }
     history, record = join_sessions(callback_list, history, record)
     check_finite(history, task)

@@ -5,7 +5,7 @@ import numpy as np
 from recipes.data import Examples
 from recipes.data.augment import echo_batches
 from recipes.data.preprocessing import preprocessing
-from zoo.backbones.input_range import recorded_range, verify_range
+from zoo.backbones.input_range import backbone_input_layer, verify_range
 from zoo.registry import entry
 
 CACHE_LIMIT = 2 * 2**30  # bytes of preprocessed examples that a pipeline keeps in memory
@@ -100,7 +100,7 @@ def preprocessing_for(data, model):
     A model that records its own input range, as `zoo.transfer` and `zoo.adapt_bands` make them, gets images in their
     raw values. Where these lie outside that range, a ValueError says so.
     """
-    has_own = recorded_range(model) is not None
+    has_own = backbone_input_layer(model) is not None
     preprocess = preprocessing(data, model.input_shape[1:], raw=has_own)
     if has_own:
         images = data.train.head(64)

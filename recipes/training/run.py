@@ -16,7 +16,8 @@ from zoo.introspect.output_activation import output_activation, to_probabilities
 Split = typing.Literal["train", "validation", "test"]
 FORMAT = 2  # of run.json; raised with every change that older or newer versions cannot read
 DATA_FIELDS = (
-    "name", "task", "kind", "shape", "dtype", "classes", "outputs", "columns", "source", "licence", "split", "notes",
+    "name", "task", "kind", "shape", "dtype", "classes", "outputs", "columns", "source", "license",
+    "split_description", "notes",
 )  # fmt: skip
 
 
@@ -163,9 +164,9 @@ class Run:
     @checked
     def report(self, path: FilePath):
         """Writes a self-contained HTML page on this run, and returns its path."""
-        from recipes.reports.report import write
+        from recipes.reports.report import write_report
 
-        return write(self, path)
+        return write_report(self, path)
 
     @checked
     def data_frame(self, content: typing.Literal["history", "metrics", "examples"] = "history", split: Split = "test"):

@@ -198,7 +198,7 @@ class Task(abc.ABC):
         arguments = {**self.head_arguments(model, data), **arguments}
         if not {"input_shape", "image_shape"} & set(arguments):
             arguments["input_shape"] = input_shape(model, data)
-        with acceleration.policy(self.accelerate):
+        with acceleration.dtype_policy(self.accelerate):
             return builder(**arguments)
 
     def preprocessing(self, data, model):
@@ -239,7 +239,7 @@ class Task(abc.ABC):
         return augmentation(self.augment, seed=self.seed, classes=classes or None, value_range=value_range)
 
     def value_range(self, preprocessing):
-        """Returns (smallest, largest) value of preprocessed images; None for standardized ones, which have no bounds."""
+        """Returns (smallest, largest) value of preprocessed images; None for standardized ones, without bounds."""
         layers = preprocessing.layers if preprocessing is not None else ()
         scale = next((x.scale for x in layers if x.name == "rescaling"), None)
         return None if scale is None or preprocessing.inputs[0].dtype != "uint8" else (0.0, 255 * scale)

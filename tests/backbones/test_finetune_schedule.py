@@ -1,4 +1,4 @@
-"""What trains when, how fast, and that saving keeps it."""
+"""Stages, trainable layers and learning rates of fine-tuning."""
 
 import keras
 import numpy as np
@@ -6,19 +6,19 @@ import pytest
 from keras import layers
 
 import zoo
-from tests.backbones.test_transfer import RESNET, images, mobilenet, small
+from tests.backbones.test_transfer import RESNET, images, mobilenet, small_mobilenet
 from tests.tolerance import assert_close
 
 LABELS = np.arange(8) % 3
 
 
-def trained(model):
-    """The stages and heads that own trainable weights."""
+def trainable_stages(model):
+    """Names of the stages with trainable weights, and `head` if it has some."""
     names = {w.path.split("/")[0] for w in model.trainable_weights}
     return {s.name for s in zoo.stages(model) if names & {x.name for x in s.layers}} | (names & {"head"})
 
 
-def moved(before, after):
+def changed_paths(before, after):
     return {k for k, v in after.items() if not np.array_equal(v, before[k])}
 
 
@@ -26,12 +26,12 @@ def values(model):
     return {w.path: np.array(w) for w in model.weights}
 
 
-def test_stages_begin_where_the_map_halves():
-    found = [s.name for s in zoo.stages(mobilenet())]
-    assert found == ["Conv1", "block_1_depthwise", "block_3_depthwise", "block_6_depthwise", "block_13_depthwise"]
-    model = zoo.transfer(small(), 3)
-    held = [x.name for s in zoo.stages(model) for x in s.layers]
-    assert held == ["Conv1", "Conv1_BN", "block_1_conv", "block_1_conv_BN"]  # and not the head
+def test_a_stage_begins_where_the_map_is_halved():
+    names = [s.name for s in zoo.stages(mobilenet())]
+    assert names == ["Conv1", "block_1_depthwise", "block_3_depthwise", "block_6_depthwise", "block_13_depthwise"]
+    model = zoo.transfer(small_mobilenet(), 3)
+    names = [x.name for s in zoo.stages(model) for x in s.layers]
+    assert names == ["Conv1", "Conv1_BN", "block_1_conv", "block_1_conv_BN"]  # without the head
 
 
 @pytest.mark.parametrize(
@@ -45,13 +45,13 @@ def test_stages_begin_where_the_map_halves():
         ("coatnet_0", 5, "stage4_block0_shortcut"),
     ],
 )
-def test_our_families_have_the_stages_of_their_papers(name, count, top):
-    found = zoo.stages(zoo.outline(name))
-    assert len(found) == count
-    assert found[-1].name == top
+def test_zoo_architectures_have_the_stages_of_their_papers(name, count, top):
+    stages = zoo.stages(zoo.outline(name))
+    assert len(stages) == count
+    assert stages[-1].name == top
 
 
-def test_a_squeeze_to_one_pixel_is_no_stage_and_any_size_is_measured():
+def test_squeeze_and_excitation_begins_no_stage_in_a_model_of_any_size():
     backbone = keras.applications.MobileNetV3Small(
         weights=None, include_top=False, input_shape=(None, None, 3), alpha=0.35
     )
@@ -61,38 +61,38 @@ def test_a_squeeze_to_one_pixel_is_no_stage_and_any_size_is_measured():
     ]
 
 
-def test_thaw_sets_the_top_stages_and_keeps_batch_normalisation_frozen():
-    model = zoo.transfer(small(), 3)
-    assert trained(model) == {"head"}
+def test_thaw_makes_top_stages_trainable_but_not_batch_normalization():
+    model = zoo.transfer(small_mobilenet(), 3)
+    assert trainable_stages(model) == {"head"}
     zoo.thaw(model, 1)
-    assert trained(model) == {"head", "block_1_conv"}
+    assert trainable_stages(model) == {"head", "block_1_conv"}
     norms = [x for x in model.layers if isinstance(x, layers.BatchNormalization)]
     assert not any(x.trainable for x in norms)
     zoo.thaw(model, None)
-    assert trained(model) == {"head", "block_1_conv", "Conv1"}
+    assert trainable_stages(model) == {"head", "block_1_conv", "Conv1"}
     zoo.thaw(model, 1, batch_norm=True)
     assert [x.trainable for x in norms] == [False, True]
     with pytest.raises(ValueError, match="`stages` must be a whole number from 0 to 2, got 3"):
         zoo.thaw(model, 3)
 
 
-def test_two_phases_change_what_they_say_and_statistics_stay():
+def test_phases_change_only_their_trainable_weights():
     model = zoo.transfer(zoo.resnet18((32, 32, 3), 3, **RESNET), 3)
     start = values(model)
     first, second = zoo.finetune_schedule(stages=(0, 1), epochs=(1, 1), learning_rates=(1e-2, 1e-3))
     model.compile(first.begin(model, images()), "sparse_categorical_crossentropy")
     model.fit(images() / 255, LABELS, epochs=first.epochs, verbose=0)
     middle = values(model)
-    assert moved(start, middle) == {"head/kernel", "head/bias"}
+    assert changed_paths(start, middle) == {"head/kernel", "head/bias"}
     model.compile(second.begin(model, images(), "sgd"), "sparse_categorical_crossentropy")
     assert float(model.optimizer.learning_rate) == pytest.approx(1e-3)
     model.fit(images() / 255, LABELS, epochs=second.epochs, verbose=0)
-    changed = moved(middle, values(model))
+    changed = changed_paths(middle, values(model))
     assert changed == {p for p in middle if p.startswith(("head/", "stage1_")) and "_norm/" not in p}
 
 
-def test_a_phase_refuses_images_of_another_range():
-    model = zoo.transfer(small(), 3)
+def test_a_phase_refuses_images_out_of_range():
+    model = zoo.transfer(small_mobilenet(), 3)
     phase = zoo.finetune_schedule()[0]
     with pytest.raises(ValueError, match="from 0 to 255, and these go from 0 to 1"):
         phase.begin(model, images() / 255)
@@ -100,8 +100,8 @@ def test_a_phase_refuses_images_of_another_range():
         zoo.finetune_schedule(epochs=(3,))
 
 
-def steps(optimizer, decay=None):
-    """How far one step moves two weights of 1, whose gradients are 3 and 5."""
+def step_sizes(optimizer):
+    """Changes of two weights of 1, with gradients 3 and 5, in one step."""
     model = keras.Sequential(
         [layers.Input((1,)), layers.Dense(1, use_bias=False, name="low", kernel_initializer="ones")]
     )
@@ -112,25 +112,25 @@ def steps(optimizer, decay=None):
 
 @pytest.mark.parametrize("name", ["sgd", "adam", "rmsprop", "adagrad", "lion", "nadam"])
 def test_layer_rates_multiply_the_step_under_every_optimizer(name):
-    kind = type(keras.optimizers.get(name))
-    plain = steps(kind(0.01))
-    low, top = steps(zoo.LayerRates(kind(0.01), {"low": 0.1}))
+    optimizer = type(keras.optimizers.get(name))
+    plain = step_sizes(optimizer(0.01))
+    low, top = step_sizes(zoo.LayerRates(optimizer(0.01), {"low": 0.1}))
     assert top == pytest.approx(plain[1], rel=1e-4)
     assert low == pytest.approx(0.1 * plain[0], rel=1e-3)
-    assert steps(zoo.LayerRates(kind(0.01), {"low": 0.0}))[0] == 0
+    assert step_sizes(zoo.LayerRates(optimizer(0.01), {"low": 0.0}))[0] == 0
 
 
-def test_layer_rates_slow_weight_decay_down_too():
+def test_layer_rates_multiply_weight_decay():
     options = {"learning_rate": 0.01, "weight_decay": 0.5}
-    plain = steps(keras.optimizers.AdamW(**options))
-    slowed = zoo.LayerRates(keras.optimizers.AdamW(**options), {"low": 0.1})
-    assert steps(slowed) == pytest.approx([0.1 * plain[0], plain[1]], rel=1e-3)
-    assert slowed.inner.weight_decay == 0.5
+    plain = step_sizes(keras.optimizers.AdamW(**options))
+    layer_rates = zoo.LayerRates(keras.optimizers.AdamW(**options), {"low": 0.1})
+    assert step_sizes(layer_rates) == pytest.approx([0.1 * plain[0], plain[1]], rel=1e-3)
+    assert layer_rates.inner.weight_decay == 0.5
     with pytest.raises(ValueError, match="`factors`: low must be a number of at least 0"):
         zoo.LayerRates("adam", {"low": -1})
 
 
-def test_layer_rates_fall_from_stage_to_stage_and_survive_saving(tmp_path):
+def test_layer_rates_decay_by_stage_and_are_saved(tmp_path):
     factors = zoo.layer_factors(zoo.transfer(zoo.resnet18((32, 32, 3), 3, **RESNET), 3), 0.5)
     assert [factors[x] for x in ("head", "stage1_block0_conv0", "stage0_block0_conv0", "stem")] == [1, 0.5, 0.25, 0.125]
     model = zoo.transfer(zoo.dnn((4,), 2, units=(5, 3)), 3)
@@ -139,13 +139,13 @@ def test_layer_rates_fall_from_stage_to_stage_and_survive_saving(tmp_path):
     model.compile(phase.begin(model, x), "sparse_categorical_crossentropy")
     model.fit(x, LABELS, verbose=0)
     model.save(tmp_path / "model.keras")
-    again = keras.models.load_model(tmp_path / "model.keras")
-    assert again.optimizer.factors == model.optimizer.factors
-    assert int(again.optimizer.iterations) == int(model.optimizer.iterations) == 1
-    model.optimizer.learning_rate = again.optimizer.learning_rate = 2e-3  # as a schedule's callback does
-    for each in (model, again):
-        each.fit(x, LABELS, verbose=0, shuffle=False)
-    for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.optimizer.factors == model.optimizer.factors
+    assert int(loaded.optimizer.iterations) == int(model.optimizer.iterations) == 1
+    model.optimizer.learning_rate = loaded.optimizer.learning_rate = 2e-3  # as a schedule's callback does
+    for m in (model, loaded):
+        m.fit(x, LABELS, verbose=0, shuffle=False)
+    for a, b in zip(model.get_weights(), loaded.get_weights(), strict=True):
         assert_close(a, b)
 
 
@@ -155,6 +155,6 @@ def test_layer_rates_work_under_float16_loss_scaling():
     model.compile(zoo.LayerRates("adam", {"head": 0.0}), "sparse_categorical_crossentropy", jit_compile=False)
     before = values(model)
     model.fit(np.random.default_rng(1).random((8, 4)), LABELS, verbose=0)
-    changed = moved(before, values(model))
+    changed = changed_paths(before, values(model))
     assert "hidden0/kernel" in changed
     assert "head/kernel" not in changed

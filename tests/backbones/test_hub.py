@@ -1,4 +1,4 @@
-"""A TF Hub module in Keras 3: it trains, freezes, saves with its module inside, reloads without it, exports."""
+"""TF Hub modules in Keras 3: training, freezing, saving with the module, loading and export."""
 
 import http.server
 import io
@@ -21,7 +21,7 @@ Y = np.arange(8) % 2
 
 @pytest.fixture
 def module(tmp_path):
-    """A reusable SavedModel with a convolution that has a penalty, batch normalisation and dropout."""
+    """A model with a regularized convolution and batch normalization, and the folder of its reusable SavedModel."""
     inputs = layers.Input((6, 6, 2))
     x = layers.Conv2D(3, 3, kernel_regularizer=keras.regularizers.L2(0.1), name="conv")(inputs)
     x = layers.BatchNormalization(name="norm", momentum=0.5)(x)
@@ -31,21 +31,21 @@ def module(tmp_path):
     return backbone, tmp_path / "module"
 
 
-def wrapped(place, **arguments):
+def model_with_hub_layer(path, **arguments):
     inputs = layers.Input((6, 6, 2))
-    hub = zoo.HubLayer(place, name="hub", **arguments)
+    hub = zoo.HubLayer(path, name="hub", **arguments)
     model = keras.Model(inputs, layers.Dense(2, activation="softmax", name="head")(hub(inputs)))
     model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
     return model, hub
 
 
-def copies(layer):
+def weight_copies(layer):
     return [np.array(w) for w in layer.weights]
 
 
-def test_it_answers_as_the_module_does_and_counts_its_variables(module):
-    backbone, place = module
-    model, hub = wrapped(place)
+def test_outputs_and_weights_are_those_of_the_module(module):
+    backbone, path = module
+    model, hub = model_with_hub_layer(path)
     assert_close(hub(X), backbone(X, training=False))
     assert len(hub.trainable_weights) == 4
     assert len(hub.weights) == 6
@@ -53,92 +53,92 @@ def test_it_answers_as_the_module_does_and_counts_its_variables(module):
     assert hub(X[:1]).shape == (1, 3)
 
 
-def test_fit_changes_the_modules_own_variables(module):
-    model, hub = wrapped(module[1])
-    before = copies(hub)
+def test_training_changes_the_variables_of_the_module(module):
+    model, hub = model_with_hub_layer(module[1])
+    before = weight_copies(hub)
     model.fit(X, Y, verbose=0)
-    changed = [not np.array_equal(a, b) for a, b in zip(before, copies(hub), strict=True)]
-    assert changed == [w.trainable for w in hub.weights]  # and the statistics stay, as batch_norm is frozen
-    own = {v.name: v.numpy() for v in hub._module.variables}
-    assert sorted(map(np.sum, own.values())) == sorted(map(np.sum, copies(hub)))
+    changed = [not np.array_equal(a, b) for a, b in zip(before, weight_copies(hub), strict=True)]
+    assert changed == [w.trainable for w in hub.weights]  # statistics do not change, as batch_norm is frozen
+    variables = {v.name: v.numpy() for v in hub._module.variables}
+    assert sorted(map(np.sum, variables.values())) == sorted(map(np.sum, weight_copies(hub)))
 
 
-def test_frozen_it_changes_nothing_and_the_flag_can_be_turned(module):
-    model, hub = wrapped(module[1], trainable=False)
-    before = copies(hub)
+def test_a_frozen_module_does_not_change_until_it_is_thawed(module):
+    model, hub = model_with_hub_layer(module[1], trainable=False)
+    before = weight_copies(hub)
     model.fit(X, Y, verbose=0)
-    assert all(np.array_equal(a, b) for a, b in zip(before, copies(hub), strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(before, weight_copies(hub), strict=True))
     assert hub.trainable_weights == []
     assert model.losses == []
     hub.trainable = True
     assert len(hub.trainable_weights) == 4
     model.compile("sgd", "sparse_categorical_crossentropy")
     model.fit(X, Y, verbose=0)
-    assert not np.array_equal(before[0], copies(hub)[0])
+    assert not np.array_equal(before[0], weight_copies(hub)[0])
 
 
-def test_the_modules_penalties_are_losses(module):
-    backbone, place = module
-    model, _ = wrapped(place)
+def test_regularization_losses_of_the_module_are_added(module):
+    backbone, path = module
+    model, _ = model_with_hub_layer(path)
     model(X)
     penalty = 0.1 * float(np.sum(np.square(backbone.get_layer("conv").get_weights()[0])))
     assert [float(x) for x in model.losses] == pytest.approx([penalty], rel=1e-5)
     compiled = model.evaluate(X, Y, verbose=0)
-    answer = np.asarray(model(X))
-    assert compiled == pytest.approx(-np.log(answer[np.arange(8), Y]).mean() + penalty, rel=1e-4)
+    outputs = np.asarray(model(X))
+    assert compiled == pytest.approx(-np.log(outputs[np.arange(8), Y]).mean() + penalty, rel=1e-4)
 
 
-def test_batch_normalisation_trains_only_where_it_is_asked_to(module):
-    model, hub = wrapped(module[1], batch_norm="train")
-    before = copies(hub)
+def test_batch_normalization_trains_only_with_batch_norm_train(module):
+    model, hub = model_with_hub_layer(module[1], batch_norm="train")
+    before = weight_copies(hub)
     model.fit(X, Y, verbose=0)
-    assert not any(np.array_equal(a, b) for a, b in zip(before, copies(hub), strict=True))
+    assert not any(np.array_equal(a, b) for a, b in zip(before, weight_copies(hub), strict=True))
     assert_close(hub(X, training=False), hub._module(tf.constant(X), training=False))
     with pytest.raises(ValueError, match="`batch_norm` train needs a module"):
         zoo.HubLayer(module[1], signature="serving_default", batch_norm="train")
 
 
-def test_it_reloads_without_its_folder_and_trains_on_as_if_never_saved(module, tmp_path):
-    model, _ = wrapped(module[1])
+def test_a_saved_model_loads_without_the_folder_and_continues_training(module, tmp_path):
+    model, _ = model_with_hub_layer(module[1])
     model.fit(X, Y, verbose=0)
     model.save(tmp_path / "model.keras")
     shutil.rmtree(module[1])
-    again = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(again(X), model(X))
-    for each in (model, again):
-        each.fit(X, Y, verbose=0, shuffle=False, epochs=2)
-    for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded(X), model(X))
+    for m in (model, loaded):
+        m.fit(X, Y, verbose=0, shuffle=False, epochs=2)
+    for a, b in zip(model.get_weights(), loaded.get_weights(), strict=True):
         assert_close(a, b)
-    again.save(tmp_path / "twice.keras")  # out of its own copy
-    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "twice.keras")(X), again(X))
-    with pytest.raises(ValueError, match="cannot be saved, as its folder .* is gone"):
+    loaded.save(tmp_path / "twice.keras")  # from its own copy of the module
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "twice.keras")(X), loaded(X))
+    with pytest.raises(ValueError, match="cannot be saved, as its folder .* does not exist anymore"):
         model.save(tmp_path / "lost.keras")
-    assert len(again.get_layer("hub").trainable_weights) == 4
+    assert len(loaded.get_layer("hub").trainable_weights) == 4
 
 
-def test_a_file_holds_its_own_module_whatever_stands_at_the_handle_now(module, tmp_path):
-    place = module[1]
-    model, _ = wrapped(place)
+def test_a_saved_model_loads_its_own_copy_of_the_module(module, tmp_path):
+    path = module[1]
+    model, _ = model_with_hub_layer(path)
     model.save(tmp_path / "model.keras")
     expected = np.asarray(model(X))
-    shutil.rmtree(place)
+    shutil.rmtree(path)
     other = keras.Sequential([layers.Input((6, 6, 2)), layers.Flatten(), layers.Dense(3, name="other")])
-    zoo.save_reusable(other, str(place))
-    again = keras.models.load_model(tmp_path / "model.keras", compile=False)
-    np.testing.assert_array_equal(again(X), expected)
+    zoo.save_reusable(other, str(path))
+    loaded = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    np.testing.assert_array_equal(loaded(X), expected)
 
 
-def test_it_exports_and_what_our_export_wrote_is_a_module_again(module, tmp_path):
-    model, _ = wrapped(module[1])
+def test_an_export_of_the_model_is_a_module(module, tmp_path):
+    model, _ = model_with_hub_layer(module[1])
     model.fit(X, Y, verbose=0)
     assert zoo.export(model, str(tmp_path / "served"), inputs=X).difference <= 1e-5
-    hub = zoo.HubLayer(tmp_path / "served")  # the largest version
+    hub = zoo.HubLayer(tmp_path / "served")  # the largest version is used
     assert_close(hub(X), model(X))
     assert len(hub.trainable_weights) == len(model.trainable_weights)
 
 
-def test_a_saved_model_of_several_answers_wants_to_know_which(tmp_path):
-    class Two(tf.Module):
+def test_a_module_with_several_outputs_needs_the_name_of_one(tmp_path):
+    class TwoOutputs(tf.Module):
         def __init__(self):
             super().__init__()
             self.scale = tf.Variable(2.0)
@@ -147,7 +147,7 @@ def test_a_saved_model_of_several_answers_wants_to_know_which(tmp_path):
         def __call__(self, x):
             return {"twice": x * self.scale, "same": x}
 
-    tf.saved_model.save(Two(), str(tmp_path / "two"))
+    tf.saved_model.save(TwoOutputs(), str(tmp_path / "two"))
     x = layers.Input((3,))
     hub = zoo.HubLayer(tmp_path / "two", output="twice")
     hub(x)
@@ -159,7 +159,7 @@ def test_a_saved_model_of_several_answers_wants_to_know_which(tmp_path):
         hub(np.ones((2, 4)))
 
 
-def test_it_is_a_backbone_with_one_stage(module):
+def test_a_module_is_a_backbone_with_one_stage(module):
     model = zoo.transfer(str(module[1]), 4, input_shape=(6, 6, 2))
     assert len(zoo.stages(model)) == 1
     assert [w.path for w in model.trainable_weights] == ["head/kernel", "head/bias"]
@@ -176,14 +176,14 @@ def test_text_modules_take_strings(tmp_path):
 
     tf.saved_model.save(Lengths(), str(tmp_path / "lengths"))
     model = zoo.transfer(str(tmp_path / "lengths"), 2, input_shape=())
-    found = keras.Model(model.input, model.get_layer("hub").output)(tf.constant(["a", "abc"]))
-    np.testing.assert_array_equal(found, [[1, 2], [3, 6]])
+    lengths = keras.Model(model.input, model.get_layer("hub").output)(tf.constant(["a", "abc"]))
+    np.testing.assert_array_equal(lengths, [[1, 2], [3, 6]])
 
 
-def test_handles_that_lead_nowhere_say_what_would_help(tmp_path):
+def test_errors_for_invalid_handles_say_what_to_do(tmp_path):
     with pytest.raises(ValueError, match="must be a folder with a SavedModel, and .* has no saved_model.pb"):
         zoo.HubLayer(tmp_path)
-    with pytest.raises(ValueError, match="`handle` must be a folder, an address, or a name"):
+    with pytest.raises(ValueError, match="`handle` must be a folder, a URL, or a name"):
         zoo.HubLayer("there_is_no_such_folder")
     with pytest.raises(ValueError, match="could not be fetched .*Without a network: download .* give the folder"):
         zoo.HubLayer("https://there.is.none.invalid/module/1")
@@ -191,17 +191,17 @@ def test_handles_that_lead_nowhere_say_what_would_help(tmp_path):
         zoo.save_reusable(zoo.dnn((3,), 2, units=()), str(tmp_path))
 
 
-def test_an_address_is_fetched_once_and_kept(module, tmp_path, monkeypatch):
-    """A server on this machine answers as TF Hub does: the module as an archive, where `tf-hub-format` asks for one."""
-    backbone, place = module
+def test_a_url_is_downloaded_once_and_cached(module, tmp_path, monkeypatch):
+    """A local server responds as TF Hub does: with the module as an archive where `tf-hub-format` requests one."""
+    backbone, path = module
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz") as file:
-        file.add(place, arcname=".")
-    asked = []
+        file.add(path, arcname=".")
+    requested = []
 
     class Hub(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            asked.append(self.path)
+            requested.append(self.path)
             self.send_response(200)
             self.end_headers()
             self.wfile.write(archive.getvalue())
@@ -212,17 +212,17 @@ def test_an_address_is_fetched_once_and_kept(module, tmp_path, monkeypatch):
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "cache"))
     with http.server.HTTPServer(("127.0.0.1", 0), Hub) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}/module/1"
+        url = f"http://127.0.0.1:{server.server_port}/module/1"
         for _ in range(2):
-            assert_close(zoo.HubLayer(address)(X), backbone(X, training=False))
+            assert_close(zoo.HubLayer(url)(X), backbone(X, training=False))
         server.shutdown()
-    assert asked == ["/module/1?tf-hub-format=compressed"]
+    assert requested == ["/module/1?tf-hub-format=compressed"]
 
 
-def test_names_become_addresses():
-    from zoo.backbones.hub_handles import _address
+def test_names_become_urls():
+    from zoo.backbones.hub_handles import handle_url
 
-    assert _address("google/nnlm-en-dim50/2") == "https://tfhub.dev/google/nnlm-en-dim50/2"
+    assert handle_url("google/nnlm-en-dim50/2") == "https://tfhub.dev/google/nnlm-en-dim50/2"
     kaggle = "google/yamnet/tensorFlow2/yamnet/1"
-    assert _address(kaggle) == f"https://www.kaggle.com/models/{kaggle}"
-    assert _address("../module") is None
+    assert handle_url(kaggle) == f"https://www.kaggle.com/models/{kaggle}"
+    assert handle_url("../module") is None

@@ -1,4 +1,4 @@
-"""Backbones of every kind under a new head: what goes in, what is cut, what stays, what is refused."""
+"""Transfer learning with backbones of every kind: inputs, features, copies and refused arguments."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ from keras import layers
 
 import zoo
 from tests.tolerance import assert_close
-from zoo.backbones.input_range import input_range_of
+from zoo.backbones.input_range import applications_input_range
 
 RESNET = {"depths": (1, 1), "block": "basic"}
 
@@ -21,22 +21,22 @@ def mobilenet():
     return keras.applications.MobileNetV2(alpha=0.35, weights=None, input_shape=(32, 32, 3))
 
 
-def served(model, x, place):
-    """The largest difference between a SavedModel's answer, read back, and the model's own."""
+def savedmodel_difference(model, x, path):
+    """Largest difference between the outputs of the model and of its SavedModel after loading."""
     archive = keras.export.ExportArchive()
     archive.track(model)
     signature = keras.tree.map_structure(
         lambda t: tf.TensorSpec((None, *t.shape[1:]), t.dtype, name=t.name), model.input
     )
     archive.add_endpoint("serve", lambda x: model(x, training=False), input_signature=[signature])
-    archive.write_out(str(place), verbose=False)
-    loaded = tf.saved_model.load(str(place))
-    found = loaded.serve(keras.tree.map_structure(lambda a: tf.constant(a, "float32"), x))
-    return float(np.abs(found - model.predict(x, verbose=0)).max())
+    archive.write_out(str(path), verbose=False)
+    loaded = tf.saved_model.load(str(path))
+    outputs = loaded.serve(keras.tree.map_structure(lambda a: tf.constant(a, "float32"), x))
+    return float(np.abs(outputs - model.predict(x, verbose=0)).max())
 
 
-def small():
-    """What passes for a MobileNetV2 of `keras.applications` by its name and its first layer."""
+def small_mobilenet():
+    """A small model that has the name and first layer of a MobileNetV2 of `keras.applications`."""
     x = inputs = layers.Input((32, 32, 3))
     for i, name in enumerate(("Conv1", "block_1_conv")):
         x = layers.Conv2D(4 + 2 * i, 3, 2, padding="same", use_bias=False, name=name)(x)
@@ -46,34 +46,35 @@ def small():
     return keras.Model(inputs, x, name="mobilenetv2_0.35_32")
 
 
-def answers(model, x):
+def outputs(model, x):
     return np.asarray(model(x, training=False))
 
 
-def test_a_model_of_keras_applications_takes_raw_pixels_and_its_old_head_is_gone():
+def test_a_model_of_keras_applications_takes_raw_pixels_and_loses_its_head():
     backbone = mobilenet()
     model = zoo.transfer(backbone, 5)
     assert model.output_shape == (None, 5)
     prepared = keras.applications.mobilenet_v2.preprocess_input(images())
     last = backbone.get_layer("out_relu").output
     expected = keras.ops.mean(keras.Model(backbone.input, last)(prepared, training=False), axis=(1, 2))
-    found = keras.Model(model.input, model.get_layer("head").input)(images(), training=False)
-    assert_close(found, expected)
+    features = keras.Model(model.input, model.get_layer("head").input)(images(), training=False)
+    assert_close(features, expected)
     assert [w.path for w in model.trainable_weights] == ["head/kernel", "head/bias"]
 
 
 @pytest.mark.parametrize(
-    ("way", "module"), [("caffe", "resnet"), ("torch", "densenet"), ("tf", "mobilenet_v2"), ("inside", "efficientnet")]
+    ("input_range", "module"),
+    [("caffe", "resnet"), ("torch", "densenet"), ("tf", "mobilenet_v2"), ("inside", "efficientnet")],
 )
-def test_every_way_of_preparing_pixels_is_keras_applications_own(way, module):
+def test_every_input_range_is_that_of_keras_applications(input_range, module):
     backbone = keras.Sequential([layers.Input((4, 4, 3)), layers.Identity()])
-    prepared = zoo.transfer(backbone, 2, input_range=way).get_layer("backbone_input")(images(2, 4))
+    prepared = zoo.transfer(backbone, 2, input_range=input_range).get_layer("backbone_input")(images(2, 4))
     expected = getattr(keras.applications, module).preprocess_input(images(2, 4))
     assert_close(prepared, expected, rtol=2e-5)
 
 
 @pytest.mark.parametrize(
-    ("build", "way"),
+    ("builder", "input_range"),
     [
         ("VGG16", "caffe"),
         ("ResNet50V2", "tf"),
@@ -95,37 +96,37 @@ def test_every_way_of_preparing_pixels_is_keras_applications_own(way, module):
         ),
     ],
 )
-def test_models_of_keras_applications_are_known(build, way):
+def test_the_input_range_of_keras_applications_models_is_known(builder, input_range):
     from zoo.introspect import weightless
 
     with weightless():
-        model = getattr(keras.applications, build)(weights=None, include_top=False, input_shape=(96, 96, 3))
-    assert input_range_of(model) == way
+        model = getattr(keras.applications, builder)(weights=None, include_top=False, input_shape=(96, 96, 3))
+    assert applications_input_range(model) == input_range
 
 
 def test_a_backbone_without_a_head_is_pooled():
-    whole = small()
-    bare = keras.Model(whole.input, whole.get_layer("block_1_conv_relu").output, name=whole.name)
-    found = [
+    with_head = small_mobilenet()
+    headless = keras.Model(with_head.input, with_head.get_layer("block_1_conv_relu").output, name=with_head.name)
+    features = [
         keras.Model(m.input, m.get_layer("head").input)(images(), training=False)
-        for m in (zoo.transfer(whole, 3), zoo.transfer(bare, 3))
+        for m in (zoo.transfer(with_head, 3), zoo.transfer(headless, 3))
     ]
-    assert_close(*found)
+    assert_close(*features)
 
 
-def test_ours_of_the_same_name_is_not_taken_for_it_and_nothing_is_guessed():
+def test_a_zoo_model_is_not_taken_for_that_of_keras_applications():
     backbone = zoo.resnet50((32, 32, 3), 4, **RESNET)
-    assert input_range_of(backbone) is None
+    assert applications_input_range(backbone) is None
     assert all(layer.name != "backbone_input" for layer in zoo.transfer(backbone, 2).layers)
 
 
-def test_our_backbone_is_copied_under_its_own_layer_names_and_stays_as_it_is():
+def test_a_zoo_backbone_is_copied_with_its_layer_names():
     backbone = zoo.resnet18((32, 32, 3), 4, **RESNET)
     before = [w.copy() for w in backbone.get_weights()]
     model = zoo.transfer(backbone, 6, mode="finetune", stages=None)
     pooled = keras.Model(backbone.input, backbone.get_layer("pool").output)
     x = images() / 255
-    assert_close(answers(keras.Model(model.input, model.get_layer("pool").output), x), answers(pooled, x))
+    assert_close(outputs(keras.Model(model.input, model.get_layer("pool").output), x), outputs(pooled, x))
     model.compile("sgd", "sparse_categorical_crossentropy")
     model.fit(x, np.arange(8) % 6, verbose=0)
     assert all(np.array_equal(a, b) for a, b in zip(before, backbone.get_weights(), strict=True))
@@ -133,15 +134,15 @@ def test_our_backbone_is_copied_under_its_own_layer_names_and_stays_as_it_is():
     assert zoo.last_spatial(model).layer.name == "stage1_block0_relu"
 
 
-def test_features_of_a_backbone_do_not_flicker_in_training():
+def test_features_are_deterministic_in_training_mode():
     backbone = zoo.efficientnet_lite0((32, 32, 3), 4, width=0.1, depth=0.3, drop_path=0.5)
     model = zoo.transfer(backbone, 3)
     assert_close(model(images(), training=True), model(images(), training=False))
     thawed = zoo.transfer(backbone, 3, mode="finetune")
-    assert {x.learning_rate for x in thawed.layers if isinstance(x, zoo.layers.drop_path.DropPath)} == {0.375}
+    assert {x.rate for x in thawed.layers if isinstance(x, zoo.layers.drop_path.DropPath)} == {0.375}
 
 
-def test_vectors_series_and_tokens_have_features_too():
+def test_vectors_time_series_and_tokens_have_features():
     table = zoo.transfer(zoo.dnn((4,), 2, units=(5, 3)), 6)
     assert table.get_layer("head").input.shape == (None, 3)
     series = zoo.transfer(zoo.tempcnn((5, 2), 3, filters=(4, 4), units=(6,)), 2)
@@ -153,7 +154,7 @@ def test_vectors_series_and_tokens_have_features_too():
         assert model.get_layer("head").input.shape == (None, 4)
 
 
-def test_names_that_a_head_has_are_changed_in_the_backbone():
+def test_layer_names_of_the_head_are_changed_in_the_backbone():
     x = layers.Input((8, 8, 3))
     y = layers.Conv2D(4, 3, name="head_conv")(x)
     y = layers.Activation("relu", name="activation")(y)
@@ -161,65 +162,65 @@ def test_names_that_a_head_has_are_changed_in_the_backbone():
     model = zoo.transfer(backbone, 2, mode="finetune", dropout=0.1)
     assert model.get_layer("backbone_head_conv") is not model.get_layer("head")
     assert_close(
-        answers(keras.Model(model.input, model.get_layer("backbone_pool").output), images(2, 8)),
-        answers(backbone, images(2, 8)),
+        outputs(keras.Model(model.input, model.get_layer("backbone_pool").output), images(2, 8)),
+        outputs(backbone, images(2, 8)),
     )
 
 
-def test_a_name_takes_weights_and_says_where_there_are_none():
+def test_a_name_without_bundled_weights_is_refused():
     model = zoo.transfer("lenet5", 4, weights=None, input_shape=(16, 16, 3))
     assert model.input_shape == (None, 16, 16, 3)
-    with pytest.raises(ValueError, match="'bundled' is there for efficientnet_lite0 only"):
+    with pytest.raises(ValueError, match="'bundled' is available for efficientnet_lite0 only"):
         zoo.transfer("resnet18", 4)
     with pytest.raises(ValueError, match="no architecture is called 'resnet19'. Did you mean `resnet18`"):
         zoo.transfer("resnet19", 4)
 
 
-def test_what_is_no_backbone_is_refused():
+def test_invalid_backbones_are_refused():
     with pytest.raises(ValueError, match="`backbone` must be a model, a name or a handle, got int"):
         zoo.transfer(3, 4)
     with pytest.raises(ValueError, match="`input_shape` is for a name or a handle"):
-        zoo.transfer(small(), 4, input_shape=(64, 64, 3))
+        zoo.transfer(small_mobilenet(), 4, input_shape=(64, 64, 3))
     with pytest.raises(
         ValueError, match="`input_range` must be one of caffe, torch, tf, inside or as_is, got 'tensorflow'"
     ):
-        zoo.transfer(small(), 4, input_range="tensorflow")
+        zoo.transfer(small_mobilenet(), 4, input_range="tensorflow")
     with pytest.raises(ValueError, match="`input_range` is for backbones that record nothing"):
-        zoo.transfer(zoo.transfer(small(), 4), 4, input_range="tf")
+        zoo.transfer(zoo.transfer(small_mobilenet(), 4), 4, input_range="tf")
     with pytest.raises(ValueError, match="`input_range` is for images of 3 bands"):
         zoo.transfer(zoo.dnn((4,), 2), 4, input_range="tf")
 
-    class Own(keras.Model):
+    class Subclassed(keras.Model):
         def call(self, x):
             return x
 
-    own = Own()
-    own(np.ones((1, 4)))
+    subclassed = Subclassed()
+    subclassed(np.ones((1, 4)))
     with pytest.raises(ValueError, match="must be a built functional or Sequential model; wrap"):
-        zoo.transfer(own, 4)
+        zoo.transfer(subclassed, 4)
 
 
-def test_a_transferred_model_saves_reloads_exports_and_is_a_backbone_again(tmp_path):
-    model = zoo.transfer(small(), 3, mode="finetune", stages=1, activation="sigmoid")
+def test_a_transferred_model_saves_loads_exports_and_is_a_backbone(tmp_path):
+    model = zoo.transfer(small_mobilenet(), 3, mode="finetune", stages=1, activation="sigmoid")
     model.save(tmp_path / "model.keras")
-    again = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(answers(model, images()), answers(again, images()))
-    assert [w.path for w in again.trainable_weights] == [w.path for w in model.trainable_weights]
-    done = zoo.export(again, tmp_path / "served", inputs=images().astype("uint8"))
-    assert "serving_bytes" in done.signatures  # raw pixels go in, so files can be served
-    twice = zoo.transfer(again, 4)
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(outputs(model, images()), outputs(loaded, images()))
+    assert [w.path for w in loaded.trainable_weights] == [w.path for w in model.trainable_weights]
+    export = zoo.export(loaded, tmp_path / "served", inputs=images().astype("uint8"))
+    assert "serving_bytes" in export.signatures  # raw pixels are the input, so files can be served
+    twice = zoo.transfer(loaded, 4)
     assert sum(x.name == "backbone_input" for x in twice.layers) == 1
 
 
-def test_a_mixed_policy_leaves_pixels_and_the_answer_in_float32():
-    backbone = small()
+def test_a_mixed_policy_keeps_inputs_and_outputs_in_float32():
+    backbone = small_mobilenet()
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = zoo.transfer(backbone, 3)
     assert model.get_layer("backbone_input").compute_dtype == model.get_layer("head").compute_dtype == "float32"
 
 
-def test_wrong_ranges_are_told_with_what_was_seen_and_needed():
-    model = zoo.transfer(small(), 3)
+def test_errors_name_the_range_of_the_images_and_of_the_backbone():
+    model = zoo.transfer(small_mobilenet(), 3)
     assert zoo.verify_range(model, images()) is model
     with pytest.raises(zoo.RangeError, match="trained on images from 0 to 255, and these go from 0 to 1"):
         zoo.verify_range(model, images() / 255)
@@ -243,13 +244,13 @@ def test_keras_hub_backbones_are_backbones():
     model = zoo.transfer(backbone, 3, mode="finetune", stages=1)
     assert model.output_shape == (None, 3)
     expected = np.asarray(keras.ops.mean(backbone(images() / 255), axis=(1, 2)))
-    found = keras.Model(model.input, model.get_layer("head").input)(images() / 255)
-    assert_close(found, expected)
+    features = keras.Model(model.input, model.get_layer("head").input)(images() / 255)
+    assert_close(features, expected)
     text = hub.models.BertBackbone(
         vocabulary_size=9, num_layers=1, num_heads=2, hidden_dim=4, intermediate_dim=6, max_sequence_length=5
     )
     model = zoo.transfer(text, 3)
     tokens = np.ones((2, 5), "int32")
-    given = {"token_ids": tokens, "segment_ids": 0 * tokens, "padding_mask": tokens}
-    found = keras.Model(model.input, model.get_layer("head").input)(given)
-    assert_close(found, text(given)["pooled_output"])
+    inputs = {"token_ids": tokens, "segment_ids": 0 * tokens, "padding_mask": tokens}
+    features = keras.Model(model.input, model.get_layer("head").input)(inputs)
+    assert_close(features, text(inputs)["pooled_output"])

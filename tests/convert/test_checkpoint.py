@@ -1,4 +1,4 @@
-"""Others' files of weights: what is read and what is refused. The pickles are written by hand, opcode by opcode."""
+"""Weight files of other libraries, read and refused. The pickles are written opcode by opcode."""
 
 import hashlib
 import json
@@ -16,36 +16,48 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 KINDS = {"Float": "f4", "Half": "f2", "Double": "f8", "Long": "i8", "Bool": "b1", "BFloat16": "u2"}
 
 
-def text(word):
+def string_opcode(word):
     word = word.encode()
     return b"X" + struct.pack("<i", len(word)) + word
 
 
-def whole(*numbers):
+def integer_opcodes(*numbers):
     return b"(" + b"".join(b"\x8a\x08" + struct.pack("<q", n) for n in numbers) + b"t"
 
 
 def tensor(key, kind, length, offset, shape, strides, view=b""):
     """The opcodes of one tensor: a call of _rebuild_tensor_v2 on a persistent storage."""
-    storage = text("storage") + b"ctorch\n" + kind.encode() + b"Storage\n" + text(key) + text("cpu")
-    storage = b"(" + storage + whole(length)[1:-1] + view + b"tQ"
-    rest = whole(offset)[1:-1] + whole(*shape) + whole(*strides) + b"\x89ccollections\nOrderedDict\n)R"
+    storage = (
+        string_opcode("storage")
+        + b"ctorch\n"
+        + kind.encode()
+        + b"Storage\n"
+        + string_opcode(key)
+        + string_opcode("cpu")
+    )
+    storage = b"(" + storage + integer_opcodes(length)[1:-1] + view + b"tQ"
+    rest = (
+        integer_opcodes(offset)[1:-1]
+        + integer_opcodes(*shape)
+        + integer_opcodes(*strides)
+        + b"\x89ccollections\nOrderedDict\n)R"
+    )
     return b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + rest + b"tR"
 
 
-def named(**items):
-    """The opcodes of an OrderedDict with PyTorch's `_metadata` hung on it."""
-    body = b"".join(text(k.replace("__", ".")) + v for k, v in items.items())
-    return b"ccollections\nOrderedDict\n)R(" + body + b"u}" + text("_metadata") + b"}sb"
+def state_dict(**items):
+    """The opcodes of an OrderedDict with PyTorch's attribute `_metadata`."""
+    body = b"".join(string_opcode(k.replace("__", ".")) + v for k, v in items.items())
+    return b"ccollections\nOrderedDict\n)R(" + body + b"u}" + string_opcode("_metadata") + b"}sb"
 
 
-def program(body):
+def complete_pickle(body):
     return b"\x80\x02" + body + b"."
 
 
-def zipped(path, body, storages, order=None):
+def write_zip(path, body, storages, order=None):
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("x/data.pkl", program(body))
+        archive.writestr("x/data.pkl", complete_pickle(body))
         if order:
             archive.writestr("x/byteorder", order)
         for key, array in storages.items():
@@ -53,105 +65,110 @@ def zipped(path, body, storages, order=None):
     return path
 
 
-def streamed(path, body, storages, little=True):
+def write_stream(path, body, storages, little=True):
     head = [0x1950A86A20F9469CFC6C, 1001, {"protocol_version": 1001, "little_endian": little}]
-    data = b"".join(pickle.dumps(h, 2) for h in head) + program(body) + pickle.dumps(list(storages), 2)
+    data = b"".join(pickle.dumps(h, 2) for h in head) + complete_pickle(body) + pickle.dumps(list(storages), 2)
     data += b"".join(struct.pack("<q" if little else ">q", a.size) + a.tobytes() for a in storages.values())
     path.write_bytes(data)
     return path
 
 
-@pytest.mark.parametrize("write", [zipped, streamed])
-def test_strides_offsets_shared_storages_and_order_are_honoured(tmp_path, write):
-    held = np.arange(12, dtype="<f4")
-    body = named(
+@pytest.mark.parametrize("write", [write_zip, write_stream])
+def test_strides_offsets_shared_storages_and_order_are_read(tmp_path, write):
+    storage = np.arange(12, dtype="<f4")
+    body = state_dict(
         b__weight=tensor("0", "Float", 12, 0, (4, 3), (3, 1)),
-        a__turned=tensor("0", "Float", 12, 0, (3, 4), (1, 3)),
-        a__part=tensor("0", "Float", 12, 5, (2, 2), (3, 1)),
-        a__one=tensor("0", "Float", 12, 7, (), ()),
-        a__none=tensor("1", "Long", 0, 0, (0, 2), (2, 1)),
+        a__transposed=tensor("0", "Float", 12, 0, (3, 4), (1, 3)),
+        a__slice=tensor("0", "Float", 12, 5, (2, 2), (3, 1)),
+        a__scalar=tensor("0", "Float", 12, 7, (), ()),
+        a__empty=tensor("1", "Long", 0, 0, (0, 2), (2, 1)),
     )
-    found = read_checkpoint(write(tmp_path / "m.pt", body, {"0": held, "1": np.zeros(0, "<i8")}))
-    assert list(found) == ["b.weight", "a.turned", "a.part", "a.one", "a.none"]
-    np.testing.assert_array_equal(found["b.weight"], held.reshape(4, 3))
-    np.testing.assert_array_equal(found["a.turned"], held.reshape(4, 3).T)
-    np.testing.assert_array_equal(found["a.part"], [[5, 6], [8, 9]])
-    assert found["a.one"].shape == () and found["a.one"] == 7
-    assert found["a.none"].shape == (0, 2) and found["a.none"].dtype == np.int64
+    arrays = read_checkpoint(write(tmp_path / "m.pt", body, {"0": storage, "1": np.zeros(0, "<i8")}))
+    assert list(arrays) == ["b.weight", "a.transposed", "a.slice", "a.scalar", "a.empty"]
+    np.testing.assert_array_equal(arrays["b.weight"], storage.reshape(4, 3))
+    np.testing.assert_array_equal(arrays["a.transposed"], storage.reshape(4, 3).T)
+    np.testing.assert_array_equal(arrays["a.slice"], [[5, 6], [8, 9]])
+    assert arrays["a.scalar"].shape == () and arrays["a.scalar"] == 7
+    assert arrays["a.empty"].shape == (0, 2) and arrays["a.empty"].dtype == np.int64
 
 
-@pytest.mark.parametrize("write", [zipped, streamed])
+@pytest.mark.parametrize("write", [write_zip, write_stream])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_element_type_is_read(tmp_path, write, kind):
-    wanted = np.array([1.0, 0.0, 1.5, -2.0]).astype("f4" if kind == "BFloat16" else KINDS[kind])
-    stored = (wanted.view("u4") >> 16).astype("u2") if kind == "BFloat16" else wanted
-    found = read_checkpoint(write(tmp_path / "m.pt", named(w=tensor("0", kind, 4, 0, (4,), (1,))), {"0": stored}))["w"]
-    assert found.dtype == wanted.dtype
-    np.testing.assert_array_equal(found, wanted)
+    expected = np.array([1.0, 0.0, 1.5, -2.0]).astype("f4" if kind == "BFloat16" else KINDS[kind])
+    stored = (expected.view("u4") >> 16).astype("u2") if kind == "BFloat16" else expected
+    array = read_checkpoint(write(tmp_path / "m.pt", state_dict(w=tensor("0", kind, 4, 0, (4,), (1,))), {"0": stored}))[
+        "w"
+    ]
+    assert array.dtype == expected.dtype
+    np.testing.assert_array_equal(array, expected)
 
 
 def test_big_endian_numbers_are_read(tmp_path):
-    body, stored = named(w=tensor("0", "Float", 3, 0, (3,), (1,))), {"0": np.array([1, 2, 3], ">f4")}
-    for path in (zipped(tmp_path / "a.pt", body, stored, "big"), streamed(tmp_path / "b.pt", body, stored, False)):
+    body, stored = state_dict(w=tensor("0", "Float", 3, 0, (3,), (1,))), {"0": np.array([1, 2, 3], ">f4")}
+    for path in (
+        write_zip(tmp_path / "a.pt", body, stored, "big"),
+        write_stream(tmp_path / "b.pt", body, stored, False),
+    ):
         np.testing.assert_array_equal(read_checkpoint(path)["w"], [1, 2, 3])
 
 
-def test_a_view_into_a_storage_of_the_older_layout_is_read(tmp_path):
-    view = text("v") + whole(2, 3)[1:]  # (key, start, length)
-    body = named(w=tensor("0", "Float", 6, 1, (2,), (1,), b"(" + view))
-    found = read_checkpoint(streamed(tmp_path / "m.pt", body, {"0": np.arange(6, dtype="<f4")}))
-    np.testing.assert_array_equal(found["w"], [3, 4])
+def test_a_view_of_a_storage_in_the_older_format_is_read(tmp_path):
+    view = string_opcode("v") + integer_opcodes(2, 3)[1:]  # (key, start, length)
+    body = state_dict(w=tensor("0", "Float", 6, 1, (2,), (1,), b"(" + view))
+    arrays = read_checkpoint(write_stream(tmp_path / "m.pt", body, {"0": np.arange(6, dtype="<f4")}))
+    np.testing.assert_array_equal(arrays["w"], [3, 4])
 
 
 def test_parameters_and_subclasses_are_tensors(tmp_path):
     plain = tensor("0", "Float", 2, 0, (2,), (1,))
     call = plain.index(b"R", plain.rindex(b"R") - 1)  # the last R, which makes the tensor
     arguments = plain[len(b"ctorch._utils\n_rebuild_tensor_v2\n") : call]
-    body = named(
+    body = state_dict(
         p=b"ctorch._utils\n_rebuild_parameter\n(" + plain + b"\x88ccollections\nOrderedDict\n)RtR",
         q=b"ctorch._tensor\n_rebuild_from_type_v2\n(ctorch._utils\n_rebuild_tensor_v2\nctorch\nTensor\n"
         + arguments
         + b"}tR",
     )
-    found = read_checkpoint(zipped(tmp_path / "m.pt", body, {"0": np.array([4, 5], "<f4")}))
-    np.testing.assert_array_equal(found["p"], [4, 5])
-    np.testing.assert_array_equal(found["q"], [4, 5])
+    arrays = read_checkpoint(write_zip(tmp_path / "m.pt", body, {"0": np.array([4, 5], "<f4")}))
+    np.testing.assert_array_equal(arrays["p"], [4, 5])
+    np.testing.assert_array_equal(arrays["q"], [4, 5])
 
 
 @pytest.mark.parametrize("nest", ["state_dict", "model", "anything"])
-def test_weights_are_found_among_a_training_scripts_records(tmp_path, nest):
-    inner = named(w=tensor("0", "Float", 2, 0, (2,), (1,)))
-    body = b"}(" + text("epoch") + b"K\x03" + text(nest) + inner + text("optimizer") + b"}u"
-    assert list(read_checkpoint(zipped(tmp_path / "m.pt", body, {"0": np.ones(2, "<f4")}))) == ["w"]
+def test_weights_in_a_training_checkpoint_are_read(tmp_path, nest):
+    inner = state_dict(w=tensor("0", "Float", 2, 0, (2,), (1,)))
+    body = b"}(" + string_opcode("epoch") + b"K\x03" + string_opcode(nest) + inner + string_opcode("optimizer") + b"}u"
+    assert list(read_checkpoint(write_zip(tmp_path / "m.pt", body, {"0": np.ones(2, "<f4")}))) == ["w"]
 
 
-@pytest.mark.parametrize("write", [zipped, streamed])
+@pytest.mark.parametrize("write", [write_zip, write_stream])
 @pytest.mark.parametrize(
-    ("asked", "opcodes"),
+    ("name", "opcodes"),
     [
-        ("posix.system", b"cposix\nsystem\n" + text("true") + b"\x85R"),
-        ("__builtin__.eval", b"c__builtin__\neval\n" + text("1") + b"\x85R"),
+        ("posix.system", b"cposix\nsystem\n" + string_opcode("true") + b"\x85R"),
+        ("__builtin__.eval", b"c__builtin__\neval\n" + string_opcode("1") + b"\x85R"),
         ("builtins.getattr", b"cbuiltins\ngetattr\n"),
         ("argparse.Namespace", b"cargparse\nNamespace\n)\x81"),
         ("torchvision.models.vgg.VGG", b"ctorchvision.models.vgg\nVGG\n)\x81"),
         ("numpy.core.multiarray._reconstruct", b"cnumpy.core.multiarray\n_reconstruct\n"),
     ],
 )
-def test_a_pickle_that_asks_for_more_than_tensors_is_refused_by_name(tmp_path, write, asked, opcodes):
-    path = write(tmp_path / "m.pt", named(w=opcodes), {})
-    with pytest.raises(ValueError, match=f"m.pt cannot be read: it asks for `{asked}`.*refused"):
+def test_a_pickle_that_needs_more_than_tensors_is_refused_with_the_name(tmp_path, write, name, opcodes):
+    path = write(tmp_path / "m.pt", state_dict(w=opcodes), {})
+    with pytest.raises(ValueError, match=f"m.pt cannot be read: it asks for `{name}`.*refused"):
         read_checkpoint(path)
 
 
-def test_a_pickle_cannot_change_what_it_calls(tmp_path):
+def test_a_pickle_cannot_change_allowed_functions(tmp_path):
     """BUILD with (None, {...}) sets attributes on whatever lies on the stack."""
     for target in (b"ctorch._utils\n_rebuild_tensor_v2\n", b"ccollections\nOrderedDict\n", b"ctorch\nFloatStorage\n"):
-        change = target + b"N}" + text("code") + text("x") + b"s\x86b"
-        path = zipped(tmp_path / "m.pt", named(w=change), {})
+        change = target + b"N}" + string_opcode("code") + string_opcode("x") + b"s\x86b"
+        path = write_zip(tmp_path / "m.pt", state_dict(w=change), {})
         with pytest.raises(ValueError, match="changes what it calls|truncated or no file of weights"):
             read_checkpoint(path)
-    body = named(w=tensor("0", "Float", 2, 0, (2,), (1,)))
-    assert list(read_checkpoint(zipped(tmp_path / "n.pt", body, {"0": np.ones(2, "<f4")}))) == ["w"]
+    body = state_dict(w=tensor("0", "Float", 2, 0, (2,), (1,)))
+    assert list(read_checkpoint(write_zip(tmp_path / "n.pt", body, {"0": np.ones(2, "<f4")}))) == ["w"]
 
 
 @pytest.mark.parametrize(
@@ -165,24 +182,24 @@ def test_a_pickle_cannot_change_what_it_calls(tmp_path):
     ],
 )
 def test_a_tensor_outside_its_storage_is_refused(tmp_path, opcodes, message):
-    path = zipped(tmp_path / "m.pt", named(w=opcodes), {"0": np.zeros(4, "<f4")})
+    path = write_zip(tmp_path / "m.pt", state_dict(w=opcodes), {"0": np.zeros(4, "<f4")})
     with pytest.raises(ValueError, match=message):
         read_checkpoint(path)
 
 
-def test_files_that_end_early_are_refused(tmp_path):
-    body, stored = named(w=tensor("0", "Float", 64, 0, (64,), (1,))), {"0": np.zeros(64, "<f4")}
-    whole_files = [
-        zipped(tmp_path / "a.pt", body, stored).read_bytes(),
-        streamed(tmp_path / "b.pt", body, stored).read_bytes(),
-        safe(tmp_path / "c.safetensors", {"w": np.zeros(64, "<f4")}).read_bytes(),
+def test_truncated_files_are_refused(tmp_path):
+    body, stored = state_dict(w=tensor("0", "Float", 64, 0, (64,), (1,))), {"0": np.zeros(64, "<f4")}
+    complete_files = [
+        write_zip(tmp_path / "a.pt", body, stored).read_bytes(),
+        write_stream(tmp_path / "b.pt", body, stored).read_bytes(),
+        write_safetensors(tmp_path / "c.safetensors", {"w": np.zeros(64, "<f4")}).read_bytes(),
     ]
-    for data in whole_files:
-        for share in np.linspace(0, 1, 41)[:-1]:
-            cut = tmp_path / "cut.pt"
-            cut.write_bytes(data[: int(share * len(data))])
+    for data in complete_files:
+        for fraction in np.linspace(0, 1, 41)[:-1]:
+            path = tmp_path / "cut.pt"
+            path.write_bytes(data[: int(fraction * len(data))])
             with pytest.raises(ValueError, match="cut.pt"):
-                read_checkpoint(cut)
+                read_checkpoint(path)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +214,7 @@ def test_files_that_end_early_are_refused(tmp_path):
         (b"\x05\0\0\0\0\0\0\0{oops", "cannot be read"),
     ],
 )
-def test_garbage_is_refused(tmp_path, data, message):
+def test_files_of_other_formats_are_refused(tmp_path, data, message):
     (tmp_path / "g.pth").write_bytes(data)
     with pytest.raises(ValueError, match=message):
         read_checkpoint(tmp_path / "g.pth")
@@ -205,9 +222,9 @@ def test_garbage_is_refused(tmp_path, data, message):
 
 def test_files_without_named_tensors_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"no named tensors.* it has 'epoch'"):
-        read_checkpoint(zipped(tmp_path / "a.pt", b"}" + text("epoch") + b"K\x03s", {}))
+        read_checkpoint(write_zip(tmp_path / "a.pt", b"}" + string_opcode("epoch") + b"K\x03s", {}))
     with pytest.raises(ValueError, match="it holds a list, not named tensors"):
-        read_checkpoint(zipped(tmp_path / "b.pt", b"]", {}))
+        read_checkpoint(write_zip(tmp_path / "b.pt", b"]", {}))
     with pytest.raises(ValueError, match="a zip without PyTorch's data.pkl"):
         with zipfile.ZipFile(tmp_path / "c.pt", "w") as archive:
             archive.writestr("readme", "hello")
@@ -216,7 +233,7 @@ def test_files_without_named_tensors_are_refused(tmp_path):
         read_checkpoint(tmp_path / "nowhere.pt")
 
 
-def safe(path, arrays, kinds=None):
+def write_safetensors(path, arrays, kinds=None):
     """A safetensors file, written by hand."""
     index, data = {"__metadata__": {"format": "pt"}}, b""
     for name, array in arrays.items():
@@ -230,19 +247,19 @@ def safe(path, arrays, kinds=None):
 
 def test_safetensors_are_read_with_bfloat16(tmp_path):
     arrays = {"a": np.arange(6, dtype="f4").reshape(2, 3), "n": np.array(5), "b": np.array([0x3FC0, 0xC000], "u2")}
-    found = read_checkpoint(safe(tmp_path / "m.safetensors", arrays))
-    assert list(found) == ["a", "n", "b"]
-    np.testing.assert_array_equal(found["a"], arrays["a"])
-    assert found["n"].shape == () and found["n"] == 5
-    np.testing.assert_array_equal(found["b"], [1.5, -2.0])
+    arrays = read_checkpoint(write_safetensors(tmp_path / "m.safetensors", arrays))
+    assert list(arrays) == ["a", "n", "b"]
+    np.testing.assert_array_equal(arrays["a"], arrays["a"])
+    assert arrays["n"].shape == () and arrays["n"] == 5
+    np.testing.assert_array_equal(arrays["b"], [1.5, -2.0])
 
 
-def test_wrong_safetensors_are_refused(tmp_path):
+def test_invalid_safetensors_are_refused(tmp_path):
     one = {"w": np.zeros(4, "f4")}
     with pytest.raises(ValueError, match="w is of F8_E4M3"):
-        read_checkpoint(safe(tmp_path / "a.safetensors", one, {"w": "F8_E4M3"}))
+        read_checkpoint(write_safetensors(tmp_path / "a.safetensors", one, {"w": "F8_E4M3"}))
     with pytest.raises(ValueError, match=r"w has 2 numbers for the shape \(4,\)"):
-        read_checkpoint(safe(tmp_path / "b.safetensors", one, {"w": "I64"}))
+        read_checkpoint(write_safetensors(tmp_path / "b.safetensors", one, {"w": "I64"}))
 
 
 @pytest.mark.parametrize(
@@ -257,6 +274,6 @@ def test_published_checkpoints_are_read(file, digest, count, name, shape):
         pytest.skip(f"{file} is not beside the repository")
     if digest:
         assert hashlib.sha256((DATA / file).read_bytes()).hexdigest().startswith(digest)
-    found = read_checkpoint(DATA / file)
-    assert len(found) == count and found[name].shape == shape
-    assert all(np.isfinite(array).all() for array in found.values())
+    arrays = read_checkpoint(DATA / file)
+    assert len(arrays) == count and arrays[name].shape == shape
+    assert all(np.isfinite(array).all() for array in arrays.values())

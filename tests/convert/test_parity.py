@@ -1,4 +1,4 @@
-"""Others' networks and ours, with the same weights, give the same logits."""
+"""Parity with other libraries: the same weights give the same logits."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 TWO = {"depths": (1, 2)}
 VIT = {"patch": 4, "depth": 2, "width": 16, "units": 24, "heads": 2}
 SMALL = {"alpha": 0.35, "depths": (1, 2, 1, 1, 1, 1, 1), "padding": "symmetric"}
-# case -> our builder, size of the images, the builder's arguments
+# {case: (zoo builder, side of the images, its arguments)}
 CASES = {
     # torch 2.15, torchvision 0.29.2, timm 1.0.31, transformers 5.23 (golden/make_convert.py)
     "vgg/torchvision": (zoo.vgg, 28, {**TWO, "units": (16, 12)}),
@@ -38,39 +38,39 @@ CASES = {
     "vgg/hub": (zoo.vgg, 28, {**TWO, "units": (16, 16)}),
     "resnet/hub_basic": (zoo.resnet, 32, {**TWO, "block": "basic"}),
     "resnet/hub_bottleneck": (zoo.resnet, 32, TWO),
-    "densenet/hub": (zoo.densenet, 33, {"depths": (1, 2, 1)}),  # on odd sizes it pads as those it has its weights from
+    "densenet/hub": (zoo.densenet, 33, {"depths": (1, 2, 1)}),  # on odd sizes it pads as the source of its weights
     "vit/hub": (zoo.vit, 16, VIT),
     "efficientnet_lite/hub": (zoo.efficientnet_lite0, 32, {"padding": "symmetric"}),
 }
 
 
 def golden(case):
-    """(their weights by name, their logits)."""
+    """Weights of the other library by name, and its logits."""
     with np.load(GOLDEN / ("convert_hub.npz" if "hub" in case else "convert_torch.npz")) as file:
         names = json.loads(str(file[f"{case}/names"]))
         return {name: drawn(name, tuple(shape)) for name, shape in names.items()}, file[f"{case}/answer"]
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_logits_are_theirs(case):
+def test_the_logits_are_those_of_the_other_library(case):
     build, size, arguments = CASES[case]
-    arrays, answer = golden(case)
+    arrays, expected = golden(case)
     model = build((size, size, 3), 5, **arguments, activation=None)
     zoo.load_weights(model, arrays)
-    ours = keras.ops.convert_to_numpy(model(images(case, (2, size, size, 3)), training=False))
-    assert np.ptp(answer, axis=0).max() > 0.3  # the two images differ, so the answers are not the biases'
-    assert_close(ours, answer, rtol=1e-4)
+    logits = keras.ops.convert_to_numpy(model(images(case, (2, size, size, 3)), training=False))
+    assert np.ptp(expected, axis=0).max() > 0.3  # the two images differ, so the logits are not only biases
+    assert_close(logits, expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(24, 40), (8, 12)])
-def test_position_embeddings_are_resized_as_timm_resizes_them(shape):
+def test_position_embeddings_are_resized_as_by_timm(shape):
     arrays, _ = golden("vit/timm")
     with np.load(GOLDEN / "convert_torch.npz") as file:
-        answer = file[f"vit/timm/answer_{shape[0]}"]
+        expected = file[f"vit/timm/answer_{shape[0]}"]
     model = zoo.vit((*shape, 3), 5, **VIT, activation=None)
     zoo.load_weights(model, arrays)
-    ours = keras.ops.convert_to_numpy(model(images("vit/timm", (2, *shape, 3)), training=False))
-    assert_close(ours, answer, rtol=1e-4)
+    logits = keras.ops.convert_to_numpy(model(images("vit/timm", (2, *shape, 3)), training=False))
+    assert_close(logits, expected, rtol=1e-4)
 
 
 def application(name, size):
@@ -111,6 +111,6 @@ def test_the_logits_are_those_of_keras_applications(name, arguments):
     model = zoo.build(name, (32, 32, 3), 5, **arguments, activation=None)
     zoo.load_weights(model, source)
     x = images(name, (2, 32, 32, 3))
-    theirs = keras.ops.convert_to_numpy(source(x, training=False))
-    assert np.ptp(theirs, axis=0).max() > 0.05
-    assert_close(keras.ops.convert_to_numpy(model(x, training=False)), theirs, rtol=1e-4)
+    expected = keras.ops.convert_to_numpy(source(x, training=False))
+    assert np.ptp(expected, axis=0).max() > 0.05
+    assert_close(keras.ops.convert_to_numpy(model(x, training=False)), expected, rtol=1e-4)

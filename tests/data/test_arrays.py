@@ -1,4 +1,4 @@
-"""Arrays and tf.data, as Python and R send them."""
+"""Arrays and tf.data.Datasets, as Python and R send them."""
 
 import numpy as np
 import pytest
@@ -11,15 +11,15 @@ IMAGES = RNG.integers(0, 256, (40, 6, 5, 2)).astype("uint8")
 LABELS = np.arange(40) % 4
 
 
-def parts(data):
+def splits(data):
     return data.train, data.validation, data.test
 
 
 def matches(data, x, y):
-    """Whether every example of every part is that of its number."""
+    """Whether every example of every split is the one that its name numbers."""
     return all(
         np.array_equal(p.inputs[i], x[p.names[i]]) and np.array_equal(p.targets[i], y[p.names[i]])
-        for p in parts(data)
+        for p in splits(data)
         for i in range(len(p))
     )
 
@@ -29,7 +29,7 @@ def test_images_and_labels():
     assert isinstance(data, Data) and isinstance(data.train, Examples)
     assert (data.kind, data.shape, data.dtype, data.task) == ("image", (6, 5, 2), "uint8", "classification")
     assert data.classes == ("0", "1", "2", "3") and matches(data, IMAGES, LABELS)
-    assert sum(map(len, parts(data))) == 40 and load(data) is data
+    assert sum(map(len, splits(data))) == 40 and load(data) is data
     assert repr(data) == "<arrays: classification of image (6, 5, 2) uint8, 4 classes; 28 train, 6 validation, 6 test>"
 
 
@@ -38,12 +38,12 @@ def test_images_and_labels():
     [LABELS, LABELS.astype("float64"), LABELS.tolist(), LABELS[:, None], np.eye(4)[LABELS], tf.constant(LABELS)],
     ids=["ints", "whole floats", "list", "column", "one-hot", "tensor"],
 )
-def test_every_way_to_write_labels(labels):
+def test_labels_may_have_every_usual_form(labels):
     data = load((IMAGES, labels))
     assert data.train.targets.dtype == np.int32 and matches(data, IMAGES, LABELS)
 
 
-def test_names_are_labels():
+def test_names_may_be_labels():
     names = np.array(["elm", "ash", "oak", "yew"])[LABELS]
     data = load((IMAGES, names))
     assert data.classes == ("ash", "elm", "oak", "yew")
@@ -54,13 +54,13 @@ def test_names_are_labels():
     assert named.classes[named.test.targets[0]] == names[named.test.names[0]]
 
 
-def test_labels_from_1_are_names_or_told():
+def test_labels_from_1_are_classes_and_refused_where_the_classes_are_named():
     assert load((IMAGES, LABELS + 1)).classes == ("1", "2", "3", "4")
     with pytest.raises(ValueError, match=r"labels must lie in \[0, 3\].*got \[1, 4\]. They look 1-based"):
         load((IMAGES, LABELS + 1), classes=("a", "b", "c", "d"))
 
 
-def test_an_images_whole_numbers_are_classes_however_many():
+def test_whole_number_targets_of_images_are_classes_however_many():
     x = RNG.integers(0, 256, (60, 3, 3, 1)).astype("uint8")
     assert len(load((x, np.arange(60) // 2)).classes) == 30
     assert load((x.reshape(60, 9), np.arange(60) // 2)).task == "regression"
@@ -77,7 +77,7 @@ def test_several_labels_and_numbers():
     assert data.train.targets.dtype == np.float32 and data.train.inputs.dtype == np.float32
 
 
-def test_kinds_are_read_from_the_shape():
+def test_the_kind_follows_from_the_shape():
     y = np.arange(12) % 2
     assert load((RNG.normal(size=12), y)).shape == (1,)
     assert load((RNG.normal(size=(12, 8, 3)), y)).kind == "series"
@@ -87,7 +87,7 @@ def test_kinds_are_read_from_the_shape():
     assert load((deep, y)).dtype == "uint16" and load((deep.astype("int64"), y)).dtype == "float32"
 
 
-def test_what_r_sends_is_taken():
+def test_lists_and_fortran_arrays_of_r_are_read():
     x = np.asfortranarray(IMAGES.astype("float64"))
     x.flags.writeable = False
     data = load([x, LABELS.astype("float64").tolist()], seed=1.0)
@@ -98,26 +98,26 @@ def test_what_r_sends_is_taken():
 
 def test_parts_may_be_given():
     three = load(((IMAGES[:20], LABELS[:20]), (IMAGES[20:30], LABELS[20:30]), (IMAGES[30:], LABELS[30:])))
-    assert [len(p) for p in parts(three)] == [20, 10, 10]
+    assert [len(p) for p in splits(three)] == [20, 10, 10]
     np.testing.assert_array_equal(three.test.inputs, IMAGES[30:])
     assert np.shares_memory(three.test.inputs, IMAGES)  # nothing is copied that need not be
-    with pytest.warns(UserWarning, match="20 examples of the test part are also in the train part"):
+    with pytest.warns(UserWarning, match="20 examples of the test split are also in the train split"):
         load(((IMAGES, LABELS), (IMAGES[:20], LABELS[:20])), validation=0)
-    with pytest.raises(ValueError, match="training part must have examples of every class, got none of '3'"):
+    with pytest.raises(ValueError, match="training split must have examples of every class, got none of '3'"):
         load(((IMAGES[:20][LABELS[:20] < 3], LABELS[:20][LABELS[:20] < 3]), (IMAGES[20:], LABELS[20:])))
-    with pytest.raises(ValueError, match="inputs of all parts must have one shape and dtype"):
+    with pytest.raises(ValueError, match="inputs of all splits must have one shape and dtype"):
         load(((IMAGES[:20], LABELS[:20]), (IMAGES[20:, 1:], LABELS[20:])))
 
 
-def test_gaps_need_a_policy():
+def test_gaps_are_an_error_unless_missing_is_set():
     x = RNG.normal(size=(40, 3))
     x[3, 1] = np.nan
     with pytest.raises(ValueError, match="x has NaN or infinite numbers in 1 of 40 examples; missing='drop'"):
         load((x, LABELS))
     dropped = load((x, LABELS), missing="drop")
-    assert sum(map(len, parts(dropped))) == 39 and dropped.notes[0] == "left out 1 of 40 examples with gaps"
+    assert sum(map(len, splits(dropped))) == 39 and dropped.notes[0] == "left out 1 of 40 examples with gaps"
     assert matches(dropped, x.astype("float32"), LABELS)
-    assert sum(np.isnan(p.inputs).sum() for p in parts(load((x, LABELS), missing="impute"))) == 1
+    assert sum(np.isnan(p.inputs).sum() for p in splits(load((x, LABELS), missing="impute"))) == 1
     with pytest.raises(ValueError, match="'error' or 'drop' for inputs of kind series, got 'impute'"):
         load((x[..., None], LABELS), missing="impute")
     with pytest.raises(ValueError, match="the target must have no gaps, as a target is never imputed, got 2 in 40"):
@@ -127,12 +127,12 @@ def test_gaps_need_a_policy():
 def test_groups_stay_whole():
     groups = np.arange(40) // 4
     data = load((IMAGES, LABELS), group=groups, validation=0.2, test=0.2)
-    found = [set(groups[p.names]) for p in parts(data)]
+    found = [set(groups[p.names]) for p in splits(data)]
     assert all(found) and not (found[0] & found[1] or found[0] & found[2] or found[1] & found[2])
-    assert "10 groups whole" in data.split
+    assert "10 groups kept whole" in data.split_description
     with pytest.raises(ValueError, match="`group` must have one label for each of 40 examples, got shape"):
         load((IMAGES, LABELS), group=groups[:5])
-    with pytest.raises(ValueError, match="one label an example where the inputs are arrays, got 'site'"):
+    with pytest.raises(ValueError, match="one label per example where the inputs are arrays, got 'site'"):
         load((IMAGES, LABELS), group="site")
 
 
@@ -146,23 +146,23 @@ def test_groups_stay_whole():
         ((IMAGES, LABELS.astype(str)[:, None].repeat(2, 1)), "the target must be numbers for regression"),
         ((IMAGES, LABELS * 0), "must have two classes or more, got only '0'"),
         (3, "`source` must be a string, .* got int"),
-        ("mnist", "`source` must begin with bundled:, tfds:, folder:, .* got 'mnist'"),
+        ("mnist", "`source` must begin with bundled: or tfds: or .* got 'mnist'"),
         ("bundle:mnist-5k", r"got 'bundle:mnist-5k'. Did you mean `bundled`\?"),
     ],
 )
-def test_what_cannot_be_is_named(source, message):
+def test_unsuitable_sources_are_errors(source, message):
     with pytest.raises(ValueError, match=message):
         load(source)
 
 
-def test_options_that_do_nothing_are_refused():
-    with pytest.raises(ValueError, match="`drop_columns` is for tables, got it for arrays"):
+def test_options_of_other_readers_are_refused():
+    with pytest.raises(ValueError, match="read_arrays: unknown argument `drop_columns`"):
         load((IMAGES, LABELS), drop_columns="a")
-    with pytest.raises(ValueError, match="`target` is not for arrays"):
+    with pytest.raises(ValueError, match="read_arrays: unknown argument `target`.*It takes source, task, classes"):
         load((IMAGES, LABELS), target="a")
 
 
-# Streams
+# tf.data.Datasets
 
 
 def dataset(**options):
@@ -170,14 +170,14 @@ def dataset(**options):
 
 
 @pytest.mark.parametrize("make", [dataset, lambda: dataset().batch(7), lambda: dataset().batch(8, drop_remainder=True)])
-def test_a_stream_that_fits_becomes_arrays(make):
+def test_a_dataset_that_fits_in_memory_becomes_arrays(make):
     data = load(make())
     assert isinstance(data.train.inputs, np.ndarray) and matches(data, IMAGES, LABELS)
     assert (data.shape, data.dtype, data.classes) == ((6, 5, 2), "uint8", ("0", "1", "2", "3"))
-    assert sum(map(len, parts(data))) == 40
+    assert sum(map(len, splits(data))) == 40
 
 
-def test_a_table_may_come_as_a_stream():
+def test_a_dataset_of_dicts_is_a_table():
     x = {"a": np.arange(40.0) * 1.5, "b": np.array(["u", "v"])[LABELS % 2]}
     for source in (
         tf.data.Dataset.from_tensor_slices((x, LABELS)),
@@ -188,25 +188,25 @@ def test_a_table_may_come_as_a_stream():
         assert all(data.train.inputs["b"][i] == "uv"[data.train.targets[i] % 2] for i in range(len(data.train)))
 
 
-def test_a_stream_that_does_not_fit_is_read_in_parts(monkeypatch):
-    monkeypatch.setattr(streams, "HOLD", 100)
+def test_a_stream_that_does_not_fit_is_read_in_splits(monkeypatch):
+    monkeypatch.setattr(streams, "MAX_BYTES_IN_MEMORY", 100)
     data = load(dataset())
     assert isinstance(data.train.inputs, tf.data.Dataset) and data.shape == (6, 5, 2)
-    seen = []
-    for part in parts(data):
-        pairs = list(part.dataset().as_numpy_iterator())
-        assert len(pairs) == len(part) == int(part.dataset().cardinality())
-        for (x, y), name in zip(pairs, part.names, strict=True):
+    names = []
+    for split in splits(data):
+        pairs = list(split.dataset().as_numpy_iterator())
+        assert len(pairs) == len(split) == int(split.dataset().cardinality())
+        for (x, y), name in zip(pairs, split.names, strict=True):
             np.testing.assert_array_equal(x, IMAGES[name])
             assert y == LABELS[name]
-        seen += part.names.tolist()
-        assert part.head(3).shape == (3, 6, 5, 2)
-    assert sorted(seen) == list(range(40))
-    with pytest.raises(ValueError, match="take: `inputs` must be arrays, a table or files, got a tf.data stream"):
+        names += split.names.tolist()
+        assert split.head(3).shape == (3, 6, 5, 2)
+    assert sorted(names) == list(range(40))
+    with pytest.raises(ValueError, match="take: `inputs` must be arrays, a table or files, got a tf.data.Dataset"):
         data.train.take([0])
 
 
-def test_photos_of_different_sizes_stay_a_stream():
+def test_images_of_different_sizes_stay_a_dataset():
     def photos():
         for i in range(20):
             yield np.full((4 + i % 3, 5, 3), i, "uint8"), i % 2
@@ -218,23 +218,23 @@ def test_photos_of_different_sizes_stay_a_stream():
     assert all((x == n).all() and y == n % 2 for (x, y), n in zip(test, data.test.names, strict=True))
 
 
-def test_a_stream_that_shuffles_is_refused_as_its_parts_would_leak(monkeypatch):
+def test_a_dataset_that_shuffles_is_refused_as_its_splits_would_overlap(monkeypatch):
     assert len(load(dataset().shuffle(40)).train) == 28  # it is read once, so its order is one order
-    monkeypatch.setattr(streams, "HOLD", 100)
-    with pytest.raises(ValueError, match="must give the same examples in the same order at each reading"):
+    monkeypatch.setattr(streams, "MAX_BYTES_IN_MEMORY", 100)
+    with pytest.raises(ValueError, match="must have the same examples in the same order at each reading"):
         load(dataset().shuffle(40))
 
 
-def test_streams_that_cannot_be_are_named():
-    with pytest.raises(ValueError, match="must end, got an endless one"):
+def test_unsuitable_datasets_are_errors():
+    with pytest.raises(ValueError, match="must be finite, got an infinite one"):
         load(dataset().repeat())
-    with pytest.raises(ValueError, match=r"must give \(input, target\)"):
+    with pytest.raises(ValueError, match=r"must yield \(input, target\)"):
         load(dataset().map(lambda x, y: x))
     with pytest.raises(ValueError, match="must have examples, got an empty one"):
         load(dataset().take(0))
 
 
-def test_streams_may_be_parts():
+def test_streams_may_be_splits():
     data = load((dataset().take(24), dataset().skip(24)), validation=0)
     assert (len(data.train), len(data.test)) == (24, 16)
     np.testing.assert_array_equal(data.test.inputs, IMAGES[24:])

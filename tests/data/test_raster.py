@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from recipes.data import load
+from recipes.data.images.mask_labels import IGNORE
 from recipes.data.preprocessing import preprocessing
-from recipes.losses import IGNORE
 from tests.tolerance import assert_close
 
 rasterio = pytest.importorskip("rasterio", reason="rasterio is in the extra `raster`")
@@ -30,29 +30,29 @@ def save(path, values, names=(), crs="EPSG:32632", transform=GRID, **options):
     return path
 
 
-def door(path, scene=SCENE, truth=TRUTH, more="&tile=16", **options):
-    """The source of one scene with its labels."""
+def source_of(path, scene=SCENE, truth=TRUTH, more="&tile=16", **options):
+    """Writes one scene with its labels; returns the source string."""
     save(path / "scene.tif", scene, **options)
     save(path / "truth.tif", truth)
     return f"raster:{path / 'scene.tif'}?labels={path / 'truth.tif'}{more}"
 
 
-def parts(data):
+def splits(data):
     return [data.train, data.validation, data.test]
 
 
 # What is read
 
 
-def test_tiles_are_read_on_demand_and_are_what_the_files_have(tmp_path, monkeypatch):
-    data = load(door(tmp_path))
+def test_tiles_are_read_on_demand_and_equal_the_files(tmp_path, monkeypatch):
+    data = load(source_of(tmp_path))
     assert (data.task, data.kind, data.shape, data.dtype) == ("segmentation", "image", (16, 16, 2), "uint16")
-    assert data.classes == ("0", "1") and data.missing == "error" and sum(map(len, parts(data))) == 5 * 6
+    assert data.classes == ("0", "1") and data.missing == "error" and sum(map(len, splits(data))) == 5 * 6
     from recipes.data.rasters import tiles
 
-    asked, window = [], tiles.read_window
-    monkeypatch.setattr(tiles, "window", lambda *place: asked.append(place[-2:]) or window(*place))
-    for part in parts(data):
+    sizes, read_window = [], tiles.read_window
+    monkeypatch.setattr(tiles, "read_window", lambda *args: sizes.append(args[-2:]) or read_window(*args))
+    for part in splits(data):
         for (x, y), name in zip(part.dataset().as_numpy_iterator(), part.names, strict=True):
             row, column = map(int, np.array(name.split())[[2, 4]])
             there = np.s_[row : row + 16, column : column + 16]
@@ -61,30 +61,30 @@ def test_tiles_are_read_on_demand_and_are_what_the_files_have(tmp_path, monkeypa
             inside = np.moveaxis(SCENE[(slice(None), *there)], 0, -1)
             np.testing.assert_array_equal(x, np.pad(inside, (*more, (0, 0)), "symmetric"))  # mirrored at the border
             np.testing.assert_array_equal(y, np.pad(TRUTH[there], more, constant_values=IGNORE))
-    assert len(asked) == 2 * 30 and max(map(max, asked)) == 16  # never more than a tile
+    assert len(sizes) == 2 * 30 and max(map(max, sizes)) == 16  # never more than a tile
     some = data.test.take([1, 0])
     np.testing.assert_array_equal(some.head(2), np.stack([data.test.inputs.read(i) for i in (1, 0)]))
     np.testing.assert_array_equal(np.asarray(data.test.targets), [data.test.targets[i] for i in range(len(data.test))])
 
 
-def test_squares_of_tiles_stay_on_one_side(tmp_path):
-    data = load(door(tmp_path, more="&tile=8"))
-    squares = [{(r // 16, c // 16) for _, r, c in part.inputs.places} for part in parts(data)]
+def test_blocks_of_tiles_are_in_one_split(tmp_path):
+    data = load(source_of(tmp_path, more="&tile=8"))
+    squares = [{(r // 16, c // 16) for _, r, c in part.inputs.positions} for part in splits(data)]
     assert all(squares) and not squares[0] & squares[1] and not (squares[0] | squares[1]) & squares[2]
-    assert "30 squares of 2 x 2 tiles that stay on one side" in data.split and "seed 0" in data.split
-    whole = load(door(tmp_path, more="&tile=8&validation=0&test=0"))
-    assert len(whole.train) == 9 * 12 and len(whole.test) == 0 and "all in training" in whole.split
+    assert "30 blocks of 2 x 2 tiles kept whole" in data.split_description and "seed 0" in data.split_description
+    whole = load(source_of(tmp_path, more="&tile=8&validation=0&test=0"))
+    assert len(whole.train) == 9 * 12 and len(whole.test) == 0 and "all in training" in whole.split_description
 
 
 def test_nodata_in_any_band_is_ignored_and_left_out_of_the_statistics(tmp_path):
     scene = (SCENE + 1).astype("uint16")
     scene[:, :16, :16] = 0  # one tile is all nodata
     scene[1, 20, 20:24] = 0
-    data = load(door(tmp_path, scene, nodata=0))
-    assert data.missing == "pad" and data.dtype == "float32" and sum(map(len, parts(data))) == 29
+    data = load(source_of(tmp_path, scene, nodata=0))
+    assert data.missing == "pad" and data.dtype == "float32" and sum(map(len, splits(data))) == 29
     assert any("1 of 30 tiles are all nodata" in note for note in data.notes)
     gaps = 0
-    for part in parts(data):
+    for part in splits(data):
         for x, y in part.dataset().as_numpy_iterator():
             gone = np.isnan(x).any(-1)
             gaps += gone.sum()
@@ -98,16 +98,16 @@ def test_nodata_in_any_band_is_ignored_and_left_out_of_the_statistics(tmp_path):
     assert_close(found, np.nan_to_num(wanted), rtol=1e-4)
 
 
-def test_bands_are_taken_by_number_or_by_name(tmp_path):
-    named = load(door(tmp_path, more="&tile=16&bands=NIR", names=("red", "NIR")))
+def test_bands_are_read_by_number_or_by_name(tmp_path):
+    named = load(source_of(tmp_path, more="&tile=16&bands=NIR", names=("red", "NIR")))
     assert named.shape == (16, 16, 1)
-    numbered = load(door(tmp_path, more="&tile=16&bands=2,1"))
+    numbered = load(source_of(tmp_path, more="&tile=16&bands=2,1"))
     np.testing.assert_array_equal(numbered.train.inputs.read(0)[..., :1], named.train.inputs.read(0))
     with pytest.raises(ValueError, match=r"`bands` must be of red, NIR, got 'NRI' for .*scene.tif. Did you mean `NIR`"):
-        load(door(tmp_path, more="&bands=NRI", names=("red", "NIR")))
+        load(source_of(tmp_path, more="&bands=NRI", names=("red", "NIR")))
     with pytest.raises(ValueError, match=r"`bands` must be from 1 to 2, got 3 for .*scene.tif"):
-        load(door(tmp_path, more="&bands=3"))
-    with pytest.raises(ValueError, match="`bands` must be numbers from 1 for masks, got 'NIR'"):
+        load(source_of(tmp_path, more="&bands=3"))
+    with pytest.raises(ValueError, match="`bands` must be a number, got 'NIR'"):
         load("masks:images?labels=masks&bands=NIR")
 
 
@@ -117,26 +117,26 @@ def test_folders_and_patterns_pair_rasters_of_equal_names(tmp_path):
         save(tmp_path / "y" / f"s{i}.tif", TRUTH)
     data = load(f"raster:{tmp_path / 'x'}?labels={tmp_path / 'y'}&tile=16")
     again = load(f"raster:{tmp_path}/x/s*.tif?labels={tmp_path}/y/*.tif&tile=16&group=s(.).tif")
-    assert sum(map(len, parts(data))) == sum(map(len, parts(again))) == 180
-    sides = [{name.split()[0] for name in part.names} for part in parts(again)]
-    assert not set.intersection(*sides) and len(set.union(*sides)) == 6 and "6 groups" in again.split
+    assert sum(map(len, splits(data))) == sum(map(len, splits(again))) == 180
+    sides = [{name.split()[0] for name in part.names} for part in splits(again)]
+    assert not set.intersection(*sides) and len(set.union(*sides)) == 6 and "6 groups" in again.split_description
     (tmp_path / "y" / "s1.tif").unlink()
     with pytest.raises(ValueError, match=r"every raster must have its labels, got .*s1.tif without labels"):
         load(f"raster:{tmp_path / 'x'}?labels={tmp_path / 'y'}")
 
 
-def test_labels_that_do_not_count(tmp_path):
+def test_ignored_labels(tmp_path):
     truth = TRUTH + 1
     truth[:8], truth[8:16] = 0, 9
     more = "&tile=16&ignore=0&classes=bog=1&classes=wood=2"
     with pytest.raises(ValueError, match=r"must be 1, 2, or 255 .* got 9 in 128 pixels of truth.tif row 0 column 0"):
-        load(door(tmp_path, truth=truth, more=more))
-    data = load(door(tmp_path, truth=truth, more=more.replace("ignore=0", "ignore=0,9")))
-    assert data.classes == ("bog", "wood") and sum(map(len, parts(data))) == 24
+        load(source_of(tmp_path, truth=truth, more=more))
+    data = load(source_of(tmp_path, truth=truth, more=more.replace("ignore=0", "ignore=0,9")))
+    assert data.classes == ("bog", "wood") and sum(map(len, splits(data))) == 24
     assert any("6 of 30 tiles have no pixel with a label" in note for note in data.notes)
-    source = door(tmp_path, more="&tile=16")
+    source = source_of(tmp_path, more="&tile=16")
     save(tmp_path / "truth.tif", truth % 9, nodata=0)
-    assert load(source).classes == ("1", "2")  # nodata of the labels counts as little ...
+    assert load(source).classes == ("1", "2")  # nodata of the labels is ignored ...
     assert load(source + "&classes=edge=0&classes=bog=1&classes=wood=2").classes[0] == "edge"  # ... unless it is named
 
 
@@ -154,7 +154,7 @@ def test_labels_that_do_not_count(tmp_path):
     ],
 )
 def test_labels_on_another_grid_are_refused(tmp_path, options, message):
-    source = door(tmp_path)
+    source = source_of(tmp_path)
     save(tmp_path / "truth.tif", TRUTH, **options)
     with pytest.raises(ValueError, match=message):
         load(source)
@@ -163,11 +163,11 @@ def test_labels_on_another_grid_are_refused(tmp_path, options, message):
         load(source)
 
 
-def test_files_that_cannot_be_used_are_named(tmp_path):
-    source = door(tmp_path)
+def test_unsuitable_files_are_named_in_the_error(tmp_path):
+    source = source_of(tmp_path)
     with pytest.raises(ValueError, match=r"no raster .* at .*scen.tif. Did you mean `scene.tif`"):
         load(source.replace("scene.tif", "scen.tif"))
-    with pytest.raises(ValueError, match="`labels` must be given for rasters"):
+    with pytest.raises(ValueError, match="read_raster: missing a required argument: 'labels'"):
         load(source.split("?")[0])
     with pytest.raises(ValueError, match=r"labels must have one band, got 2 in .*scene.tif"):
         load(source.replace("truth.tif", "scene.tif"))
@@ -175,13 +175,13 @@ def test_files_that_cannot_be_used_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"labels must be whole numbers, got .* in .*truth.tif"):
         load(source)
     with pytest.raises(ValueError, match=r"must have pixels with a label, got none but nodata in .*scene.tif"):
-        load(door(tmp_path, np.zeros((1, 70, 90), "uint8"), nodata=0))
-    source = door(tmp_path)
+        load(source_of(tmp_path, np.zeros((1, 70, 90), "uint8"), nodata=0))
+    source = source_of(tmp_path)
     content = (tmp_path / "scene.tif").read_bytes()
     (tmp_path / "scene.tif").write_bytes(content[: len(content) // 2])
     with pytest.raises(ValueError, match=r"readable to its end, got .*scene.tif"):
         load(source)
-    source = door(tmp_path)
+    source = source_of(tmp_path)
     content = (tmp_path / "truth.tif").read_bytes()
     (tmp_path / "truth.tif").write_bytes(content[: len(content) // 2])
     with pytest.raises(ValueError, match=r"readable to its end, got .*truth.tif"):

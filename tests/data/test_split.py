@@ -148,7 +148,7 @@ def test_what_cannot_be_split_is_refused():
     with pytest.raises(ValueError, match=r"`validation` \+ `test` must be below 1, got 0.5 \+ 0.5"):
         split(np.zeros(10, int), unique(10), (0.5, 0.5))
     targets, groups = np.array([0] * 10 + [1] * 10), np.array([0] * 10 + [1] * 10)
-    with pytest.raises(ValueError, match="must leave examples for every part.*got 2 units for 20 examples"):
+    with pytest.raises(ValueError, match="must leave examples for every split.*got 2 units for 20 examples"):
         split(targets, unique(20), (0.0, 0.5), groups=groups)
     with pytest.raises(ValueError, match="of every class for training"):
         split(targets, unique(20), (0.0, 0.6), groups=groups)

@@ -1,11 +1,11 @@
-"""Tables: columns by kind, gaps by policy, targets by what they are."""
+"""Tables: kinds of columns, gaps, targets, groups and spatial blocks."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from recipes.data import load
-from recipes.data.tables.table import plain_names
+from recipes.data.tables.columns import plain_names
 
 N = 60
 
@@ -38,12 +38,12 @@ def file(tmp_path, table):
     return tmp_path / "trees.csv"
 
 
-def parts(data):
+def splits(data):
     return data.train, data.validation, data.test
 
 
 def test_columns_are_numbers_or_categories(file):
-    data = load(f"table:{file}?target=species&drop=site")
+    data = load(f"table:{file}?target=species&drop_columns=site")
     assert (data.name, data.kind, data.task, data.shape, data.dtype) == (
         "trees",
         "table",
@@ -58,18 +58,18 @@ def test_columns_are_numbers_or_categories(file):
     }  # fmt: skip
     assert data.train.inputs["height"].dtype == np.float32
     assert set(data.train.inputs["soil"]) == {"clay", "loam", "sand"} and set(data.train.inputs["wet"]) == {0, 1}
-    assert [len(p) for p in parts(data)] == [42, 9, 9] and data.notes == ()
+    assert [len(p) for p in splits(data)] == [42, 9, 9] and data.notes == ()
 
 
 def test_rows_keep_their_inputs_target_and_number(file, table):
-    for part in parts(load(f"table:{file}?target=species")):
+    for part in splits(load(f"table:{file}?target=species")):
         for i in range(len(part)):
             row = table.loc[part.names[i]]
             assert part.inputs["height"][i] == np.float32(row.height) and part.inputs["soil"][i] == row.soil
             assert ("birch", "oak")[part.targets[i]] == row.species
 
 
-def test_every_way_in_gives_the_same(file, table, tmp_path):
+def test_files_frames_and_dicts_give_the_same_data(file, table, tmp_path):
     table.to_parquet(tmp_path / "trees.parquet")
     table.to_csv(tmp_path / "trees.csv.gz", index=False)
     table.to_csv(tmp_path / "german.csv", index=False, sep=";", decimal=",")
@@ -98,15 +98,15 @@ def test_every_way_in_gives_the_same(file, table, tmp_path):
         (("biomass", "height"), "regression", (), ("biomass", "height"), (2,)),
     ],
 )
-def test_the_task_is_the_targets(table, target, task, classes, outputs, shape):
+def test_the_task_follows_from_the_target(table, target, task, classes, outputs, shape):
     data = load(table, target=target)
     assert (data.task, data.classes, data.outputs, data.train.targets.shape[1:]) == (task, classes, outputs, shape)
     assert not {target} & set(data.columns)
 
 
-def test_whole_numbers_are_told_what_they_were_taken_for(table):
+def test_a_note_states_whether_whole_numbers_are_classes(table):
     assert (
-        "the target has 3 different whole numbers: taken as classes; `task` says otherwise"
+        "the target has 3 distinct whole numbers: read as classes; set `task` to change that"
         in load(table, target="code").notes
     )
     assert load(table, target="code", task="regression").outputs == ("code",)
@@ -130,25 +130,25 @@ def test_codes_become_categories(table):
     table.loc[3, "code"] = np.nan
     data = load(table, target="species", categorical="code", missing="impute")
     assert data.columns["code"] == "category"
-    assert set(np.concatenate([p.inputs["code"] for p in parts(data)])) == {"1", "2", "7", ""}
+    assert set(np.concatenate([p.inputs["code"] for p in splits(data)])) == {"1", "2", "7", ""}
 
 
-def test_gaps_need_a_policy(table):
+def test_gaps_are_an_error_unless_missing_is_set(table):
     table.loc[[0, 1], "height"] = np.nan
     table.loc[2, "soil"] = None
     with pytest.raises(ValueError, match=r"the table has gaps in `height` \(2\), `soil` \(1\); missing='drop'"):
         load(table, target="species")
     dropped = load(table, target="species", missing="drop")
-    assert sum(map(len, parts(dropped))) == N - 3 and "left out 3 of 60 rows with gaps" in dropped.notes
-    assert not any(np.isnan(p.inputs["height"]).any() for p in parts(dropped))
+    assert sum(map(len, splits(dropped))) == N - 3 and "left out 3 of 60 rows with gaps" in dropped.notes
+    assert not any(np.isnan(p.inputs["height"]).any() for p in splits(dropped))
     imputed = load(table, target="species", missing="impute")
-    assert sum(map(len, parts(imputed))) == N and imputed.missing == "impute"
-    assert sum(np.isnan(p.inputs["height"]).sum() for p in parts(imputed)) == 2
-    assert sum((p.inputs["soil"] == "").sum() for p in parts(imputed)) == 1
+    assert sum(map(len, splits(imputed))) == N and imputed.missing == "impute"
+    assert sum(np.isnan(p.inputs["height"]).sum() for p in splits(imputed)) == 2
+    assert sum((p.inputs["soil"] == "").sum() for p in splits(imputed)) == 1
     assert "gaps to impute: `height` (2), `soil` (1)" in imputed.notes
 
 
-def test_gaps_elsewhere_do_not_matter(table):
+def test_gaps_in_dropped_columns_do_not_matter(table):
     table.loc[0, "height"] = np.nan
     assert load(table, target="species", drop_columns="height").notes == ()
 
@@ -159,7 +159,7 @@ def test_a_target_is_never_imputed(table, target):
     with pytest.raises(ValueError, match=r"gaps in the target \(4\)"):
         load(table, target=target)
     data = load(table, target=target, missing="impute")
-    assert sum(map(len, parts(data))) == N - 4 and "left out 4 of 60 rows without a target" in data.notes
+    assert sum(map(len, splits(data))) == N - 4 and "left out 4 of 60 rows without a target" in data.notes
 
 
 def test_rs_missing_whole_number_is_a_gap(table):
@@ -169,26 +169,26 @@ def test_rs_missing_whole_number_is_a_gap(table):
         load(columns, target="species")
 
 
-def test_groups_and_squares_stay_whole(table):
+def test_groups_and_blocks_stay_whole(table):
     data = load(table, target="biomass", group="site", validation=0.2, test=0.2)
     assert "site" not in data.columns and "left out `site`: it names the groups" in data.notes
-    sites = [set(table.site[p.names]) for p in parts(data)]
+    sites = [set(table.site[p.names]) for p in splits(data)]
     assert all(sites) and not (sites[0] & sites[1] or sites[0] & sites[2] or sites[1] & sites[2])
-    assert "12 groups of site whole" in data.split
+    assert "12 groups of site kept whole" in data.split_description
     for block in (("x", "y", 25), ["x", "y", 25.0]):
         data = load(table, target="biomass", block=block)
-        squares = [set(zip(p.inputs["x"] // 25, p.inputs["y"] // 25, strict=True)) for p in parts(data)]
+        squares = [set(zip(p.inputs["x"] // 25, p.inputs["y"] // 25, strict=True)) for p in splits(data)]
         assert all(squares) and not (squares[0] & squares[1] or squares[0] & squares[2] or squares[1] & squares[2])
     assert "`x` is an input too; `drop_columns` leaves it out" in data.notes
 
 
-def test_identical_rows_stay_on_one_side(table):
+def test_identical_rows_are_in_one_split(table):
     double = pd.concat([table, table.assign(biomass=0)], ignore_index=True)
-    for part in parts(load(double, target="biomass")):
+    for part in splits(load(double, target="biomass")):
         assert set(part.names % N) == set(part.names[part.names < N])
 
 
-def test_what_says_nothing_is_left_out_and_told(table):
+def test_columns_without_information_are_left_out_with_a_warning(table):
     table = table.assign(
         plot=[f"plot {i}" for i in range(N)], row=np.arange(5, N + 5), country="IT", void=np.nan,
         day=pd.Timestamp("2020-01-01") + pd.to_timedelta(np.arange(N) % 9, unit="D"),
@@ -199,7 +199,7 @@ def test_what_says_nothing_is_left_out_and_told(table):
     notes = "\n".join(data.notes)
     assert len(told) == 5
     for text in (
-        "`plot`: it is text with another value in almost every row", "`row`: it numbers the rows",
+        "`plot`: it is text with a distinct value in almost every row", "`row`: it numbers the rows",
         "`country`: it has the same value in every row", "`void`: it has no values", "`day`: a date is no number",
     ):  # fmt: skip
         assert text in notes
@@ -213,7 +213,7 @@ def test_names_become_plain():
     }  # fmt: skip
 
 
-def test_renamed_columns_are_told(table):
+def test_renamed_columns_are_noted(table):
     data = load(table.rename(columns={"height": "height (m)"}), target="species")
     assert "columns renamed: 'height (m)' is `height_m`" in data.notes and "height_m" in data.columns
 
@@ -230,22 +230,25 @@ def test_parts_may_be_given(table):
     [
         ({}, "`target` must name a column of the table: height, soil"),
         ({"target": "specie"}, r"`target` must name columns of the table, got 'specie'. Did you mean `species`\?"),
-        ({"target": "species", "drop": "hight"}, r"`drop_columns` must name .* 'hight'. Did you mean `height`\?"),
+        (
+            {"target": "species", "drop_columns": "hight"},
+            r"`drop_columns` must name .* 'hight'. Did you mean `height`\?",
+        ),
         ({"target": "species", "group": "sit"}, r"`group` must name .* Did you mean `site`\?"),
         ({"target": "species", "block": ("x", "soil", 1)}, "`block` must name two columns of numbers without gaps"),
-        ({"target": "species", "block": ("x", "y", 0)}, r"`block` must be \(x column, y column, size above 0\)"),
-        ({"target": "species", "keep": "species"}, "must have an input column beside the target"),
-        ({"target": "species", "classes": ("a", "b")}, "`classes` is not for table"),
+        ({"target": "species", "block": ("x", "y", 0)}, r"`block`.* must be a number above 0, got 0"),
+        ({"target": "species", "columns": "species"}, "must have an input column beside the target"),
+        ({"target": "species", "tile": 8}, "read_table: unknown argument `tile`.*It takes source, target, task"),
         ({"target": "species", "missing": "fill"}, "`missing` must be one of 'error', 'drop', 'impute', got 'fill'"),
         ({"target": "species", "mising": "drop"}, "unknown argument `mising`. Did you mean `missing`"),
     ],
 )
-def test_wrong_options_are_named(table, options, message):
+def test_unsuitable_options_are_errors(table, options, message):
     with pytest.raises(ValueError, match=message):
         load(table, **options)
 
 
-def test_wrong_files_are_named(tmp_path, file):
+def test_unsuitable_files_are_errors(tmp_path, file):
     with pytest.raises(ValueError, match=r"there is no file .*tres.csv. Did you mean `trees.csv`\?"):
         load(f"table:{tmp_path / 'tres.csv'}?target=species")
     (tmp_path / "empty.csv").write_text("")
@@ -259,11 +262,16 @@ def test_wrong_files_are_named(tmp_path, file):
         load(f"table:{tmp_path / 'inf.csv'}?target=b")
 
 
-def test_the_query_carries_options(file):
-    data = load(f"table:{file}?target=biomass&target=height&drop=site&drop=x&block=x,y,20&validation=0.2&seed=3")
+def test_a_source_string_has_options(file):
+    data = load(
+        f"table:{file}?target=biomass&target=height&drop_columns=site&drop_columns=x&block=x,y,20&validation=0.2&seed=3"
+    )
     assert data.outputs == ("biomass", "height") and not {"x", "site"} & set(data.columns)
-    assert "seed 3" in data.split and "squares of side 20 in x and y whole" in data.split
-    with pytest.raises(ValueError, match=r"unknown option `tagret` in the source. Did you mean `target`\?"):
+    assert (
+        "seed 3" in data.split_description
+        and "square blocks of side 20 in x and y kept whole" in data.split_description
+    )
+    with pytest.raises(ValueError, match=r"unknown option `tagret` in .*. Did you mean `target`\?"):
         load(f"table:{file}?tagret=species")
     with pytest.raises(ValueError, match="`seed` must be a number, got 'one'"):
         load(f"table:{file}?target=species&seed=one")

@@ -1,13 +1,13 @@
-"""Texts: columns, arrays and documents; what becomes of empty ones, and parts that give nothing away."""
+"""Texts: columns, arrays and documents; empty texts, and splits that share nothing."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import recipes
-from recipes.data.assemble import Options
-from recipes.data.text.documents import WORDS, from_documents, without_repeats
-from recipes.data.text.labelled_texts import is_texts
+from recipes.data.in_memory import is_texts
+from recipes.data.split import SplitOptions
+from recipes.data.text.documents import RUN_WORDS, from_documents, without_repeats
 
 BIRDS, FISH = "a heron stood by the river", "the trout swam under the bridge"
 
@@ -34,7 +34,7 @@ def test_a_column_of_a_table_and_an_array_are_the_same_texts(tmp_path):
             assert mine.targets.tolist() == theirs.targets.tolist()
 
 
-def test_parts_as_given_and_a_dataset_of_strings():
+def test_given_splits_and_a_dataset_of_strings():
     import tensorflow as tf
 
     x, y = texts()
@@ -46,7 +46,7 @@ def test_parts_as_given_and_a_dataset_of_strings():
     assert all(("heron" in text) == (c == 1) for text, c in zip(found.test.inputs, found.test.targets, strict=True))
 
 
-def test_the_same_text_stays_on_one_side_and_groups_stay_whole():
+def test_equal_texts_are_in_one_split_and_groups_stay_whole():
     x, y = texts(20)
     found = recipes.load((x * 3, y * 3))
     parts = [set(p.inputs) for p in (found.train, found.validation, found.test)]
@@ -57,7 +57,7 @@ def test_the_same_text_stays_on_one_side_and_groups_stay_whole():
     assert not sides[0] & sides[1] and not sides[0] & sides[2]
 
 
-def test_empty_texts_are_an_error_that_names_rows_or_left_out_on_request():
+def test_empty_texts_are_an_error_that_names_rows_unless_missing_is_drop():
     x, y = texts()
     x[3], x[7], y[9] = "  ", None, None
     with pytest.raises(ValueError, match="got empty texts in rows 3, 7; missing='drop' leaves them out"):
@@ -75,28 +75,28 @@ def test_empty_texts_are_an_error_that_names_rows_or_left_out_on_request():
         (lambda x, y: recipes.load((x, y), missing="impute"), "must be error or drop for texts"),
         (lambda x, y: recipes.load((x, y[:-1])), "as many texts as targets, got 40 and 39"),
         (lambda x, y: recipes.load((x, ["bird"] * 40)), "two classes or more, got only 'bird'"),
-        (lambda x, y: recipes.load((x, y), block=("a", "b", 1)), "`block` is for tables"),
+        (lambda x, y: recipes.load((x, y), block=("a", "b", 1)), "unknown argument `block`"),
         (lambda x, y: recipes.Classification().fit("lstm", (x, y), verbose=False), "`text_classification`"),
     ],
 )
-def test_what_is_no_text_is_refused(make, message):
+def test_unsuitable_texts_are_errors(make, message):
     with pytest.raises(ValueError, match=message):
         make(*texts())
 
 
-def test_what_counts_as_texts():
+def test_is_texts():
     assert is_texts(["a"]) and is_texts(np.array([None, "a"], object)) and is_texts(pd.Series(["a"]))
     assert not is_texts("a") and not is_texts([1.0]) and not is_texts(np.ones((2, 2))) and not is_texts([])
 
 
-def test_documents_are_cut_so_that_every_character_but_the_first_is_foretold_once(tmp_path):
+def test_every_character_but_the_first_is_a_target_once(tmp_path):
     for i in range(8):
         (tmp_path / f"{i}.txt").write_text(sentences(i))
     found = recipes.load(f"text:{tmp_path}?window=16")
     assert found.task == "language_model"
     for part in (found.train, found.validation, found.test):
-        for asked, came in zip(part.inputs, part.targets, strict=True):
-            assert asked[1:] == came[:-1] and 1 <= len(asked) <= 16
+        for x, y in zip(part.inputs, part.targets, strict=True):
+            assert x[1:] == y[:-1] and 1 <= len(x) <= 16
         first = [name for name in part.names if name.endswith(" 0")]
         assert sum(map(len, part.targets)) == sum(len(sentences(int(n[0]))) - 1 for n in first)
     assert found.train.names[-1][0] < found.validation.names[0][0] < found.test.names[0][0]
@@ -117,26 +117,27 @@ def test_a_document_that_stands_in_a_longer_one_is_left_out():
     documents = {"part": whole[300:600], "whole": whole, "other": other, "mixed": other[:150] + sentences(2)}
     kept, repeated = without_repeats(documents)
     assert set(kept) == {"whole", "mixed"} and repeated == ["part", "other"]
-    assert WORDS == 10
-    found = from_documents({**documents, "more": sentences(4), "last": sentences(5)}, Options(), name="some")
+    assert RUN_WORDS == 10
+    found = from_documents(
+        {**documents, "more": sentences(4), "last": sentences(5)}, SplitOptions(), window=128, name="some"
+    )
     assert "left out 2 documents" in " ".join(found.notes) and "part 0" not in found.train.names
 
 
 @pytest.mark.parametrize(
     ("documents", "options", "message"),
     [
-        ({"a": " \n"}, {}, "must hold text, got none"),
-        ({"a": "ab"}, {}, "two characters or more for each part"),
+        ({"a": " \n"}, {}, "must contain text, got none"),
+        ({"a": "ab"}, {}, "two characters or more for each split"),
         ({"a": sentences(0)}, {"validation": 0.5, "test": 0.5}, "must be below 1"),
-        ({"a": sentences(0)}, {"missing": "drop"}, "`missing` is for tables"),
     ],
 )
 def test_too_little_text_is_refused(documents, options, message):
     with pytest.raises(ValueError, match=message):
-        from_documents(documents, Options(**options), name="some")
+        from_documents(documents, SplitOptions(**options), window=128, name="some")
 
 
-def test_text_files_that_are_not_there_or_none_are_refused(tmp_path):
+def test_unsuitable_text_files_are_errors(tmp_path):
     (tmp_path / "book.txt").write_text("something")
     (tmp_path / "photo.txt").write_bytes(b"\xff\xd8\xff\xe0")
     (tmp_path / "empty").mkdir()
@@ -144,11 +145,11 @@ def test_text_files_that_are_not_there_or_none_are_refused(tmp_path):
         recipes.load(f"text:{tmp_path / 'bok.txt'}")
     with pytest.raises(ValueError, match="must be a text in UTF-8"):
         recipes.load(f"text:{tmp_path / 'photo.txt'}")
-    with pytest.raises(ValueError, match=r"must hold texts \(.txt, .md, .rst\)"):
+    with pytest.raises(ValueError, match=r"must contain texts \(.txt, .md, .rst\)"):
         recipes.load(f"text:{tmp_path / 'empty'}")
 
 
-def test_python_topics_share_no_document_and_say_which_python_they_are_of():
+def test_splits_of_python_topics_share_no_document_and_a_note_has_the_python_version():
     import platform
 
     found = recipes.load("bundled:python-topics?window=64")

@@ -7,13 +7,13 @@ import pytest
 import tensorflow_datasets as tfds
 
 from recipes.data import load
-from recipes.data import tfds as door
+from recipes.data import tfds as reader
 
 
 @pytest.fixture
 def online(monkeypatch):
     """The mocked TensorFlow Datasets prepares nothing, so whether there is a network does not matter."""
-    monkeypatch.setattr(door, "reachable", lambda: True)
+    monkeypatch.setattr(reader, "is_reachable", lambda: True)
 
 
 def test_an_image_set_has_its_classes(online):
@@ -79,7 +79,7 @@ def prepared(tmp_path, monkeypatch):
 
 
 def test_what_is_prepared_needs_no_network_and_keeps_its_own_splits(prepared, monkeypatch):
-    monkeypatch.setattr(door, "reachable", lambda: pytest.fail("it asked for the network"))
+    monkeypatch.setattr(reader, "is_reachable", lambda: pytest.fail("it asked for the network"))
     data = load("tfds:leaves/open", validation=0.25)
     assert [len(p) for p in (data.train, data.validation, data.test)] == [30, 10, 10]
     assert data.classes == ("oak", "elm") and data.kind == "vector" and data.description == "Leaves"
@@ -97,11 +97,15 @@ def test_without_a_network_it_says_so_in_seconds(tmp_path, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "")
     build = tfds.builder
     monkeypatch.setattr(tfds, "builder", lambda name: build(name, data_dir=tmp_path))
-    monkeypatch.setattr(door, "PATIENCE", 1)
-    monkeypatch.setattr(door, "reachable", lambda reachable=door.reachable: reachable("https://host.invalid", 1))
-    with pytest.raises(ValueError, match="tfds:mnist is not in .* did not answer .*`bundled:mnist-5k` travels in a"):
+    monkeypatch.setattr(reader, "TIMEOUT", 1)
+    monkeypatch.setattr(
+        reader, "is_reachable", lambda reachable=reader.is_reachable: reachable("https://host.invalid", 1)
+    )
+    with pytest.raises(
+        ValueError, match="tfds:mnist is not in .* did not respond .*`bundled:mnist-5k` needs no download"
+    ):
         load("tfds:mnist")
-    with pytest.raises(ValueError, match="`bundled:penguins` travels in a package and would do"):
+    with pytest.raises(ValueError, match="`bundled:penguins` needs no download"):
         load("tfds:titanic")
 
 
@@ -109,7 +113,7 @@ def test_a_host_that_never_answers_is_given_up():
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        assert not door.reachable(f"http://127.0.0.1:{silent.getsockname()[1]}", 0.5)  # or it would wait for ever
+        assert not reader.is_reachable(f"http://127.0.0.1:{silent.getsockname()[1]}", 0.5)  # it would wait for ever
 
 
 def test_a_failed_download_is_told(tmp_path, monkeypatch, online):

@@ -1,4 +1,4 @@
-"""Windows of series in a table: what goes in, what is asked, and that no part sees another's future."""
+"""Windows of series in a table: inputs, targets, baselines, and splits in the order of time."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ import pytest
 import recipes
 from recipes.data.bundled.packages import read_ts
 from recipes.data.preprocessing import moments, preprocessing
-from recipes.data.series.calendar import cycles, season_of
+from recipes.data.series.calendar import cycles, season_length_of
 from tests.tolerance import assert_close
 
 
@@ -32,14 +32,14 @@ def test_a_window_is_what_came_before_its_targets():
         assert part.names[0].startswith(str(np.datetime64("2020-01-01") + np.timedelta64(int(last[0]), "D")))
 
 
-def test_several_leads_may_be_named():
+def test_single_steps_of_the_horizon_may_be_forecast():
     data = load(daily(), horizon=(1, 7))
     assert data.outputs == ("flow +1", "flow +7")
     np.testing.assert_array_equal(data.test.targets, data.test.inputs[:, -1] + [1, 7])
 
 
 @pytest.mark.parametrize("gap", [0, 4])
-def test_parts_follow_each_other_and_share_no_target(gap):
+def test_splits_follow_each_other_and_share_no_target(gap):
     data = load(daily(), gap=gap)
     spans = [(p.targets.min(), p.targets.max()) for p in (data.train, data.validation, data.test)]
     assert spans[0][1] + gap < spans[1][0] and spans[1][1] + gap < spans[2][0]
@@ -47,7 +47,7 @@ def test_parts_follow_each_other_and_share_no_target(gap):
     assert data.train.targets.max() == 83  # 70 % of 120 days
 
 
-def test_scaling_knows_the_training_part_only():
+def test_normalization_uses_the_training_split_only():
     data = load(daily())
     mean, _ = moments(data)
     assert_close(mean, data.train.inputs.mean((0, 1)))
@@ -55,20 +55,26 @@ def test_scaling_knows_the_training_part_only():
     assert abs(prepared.mean()) < 1e-4 and abs(prepared.std() - 1) < 1e-4
 
 
-def test_trivial_forecasts_are_what_they_say():
+def test_baselines_of_a_yearly_series():
     yearly = daily(1200)
     yearly["flow"] = yearly["day"].dt.day_of_year.astype(float)
     data = load(yearly)
-    test, rivals = data.test, data.baselines["test"]
-    np.testing.assert_array_equal(rivals["persistence"], np.repeat(test.inputs[:, -1], 3, axis=1))
-    usual = rivals["climatology"][np.abs(test.targets - 183).max(1) < 150]
+    test, baselines = data.test, data.baselines["test"]
+    np.testing.assert_array_equal(baselines["persistence"], np.repeat(test.inputs[:, -1], 3, axis=1))
+    usual = baselines["climatology"][np.abs(test.targets - 183).max(1) < 150]
     assert np.abs(usual - test.targets[np.abs(test.targets - 183).max(1) < 150]).max() < 1e-3
-    assert np.abs(rivals["seasonal naive"] - test.targets).max() in (0, 1)  # 2020 is a leap year
+    assert np.abs(baselines["seasonal naive"] - test.targets).max() in (0, 1)  # 2020 is a leap year
 
 
-def test_seasons_by_the_calendar():
+def test_season_length_follows_from_the_time_step():
     day = np.timedelta64(1, "D")
-    assert [season_of(s) for s in (day, 7 * day, 30 * day, 365 * day, np.timedelta64(1, "h"))] == [365, 52, 12, 0, 24]
+    assert [season_length_of(s) for s in (day, 7 * day, 30 * day, 365 * day, np.timedelta64(1, "h"))] == [
+        365,
+        52,
+        12,
+        0,
+        24,
+    ]
 
 
 def test_a_cycle_ends_where_it_begins():
@@ -79,7 +85,7 @@ def test_a_cycle_ends_where_it_begins():
     assert data.shape == (5, 5) and list(data.columns)[1:3] == ["day_of_year_sine", "day_of_year_cosine"]
 
 
-def test_several_series_keep_apart():
+def test_a_window_lies_in_one_series():
     frame = pd.concat([daily(60, site="a"), daily(60, site="b").assign(flow=lambda f: f.flow + 1000)])
     data = load(frame, group="site", missing="drop")
     both = np.concatenate([data.train.inputs, data.test.inputs])
@@ -87,7 +93,7 @@ def test_several_series_keep_apart():
     assert data.train.names[0].startswith("a 2020")
 
 
-def test_gaps_need_a_policy():
+def test_gaps_are_an_error_unless_missing_is_set():
     frame = daily()
     frame.loc[40, "flow"] = np.nan
     with pytest.raises(ValueError, match=r"gaps \(1\), the first in the column 'flow', row 41"):
@@ -103,7 +109,7 @@ def test_gaps_need_a_policy():
     assert_close(prepared[:, 1:, 0][place[:, 1:]], prepared[:, :-1, 0][place[:, 1:]])
 
 
-def test_irregular_times_are_put_on_a_grid_when_asked():
+def test_irregular_times_are_put_on_the_grid_of_step():
     frame = daily().drop(index=[50, 51])
     with pytest.raises(ValueError, match=r"equal steps.*row 51.*step='1D'"):
         load(frame)
@@ -123,22 +129,22 @@ def test_irregular_times_are_put_on_a_grid_when_asked():
         ),
         (lambda f: f.head(7), {}, r"must fit the series, got 5 \+ 3 steps.*7 rows"),
         (lambda f: f, {"horizon": 0}, "would leak into the window"),
-        (lambda f: f, {"horizon": (3, 1)}, "must name rising steps"),
+        (lambda f: f, {"horizon": (3, 1)}, "must have rising steps"),
         (lambda f: f, {"target": "flux"}, "got 'flux'. Did you mean 'flow'|got 'flux'.*flow"),
-        (lambda f: f, {"window": None}, "`window` must be given"),
+        (lambda f: f, {"window": None}, "`window` must be"),
         (lambda f: f, {"window": 2.5}, "`window`"),
-        (lambda f: f.assign(flow="wet"), {}, "must be numbers to be forecast"),
+        (lambda f: f.assign(flow="wet"), {}, "must be numeric to be forecast"),
         (lambda f: f, {"calendar": "moon"}, "`calendar`"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(change, options, message):
+def test_unsuitable_tables_and_options_are_errors(change, options, message):
     with pytest.raises(ValueError, match=message):
         load(change(daily()), **options)
 
 
-def test_a_source_carries_its_options(tmp_path):
+def test_a_source_string_has_options(tmp_path):
     daily().to_csv(tmp_path / "river.csv", index=False)
-    data = recipes.load(f"table:{tmp_path}/river.csv?time=day&target=flow&window=6&horizon=2,4&gap=1&until=0.5")
+    data = recipes.load(f"table:{tmp_path}/river.csv?time=day&target=flow&window=6&horizon=2,4&gap=1&time_fraction=0.5")
     assert data.shape == (6, 1) and data.outputs == ("flow +2", "flow +4")
     assert data.test.targets.max() == 59
 

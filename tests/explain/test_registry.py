@@ -1,4 +1,4 @@
-"""Every explanation on every architecture of the registry for which it makes sense; the rest refuse with the reason."""
+"""Every explanation method on every architecture of the registry; methods that do not support it give the reason."""
 
 import re
 
@@ -10,7 +10,7 @@ import zoo
 from tests.cases import CASES
 from tests.test_contract import batch, build
 from zoo import explain
-from zoo.explain.shared_functions import sharing
+from zoo.explain.function_cache import cache_compiled_functions
 from zoo.registry import entries
 
 METHODS = (
@@ -26,7 +26,7 @@ METHODS = (
     "lime",
     "shap_values",
 )
-LEAST = {
+CHEAP = {
     "smoothgrad": {"samples": 2},
     "integrated_gradients": {"steps": 2, "tolerance": 1e9},
     "rise": {"samples": 2, "cells": 2},
@@ -35,58 +35,57 @@ LEAST = {
 }
 
 
-def least(method, x):
-    """The arguments that make a method cheapest: the whole input is hidden at once."""
+def cheap_options(method, x):
+    """Returns the options that make a method cheapest; occlusion hides the whole input at once."""
     if method != "occlusion":
-        return LEAST.get(method, {})
+        return CHEAP.get(method, {})
     sides = x.shape[1:-1] or x.shape[1:]
     return {"patch": sides, "stride": sides}
 
 
-def explained(name, only=METHODS):
-    """Runs the methods that apply to the tiny case of `name`, the first of `only` or all; the others must refuse."""
+def check_methods(name):
+    """Runs the methods that support the tiny case of `name`; the others must raise the announced reason."""
     model = build(name)
     x = batch(model, name, size=1)
-    told = explain.methods(model)
-    assert sorted(told) == sorted(METHODS)
-    applied = [m for m in only if not told[m]]
-    with sharing():  # compiling is what takes the time
-        for method in [m for m in METHODS if told[m]] + applied:
+    reasons = explain.methods(model)
+    assert sorted(reasons) == sorted(METHODS)
+    with cache_compiled_functions():  # compiling takes most of the time
+        for method in METHODS:
             function = getattr(explain, method)
-            if told[method]:
-                with pytest.raises((ValueError, ModuleNotFoundError), match=re.escape(f"{method}: {told[method]}")):
+            if reasons[method]:
+                with pytest.raises((ValueError, ModuleNotFoundError), match=re.escape(f"{method}: {reasons[method]}")):
                     function(model, x, 0)
                 continue
-            found = function(model, x, 0, **least(method, x))
-            assert found.shape == (x.shape[:1] + (x.shape[1:-1] or x.shape[1:])), method
-            assert found.dtype == np.float32, method
-            assert np.isfinite(found).all(), method
+            values = function(model, x, 0, **cheap_options(method, x))
+            assert values.shape == (x.shape[:1] + (x.shape[1:-1] or x.shape[1:])), method
+            assert values.dtype == np.float32, method
+            assert np.isfinite(values).all(), method
 
 
-def cases():
-    """Every name of `CASES`: families by default, their variants, built by the same function, in the slow tests."""
+def case_names():
+    """Yields every name of `CASES`; variants of a family are slow tests."""
     for name in sorted(CASES):
         yield pytest.param(name, marks=[pytest.mark.slow] if entries[name].parent else [])
 
 
-@pytest.mark.parametrize("name", list(cases()))
-def test_every_method_runs_or_refuses_with_the_reason_announced(name):
-    explained(name)
+@pytest.mark.parametrize("name", list(case_names()))
+def test_every_method_runs_or_raises_the_announced_reason(name):
+    check_methods(name)
 
 
-def test_classifiers_and_segmenters_have_gradients_a_map_and_superpixels():
+def test_classifiers_and_segmentation_models_support_the_main_methods():
     for name in ("cnn", "resnet", "vit", "unet"):
-        told = explain.methods(build(name))
+        reasons = explain.methods(build(name))
         for method in ("saliency", "gradcam", "occlusion", "rise", "shap_values"):
-            assert told[method] == "" or "fieldzoo[shap]" in told[method], (name, method)
+            assert reasons[method] == "" or "fieldzoo[shap]" in reasons[method], (name, method)
 
 
-def test_reasons_are_sentences_about_the_model():
+def test_reasons_name_what_the_model_lacks():
     two = keras.Input((4,)), keras.Input((4,))
-    told = explain.methods(keras.Model(two, keras.layers.Add()(two)))
-    assert set(told.values()) == {"`model` must have one input, got 2"}
-    told = explain.methods(zoo.dnn((4,), 2))
-    assert told["gradcam"].startswith("last_spatial: no layer of `dnn` answers a map")
-    assert told["rise"].startswith("`model` must take images or series")
-    assert told["lime"].startswith("`model` must take images of real numbers")
-    assert told["shap_values"] in ("", "the package shap is missing; pip install 'fieldzoo[shap]'")
+    reasons = explain.methods(keras.Model(two, keras.layers.Add()(two)))
+    assert set(reasons.values()) == {"`model` must have one input, got 2"}
+    reasons = explain.methods(zoo.dnn((4,), 2))
+    assert reasons["gradcam"].startswith("last_spatial: no layer of `dnn`")
+    assert reasons["rise"].startswith("`model` must take images or series")
+    assert reasons["lime"].startswith("`model` must take floating-point images")
+    assert reasons["shap_values"] in ("", "the package shap is missing; pip install 'fieldzoo[shap]'")

@@ -1,4 +1,4 @@
-"""tf-explain's explainers and callbacks on models of every build, beside the original where that works."""
+"""tf-explain's explainers and callbacks on every kind of model, compared with the original where that works."""
 
 import warnings
 
@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 from tf_explain import core
 
-from tests.explain.test_gradients import draw
+from tests.explain.test_gradients import random_array
 from zoo.explain.attribution import tf_explain
 
 SHAPE = (8, 8, 3)
@@ -21,31 +21,31 @@ def backbone_layers():
     ]
 
 
-def top():
+def head_layers():
     return [layers.GlobalAveragePooling2D(), layers.Dense(3), layers.Activation("softmax")]
 
 
-def chain(x, parts):
-    for part in parts:
-        x = part(x)
+def apply_layers(x, sequence):
+    for layer in sequence:
+        x = layer(x)
     return x
 
 
 def functional(shape=SHAPE):
     inputs = layers.Input(shape)
-    return keras.Model(inputs, chain(inputs, [*backbone_layers(), *top()]))
+    return keras.Model(inputs, apply_layers(inputs, [*backbone_layers(), *head_layers()]))
 
 
 def sequential():
     return keras.Sequential(
-        [layers.Input(SHAPE), *backbone_layers(), *top()[:1], layers.Dense(3, activation="softmax")]
+        [layers.Input(SHAPE), *backbone_layers(), *head_layers()[:1], layers.Dense(3, activation="softmax")]
     )
 
 
 def nested():
     inner, inputs = layers.Input(SHAPE), layers.Input(SHAPE)
-    backbone = keras.Model(inner, chain(inner, backbone_layers()), name="backbone")
-    return keras.Model(inputs, chain(backbone(inputs), top()))
+    backbone = keras.Model(inner, apply_layers(inner, backbone_layers()), name="backbone")
+    return keras.Model(inputs, apply_layers(backbone(inputs), head_layers()))
 
 
 MODELS = {
@@ -64,7 +64,7 @@ CALLS = {
     "GradientsInputs": {"class_index": 1},
     "ExtractActivations": {"layers_name": ["second"]},
 }
-COLOURED = ("GradCAM", "OcclusionSensitivity")
+COLOR_METHODS = ("GradCAM", "OcclusionSensitivity")
 
 
 def images(model, count=2):
@@ -77,46 +77,46 @@ def test_every_explainer_runs_on_every_model(build, name):
     model = MODELS[build]()
     x = images(model)
     before = model(x).numpy()
-    found = getattr(tf_explain, name)().explain((x, None), model, **CALLS[name])
+    picture = getattr(tf_explain, name)().explain((x, None), model, **CALLS[name])
     height, width = x.shape[1:3]
     if name == "ExtractActivations":
-        assert found.shape == (4 * height // 2, 4 * width // 2)  # 2 images of 6 half-sized maps, in 4 x 4 places
+        assert picture.shape == (4 * height // 2, 4 * width // 2)  # 2 images of 6 half-sized maps, in 4 x 4 places
     else:
-        assert found.shape == (2 * height, 2 * width, *[3] * (name in COLOURED))
-    assert found.dtype == np.uint8
-    assert found.max() > found.min()
+        assert picture.shape == (2 * height, 2 * width, *[3] * (name in COLOR_METHODS))
+    assert picture.dtype == np.uint8
+    assert picture.max() > picture.min()
     np.testing.assert_array_equal(model(x), before)
 
 
 @pytest.mark.parametrize("name", ["functional", "nested"])
-def test_grad_cam_takes_a_layers_name(name):
+def test_gradcam_takes_the_name_of_a_layer(name):
     model = MODELS[name]()
     x = images(model)
     explain = tf_explain.GradCAM().explain
-    own, first, second = (explain((x, None), model, 1, layer_name=n) for n in (None, "first", "second"))
-    np.testing.assert_array_equal(own, second)
-    assert (own != first).any()
-    with pytest.raises(ValueError, match="no layer of .* is called 'secnd'. Did you mean `second`"):
+    default, first, second = (explain((x, None), model, 1, layer_name=n) for n in (None, "first", "second"))
+    np.testing.assert_array_equal(default, second)
+    assert (default != first).any()
+    with pytest.raises(ValueError, match="has no layer 'secnd'. Did you mean `second`"):
         explain((x, None), model, 1, layer_name="secnd")
-    with pytest.raises(ValueError, match=r"Grad-CAM needs a map, float32 \(B, H, W, C\); activation"):
+    with pytest.raises(ValueError, match=r"Grad-CAM needs a feature map, float32 \(B, H, W, C\); activation"):
         explain((x, None), model, 1, layer_name=model.layers[-1].name)
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_it_is_what_the_original_answers_where_that_works(name):
+def test_results_equal_those_of_the_original_where_it_works(name):
     model = functional()
     x = images(model)
     call = dict(CALLS[name]) | ({"layer_name": "second"} if name == "GradCAM" else {})
     np.random.seed(3)  # noqa: NPY002
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Keras' of how tf-explain passes inputs
+        warnings.simplefilter("ignore")  # from Keras, about the structure of tf-explain's inputs
         expected = getattr(core, name)().explain((x, None), model, **call)
     np.random.seed(3)  # noqa: NPY002
-    found = getattr(tf_explain, name)().explain((x, None), model, **call)
-    assert np.abs(found.astype(int) - expected).max() <= 1
+    picture = getattr(tf_explain, name)().explain((x, None), model, **call)
+    assert np.abs(picture.astype(int) - expected).max() <= 1
 
 
-def test_several_layers_stand_below_one_another():
+def test_several_layers_are_stacked_vertically():
     model = nested()
     x = images(model, 1)
     explain = tf_explain.ExtractActivations().explain
@@ -124,22 +124,22 @@ def test_several_layers_stand_below_one_another():
     both = explain((x, None), model, ["first", "second"])
     np.testing.assert_array_equal(both[: first.shape[0], : first.shape[1]], first)
     np.testing.assert_array_equal(both[first.shape[0] :, : second.shape[1]], second)
-    with pytest.raises(ValueError, match=r"answers no maps \(B, H, W, C\) but \(None, 3\)"):
+    with pytest.raises(ValueError, match=r"must output feature maps \(B, H, W, C\), got \(None, 3\)"):
         explain((x, None), model, [model.layers[-1].name])
 
 
-def test_occlusion_knows_rows_from_columns():
+def test_occlusion_does_not_swap_rows_and_columns():
     inputs = layers.Input((8, 12, 1))
-    corner = layers.Cropping2D(((0, 4), (8, 0)))(inputs)  # the answer is what lies at the upper right
+    corner = layers.Cropping2D(((0, 4), (8, 0)))(inputs)  # the output is the mean of the upper right corner
     model = keras.Model(inputs, layers.Flatten()(layers.GlobalAveragePooling2D()(corner)))
-    found = tf_explain.OcclusionSensitivity().get_sensitivity_map(model, np.zeros((8, 12, 1)), 0, 4)
-    assert found.shape == (8, 12)
-    assert np.unravel_index(found.argmin(), found.shape)[0] < 4
-    assert found[0, -1] == 1 - 127.5
-    assert found[-1, 0] == found[0, 0] == 1
+    picture = tf_explain.OcclusionSensitivity().get_sensitivity_map(model, np.zeros((8, 12, 1)), 0, 4)
+    assert picture.shape == (8, 12)
+    assert np.unravel_index(picture.argmin(), picture.shape)[0] < 4
+    assert picture[0, -1] == 1 - 127.5
+    assert picture[-1, 0] == picture[0, 0] == 1
 
 
-def test_flat_maps_and_constant_images_are_drawn():
+def test_constant_maps_and_images_are_drawn():
     model = functional()
     for weight in model.weights:
         weight.assign(keras.ops.zeros_like(weight))
@@ -148,10 +148,10 @@ def test_flat_maps_and_constant_images_are_drawn():
     assert not tf_explain.ExtractActivations().explain((x, None), model, ["first"]).any()
 
 
-def test_other_precisions_and_subclassed_models_are_refused():
+def test_half_precision_and_subclassed_models_raise_an_error():
     keras.config.set_dtype_policy("mixed_float16")
     model = functional()
-    with pytest.raises(ValueError, match="Grad-CAM needs a map, float32 .*; second answers float16"):
+    with pytest.raises(ValueError, match="Grad-CAM needs a feature map, float32 .*; second outputs float16"):
         tf_explain.GradCAM().explain((images(model), None), model, 1)
 
     class Subclassed(keras.Model):
@@ -159,7 +159,7 @@ def test_other_precisions_and_subclassed_models_are_refused():
             return x
 
     with pytest.raises(ValueError, match="tf_explain: `model` must be functional or Sequential"):
-        tf_explain.SmoothGrad().explain((draw(1, 4), None), Subclassed(), 1)
+        tf_explain.SmoothGrad().explain((random_array(1, 4), None), Subclassed(), 1)
 
 
 CALLBACKS = {
@@ -177,17 +177,17 @@ CALLBACKS = {
     "build",
     ["nested", *(pytest.param(b, marks=pytest.mark.slow) for b in ("functional", "sequential", "five bands"))],
 )
-def test_the_seven_callbacks_write_a_picture_after_every_epoch(build, tmp_path):
+def test_all_seven_callbacks_write_a_picture_after_every_epoch(build, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     model = MODELS[build]()
     x, y = images(model, 4), np.eye(3)[[0, 1, 2, 0]]
-    watching = [
-        getattr(tf_explain, name)((x[:1], None), output_dir=tmp_path / name, **given)
-        for name, (_, given) in CALLBACKS.items()
+    recorders = [
+        getattr(tf_explain, name)((x[:1], None), output_dir=tmp_path / name, **options)
+        for name, (_, options) in CALLBACKS.items()
     ]
     model.compile("sgd", "categorical_crossentropy")
-    assert len(model.fit(x, y, epochs=2, verbose=0, callbacks=watching).history["loss"]) == 2
+    assert len(model.fit(x, y, epochs=2, verbose=0, callbacks=recorders).history["loss"]) == 2
     for name, (tag, _) in CALLBACKS.items():
         (folder,) = (tmp_path / name).iterdir()
         events = EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()

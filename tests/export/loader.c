@@ -1,6 +1,6 @@
-/* Runs a SavedModel through TensorFlow's C API, without Python: the loader that TensorFlow Serving uses.
+/* Runs a SavedModel with TensorFlow's C API, without Python, by the loader that TensorFlow Serving uses.
 
-   loader LIBRARY SAVED_MODEL REQUEST OUT
+   loader LIBRARY SAVED_MODEL REQUEST
 
    REQUEST is text: a line "feed NAME TYPE RANK SIZE... FILE" for each input, a line "fetch NAME FILE" for each output;
    NAME is OPERATION:INDEX, TYPE a TF_DataType. A file has the values as they lie in memory; strings have their length as
@@ -17,9 +17,9 @@
 
 static void *library;
 /* The function of the library, with the type that its header declares. */
-#define CALL(name) ((__typeof__(&name))found(#name))
+#define CALL(name) ((__typeof__(&name))symbol(#name))
 
-static void *found(const char *name) {
+static void *symbol(const char *name) {
   void *function = dlsym(library, name);
   if (!function) { fprintf(stderr, "no %s\n", name); exit(2); }
   return function;
@@ -29,7 +29,7 @@ static void check(TF_Status *status) {
   if (CALL(TF_GetCode)(status) != TF_OK) { fprintf(stderr, "%s\n", CALL(TF_Message)(status)); exit(1); }
 }
 
-static char *content(const char *path, size_t *length) {
+static char *read_file(const char *path, size_t *length) {
   FILE *file = fopen(path, "rb");
   if (!file) { perror(path); exit(2); }
   fseek(file, 0, SEEK_END);
@@ -41,7 +41,7 @@ static char *content(const char *path, size_t *length) {
   return data;
 }
 
-static TF_Output place(TF_Graph *graph, char *name) {
+static TF_Output find_output(TF_Graph *graph, char *name) {
   char *colon = strrchr(name, ':');
   *colon = 0;
   TF_Output output = {CALL(TF_GraphOperationByName)(graph, name), atoi(colon + 1)};
@@ -49,14 +49,14 @@ static TF_Output place(TF_Graph *graph, char *name) {
   return output;
 }
 
-static TF_Tensor *tensor(TF_DataType type, int64_t *sizes, int rank, const char *path) {
+static TF_Tensor *read_tensor(TF_DataType type, int64_t *sizes, int rank, const char *path) {
   size_t length, count = 1;
-  char *data = content(path, &length);
+  char *data = read_file(path, &length);
   for (int i = 0; i < rank; i++) count *= (size_t)sizes[i];
-  TF_Tensor *made;
+  TF_Tensor *tensor;
   if (type == TF_STRING) {
-    made = CALL(TF_AllocateTensor)(type, sizes, rank, count * sizeof(TF_TString));
-    TF_TString *strings = CALL(TF_TensorData)(made);
+    tensor = CALL(TF_AllocateTensor)(type, sizes, rank, count * sizeof(TF_TString));
+    TF_TString *strings = CALL(TF_TensorData)(tensor);
     char *next = data;
     for (size_t i = 0; i < count; i++) {
       uint64_t size;
@@ -66,33 +66,33 @@ static TF_Tensor *tensor(TF_DataType type, int64_t *sizes, int rank, const char 
       next += 8 + size;
     }
   } else {
-    made = CALL(TF_AllocateTensor)(type, sizes, rank, length);
-    memcpy(CALL(TF_TensorData)(made), data, length);
+    tensor = CALL(TF_AllocateTensor)(type, sizes, rank, length);
+    memcpy(CALL(TF_TensorData)(tensor), data, length);
   }
   free(data);
-  return made;
+  return tensor;
 }
 
-static void write_out(TF_Tensor *answer, const char *path) {
-  int rank = CALL(TF_NumDims)(answer);
+static void write_tensor(TF_Tensor *output, const char *path) {
+  int rank = CALL(TF_NumDims)(output);
   size_t count = 1;
-  printf("%d %d", CALL(TF_TensorType)(answer), rank);
+  printf("%d %d", CALL(TF_TensorType)(output), rank);
   for (int i = 0; i < rank; i++) {
-    int64_t size = CALL(TF_Dim)(answer, i);
+    int64_t size = CALL(TF_Dim)(output, i);
     printf(" %lld", (long long)size);
     count *= (size_t)size;
   }
   printf("\n");
   FILE *file = fopen(path, "wb");
-  if (CALL(TF_TensorType)(answer) == TF_STRING) {
-    TF_TString *strings = CALL(TF_TensorData)(answer);
+  if (CALL(TF_TensorType)(output) == TF_STRING) {
+    TF_TString *strings = CALL(TF_TensorData)(output);
     for (size_t i = 0; i < count; i++) {
       uint64_t size = CALL(TF_StringGetSize)(&strings[i]);
       fwrite(&size, 8, 1, file);
       fwrite(CALL(TF_StringGetDataPointer)(&strings[i]), 1, size, file);
     }
   } else {
-    fwrite(CALL(TF_TensorData)(answer), 1, CALL(TF_TensorByteSize)(answer), file);
+    fwrite(CALL(TF_TensorData)(output), 1, CALL(TF_TensorByteSize)(output), file);
   }
   fclose(file);
 }
@@ -109,7 +109,7 @@ int main(int count, char **arguments) {
   check(status);
 
   TF_Output feeds[64], fetches[64];
-  TF_Tensor *given[64], *answers[64] = {0};
+  TF_Tensor *inputs[64], *outputs[64] = {0};
   char files[64][512], kind[16], name[512], path[512];
   int feed_count = 0, fetch_count = 0;
   FILE *request = fopen(arguments[3], "r");
@@ -124,15 +124,15 @@ int main(int count, char **arguments) {
         sizes[i] = size;
       }
       if (fscanf(request, "%511s", path) != 1) return 2;
-      feeds[feed_count] = place(graph, name);
-      given[feed_count++] = tensor((TF_DataType)type, sizes, rank, path);
+      feeds[feed_count] = find_output(graph, name);
+      inputs[feed_count++] = read_tensor((TF_DataType)type, sizes, rank, path);
     } else {
       if (fscanf(request, "%511s", files[fetch_count]) != 1) return 2;
-      fetches[fetch_count++] = place(graph, name);
+      fetches[fetch_count++] = find_output(graph, name);
     }
   }
-  CALL(TF_SessionRun)(session, NULL, feeds, given, feed_count, fetches, answers, fetch_count, NULL, 0, NULL, status);
+  CALL(TF_SessionRun)(session, NULL, feeds, inputs, feed_count, fetches, outputs, fetch_count, NULL, 0, NULL, status);
   check(status);
-  for (int i = 0; i < fetch_count; i++) write_out(answers[i], files[i]);
+  for (int i = 0; i < fetch_count; i++) write_tensor(outputs[i], files[i]);
   return 0;
 }

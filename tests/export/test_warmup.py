@@ -1,4 +1,4 @@
-"""Warm-up records: TensorFlow Serving's own format, made from the proof's inputs."""
+"""Warm-up records: TensorFlow Serving's own format, with the requests of the parity check."""
 
 import json
 
@@ -6,40 +6,39 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from tests.serving.conftest import photos
+from tests.exported_models import photos
 from tests.tolerance import assert_close
 from zoo.export import warmup
 
 
-def test_the_records_are_prediction_logs_of_every_signature_for_one_and_for_all(shelf):
-    file = shelf.folder / "trees" / "1" / "assets.extra" / "tf_serving_warmup_requests"
-    raw = [prediction_log_pb2.PredictionLog.FromString(r.numpy()) for r in tf.data.TFRecordDataset(str(file))]
-    assert {log.WhichOneof("log_type") for log in raw} == {"predict_log"}
-    assert {log.predict_log.request.model_spec.name for log in raw} == {"trees"}
-    told = json.loads((file.parent / "parity.json").read_text())
-    asked = [(log.predict_log.request.model_spec.signature_name) for log in raw]
-    assert asked == [c["signature"] for c in told["compared"]]
-    assert set(asked) == {"serving_default", "serving_bytes", "features"}
-    first, every = raw[:2]
-    for log, wanted in ((first, photos(4)[:1]), (every, photos(4))):
-        np.testing.assert_array_equal(tf.make_ndarray(log.predict_log.request.inputs["photo"]), wanted)
+def test_the_records_are_prediction_logs_of_every_signature_for_one_example_and_for_all(exports):
+    file = exports.folder / "trees" / "1" / "assets.extra" / "tf_serving_warmup_requests"
+    logs = [prediction_log_pb2.PredictionLog.FromString(r.numpy()) for r in tf.data.TFRecordDataset(str(file))]
+    assert {log.WhichOneof("log_type") for log in logs} == {"predict_log"}
+    assert {log.predict_log.request.model_spec.name for log in logs} == {"trees"}
+    record = json.loads((file.parent / "parity.json").read_text())
+    signatures = [(log.predict_log.request.model_spec.signature_name) for log in logs]
+    assert signatures == [c["signature"] for c in record["comparisons"]]
+    assert set(signatures) == {"serving_default", "serving_bytes", "features"}
+    for log, expected in zip(logs[:2], (photos(4)[:1], photos(4)), strict=True):
+        np.testing.assert_array_equal(tf.make_ndarray(log.predict_log.request.inputs["photo"]), expected)
 
 
-def test_replayed_they_get_the_answers_that_they_hold(shelf):
+def test_the_model_gives_the_outputs_of_the_records(exports):
     for name in ("trees", "soil"):
-        model = tf.saved_model.load(str(shelf.folder / name / "1"))
-        records = warmup.read(shelf.folder / name / "1")
+        model = tf.saved_model.load(str(exports.folder / name / "1"))
+        records = warmup.read_records(exports.folder / name / "1")
         assert len(records) >= 2
         for record in records:
-            given = {n: tf.constant(a) for n, a in record.inputs.items()}
-            found = model.signatures[record.signature](**given)
-            assert set(found) == set(record.answers)
-            for output, answer in record.answers.items():
-                if answer.dtype == object:
-                    assert found[output].numpy().tolist() == answer.tolist()
+            tensors = {n: tf.constant(a) for n, a in record.inputs.items()}
+            outputs = model.signatures[record.signature](**tensors)
+            assert set(outputs) == set(record.outputs)
+            for output, expected in record.outputs.items():
+                if expected.dtype == object:
+                    assert outputs[output].numpy().tolist() == expected.tolist()
                 else:
-                    assert_close(found[output], answer)
+                    assert_close(outputs[output], expected)
 
 
-def test_a_folder_without_records_has_none(tmp_path):
-    assert warmup.read(tmp_path) == []
+def test_a_folder_without_a_warmup_file_has_no_records(tmp_path):
+    assert warmup.read_records(tmp_path) == []

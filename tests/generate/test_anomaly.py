@@ -1,4 +1,4 @@
-"""Anomaly detection: what was not seen in training has a larger error, and normal images rarely pass the threshold."""
+"""Anomaly detection: unseen digits have a larger reconstruction error, and the false positive rate is as calibrated."""
 
 import keras
 import numpy as np
@@ -8,8 +8,8 @@ import zoo
 
 
 @pytest.fixture(scope="module")
-def trained():
-    """(an autoencoder of zeros, held-out zeros, other digits)."""
+def model_normal_and_anomalies():
+    """Returns an autoencoder trained on zeros, held-out zeros, and other digits."""
     from sklearn.datasets import load_digits
 
     keras.utils.set_random_seed(7)
@@ -22,43 +22,43 @@ def trained():
     return model, zeros[90:], x[y != 0]
 
 
-def test_other_digits_are_stranger_than_the_one_that_was_learnt(trained):
+def test_other_digits_have_higher_scores_than_the_digit_of_the_training(model_normal_and_anomalies):
     from sklearn.metrics import roc_auc_score
 
-    model, normal, strange = trained
-    detector = zoo.anomaly_detector(model, normal, false_positives=0.1)
-    scores = np.concatenate([detector.score(normal), detector.score(strange)])
+    model, normal, anomalies = model_normal_and_anomalies
+    detector = zoo.anomaly_detector(model, normal, false_positive_rate=0.1)
+    scores = np.concatenate([detector.score(normal), detector.score(anomalies)])
     assert scores.dtype == np.float32
     assert roc_auc_score(np.arange(len(scores)) >= len(normal), scores) > 0.95
-    assert detector.detect(strange).mean() > 0.8
+    assert detector.detect(anomalies).mean() > 0.8
 
 
-@pytest.mark.parametrize("share", [0.1, 0.3])
-def test_the_share_of_false_positives_is_kept(trained, share):
-    """Over many halvings of the normal images, the mean share stays at or below what was asked, and near it."""
-    model, normal, _ = trained
-    rng, found = np.random.default_rng(0), []
-    errors = zoo.anomaly_detector(model, normal, false_positives=share).score(normal)
+@pytest.mark.parametrize("rate", [0.1, 0.3])
+def test_the_false_positive_rate_is_at_most_and_close_to_the_requested_one(model_normal_and_anomalies, rate):
+    """Checked as a mean over many random halves of the normal images."""
+    model, normal, _ = model_normal_and_anomalies
+    rng, rates = np.random.default_rng(0), []
+    errors = zoo.anomaly_detector(model, normal, false_positive_rate=rate).score(normal)
     for _ in range(200):
         order = rng.permutation(len(errors))
-        half, rest = errors[order[:44]], errors[order[44:]]
-        threshold = np.sort(half)[int(np.ceil(45 * (1 - share))) - 1]
-        found.append((rest > threshold).mean())
-    assert share - 0.05 < np.mean(found) < share + 0.01
-    detector = zoo.anomaly_detector(model, normal, false_positives=share)
+        calibration, rest = errors[order[:44]], errors[order[44:]]
+        threshold = np.sort(calibration)[int(np.ceil(45 * (1 - rate))) - 1]
+        rates.append((rest > threshold).mean())
+    assert rate - 0.05 < np.mean(rates) < rate + 0.01
+    detector = zoo.anomaly_detector(model, normal, false_positive_rate=rate)
     assert detector.threshold == pytest.approx(
-        np.sort(errors)[int(np.ceil((len(errors) + 1) * (1 - share))) - 1], rel=1e-5
+        np.sort(errors)[int(np.ceil((len(errors) + 1) * (1 - rate))) - 1], rel=1e-5
     )
-    assert share - 2 / len(errors) <= detector.detect(normal).mean() <= share
+    assert rate - 2 / len(errors) <= detector.detect(normal).mean() <= rate
 
 
-def test_what_cannot_be_calibrated_is_refused(trained):
-    model, normal, _ = trained
-    with pytest.raises(ValueError, match=r"`false_positives` = 0.01 needs at least 99 images in `normal`, got 88"):
-        zoo.anomaly_detector(model, normal, false_positives=0.01)
-    with pytest.raises(ValueError, match="`false_positives` = 0 needs a share above 0"):
-        zoo.anomaly_detector(model, normal, false_positives=0)
-    with pytest.raises(ValueError, match="must answer its input's shape"):
+def test_too_few_images_other_models_and_bad_images_are_refused(model_normal_and_anomalies):
+    model, normal, _ = model_normal_and_anomalies
+    with pytest.raises(ValueError, match=r"`false_positive_rate` = 0.01 needs at least 99 images in `normal`, got 88"):
+        zoo.anomaly_detector(model, normal, false_positive_rate=0.01)
+    with pytest.raises(ValueError, match="`false_positive_rate` must be above 0, got 0"):
+        zoo.anomaly_detector(model, normal, false_positive_rate=0)
+    with pytest.raises(ValueError, match="`model` must have the same input and output shape"):
         zoo.anomaly_detector(zoo.lenet5((28, 28, 1), 3), normal)
     with pytest.raises(ValueError, match="must lie from 0 to 1, got values from 0 to 16"):
         zoo.anomaly_detector(model, normal * 16)

@@ -1,4 +1,4 @@
-"""Multiply-accumulates: formulas by hand, and the figures that papers and other implementations give."""
+"""Multiply-accumulates against formulas, papers and other implementations."""
 
 import keras
 import numpy as np
@@ -10,16 +10,16 @@ from zoo.classify.vit import features
 from zoo.introspect import macs, parameters, weightless
 
 
-def chain(shape, *parts):
-    return keras.Sequential([layers.Input(shape), *parts])
+def sequential(shape, *stack):
+    return keras.Sequential([layers.Input(shape), *stack])
 
 
-def called(layer, *shapes, together=False, **options):
+def model_of(layer, *shapes, as_list=False, **options):
     inputs = [layers.Input(shape) for shape in shapes]
-    return keras.Model(inputs, layer(inputs, **options) if together else layer(*inputs, **options))
+    return keras.Model(inputs, layer(inputs, **options) if as_list else layer(*inputs, **options))
 
 
-GIGA = [
+PUBLISHED = [
     # name, multiply-accumulates, tolerance, source
     ("VGG16", 15.470e9, 5e5, "as torchvision's VGG-16"),
     ("VGG19", 19.632e9, 5e5, "as torchvision's VGG-19"),
@@ -30,11 +30,11 @@ GIGA = [
 ]
 
 
-@pytest.mark.parametrize(("name", "expected", "within", "source"), GIGA, ids=[g[0] for g in GIGA])
-def test_networks_cost_what_is_published(name, expected, within, source):
+@pytest.mark.parametrize(("name", "expected", "tolerance", "source"), PUBLISHED, ids=[row[0] for row in PUBLISHED])
+def test_keras_applications_have_the_published_macs(name, expected, tolerance, source):
     with weightless():
         model = getattr(keras.applications, name)(weights=None)
-    assert abs(macs(model) - expected) < within, source
+    assert abs(macs(model) - expected) < tolerance, source
 
 
 def test_lenet_of_1998_has_the_papers_connections():
@@ -46,8 +46,8 @@ def test_lenet_of_1998_has_the_papers_connections():
     assert macs(model) == 117600 + 1176 + 150000 + 400 + 48000 + 10080 + 840
 
 
-def test_vit_base_costs_17_564_g_where_every_token_asks():
-    """timm, torchvision; `zoo.vit` asks only for the class token in its last block."""
+def test_vit_base_has_17_564_g_if_all_tokens_attend_in_the_last_block():
+    """As in timm and torchvision. In the last block of `zoo.vit` only the class token attends."""
     with weightless():
         image = layers.Input((224, 224, 3))
         model = keras.Model(image, features(image)[-1])
@@ -56,61 +56,63 @@ def test_vit_base_costs_17_564_g_where_every_token_asks():
     assert macs(zoo.outline("vit_base_16")) < macs(model)
 
 
-def test_convolutions():
-    assert macs(chain((9, 9, 4), layers.Conv2D(6, 3, groups=2))) == 7 * 7 * 9 * 2 * 6
-    assert macs(chain((9, 9, 4), layers.Conv2D(6, 3, strides=2, padding="same", dilation_rate=1))) == 25 * 9 * 4 * 6
-    assert macs(chain((9, 9, 4), layers.Conv2D(6, 3, dilation_rate=2))) == 25 * 9 * 4 * 6
-    assert macs(chain((12, 4), layers.Conv1D(6, 3, padding="causal"))) == 12 * 3 * 4 * 6
-    assert macs(chain((5, 5, 5, 2), layers.Conv3D(3, 2))) == 64 * 8 * 2 * 3
-    assert macs(chain((9, 9, 4), layers.DepthwiseConv2D(3, depth_multiplier=2))) == 49 * 9 * 8
-    assert macs(chain((9, 9, 4), layers.SeparableConv2D(6, 3, depth_multiplier=2))) == 49 * (9 * 8 + 8 * 6)
-    assert macs(chain((9, 9, 4), layers.Conv2DTranspose(6, 4, strides=2, padding="same"))) == 81 * 16 * 4 * 6
+def test_convolutions_count_outputs_times_kernel():
+    assert macs(sequential((9, 9, 4), layers.Conv2D(6, 3, groups=2))) == 7 * 7 * 9 * 2 * 6
+    assert (
+        macs(sequential((9, 9, 4), layers.Conv2D(6, 3, strides=2, padding="same", dilation_rate=1))) == 25 * 9 * 4 * 6
+    )
+    assert macs(sequential((9, 9, 4), layers.Conv2D(6, 3, dilation_rate=2))) == 25 * 9 * 4 * 6
+    assert macs(sequential((12, 4), layers.Conv1D(6, 3, padding="causal"))) == 12 * 3 * 4 * 6
+    assert macs(sequential((5, 5, 5, 2), layers.Conv3D(3, 2))) == 64 * 8 * 2 * 3
+    assert macs(sequential((9, 9, 4), layers.DepthwiseConv2D(3, depth_multiplier=2))) == 49 * 9 * 8
+    assert macs(sequential((9, 9, 4), layers.SeparableConv2D(6, 3, depth_multiplier=2))) == 49 * (9 * 8 + 8 * 6)
+    assert macs(sequential((9, 9, 4), layers.Conv2DTranspose(6, 4, strides=2, padding="same"))) == 81 * 16 * 4 * 6
 
 
-def test_dense_layers_are_paid_at_every_place():
-    assert macs(chain((5, 7), layers.Dense(3))) == 5 * 7 * 3
-    assert macs(chain((5, 7), layers.EinsumDense("abc,cde->abde", (5, 2, 3)))) == 5 * 7 * 2 * 3
-    assert macs(chain((5, 7), layers.EinsumDense("...x,xy->...y", (3,)))) == 5 * 7 * 3
-    assert macs(chain((5, 7), layers.TimeDistributed(layers.Dense(3)))) == 5 * 7 * 3
-    assert macs(chain((5, 7), layers.SpectralNormalization(layers.Dense(3)))) == 5 * 7 * 3
+def test_dense_layers_count_at_every_position():
+    assert macs(sequential((5, 7), layers.Dense(3))) == 5 * 7 * 3
+    assert macs(sequential((5, 7), layers.EinsumDense("abc,cde->abde", (5, 2, 3)))) == 5 * 7 * 2 * 3
+    assert macs(sequential((5, 7), layers.EinsumDense("...x,xy->...y", (3,)))) == 5 * 7 * 3
+    assert macs(sequential((5, 7), layers.TimeDistributed(layers.Dense(3)))) == 5 * 7 * 3
+    assert macs(sequential((5, 7), layers.SpectralNormalization(layers.Dense(3)))) == 5 * 7 * 3
 
 
 @pytest.mark.parametrize(("layer", "gates"), [(layers.SimpleRNN, 1), (layers.LSTM, 4), (layers.GRU, 3)])
-def test_recurrent_layers_pay_each_step(layer, gates):
+def test_recurrent_layers_count_each_time_step(layer, gates):
     step = gates * 64 * (32 + 64)
-    assert macs(chain((10, 32), layer(64))) == 10 * step
-    assert macs(chain((10, 32), layers.Bidirectional(layer(64, return_sequences=True)))) == 2 * 10 * step
-    assert macs(chain((None, 32), layer(64))) is None
+    assert macs(sequential((10, 32), layer(64))) == 10 * step
+    assert macs(sequential((10, 32), layers.Bidirectional(layer(64, return_sequences=True)))) == 2 * 10 * step
+    assert macs(sequential((None, 32), layer(64))) is None
 
 
-def test_stacked_cells_and_convolutional_lstm():
+def test_stacked_cells_and_convolutional_lstm_count_their_cells():
     cells = layers.StackedRNNCells([layers.LSTMCell(8), layers.GRUCell(9)])
-    assert macs(chain((5, 12), layers.RNN(cells))) == 5 * (4 * 8 * (12 + 8) + 3 * 9 * (8 + 9))
+    assert macs(sequential((5, 12), layers.RNN(cells))) == 5 * (4 * 8 * (12 + 8) + 3 * 9 * (8 + 9))
     cell = 3 * 3 * (2 + 8) * 4 * 8
     for sequences in (True, False):
         layer = layers.ConvLSTM2D(8, 3, padding="same", return_sequences=sequences)
-        assert macs(chain((5, 6, 6, 2), layer)) == 5 * 36 * cell
+        assert macs(sequential((5, 6, 6, 2), layer)) == 5 * 36 * cell
 
 
-def test_attention_is_its_projections_and_two_products():
+def test_attention_counts_its_projections_and_two_products():
     heads, key, value = 3, 4, 6
     projections = 7 * 12 * heads * key + 5 * 20 * heads * (key + value) + 7 * heads * value * 12
     layer = layers.MultiHeadAttention(heads, key, value_dim=value)
-    assert macs(called(layer, (7, 12), (5, 20))) == projections + heads * 7 * 5 * (key + value)
+    assert macs(model_of(layer, (7, 12), (5, 20))) == projections + heads * 7 * 5 * (key + value)
     grouped = layers.GroupQueryAttention(4, 6, 2)
     expected = 7 * 12 * 24 * 2 + 2 * 7 * 12 * 8 + 6 * 7 * 7 * 8
-    assert macs(called(grouped, (7, 12), (7, 12))) == expected
-    assert macs(called(layers.Attention(), (5, 12), (6, 12), together=True)) == 2 * 5 * 6 * 12
-    assert macs(called(layers.AdditiveAttention(), (5, 12), (6, 12), together=True)) == 2 * 5 * 6 * 12
-    assert macs(called(layers.Dot(2), (5, 12), (6, 12), together=True)) == 5 * 6 * 12
+    assert macs(model_of(grouped, (7, 12), (7, 12))) == expected
+    assert macs(model_of(layers.Attention(), (5, 12), (6, 12), as_list=True)) == 2 * 5 * 6 * 12
+    assert macs(model_of(layers.AdditiveAttention(), (5, 12), (6, 12), as_list=True)) == 2 * 5 * 6 * 12
+    assert macs(model_of(layers.Dot(2), (5, 12), (6, 12), as_list=True)) == 5 * 6 * 12
 
 
-def test_axial_attention_is_paid_row_by_row():
+def test_axial_attention_counts_row_by_row():
     layer = layers.MultiHeadAttention(2, 3, attention_axes=(2,))
-    assert macs(called(layer, (4, 5, 8), (4, 5, 8))) == 4 * 20 * 8 * 6 + 4 * 2 * 5 * 5 * 6
+    assert macs(model_of(layer, (4, 5, 8), (4, 5, 8))) == 4 * 20 * 8 * 6 + 4 * 2 * 5 * 5 * 6
 
 
-def test_operations_count_what_they_contract():
+def test_operations_count_contracted_axes():
     a, b = layers.Input((5, 12)), layers.Input((12, 6))
     kernel = np.ones((3, 3, 2, 4), "float32")
     image = layers.Input((9, 9, 2))
@@ -119,19 +121,19 @@ def test_operations_count_what_they_contract():
     assert macs(keras.Model(a, ops.tensordot(a, np.ones((12, 3), "float32"), 1))) == 5 * 12 * 3
     assert macs(keras.Model(image, ops.conv(image, kernel))) == 49 * 9 * 2 * 4
     assert macs(keras.Model(a, ops.relu(a) + 2 * ops.mean(a, axis=-1, keepdims=True))) == 0
-    # a reshape cannot hide places in the batch
+    # positions that a reshape moves into the batch axis are counted
     assert macs(keras.Model(image, layers.Dense(3)(ops.reshape(image, (-1, 2))))) == 81 * 2 * 3
 
 
-def test_a_shared_layer_is_paid_at_each_call_and_nested_models_are_opened():
+def test_shared_layers_count_at_each_call_and_nested_models_are_traced():
     shared = layers.Dense(4)
-    inner = chain((4,), shared, layers.ReLU(), shared)
+    inner = sequential((4,), shared, layers.ReLU(), shared)
     x = layers.Input((4,))
     assert macs(keras.Model(x, inner(inner(x)) + shared(x))) == 5 * 16
 
 
 class Mixer(layers.Layer):
-    """Someone else's layer: two dense layers and a product, and no word on its cost."""
+    """A custom layer without a method `macs`: two dense layers and a product."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -146,8 +148,8 @@ class Mixer(layers.Layer):
         return ops.matmul(ops.transpose(y, (0, 2, 1)), y) if not training else None
 
 
-class Closed(Mixer):
-    """Computes in NumPy, so it cannot be called on symbols."""
+class NumpyMixer(Mixer):
+    """Computes in NumPy, so `call` cannot run on symbolic tensors."""
 
     def call(self, x):
         return self.outer(self.inner(ops.convert_to_tensor(np.asarray(x))))
@@ -156,25 +158,25 @@ class Closed(Mixer):
         return (*shape[:-1], 3)
 
 
-class Telling(Closed):
+class MixerWithMacs(NumpyMixer):
     def macs(self, input_shape):
         return input_shape[1] * 1000
 
 
-def test_foreign_layers_are_opened_asked_or_unknown():
-    assert macs(chain((5, 4), Mixer())) == 5 * 4 * 6 + 5 * 6 * 3 + 3 * 5 * 3
-    assert macs(chain((5, 4), layers.Lambda(lambda x: x @ ops.transpose(x, (0, 2, 1))))) == 5 * 4 * 5
-    assert macs(chain((5, 4), Closed())) is None
-    assert macs(chain((5, 4), Telling())) == 5000
-    assert macs(chain((None, 4), Telling())) is None
-    assert macs(chain((None, None, 3), layers.Conv2D(2, 3))) is None
+def test_custom_layers_are_traced_or_have_a_method_or_are_unknown():
+    assert macs(sequential((5, 4), Mixer())) == 5 * 4 * 6 + 5 * 6 * 3 + 3 * 5 * 3
+    assert macs(sequential((5, 4), layers.Lambda(lambda x: x @ ops.transpose(x, (0, 2, 1))))) == 5 * 4 * 5
+    assert macs(sequential((5, 4), NumpyMixer())) is None
+    assert macs(sequential((5, 4), MixerWithMacs())) == 5000
+    assert macs(sequential((None, 4), MixerWithMacs())) is None
+    assert macs(sequential((None, None, 3), layers.Conv2D(2, 3))) is None
     x = layers.Input((5,))
     assert macs(keras.Model(x, ops.vectorized_map(lambda row: row * 2, x))) is None
 
 
-def test_opening_leaves_no_trace():
+def test_tracing_leaves_the_layers_as_they_were():
     layer = Mixer()
-    model = chain((5, 4), layer)
+    model = sequential((5, 4), layer)
     before = [len(part._inbound_nodes) + len(part._outbound_nodes) for part in layer._flatten_layers()]
     first = macs(model)
     assert macs(model) == first
@@ -192,7 +194,7 @@ class Subclass(keras.Model):
         return self.inner(x)
 
 
-class Opaque(Subclass):
+class NumpySubclass(Subclass):
     def call(self, x):
         return self.inner(ops.convert_to_tensor(np.asarray(x)))
 
@@ -203,17 +205,17 @@ def test_subclassed_models_count_once_they_are_built():
         macs(model)
     model(np.ones((2, 4)))
     assert macs(model) == 12
-    opaque = Opaque()
-    opaque(np.ones((2, 4)))
-    assert macs(opaque) is None
+    in_numpy = NumpySubclass()
+    in_numpy(np.ones((2, 4)))
+    assert macs(in_numpy) is None
     with pytest.raises(ValueError, match="a Keras model is needed, got str"):
         macs("lenet5")
 
 
-def test_outline_allocates_nothing_and_leaves_nothing_to_be_allocated():
+def test_outline_allocates_no_memory_for_weights():
     model = zoo.outline("vit_giant_14")
     assert parameters(model) == (1844440680, 1844440680)
-    with keras.StatelessScope():  # whose end fills all weights that wait for it
+    with keras.StatelessScope():  # Keras initializes all waiting weights when it closes
         pass
     assert all(weight._value is None for weight in model.weights)
     assert round(macs(model) / 1e9) == 475
@@ -227,5 +229,5 @@ def test_outline_takes_the_builders_arguments():
         zoo.outline("lenet_5")
 
 
-def test_parameters_tell_fixed_from_trainable():
+def test_parameters_are_total_and_trainable():
     assert parameters(zoo.outline("lenet5_1998")) == (60840, 60000)

@@ -43,17 +43,17 @@ def learnt(optimizer, words=False, policy="float32", **settings):
     return model.get_weights(), [v.numpy() for v in model.optimizer.variables], used
 
 
-def same(optimizer, rtol=2e-5, fewest=1, **arguments):
+def same(optimizer, rtol=2e-5, min_weights=1, **arguments):
     """Whether it took the operation, after the weights have been found to be those of Keras."""
     wanted, state, _ = learnt(optimizer(), **arguments)
-    found, own, used = learnt(patch_adam(optimizer(), fewest), **arguments)
+    found, own, used = learnt(patch_adam(optimizer(), min_weights), **arguments)
     for a, b in zip([*wanted, *state], [*found, *own], strict=True):
         assert_close(b, a, rtol=rtol)
     return "ResourceApplyAdam" in used
 
 
 def test_a_network_of_few_weights_stays_with_keras():
-    assert not same(OPTIMIZERS["adam"], rtol=0, fewest=9)
+    assert not same(OPTIMIZERS["adam"], rtol=0, min_weights=9)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -80,7 +80,7 @@ def test_what_it_does_not_know_stays_as_it_was():
 
 def test_files_name_keras_own_class(tmp_path):
     model = zoo.dnn((3,), 2, units=(4,))
-    model.compile(patch_adam(keras.optimizers.Adam(0.5), fewest=1), "mse")
+    model.compile(patch_adam(keras.optimizers.Adam(0.5), min_weights=1), "mse")
     model.fit(np.ones((8, 3)), np.ones((8, 2)), verbose=0)
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")

@@ -1,4 +1,4 @@
-"""Convolutions to and from images with few bands."""
+"""NarrowConv2DTranspose and DownsampleConv2D equal Keras' convolutions."""
 
 import keras
 import numpy as np
@@ -10,19 +10,20 @@ from tests.tolerance import assert_close
 from zoo.layers.downsample_conv import DownsampleConv2D
 from zoo.layers.narrow_conv_transpose import NarrowConv2DTranspose
 
+# name: layer, Keras' layer, filters, input shape
 PAIRS = {
     "to an image": (NarrowConv2DTranspose, keras.layers.Conv2DTranspose, 3, (2, 5, 3, 6)),
-    "to many maps": (NarrowConv2DTranspose, keras.layers.Conv2DTranspose, 5, (2, 5, 3, 6)),
+    "to many channels": (NarrowConv2DTranspose, keras.layers.Conv2DTranspose, 5, (2, 5, 3, 6)),
     "from an image": (DownsampleConv2D, keras.layers.Conv2D, 6, (2, 8, 6, 3)),
     "from an odd image": (DownsampleConv2D, keras.layers.Conv2D, 6, (2, 7, 5, 1)),
-    "from many maps": (DownsampleConv2D, keras.layers.Conv2D, 6, (2, 8, 6, 5)),
+    "from many channels": (DownsampleConv2D, keras.layers.Conv2D, 6, (2, 8, 6, 5)),
 }
 
 
-def build_pair(name, **options):
-    """Returns our layer and Keras' layer with the same weights, and an input."""
-    ours, theirs, filters, shape = PAIRS[name]
-    pair = ours(filters, **options), theirs(filters, 4, 2, "same", **options)
+def layer_keras_layer_and_input(name, **options):
+    """Returns the layer, Keras' own with the same weights, and an input."""
+    layer_class, keras_class, filters, shape = PAIRS[name]
+    pair = layer_class(filters, **options), keras_class(filters, 4, 2, "same", **options)
     rng = np.random.default_rng(1)
     for layer in pair:
         layer.build(shape)
@@ -33,54 +34,54 @@ def build_pair(name, **options):
 
 @pytest.mark.parametrize("options", [{}, {"use_bias": False, "activation": "tanh"}])
 @pytest.mark.parametrize("name", PAIRS)
-def test_outputs_and_gradients_equal_keras(name, options):
-    *pair, x = build_pair(name, **options)
+def test_outputs_and_gradients_equal_those_of_keras(name, options):
+    *pair, x = layer_keras_layer_and_input(name, **options)
     assert_same(pair, x)
 
 
 @pytest.mark.parametrize("name", ["to an image", "from an image"])
-def test_second_order_gradients_equal_keras(name):
-    """Second-order gradients as in a gradient penalty."""
+def test_second_order_gradients_equal_those_of_keras(name):
+    """A gradient penalty differentiates a gradient."""
     import tensorflow as tf
 
-    *pair, x = build_pair(name)
-    inputs, penalty_gradients = tf.constant(x), []
+    *pair, x = layer_keras_layer_and_input(name)
+    x, gradients = tf.constant(x), []
     for layer in pair:
         with tf.GradientTape() as outer:
             with tf.GradientTape() as inner:
-                inner.watch(inputs)
-                loss = tf.reduce_sum(tf.square(layer(inputs)))
-            penalty = tf.reduce_sum(tf.square(inner.gradient(loss, inputs)))
-        penalty_gradients.append(outer.gradient(penalty, layer.kernel.value))
-    assert_close(*penalty_gradients, rtol=1e-3)
+                inner.watch(x)
+                loss = tf.reduce_sum(tf.square(layer(x)))
+            penalty = tf.reduce_sum(tf.square(inner.gradient(loss, x)))
+        gradients.append(outer.gradient(penalty, layer.kernel.value))
+    assert_close(*gradients, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["to an image", "from an image"])
-def test_maps_of_any_size_equal_keras(name):
-    ours, theirs, x = build_pair(name)
+def test_inputs_of_any_size_give_the_outputs_of_keras(name):
+    layer, keras_layer, x = layer_keras_layer_and_input(name)
     inputs = keras.Input((None, None, x.shape[-1]))
-    models = [keras.Model(inputs, layer(inputs)) for layer in (ours, theirs)]
+    models = [keras.Model(inputs, convolution(inputs)) for convolution in (layer, keras_layer)]
     assert models[0].output_shape == models[1].output_shape
     for height, width in ((1, 2), (4, 6), (5, 7)):
         image = np.random.default_rng(0).normal(size=(2, height, width, x.shape[-1]))
-        assert_close(*(m.predict(image, verbose=0) for m in models), rtol=1e-4)
+        assert_close(*(model.predict(image, verbose=0) for model in models), rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["to an image", "from an image"])
-def test_cost_and_receptive_field_equal_keras_and_the_layers_survive_saving(name, tmp_path):
-    ours, theirs, x = build_pair(name)
-    models = [keras.Sequential([keras.Input(x.shape[1:]), layer]) for layer in (ours, theirs)]
+def test_macs_and_receptive_field_equal_those_of_keras_and_saving_works(name, tmp_path):
+    layer, keras_layer, x = layer_keras_layer_and_input(name)
+    models = [keras.Sequential([keras.Input(x.shape[1:]), convolution]) for convolution in (layer, keras_layer)]
     assert zoo.macs(models[0]) == zoo.macs(models[1])
     assert zoo.receptive_field(models[0]) == zoo.receptive_field(models[1])
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(ours))
-    assert again.get_config() == ours.get_config()
+    restored = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert restored.get_config() == layer.get_config()
     models[0].save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), models[0].predict(x, verbose=0))
 
 
 @pytest.mark.parametrize("name", ["to an image", "from an image"])
-def test_half_precision_inputs_give_half_precision_outputs(name):
-    x = build_pair(name)[-1]
+def test_half_precision_gives_half_precision_outputs(name):
+    x = layer_keras_layer_and_input(name)[-1]
     outputs = PAIRS[name][0](2, dtype="mixed_bfloat16")(x)
     assert keras.backend.standardize_dtype(outputs.dtype) == "bfloat16"

@@ -1,4 +1,4 @@
-# What every test file begins with; and why some tests cannot run on an older reticulate.
+# Loaded before every test file.
 library(reticulate)
 zoo <- import("zoo")
 recipes <- import("recipes")
@@ -10,5 +10,5 @@ needs_arrays <- function() {
   )
 }
 
-# The message of the error that `call` ends in, or "" where it does not.
+# Returns the message of the error of `call`, or "" if there is none.
 message_of <- function(call) tryCatch({ call; "" }, error = conditionMessage)

@@ -1,5 +1,5 @@
-# The README's first model, as an R user writes it: doubles for counts, no integers, named access.
-test_that("counts are doubles, vectors are shapes", {
+# The README's first model as an R user writes it: doubles for counts, and named access.
+test_that("counts may be doubles and shapes vectors", {
   expect_equal(zoo$lenet5(c(28, 28, 1), 10)$count_params(), 61706)
   expect_equal(zoo$dnn(4, 3, units = c(8, 8))$count_params(), 139)
   expect_equal(zoo$dnn(4, 3, units = 8, l2 = 0)$count_params(), 67)
@@ -9,7 +9,7 @@ test_that("counts are doubles, vectors are shapes", {
   expect_true("lenet5" %in% zoo$names("classify"))
 })
 
-test_that("mistakes are answered in words", {
+test_that("errors name the argument and suggest the nearest name", {
   expect_match(message_of(zoo$lenet5(c(28, 28, 1), 2.5)),
                "`classes` must be a whole number of at least 1, got 2.5", fixed = TRUE)
   expect_match(message_of(zoo$lenet5(c(28, 28, 1), NA_integer_)), "got NA", fixed = TRUE)

@@ -1,14 +1,14 @@
-# What R's habits used to turn into a wrong answer without a word, or into one that only Python's users can read.
-test_that("large counts arrive whole", {
+# R's conventions that once gave a silently wrong result, or an error message only Python users understand.
+test_that("large counts are exact", {
   expect_equal(zoo$macs(zoo$vgg16(c(224, 224, 3), 1000)), 15470264320)
 })
 
-test_that("large counts arrive whole in a data frame", {
+test_that("large counts are exact in a data frame", {
   needs_arrays()
   expect_gt(zoo$describe("coatnet_7")$parameters, 2^31)
 })
 
-test_that("errors count and write as R does", {
+test_that("errors use R's indices and R's notation", {
   expect_match(message_of(zoo$dnn(4, 3, units = c(8, 2.5))), "`units`[2] must be", fixed = TRUE)
   expect_match(message_of(recipes$Classification(epochs = NULL)), "got NULL", fixed = TRUE)
   expect_match(message_of(recipes$Classification(epochs = NA)), "got TRUE (or NA", fixed = TRUE)
@@ -17,19 +17,19 @@ test_that("errors count and write as R does", {
 
 flowers <- transform(iris, Species = factor(Species, levels = c("virginica", "setosa", "versicolor")))
 
-test_that("the levels of a factor are the classes in their own order, in what comes back too", {
+test_that("the classes are the levels of a factor in their order, in results too", {
   needs_arrays()
   data <- recipes$load(flowers, target = "Species")
   expect_equal(unlist(data$classes), levels(flowers$Species))
-  run <- recipes$Classification(epochs = 20, rate = 0.02)$fit("dnn", data, verbose = FALSE, units = 8, l2 = 0)
-  said <- factor(levels(flowers$Species)[max.col(run$predict(flowers))], levels = levels(flowers$Species))
-  expect_gt(mean(said == flowers$Species), 0.8)
-  expect_equal(as.character(run$predict(flowers, labels = TRUE)), as.character(said))
+  run <- recipes$Classification(epochs = 20, learning_rate = 0.02)$fit("dnn", data, verbose = FALSE, units = 8, l2 = 0)
+  predicted <- factor(levels(flowers$Species)[max.col(run$predict(flowers))], levels = levels(flowers$Species))
+  expect_gt(mean(predicted == flowers$Species), 0.8)
+  expect_equal(as.character(run$predict(flowers, labels = TRUE)), as.character(predicted))
   two <- recipes$load(subset(flowers, Species != "setosa"), target = "Species")
   expect_equal(unlist(two$classes), c("virginica", "versicolor"))
   expect_match(unlist(two$notes), "levels without an example: 'setosa'", fixed = TRUE, all = FALSE)
 
-  # A row alone, gaps, nothing at all
+  # One row, missing values, no rows
   expect_equal(dim(run$predict(as.list(flowers[1, -5]))), c(1L, 3L))
   gaps <- flowers[1:3, ]
   gaps$Sepal.Width[2] <- NA
@@ -37,7 +37,7 @@ test_that("the levels of a factor are the classes in their own order, in what co
                fixed = TRUE)
   expect_match(message_of(run$predict(flowers[0, ])), "an example or more, got none", fixed = TRUE)
 
-  # ~ is the home folder, and what is returned is text
+  # ~ is the home folder, and the returned path is a string
   home <- Sys.getenv("HOME")
   page <- run$report("~/fieldzoo-test.html")
   on.exit(unlink(page))
@@ -46,7 +46,7 @@ test_that("the levels of a factor are the classes in their own order, in what co
   expect_match(capture.output(print(run)), "<Run: Classification of dnn on <table", fixed = TRUE, all = FALSE)
 })
 
-test_that("integer64, named lists and ambiguous dates are understood or refused", {
+test_that("named lists are accepted; integer64 and ambiguous dates raise", {
   needs_arrays()
   named <- recipes$load(list(x = as.matrix(iris[1:4]), y = iris$Species))
   expect_equal(length(named$train$targets) + length(named$validation$targets) + length(named$test$targets), 150)
@@ -57,7 +57,7 @@ test_that("integer64, named lists and ambiguous dates are understood or refused"
                "day and month cannot be told apart", fixed = TRUE)
 })
 
-test_that("a function of R is not called from a thread of Python", {
+test_that("an R function as a callback of a Python thread raises", {
   expect_match(message_of(zoo$serving$Server(tempdir(), note = function(sentence) cat(sentence))),
-               "`note` must be no function of R", fixed = TRUE)
+               "`note` must not be an R function", fixed = TRUE)
 })

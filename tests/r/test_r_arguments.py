@@ -1,4 +1,4 @@
-"""What R sends, without R: every public function is checked, and reads its own defaults as R writes them."""
+"""Values as R sends them, tested without R: public functions convert their arguments, and accept their own defaults."""
 
 import datetime
 import inspect
@@ -22,17 +22,17 @@ from zoo import r_setup
 from zoo.arguments import convert
 from zoo.registry import entries
 
-# Public calls that are not checked, and why they need not be
-PLAIN = {
-    "HubLayer": "converts what it is given itself",
-    "build": "hands on to a builder, which is checked",
-    "train": "hands on to a recipe, which is checked",
-    "backtest": "hands on to `load`, which is checked",
-    "register": "takes a function of Python",
-    "variant": "takes a function of Python",
+# Public calls without `checked`, and the reason
+UNCHECKED = {
+    "HubLayer": "converts its arguments itself",
+    "build": "calls a builder, which is checked",
+    "train": "calls a recipe, which is checked",
+    "backtest": "calls `load`, which is checked",
+    "register": "takes a Python function",
+    "variant": "takes a Python function",
     "verify_range": "takes arrays",
-    "sources": "takes nothing",
-    "worked": "takes nothing",
+    "sources": "has no arguments",
+    "worked": "has no arguments",
     "Data": "made by `load`",
     "Examples": "made by `load`",
     "Run": "made by `fit`",
@@ -40,53 +40,52 @@ PLAIN = {
 NA_INTEGER = -(2**31)
 
 
-def public():
-    """(name, function) of all that the three packages offer beside the architectures."""
-    found = {}
+def public_callables():
+    """{name: function or class} of the public packages, without the architectures."""
+    callables = {}
     for module in (zoo, zoo.explain, zoo.serving, zoo.quality):
         for name, value in vars(module).items():
             if not name.startswith("_") and callable(value) and name not in entries:
-                found[f"{module.__name__}.{name}"] = value
+                callables[f"{module.__name__}.{name}"] = value
     for name in recipes.__all__:
         value = getattr(recipes, name)
         if callable(value):
-            found[f"recipes.{name}"] = value
-    return found
+            callables[f"recipes.{name}"] = value
+    return callables
 
 
-def wrapped(value):
-    """The checked function behind a public name: itself, or a class's constructor."""
+def entry_point(value):
+    """The function that takes the arguments: a function itself, or the constructor of a class."""
     return value.__init__ if inspect.isclass(value) else value
 
 
 def names(checked):
     return sorted(
         name
-        for name, value in public().items()
-        if hasattr(wrapped(value), "__wrapped__") is checked and not _no_call(value)
+        for name, value in public_callables().items()
+        if hasattr(entry_point(value), "__wrapped__") is checked and not _is_data_type(value)
     )
 
 
-def _no_call(value):
+def _is_data_type(value):
     plain = inspect.isclass(value) and (issubclass(value, Exception | tuple) or value.__module__.startswith("keras"))
     return plain or isinstance(value, types.ModuleType | dict)
 
 
 @pytest.mark.parametrize("name", names(checked=False))
-def test_what_is_not_checked_takes_nothing_that_r_writes_otherwise(name):
-    kept = name.rpartition(".")[2]
-    parameters = list(inspect.signature(wrapped(public()[name])).parameters.values())
-    counted = [p.name for p in parameters if isinstance(p.default, bool | int | float | tuple) and p.default != ()]
-    assert kept in PLAIN or not counted, f"{name} takes {counted} unchecked"
+def test_unchecked_functions_have_no_numbers_or_tuples_as_defaults(name):
+    parameters = list(inspect.signature(entry_point(public_callables()[name])).parameters.values())
+    numeric = [p.name for p in parameters if isinstance(p.default, bool | int | float | tuple) and p.default != ()]
+    assert name.rpartition(".")[2] in UNCHECKED or not numeric, f"{name} has {numeric} unchecked"
 
 
 @pytest.mark.parametrize("name", sorted([*entries, *names(checked=True)]))
-def test_every_default_is_understood_as_r_writes_it(name):
-    function = entries[name].build if name in entries else wrapped(public()[name])
-    own = inspect.unwrap(function)
+def test_every_default_is_accepted_as_r_sends_it(name):
+    function = entries[name].build if name in entries else entry_point(public_callables()[name])
+    undecorated = inspect.unwrap(function)
     annotations = {n: a for n, a in function.__annotations__.items() if n != "return"}
     hints = typing.get_type_hints(
-        types.SimpleNamespace(__annotations__=annotations), own.__globals__, include_extras=True
+        types.SimpleNamespace(__annotations__=annotations), undecorated.__globals__, include_extras=True
     )
     for argument, parameter in inspect.signature(function).parameters.items():
         if parameter.default is not parameter.empty and argument in hints:
@@ -94,7 +93,7 @@ def test_every_default_is_understood_as_r_writes_it(name):
             assert convert(as_r_sends(parameter.default), hints[argument], argument) == expected, argument
 
 
-def test_a_named_list_of_weights_has_its_class_names():
+def test_a_named_list_of_class_weights_is_keyed_by_class_name():
     data = load(flowers(), target="kind")
     weights = recipes.Classification(class_weight={"b": 50.0, "a": 1.0}).weights(data)
     assert weights == {0: 1.0, 1: 50.0}
@@ -109,7 +108,7 @@ def flowers(n=24):
     return {"size (cm)": size.tolist(), "site": ["x", "y", "z"] * (n // 3), "kind": ["a", "b"] * (n // 2)}
 
 
-def test_a_run_answers_what_r_sends(tmp_path):
+def test_a_run_predicts_data_frames_and_lists_of_r(tmp_path):
     run = recipes.Classification(epochs=2.0, learning_rate=0.05, seed=1.0).fit(
         "dnn", load(flowers(), target=["kind"]), verbose=False, units=4.0, l2=0.0
     )
@@ -128,12 +127,12 @@ def test_a_run_answers_what_r_sends(tmp_path):
     history = run.table()
     assert history["epoch"].tolist() == [1.0, 2.0]
     assert history["loss"].tolist() == run.history["loss"]
-    metrics = run.table("metrics").set_index(["part", "metric"])
+    metrics = run.table("metrics").set_index(["split", "metric"])
     assert metrics.loc[("test", "accuracy"), "value"] == run.evaluate("test")["accuracy"]
     examples = run.table("examples")
-    assert (examples["truth"] == examples["answer"]).mean() == run.evaluate("test")["accuracy"]
+    assert (examples["target"] == examples["prediction"]).mean() == run.evaluate("test")["accuracy"]
     assert_close(examples[["a", "b"]].sum(axis=1), 1, rtol=1e-5)
-    with pytest.raises(ValueError, match="`part` must be a part of table with examples, got 'tets'"):
+    with pytest.raises(ValueError, match="`split` must be a split of table that has examples, got 'tets'"):
         run.table("examples", part="tets")
     paths = run.plots(str(tmp_path / "plots"))
     assert set(paths) >= {"learning_curves", "what_it_confuses"}
@@ -150,7 +149,7 @@ def images(n=16):
     return x, y.astype(float).tolist()
 
 
-def test_arrays_in_columns_are_read_index_by_index():
+def test_column_major_arrays_are_read_by_index():
     x, y = images()
     data = load([x, y], validation=0, test=0)
     np.testing.assert_array_equal(data.train.inputs, x.astype("float32"))
@@ -158,33 +157,33 @@ def test_arrays_in_columns_are_read_index_by_index():
     assert data.train.targets.tolist() == y
     model = keras.Sequential([keras.layers.Input((6, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
     run = recipes.Classification(epochs=1).fit(model, data, verbose=False)
-    answers = run.predict(x)
-    assert_close(run.predict(np.ascontiguousarray(x[..., 0], "float32")), answers)
+    predictions = run.predict(x)
+    assert_close(run.predict(np.ascontiguousarray(x[..., 0], "float32")), predictions)
     with pytest.raises(ValueError, match=r"shape \(N, 6, 4, 1\).*drop = FALSE"):
         run.predict(x[0, :, :, 0])
     with pytest.raises(ValueError, match=r"lenet5: `data` must be images.*array_reshape\(x, c\(N, H, W, C\)\)"):
         recipes.Classification(epochs=1).fit("lenet5", [x.reshape(16, -1), y], verbose=False)
 
 
-def test_grey_levels_are_not_fractions():
+def test_gray_levels_are_not_taken_for_fractions():
     x, y = images()
     model = keras.Sequential([keras.layers.Input((6, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
     run = recipes.Classification(epochs=1).fit(model, [x.astype("uint8"), y], verbose=False)
     assert_close(run.predict(x), run.predict(x.astype("uint8")))
-    for wrong in (x / 255, (x + 200).astype("int32")):
+    for values in (x / 255, (x + 200).astype("int32")):
         with pytest.raises(ValueError, match="must be whole numbers from 0 to 255, as in training, got"):
-            run.predict(wrong)
+            run.predict(values)
 
 
-def test_missing_values_of_r_are_gaps(monkeypatch):
-    sent = {"a": [1, NA_INTEGER], "d": [datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)], "t": ["x", "NA"]}
-    frame = frame_of(sent)
+def test_missing_values_of_r_are_missing_values(monkeypatch):
+    columns = {"a": [1, NA_INTEGER], "d": [datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)], "t": ["x", "NA"]}
+    frame = frame_of(columns)
     assert np.isnan(frame["a"][1])
     assert frame["d"].dt.year.tolist() == [2020, 2020]
     assert frame["t"].tolist() == ["x", "NA"]  # Python's own text
     assert not gaps(["x", "NA"]).any()
     monkeypatch.setitem(r_setup.sys.modules, "rpytools", types.ModuleType("rpytools"))
-    assert frame_of(sent)["t"].isna().tolist() == [False, True]
+    assert frame_of(columns)["t"].isna().tolist() == [False, True]
     assert gaps(["x", "NA"]).tolist() == [False, True]
     with pytest.raises(ValueError, match="a target is never imputed, got 1 in 16 rows"):
         load([images()[0], ["a", "b"] * 7 + ["a", "NA"]])
@@ -194,31 +193,31 @@ def test_missing_values_of_r_are_gaps(monkeypatch):
         load([whole, ["a", "b"] * 4])
 
 
-def test_factors_are_no_array_of_numbers():
+def test_arrays_of_factors_are_refused_when_loaded():
     with pytest.raises(ValueError, match="Text and factors are columns of a data frame"):
         load([[["u", "v"]] * 8, ["a", "b"] * 4])
     with pytest.raises(ValueError, match=r"got 3 labels over and over in 24 rows .*are columns of a data frame"):
         load([["u", "v", "w"] * 8, ["a", "b"] * 12])
 
 
-def test_a_factor_is_no_vector_of_numbers():
+def test_vectors_of_text_are_refused_in_training():
     data = load([[f"{a}{b}" for a in "uvwx" for b in "uvwxyz"], ["a", "b"] * 12])  # each level once: else one side
     with pytest.raises(ValueError, match="`data` must be numbers, got the texts"):
         recipes.Classification(epochs=1).fit("dnn", data, verbose=False)
 
 
-def test_labels_from_one_are_named():
+def test_labels_that_count_from_one_are_refused_with_class_names():
     x, y = images()
     with pytest.raises(ValueError, match="They look 1-based, as R has them: send the factor itself"):
         load([x, (np.array(y) + 1).tolist()], classes=["u", "v"])
     assert load([x, (np.array(y) + 1).tolist()]).classes == ("1", "2")
 
 
-@pytest.mark.parametrize("written", ["date", "text", "POSIXct"])
-def test_a_series_takes_r_dates(written):
+@pytest.mark.parametrize("date_type", ["date", "text", "POSIXct"])
+def test_a_time_series_accepts_the_dates_of_r(date_type):
     days = pd.date_range("2020-01-01", periods=40)
     times = {"date": [d.date() for d in days], "text": [str(d.date()) for d in days], "POSIXct": days.to_numpy()}
-    table = {"when": times[written], "flow": np.sin(np.arange(40)).tolist(), "count": [1, 2, 3, 4] * 10}
+    table = {"when": times[date_type], "flow": np.sin(np.arange(40)).tolist(), "count": [1, 2, 3, 4] * 10}
     data = load(table, time="when", target="flow", window=3.0, horizon=[1.0, 2.0], gap=0.0, seed=0.0)
     assert data.shape == (3, 2)
     assert data.outputs == ("flow +1", "flow +2")
@@ -227,52 +226,54 @@ def test_a_series_takes_r_dates(written):
         load(table, time="when", target="flow", window=3.0)
 
 
-def test_a_date_beside_other_columns_is_left_out():
+def test_a_date_column_of_a_table_is_left_out():
     table = flowers() | {"seen": [datetime.date(2020, 1, 1 + i) for i in range(24)]}
     with pytest.warns(UserWarning, match="left out `seen`: a date is no number"):
         data = load(table, target="kind")
     assert list(data.columns) == ["size_cm", "site"]
 
 
-def test_progress_draws_no_live_bar_inside_r(monkeypatch, capsys):
+def test_progress_has_no_live_bar_in_r(monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes stderr for a terminal
-    watcher = Progress()
-    watcher.set_params({"epochs": 2})
-    watcher.on_train_begin()
-    assert watcher.live
-    watcher.on_train_end()
+    progress = Progress()
+    progress.set_params({"epochs": 2})
+    progress.on_train_begin()
+    assert progress.live
+    progress.on_train_end()
     monkeypatch.setitem(r_setup.sys.modules, "rpytools", types.ModuleType("rpytools"))
-    watcher.on_train_begin()
-    assert not watcher.live
-    watcher.on_epoch_end(0, {"loss": 0.5})
+    progress.on_train_begin()
+    assert not progress.live
+    progress.on_epoch_end(0, {"loss": 0.5})
     assert "epoch 1/2" in capsys.readouterr().err
 
 
-def test_a_reticulate_too_old_for_its_packages_is_named():
-    have = {"numpy": "2.4.6", "pandas": "3.0.1"}.get
-    problems = list(r_setup._of_versions((1, 28), have))
+def test_an_outdated_reticulate_is_reported_with_its_packages():
+    versions = {"numpy": "2.4.6", "pandas": "3.0.1"}.get
+    problems = list(r_setup._version_problems((1, 28), versions))
     assert [p.split(":")[0] for p, _ in problems] == [
         "numpy 2.4.6 and reticulate 1.28",
         "pandas 3.0.1 and reticulate 1.28",
     ]
     assert 'pip install "numpy<2"' in problems[0][1]
     assert "make r-env" in problems[0][1]
-    assert [p for p, _ in r_setup._of_versions((1, 41, 0, 1), have)] == [problems[1][0].replace("1.28", "1.41.0.1")]
-    assert not list(r_setup._of_versions((1, 28), {"numpy": "1.26.4", "pandas": "2.3.3"}.get))
-    assert not list(r_setup._of_versions((1, 45), have))
+    assert [p for p, _ in r_setup._version_problems((1, 41, 0, 1), versions)] == [
+        problems[1][0].replace("1.28", "1.41.0.1")
+    ]
+    assert not list(r_setup._version_problems((1, 28), {"numpy": "1.26.4", "pandas": "2.3.3"}.get))
+    assert not list(r_setup._version_problems((1, 45), versions))
 
 
-def test_the_check_says_what_is_wrong(monkeypatch, capsys):
+def test_r_check_prints_problems_and_their_solution(monkeypatch, capsys):
     monkeypatch.setattr(r_setup, "reticulate_version", lambda: ())
     assert not zoo.r_check()
-    assert "Mend it: install R" in capsys.readouterr().out
+    assert "Solution: install R" in capsys.readouterr().out
     monkeypatch.setattr(r_setup, "reticulate_version", lambda: (99,))
     monkeypatch.setattr(
-        r_setup, "_of_packages", lambda installed: iter([("these packages are not installed: a.", "pip")])
+        r_setup, "_missing_packages", lambda installed_version: iter([("these packages are not installed: a.", "pip")])
     )
     assert not zoo.r_check()
-    assert "- these packages are not installed: a.\n  Mend it: pip" in capsys.readouterr().out
+    assert "- these packages are not installed: a.\n  Solution: pip" in capsys.readouterr().out
 
 
-def test_the_sources_are_rows():
-    assert {"name", "task", "examples", "classes", "licence", "source"} == set(sources()[0])
+def test_sources_is_a_list_of_rows():
+    assert {"name", "task", "examples", "classes", "license", "source"} == set(sources()[0])

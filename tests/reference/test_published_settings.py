@@ -1,4 +1,4 @@
-"""Published settings say what their papers say, and run."""
+"""Published settings have the numbers of their papers, and train."""
 
 import numpy as np
 import pytest
@@ -11,46 +11,52 @@ from tests.tolerance import assert_close
 from zoo.introspect.cost import macs
 
 
-def test_he_2015_divides_the_rate_after_32_and_48_of_64_thousand_steps():
+def test_he_2015_divides_the_learning_rate_after_32_and_48_of_64_thousand_steps():
     setting = recipes.published_settings("he2015_cifar")
-    recipe, steps = setting.recipe, 45_000 // 128
-    assert (recipe.batch_size, recipe.optimizer, recipe.learning_rate) == (128, "momentum", 0.1)
-    assert recipe.augment == ("crop:4", "flip") and abs(recipe.epochs * steps - 64_000) <= steps / 2
-    rate = recipe.rates(steps * recipe.epochs)
-    assert [round(float(rate(at)), 6) for at in (1, 32_000, 32_001, 48_000, 48_001)] == [0.1, 0.1, 0.01, 0.01, 0.001]
+    task, steps = setting.task, 45_000 // 128
+    assert (task.batch_size, task.optimizer, task.learning_rate) == (128, "momentum", 0.1)
+    assert task.augment == ("crop:4", "flip") and abs(task.epochs * steps - 64_000) <= steps / 2
+    rate = task.rates(steps * task.epochs)
+    assert [round(float(rate(step)), 6) for step in (1, 32_000, 32_001, 48_000, 48_001)] == [
+        0.1,
+        0.1,
+        0.01,
+        0.01,
+        0.001,
+    ]
     assert setting.model == "resnet20" and setting.accuracy == 0.9125
 
 
-def test_he_2015s_weight_decay_pulls_as_hard_as_one_in_the_gradient():
-    """Once momentum has built up, a weight shrinks by rate * decay / (1 - momentum) a step."""
-    weight, speed = 1.0, 0.0
+def test_he_2015s_decoupled_weight_decay_shrinks_weights_as_one_in_the_gradient():
+    """With momentum at its steady state, a weight shrinks by learning_rate * decay / (1 - momentum) per step."""
+    weight, velocity = 1.0, 0.0
     for _ in range(200):
-        speed = 0.9 * speed - 0.1 * 1e-4 * weight
-        before, weight = weight, weight + speed
-    ours = recipes.published_settings("he2015_cifar").recipe
-    assert 1 - weight / before == pytest.approx(ours.learning_rate * ours.weight_decay, rel=0.01)
+        velocity = 0.9 * velocity - 0.1 * 1e-4 * weight
+        before, weight = weight, weight + velocity
+    task = recipes.published_settings("he2015_cifar").task
+    assert 1 - weight / before == pytest.approx(task.learning_rate * task.weight_decay, rel=0.01)
 
 
 def test_deit_has_the_papers_numbers():
     setting = recipes.published_settings("deit")
-    recipe = setting.recipe
-    assert (recipe.optimizer, recipe.batch_size, recipe.epochs, recipe.label_smoothing) == ("adamw", 1024, 300, 0.1)
-    assert recipe.learning_rate == pytest.approx(1e-3) and recipe.weight_decay == 0.05
+    task = setting.task
+    assert (task.optimizer, task.batch_size, task.epochs, task.label_smoothing) == ("adamw", 1024, 300, 0.1)
+    assert task.learning_rate == pytest.approx(1e-3) and task.weight_decay == 0.05
     steps = 1_281_167 // 1024
-    rate = recipe.rates(steps * recipe.epochs)
-    rising = [float(rate(epoch * steps)) for epoch in range(6)]
-    assert_close(rising, np.linspace(0, 1e-3, 6), rtol=1e-3)
+    rate = task.rates(steps * task.epochs)
+    warmup = [float(rate(epoch * steps)) for epoch in range(6)]
+    assert_close(warmup, np.linspace(0, 1e-3, 6), rtol=1e-3)
     assert float(rate(300 * steps)) == pytest.approx(0, abs=1e-8)
     assert setting.arguments == {"drop_path": 0.1}
     small = zoo.build(setting.model, input_shape=(32, 32, 3), classes=10, depth=2, **setting.arguments)
-    assert max(x.learning_rate for x in small.layers if type(x).__name__ == "DropPath") == pytest.approx(0.1)
+    assert max(x.rate for x in small.layers if type(x).__name__ == "DropPath") == pytest.approx(0.1)
 
 
 def test_the_lectures_network_has_941944_parameters():
     setting = recipes.published_settings("ecology_lecture")
     model = zoo.build(setting.model, input_shape=(32, 32, 3), classes=56, **setting.arguments)
     assert model.count_params() == 941_944
-    assert (setting.recipe.optimizer, setting.recipe.learning_rate, setting.recipe.epochs) == ("rmsprop", 1e-3, 30)
+    assert (setting.task.optimizer, setting.task.learning_rate, setting.task.epochs) == ("rmsprop", 1e-3, 30)
     assert setting.accuracy == 0.42 and setting.data.startswith("cifar56eco:")
 
 
@@ -59,13 +65,13 @@ def test_every_setting_trains_a_tiny_network(name):
     setting = recipes.published_settings(name)
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 255, (24, 16, 16, 3)).astype("uint8"), np.arange(24) % 2
-    recipe = setting.recipe.replace(epochs=4, batch_size=8)
-    run = recipe.fit(zoo.cnn((16, 16, 3), 2, filters=(4,), units=(4,)), (x, y), verbose=False)
+    task = setting.task.replace(epochs=4, batch_size=8)
+    run = task.fit(zoo.cnn((16, 16, 3), 2, filters=(4,), units=(4,)), (x, y), verbose=False)
     assert np.isfinite(run.history["loss"]).all()
 
 
-def test_other_data_have_other_epochs_and_bad_names_are_told():
-    assert recipes.published_settings("he2015_cifar", examples=12_800).recipe.epochs == 640
+def test_the_epochs_depend_on_the_number_of_examples_and_unknown_names_raise():
+    assert recipes.published_settings("he2015_cifar", examples=12_800).task.epochs == 640
     with pytest.raises(ValueError, match="`examples` must be a whole number of at least 128"):
         recipes.published_settings("he2015_cifar", examples=100)
     with pytest.raises(ValueError, match=r"`name` must be .*deit"):
@@ -73,17 +79,17 @@ def test_other_data_have_other_epochs_and_bad_names_are_told():
 
 
 @pytest.mark.parametrize(("shape", "classes"), [((32, 32, 3), 56), ((28, 28, 1), 10)])
-def test_ours_for_cifar56eco_computes_no_more_than_the_lectures_network(shape, classes):
-    """Multiply-accumulates of one image times epochs; both see the same images in each."""
-    rows = [recipes.REFERENCE[name] for name in ("cnn_cifar56eco", "resnet14_cifar56eco")]
-    cost = [macs(zoo.build(row.model, shape, classes, **row.arguments)) * row.recipe.epochs for row in rows]
+def test_resnet14_needs_no_more_operations_than_the_lectures_network(shape, classes):
+    """Compares multiply-accumulates per image times epochs; an epoch has the same images for both."""
+    reference = [recipes.REFERENCE[name] for name in ("cnn_cifar56eco", "resnet14_cifar56eco")]
+    cost = [macs(zoo.build(r.model, shape, classes, **r.arguments)) * r.task.epochs for r in reference]
     assert cost[1] <= cost[0]
     if classes == 56:
         assert cost == [15_593_472 * 30, 26_398_208 * 15]
-    assert rows[0].data == rows[1].data and rows[0].record == rows[1].record
+    assert reference[0].data == reference[1].data and reference[0].results_data == reference[1].results_data
 
 
-def test_the_cifar56eco_rows_take_other_data_where_theirs_cannot_be_fetched(monkeypatch, tmp_path):
+def test_cifar56eco_recipes_can_train_on_other_data_without_a_download(monkeypatch, tmp_path):
     monkeypatch.setattr(cifar56eco, "reachable", lambda host: False)
     build = tfds.builder
     monkeypatch.setattr(tfds, "builder", lambda name: build(name, data_dir=tmp_path))
@@ -94,4 +100,4 @@ def test_the_cifar56eco_rows_take_other_data_where_theirs_cannot_be_fetched(monk
             recipes.train(name)
         run = recipes.train(name, data=(x, y), epochs=2, batch_size=8, verbose=False)
         assert np.isfinite(run.history["loss"]).all() and run.model.output_shape == (None, 2)
-        assert recipes.REFERENCE[name].record.startswith("bundled:animal-silhouettes")
+        assert recipes.REFERENCE[name].results_data.startswith("bundled:animal-silhouettes")

@@ -1,4 +1,4 @@
-"""What lies on the shelf: cards that say the truth, and small trained models that answer as they did."""
+"""Committed results: model cards match the metrics, and small trained models give their golden predictions."""
 
 import json
 
@@ -8,42 +8,42 @@ import tensorflow as tf
 
 import recipes
 import zoo
-from recipes.reference.recipes import RESULTS
 from recipes.reference.results_folder import save_results
 from recipes.reports.card import card
 from tests.tolerance import assert_close
+from zoo.weights import RESULTS_FOLDER
 
-TRAINED = sorted(p.parent.name for p in RESULTS.glob("*/model.keras"))
-
-
-@pytest.mark.parametrize("name", sorted(p.parent.name for p in RESULTS.glob("*/run.json")))
-def test_every_record_has_its_card_and_the_card_is_generated(name):
-    text = (RESULTS / name / "card.md").read_text()
-    assert text == card(RESULTS / name)
-    metrics = json.loads((RESULTS / name / "metrics.json").read_text())
-    key = recipes.REFERENCE[name].recipe.headline
-    assert f"| {key} | {metrics['test'][key]:.4g}" in text and "never seen" in text
+TRAINED = sorted(p.parent.name for p in RESULTS_FOLDER.glob("*/model.keras"))
 
 
-def test_the_demo_and_some_tables_lie_there_trained():
+@pytest.mark.parametrize("name", sorted(p.parent.name for p in RESULTS_FOLDER.glob("*/run.json")))
+def test_every_model_card_is_rendered_from_its_metrics(name):
+    text = (RESULTS_FOLDER / name / "card.md").read_text()
+    assert text == card(RESULTS_FOLDER / name)
+    metrics = json.loads((RESULTS_FOLDER / name / "metrics.json").read_text())
+    key = recipes.REFERENCE[name].task.headline
+    assert f"| {key} | {metrics['test'][key]:.4g}" in text and "not trained on" in text
+
+
+def test_trained_models_are_small_and_include_lenet5_and_penguins():
     assert {"lenet5_mnist", "dnn_penguins"} <= set(TRAINED)
     for name in TRAINED:
-        assert (RESULTS / name / "model.keras").stat().st_size < 1_000_000, name
+        assert (RESULTS_FOLDER / name / "model.keras").stat().st_size < 1_000_000, name
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_a_trained_model_answers_raw_inputs_as_it_did(name):
-    told = json.loads((RESULTS / name / "golden.json").read_text())
+def test_a_trained_model_gives_its_golden_predictions(name):
+    golden = json.loads((RESULTS_FOLDER / name / "golden.json").read_text())
     model = zoo.load(name)
     if isinstance(model.input, dict):
-        asked = {k: tf.reshape(tf.constant(v), (-1, 1)) for k, v in told["inputs"].items()}
+        inputs = {k: tf.reshape(tf.constant(v), (-1, 1)) for k, v in golden["inputs"].items()}
     else:
-        asked = np.array(next(iter(told["inputs"].values())), dtype=model.input.dtype)
-    found = np.asarray(model(asked, training=False))
-    assert_close(found, told["answers"], rtol=told["tolerance"])
+        inputs = np.array(next(iter(golden["inputs"].values())), dtype=model.input.dtype)
+    predictions = np.asarray(model(inputs, training=False))
+    assert_close(predictions, golden["predictions"], rtol=golden["tolerance"])
 
 
-def test_only_a_run_of_the_row_is_shelved(tmp_path):
+def test_only_a_run_of_the_recipe_is_saved(tmp_path):
     run = recipes.Classification(epochs=1).fit("dnn", "bundled:digits", out=tmp_path / "run", verbose=False)
     with pytest.raises(ValueError, match="must be of lenet5_mnist"):
         save_results("lenet5_mnist", run.save(tmp_path / "run"), tmp_path)

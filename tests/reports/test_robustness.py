@@ -1,4 +1,4 @@
-"""What the report says of robustness and of explanations: measured, in the record, true, and left out when asked."""
+"""Robustness and quality of explanations in the report: record, captions, figures, and models without them."""
 
 import json
 
@@ -14,7 +14,7 @@ from tests.tolerance import assert_close
 
 
 def stripes(count=80, seed=0):
-    """8-bit images (12, 12, 1) of two classes, a bright stripe to the left or to the right."""
+    """Returns 8-bit images (12, 12, 1) of two classes: a bright stripe on the left or on the right."""
     rng = np.random.default_rng(seed)
     x, y = rng.integers(0, 60, (count, 12, 12, 1)).astype("uint8"), np.arange(count) % 2
     x[y == 0, :, 2:4] += 100
@@ -29,84 +29,88 @@ def run():
 
 
 @pytest.fixture(scope="module")
-def found(run):
-    return robustness.figures(run, "test"), run.record["trust"]
+def figures(run):
+    return robustness.figures(run, "test")
 
 
-def test_the_record_holds_what_was_measured_and_of_how_many(run, found):
-    _, record = found
+@pytest.fixture(scope="module")
+def record(run, figures):
+    return run.record["robustness"]
+
+
+def test_the_record_has_accuracies_under_attack_and_numbers_of_examples(run, record):
     assert json.loads(json.dumps(record)) == record
-    assert (record["part"], record["attacked"], record["explained"]) == ("test", 12, 4)
-    assert run.metrics["trust"] is record
-    curves = record["robustness"]
-    assert curves["unit"] == "grey levels of 255" and curves["epsilon"] == [0, 1, 2, 4, 8, 16, 32, 64]
+    assert (record["split"], record["attacked"], record["explained"]) == ("test", 12, 4)
+    assert run.metrics["robustness"] is record
+    curves = record["attacks"]
+    assert curves["unit"] == "gray levels of 255" and curves["epsilon"] == [0, 1, 2, 4, 8, 16, 32, 64]
     assert curves["fgsm"][0] == curves["pgd"][0] == run.evaluate("test")["accuracy"]
     for attack in ("fgsm", "pgd"):
         assert curves[attack] == sorted(curves[attack], reverse=True)
     assert curves["pgd"][-1] < 0.5 < curves["pgd"][0]
 
 
-def test_a_stripe_is_found_faster_than_in_a_random_order(found):
-    faithful = found[1]["faithfulness"]
+def test_explanations_of_a_stripe_are_more_faithful_than_a_random_order(record):
+    tests = record["faithfulness"]
     for method in ("integrated_gradients", "gradient_input", "occlusion"):
-        assert faithful["deletion"]["area"][method] < faithful["deletion"]["area"]["random order"], method
-        assert faithful["insertion"]["area"][method] > faithful["insertion"]["area"]["random order"], method
-    assert set(faithful["deletion"]["area"]) == {*robustness.METHODS, "random order"}
+        assert tests["deletion"]["area"][method] < tests["deletion"]["area"]["random order"], method
+        assert tests["insertion"]["area"][method] > tests["insertion"]["area"]["random order"], method
+    assert set(tests["deletion"]["area"]) == {*robustness.METHODS, "random order"}
 
 
 def test_shuffled_weights_and_agreement_are_recorded_for_every_method(found):
     record = found[1]
-    assert record["randomisation"]["layers"][0] == "as it is"
+    assert record["randomisation"]["layers"][0] == "original"
     for values in record["randomisation"]["spearman"].values():
-        assert values[0] == pytest.approx(1, rel=1e-5) and values[-1] < 0.9
-    assert set(record["randomisation"]["spearman"]) <= set(robustness.SHUFFLED)
+        assert values[0] == pytest.approx(1) and values[-1] < 0.9
+    assert set(record["randomization"]["spearman"]) <= set(robustness.RANDOMIZED_METHODS)
     matrix = np.array(record["agreement"]["spearman"], float)
     assert record["agreement"]["methods"] == list(robustness.METHODS)
     assert_close(matrix, matrix.T)
 
 
-def test_the_report_shows_it_in_words_and_measures_it_once(run, found, tmp_path, monkeypatch):
-    monkeypatch.setattr(robustness, "examine", lambda *_: pytest.fail("measured again"))
+def test_the_report_has_captions_with_the_recorded_numbers_and_measures_once(
+    run, figures, record, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(robustness, "measure_robustness", lambda *_: pytest.fail("measured again"))
     page = run.report(tmp_path / "report.html").read_text()
-    shown, record = found
-    assert [title for title, _, _ in shown] == [
-        "How far an attack must go",
-        "Do the explanations point at what counts?",
-        "Do the explanations depend on what was learnt?",
-        "Do the explanations agree?",
+    assert [title for title, _, _ in figures] == [
+        "Robustness to attacks",
+        "Faithfulness of explanations",
+        "Randomization test of explanations",
+        "Agreement of explanations",
     ]
-    for title, told, figure in shown:
-        assert title in page and told.split(".")[0].replace("'", "&#39;") in page
-        assert figure.axes[0].get_xlabel() or title.endswith("agree?")
-    assert shown[0][1].startswith("Of 12 test examples 100 % are answered right as they are.")
-    pgd = record["robustness"]["pgd"]
-    assert (
-        f"from {record['robustness']['epsilon'][next(i for i, v in enumerate(pgd) if v < 0.5)]:g} on PGD" in shown[0][1]
-    )
+    for title, caption, figure in figures:
+        assert title in page and caption.split(".")[0].replace("'", "&#39;") in page
+        assert figure.axes[0].get_xlabel() or title.startswith("Agreement")
+    captions = [caption for _, caption, _ in figures]
+    assert captions[0].startswith("The accuracy on 12 test examples is 100 %.")
+    pgd = record["attacks"]["pgd"]
+    first_below_half = record["attacks"]["epsilon"][next(i for i, v in enumerate(pgd) if v < 0.5)]
+    assert f"PGD reduces the accuracy below 50 % from epsilon {first_below_half:g} on" in captions[0]
     area = record["faithfulness"]["deletion"]["area"]
-    best = min(area.values())
-    assert f"with {best:.2f}, where a random order has {area['random order']:.2f}" in shown[1][1]
+    assert f"with {min(area.values()):.2f} (random order: {area['random order']:.2f}" in captions[1]
     files = run.plots(str(tmp_path / "plots"))
-    assert {"how_far_an_attack_must_go", "do_the_explanations_agree"} <= set(files)
+    assert {"robustness_to_attacks", "agreement_of_explanations"} <= set(files)
 
 
-def test_none_examined_is_nothing_shown():
+def test_zero_report_examples_give_no_figures():
     recipe = recipes.Classification(epochs=1, batch_size=8, report_examples=0)
     model = zoo.cnn((12, 12, 1), 2, filters=(2,), units=())
     run = recipe.fit(model, recipes.load(stripes(24)), verbose=False)
     assert robustness.figures(run, "test") == []
-    assert "trust" not in run.record
+    assert "robustness" not in run.record
 
 
-def test_a_large_model_is_examined_on_fewer_examples(run, monkeypatch):
-    assert robustness.affordable(run, 100) == 4
-    assert robustness.affordable(run, 3) == 3
-    monkeypatch.setattr(robustness, "BUDGET", 1.0)
-    assert robustness.affordable(run, 100) == robustness.FEWEST
+def test_fewer_examples_of_a_large_model_are_explained(run, monkeypatch):
+    assert robustness.explained_count(run, 100) == 4
+    assert robustness.explained_count(run, 3) == 3
+    monkeypatch.setattr(robustness, "MAC_BUDGET", 1.0)
+    assert robustness.explained_count(run, 100) == robustness.MIN_EXPLAINED
 
 
-def table():
-    """A data frame of two columns, one a category."""
+def trees():
+    """Returns a data frame with a numeric and a categorical column and two classes."""
     import pandas as pd
 
     rng = np.random.default_rng(0)
@@ -116,19 +120,19 @@ def table():
 
 
 @pytest.mark.parametrize("activation", [pytest.param("sigmoid", marks=pytest.mark.slow), None])
-def test_tables_and_a_single_logit_too(activation, tmp_path):
-    table().to_csv(tmp_path / "trees.csv", index=False)
+def test_tables_and_models_with_a_single_output_are_measured(activation, tmp_path):
+    trees().to_csv(tmp_path / "trees.csv", index=False)
     data = recipes.load(f"table:{tmp_path / 'trees.csv'}?target=tall")
     recipe = recipes.Classification(epochs=10, batch_size=8, learning_rate=0.02, report_examples=8)
-    features = recipes.training.task.preparation(data, zoo.dnn((4,), 1)).output_shape[-1]
+    features = recipe.prepare(data, zoo.dnn((4,), 1)).output_shape[-1]
     run = recipe.fit(zoo.dnn((features,), 1, units=(8,), activation=activation), data, verbose=False)
-    shown = robustness.figures(run, "test")
-    record = run.record["trust"]
-    assert record["robustness"]["unit"] == "standard deviations, or shares of a category"
+    ((_, caption, _), *_) = robustness.figures(run, "test")
+    record = run.record["robustness"]
+    assert record["attacks"]["unit"] == "standard deviations (fractions for a category)"
     assert "gradcam" not in record["faithfulness"]["deletion"]["area"]
-    answers = record["faithfulness"]["deletion"]["answers"]["occlusion"]
-    assert all(0 <= value <= 1 for value in answers)
-    assert "largest change" in shown[0][1] or "on PGD leaves" in shown[0][1]
+    probabilities = record["faithfulness"]["deletion"]["probabilities"]["occlusion"]
+    assert all(0 <= value <= 1 for value in probabilities)
+    assert "largest epsilon" in caption or "PGD reduces" in caption
 
 
 def test_series_are_hidden_step_by_step():
@@ -138,17 +142,17 @@ def test_series_are_hidden_step_by_step():
     recipe = recipes.SeriesClassification(epochs=8, batch_size=8, learning_rate=0.02, report_examples=8)
     run = recipe.fit("rnn", recipes.load((x, y)), verbose=False, units=(6,))
     titles = [title for title, _, _ in run.recipe.figures(run, "test")]
-    assert titles[:3] == ["What it confuses", "The steps that mattered", "How far an attack must go"]
-    assert len(run.record["trust"]["faithfulness"]["deletion"]["shares"]) == 9
+    assert titles[2] == "Robustness to attacks"
+    assert len(run.record["robustness"]["faithfulness"]["deletion"]["fractions"]) == 9
 
 
-def test_a_model_without_gradients_is_told_so(tmp_path):
+def test_a_model_without_input_gradients_has_a_reason_instead_of_figures():
     inputs = layers.Input((5,), dtype="int32")
-    answer = layers.Dense(2, activation="softmax")(layers.Flatten()(layers.Embedding(9, 2)(inputs)))
+    outputs = layers.Dense(2, activation="softmax")(layers.Flatten()(layers.Embedding(9, 2)(inputs)))
     x, y = np.random.default_rng(0).integers(0, 9, (40, 5)).astype("int32"), np.arange(40) % 2
     run = recipes.Classification(epochs=1, batch_size=8).fit("dnn", (x.astype("float32"), y), verbose=False)
-    run.model = keras.Model(inputs, answer)
-    ((title, told, figure),) = robustness.figures(run, "test")
-    assert title == "Robustness and the quality of explanations"
-    assert told == "Not measured: gradients need inputs of real numbers, the model's are int32."
+    run.model = keras.Model(inputs, outputs)
+    ((title, caption, figure),) = robustness.figures(run, "test")
+    assert title == "Robustness and quality of explanations"
+    assert caption.startswith("Not measured: ") and "int32" in caption
     assert figure is None

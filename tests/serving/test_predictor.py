@@ -1,6 +1,4 @@
-"""The engines that answer an export in this process."""
-
-import sys
+"""The engines that predict from an export in this process."""
 
 import keras
 import numpy as np
@@ -8,67 +6,66 @@ import pytest
 from keras import layers
 
 import zoo
-from tests.serving.conftest import photos
+from tests.exported_models import photos, run_in_process
 from tests.tolerance import assert_close
+from zoo.export import parity_check
+from zoo.serving import predictor as predictor_module
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """Folder of a model whose whole graph is float32."""
-    from tests.serving.conftest import here
-    from zoo.export import parity_check
-
+def plots(tmp_path_factory):
+    """(folder, model) of an export whose whole graph is float32."""
     inputs = layers.Input((None, None, 2), name="bands")
     x = layers.Conv2D(5, 3, activation="relu")(inputs)
     model = keras.Model(inputs, layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D(name="pool")(x)))
     folder = tmp_path_factory.mktemp("plots")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parity_check, "replayed", here)
+        patch.setattr(parity_check, "run_isolated", run_in_process)
         zoo.export(model, folder, inputs=np.random.default_rng(1).random((3, 7, 9, 2)), classes=("a", "b", "c"))
     return folder, model
 
 
-@pytest.mark.parametrize(("engine", "taken"), [("auto", "openvino"), ("openvino", "openvino"), ("tensorflow",) * 2])
-def test_every_engine_answers_as_predict_does(exported, engine, taken):
-    folder, model = exported
-    found = zoo.predictor(str(folder), engine)
-    assert found.engine == taken
+@pytest.mark.parametrize(("engine", "used"), [("auto", "openvino"), ("openvino", "openvino"), ("tensorflow",) * 2])
+def test_every_engine_predicts_like_keras(plots, engine, used):
+    folder, model = plots
+    predictor = zoo.predictor(str(folder), engine)
+    assert predictor.engine == used
     x = np.random.default_rng(2).random((2, 11, 5, 2))
-    answer = found.predict(x)
+    outputs = predictor.predict(x)
     expected = model.predict(x, verbose=0)
-    assert_close(answer["probabilities"], expected)
-    assert answer["classes"][:, 0].tolist() == ["abc"[i] for i in expected.argmax(-1)]
-    assert_close(found({"bands": x})["scores"], answer["scores"])
+    assert_close(outputs["probabilities"], expected)
+    assert outputs["classes"][:, 0].tolist() == ["abc"[i] for i in expected.argmax(-1)]
+    assert_close(predictor({"bands": x})["scores"], outputs["scores"])
 
 
-def test_photos_of_any_size_are_answered_through_their_preprocessing(shelf):
-    found = zoo.predictor(str(shelf.folder / "trees"))
-    assert found.engine == "openvino"
-    assert_close(found(photos(4))["probabilities"], shelf.answers)
+def test_photos_of_any_size_are_preprocessed_in_the_engine(exports):
+    predictor = zoo.predictor(str(exports.folder / "trees"))
+    assert predictor.engine == "openvino"
+    assert_close(predictor(photos(4))["probabilities"], exports.probabilities)
 
 
-def test_auto_takes_tensorflow_where_openvino_cannot_read_or_differs_and_says_why(shelf, monkeypatch):
-    texts = zoo.predictor(str(shelf.folder / "soil"))
-    assert texts.engine == "tensorflow" and texts.why.startswith("OpenVINO cannot read it")
-    assert texts({"height": [1.0], "soil": ["clay"]})["values"].shape == (1, 1)
-    module = sys.modules["zoo.predictor"]  # `zoo.predictor` is the function
-    monkeypatch.setattr(module, "CLOSE", -1.0)
-    differs = zoo.predictor(str(shelf.folder / "trees"))
-    assert (differs.engine, differs.why) == ("tensorflow", "OpenVINO answers another `probabilities` than was proved")
+def test_auto_uses_tensorflow_where_openvino_cannot_read_or_differs_and_says_why(exports, monkeypatch):
+    predictor = zoo.predictor(str(exports.folder / "soil"))
+    assert predictor.engine == "tensorflow" and predictor.reason.startswith("OpenVINO cannot read it")
+    assert predictor({"height": [1.0], "soil": ["clay"]})["values"].shape == (1, 1)
+    monkeypatch.setattr(predictor_module, "AUTO_TOLERANCE", -1.0)
+    predictor = zoo.predictor(str(exports.folder / "trees"))
+    assert predictor.engine == "tensorflow"
+    assert predictor.reason == "OpenVINO differs from the parity check in `probabilities`"
 
 
-@pytest.mark.usefixtures("quick")
-def test_auto_takes_tensorflow_for_a_recurrent_network(tmp_path):
+@pytest.mark.usefixtures("parity_check_in_process")
+def test_auto_uses_tensorflow_for_a_recurrent_network(tmp_path):
     model = zoo.lstm((None, 2), 1, units=(3,))
     zoo.export(model, tmp_path, inputs=np.ones((1, 4, 2)))
-    found = zoo.predictor(str(tmp_path))
-    assert (found.engine, found.why) == ("tensorflow", "a network with loops is faster on TensorFlow")
+    predictor = zoo.predictor(str(tmp_path))
+    assert (predictor.engine, predictor.reason) == ("tensorflow", "a network with loops is faster on TensorFlow")
 
 
-def test_what_cannot_be_loaded_or_asked_is_named(exported, tmp_path):
-    folder, _ = exported
+def test_errors_name_what_cannot_be_loaded_or_predicted(plots, tmp_path):
+    folder, _ = plots
     with pytest.raises(ValueError, match="predictor: `path` must be an export, got .*/plot. Did you mean `plots"):
         zoo.predictor(str(folder.parent / "plot"))
     (tmp_path / "1").mkdir()
@@ -76,10 +73,10 @@ def test_what_cannot_be_loaded_or_asked_is_named(exported, tmp_path):
     for engine in ("auto", "tensorflow", "openvino"):
         with pytest.raises(ValueError, match="predictor: .* is no SavedModel, or a broken one"):
             zoo.predictor(str(tmp_path), engine)
-    with pytest.raises(ValueError, match=r"has no LiteRT file int8: export it with forms=\('litert_int8',\)"):
+    with pytest.raises(ValueError, match=r"has no LiteRT file int8: export it with formats=\('litert_int8',\)"):
         zoo.predictor(str(folder), "litert", format="int8")
-    with pytest.raises(ValueError, match="`form` is for the engine litert, got 'auto'"):
+    with pytest.raises(ValueError, match="`format` is for the engine litert, got 'auto'"):
         zoo.predictor(str(folder), format="int8")
     for engine in ("tensorflow", "openvino"):
-        with pytest.raises(ValueError, match="predict: `inputs` are not what the export takes"):
+        with pytest.raises(ValueError, match="predict: `inputs` do not fit the export"):
             zoo.predictor(str(folder), engine)(np.ones((1, 7, 9, 5)))

@@ -1,4 +1,4 @@
-"""The development server over real connections: TensorFlow Serving's REST paths and errors, and its gRPC codes."""
+"""The development server over real connections: REST paths, errors and gRPC status codes of TensorFlow Serving."""
 
 import base64
 import json
@@ -14,14 +14,14 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from tests.serving.conftest import NAMES, photos
+from tests.exported_models import NAMES, photos
 from tests.tolerance import assert_close
 from zoo.serving import Server
 
 
 @pytest.fixture(scope="module")
-def server(shelf):
-    with Server(str(shelf.folder), rest_port=0, grpc_port=0, poll_seconds=0, max_request_bytes=100_000) as running:
+def server(exports):
+    with Server(str(exports.folder), rest_port=0, grpc_port=0, poll_seconds=0, max_request_bytes=100_000) as running:
         yield running
 
 
@@ -31,9 +31,10 @@ def rest(server):
         yield client
 
 
-def asked(rest, body, path="/v1/models/trees:predict"):
-    reply = rest.post(path, content=body if isinstance(body, str | bytes) else json.dumps(body))
-    return reply.status_code, reply.json()
+def post(rest, body, path="/v1/models/trees:predict"):
+    """(status code, decoded body) of a POST request."""
+    response = rest.post(path, content=body if isinstance(body, str | bytes) else json.dumps(body))
+    return response.status_code, response.json()
 
 
 def b64(content):
@@ -44,65 +45,68 @@ def png(image):
     return tf.io.encode_png(image).numpy()
 
 
-def test_rows_and_columns_are_answered_as_predict_does(rest, shelf):
-    code, rows = asked(rest, {"instances": photos(4).tolist()})
+def test_predictions_in_rows_and_in_columns_equal_those_of_keras(rest, exports):
+    code, rows = post(rest, {"instances": photos(4).tolist()})
     assert code == 200
     assert set(rows["predictions"][0]) == {"probabilities", "classes", "scores", "skew"}
-    assert_close([r["probabilities"] for r in rows["predictions"]], shelf.answers)
-    assert rows["predictions"][0]["classes"][0] == NAMES[shelf.answers[0].argmax()]
-    code, columns = asked(rest, {"inputs": {"photo": photos(4).tolist()}})
-    assert_close(columns["outputs"]["probabilities"], shelf.answers)
-    _, single = asked(rest, {"signature_name": "features", "inputs": photos(1).tolist()})
-    assert np.shape(single["outputs"]) == (1, 6)  # one answer comes without its name, as in TensorFlow Serving
+    assert_close([r["probabilities"] for r in rows["predictions"]], exports.probabilities)
+    assert rows["predictions"][0]["classes"][0] == NAMES[exports.probabilities[0].argmax()]
+    code, columns = post(rest, {"inputs": {"photo": photos(4).tolist()}})
+    assert_close(columns["outputs"]["probabilities"], exports.probabilities)
+    _, single = post(rest, {"signature_name": "features", "inputs": photos(1).tolist()})
+    assert np.shape(single["outputs"]) == (1, 6)  # a single output comes without its name, as in TensorFlow Serving
 
 
-def test_a_base64_file_is_answered_in_rows_and_columns(rest, shelf):
+def test_base64_files_are_accepted_in_rows_and_in_columns(rest, exports):
     files = [b64(png(image)) for image in photos(2)]
-    _, bare = asked(rest, {"signature_name": "serving_bytes", "instances": files})
+    _, bare = post(rest, {"signature_name": "serving_bytes", "instances": files})
     named = [{"image_bytes": file} for file in files]
-    _, rows = asked(rest, {"signature_name": "serving_bytes", "instances": named})
-    _, columns = asked(rest, {"signature_name": "serving_bytes", "inputs": {"image_bytes": files}})
-    for found in (bare["predictions"], rows["predictions"]):
-        assert_close([r["probabilities"] for r in found], shelf.answers[:2])
-    assert_close(columns["outputs"]["probabilities"], shelf.answers[:2])
+    _, rows = post(rest, {"signature_name": "serving_bytes", "instances": named})
+    _, columns = post(rest, {"signature_name": "serving_bytes", "inputs": {"image_bytes": files}})
+    for predictions in (bare["predictions"], rows["predictions"]):
+        assert_close([r["probabilities"] for r in predictions], exports.probabilities[:2])
+    assert_close(columns["outputs"]["probabilities"], exports.probabilities[:2])
 
 
-def test_a_tables_columns_go_by_name(rest):
+def test_the_columns_of_a_table_are_sent_by_name(rest):
     rows = [{"height": [100], "soil": ["clay"]}, {"height": [30.5], "soil": ["sand"]}]
-    code, found = asked(rest, {"instances": rows}, "/v1/models/soil:predict")
-    assert code == 200 and np.shape(found["predictions"]) == (2, 1)
+    code, body = post(rest, {"instances": rows}, "/v1/models/soil:predict")
+    assert code == 200 and np.shape(body["predictions"]) == (2, 1)
 
 
-def test_status_and_metadata_are_told_by_version(rest):
+def test_status_and_metadata_of_a_version(rest):
     assert rest.get("/v1/models/trees").json()["model_version_status"] == [
         {"version": "2", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
     ]  # like TensorFlow Serving, the latest only
-    told = rest.get("/v1/models/trees/versions/2/metadata").json()
-    assert told["model_spec"] == {"name": "trees", "signature_name": "", "version": "2"}
-    photo = told["metadata"]["signature_def"]["signature_def"]["serving_default"]["inputs"]["photo"]
+    body = rest.get("/v1/models/trees/versions/2/metadata").json()
+    assert body["model_spec"] == {"name": "trees", "signature_name": "", "version": "2"}
+    photo = body["metadata"]["signature_def"]["signature_def"]["serving_default"]["inputs"]["photo"]
     assert photo["dtype"] == "DT_UINT8"
     assert [d["size"] for d in photo["tensor_shape"]["dim"]] == ["-1", "-1", "-1", "3"]
 
 
-def bomb():
+def huge_png():
     """A PNG of a few bytes that states 65,535 x 65,535 pixels."""
-    head = b"IHDR" + struct.pack(">IIBBBBB", 65535, 65535, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head)) + b"\0" * 40
+    header = b"IHDR" + struct.pack(">IIBBBBB", 65535, 65535, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + b"\0" * 40
 
 
 BYTES = "serving_bytes"
-WRONG = [
+BAD_BODIES = [
     ({"signature_name": BYTES, "instances": [b64(b"no picture")]}, "must be the content of a PNG, JPEG, GIF or BMP"),
     ({"signature_name": BYTES, "instances": [b64(png(photos(1)[0])[:80])]}, "Invalid PNG"),
-    ({"signature_name": BYTES, "instances": [b64(bomb())]}, "at most 67108864 pixels, this one states 4294836225"),
+    ({"signature_name": BYTES, "instances": [b64(huge_png())]}, "at most 67108864 pixels, this one states 4294836225"),
     ({"signature_name": BYTES, "instances": [{"b64": "?"}]}, "is not base64"),
     ({"signature_name": BYTES, "instances": [7]}, "must be strings or"),
-    ({"signature_name": "nope", "instances": [0]}, "there; the model has features, serving_bytes, serving_default"),
+    (
+        {"signature_name": "nope", "instances": [0]},
+        "does not exist; the model has features, serving_bytes, serving_default",
+    ),
     ({"instances": (photos(1) / 2).tolist()}, "must be uint8, whole numbers from 0 to 255, got numbers from"),
     ({"instances": [[["a"]]]}, '"photo" must be uint8, got text'),
     ({"instances": [[[1], [2, 3]]]}, "its rows differ in length"),
     ({"instances": [[[1, 2], [3, 4]]]}, r"must have the shape \(any, any, any, 3\), got \(1, 2, 2\)"),
-    ({"instances": [{"foto": 1}]}, 'input "foto" is not taken. Did you mean `photo`'),
+    ({"instances": [{"foto": 1}]}, 'the signature has no input "foto". Did you mean `photo`'),
     ({"instances": [{"photo": 1}, {"foto": 1}]}, "instance 1 must have photo like the first"),
     ({"instances": []}, "must be a list of at least one"),
     ({"nothing": 1}, 'either "instances" or "inputs"'),
@@ -111,13 +115,13 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("body", "message"), WRONG)
-def test_a_wrong_request_gets_400_and_the_next_is_answered(rest, body, message):
-    code, told = asked(rest, body)
+@pytest.mark.parametrize(("body", "message"), BAD_BODIES)
+def test_a_bad_request_has_status_400_and_the_next_request_succeeds(rest, body, message):
+    code, response = post(rest, body)
     assert code == 400
     with pytest.raises(ValueError, match=message):
-        raise ValueError(told["error"])
-    assert asked(rest, {"instances": photos(1).tolist()})[0] == 200
+        raise ValueError(response["error"])
+    assert post(rest, {"instances": photos(1).tolist()})[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -129,30 +133,30 @@ def test_a_wrong_request_gets_400_and_the_next_is_answered(rest, body, message):
         ("GET", "/v1/models/trees/versions/x", 400, "a version must be a whole number"),
         ("GET", "/v2/health", 404, "Malformed request: GET /v2/health"),
         ("DELETE", "/v1/models/trees", 404, "Malformed request: DELETE"),
-        ("POST", "/v1/models/trees:classify", 501, '":classify" is not there'),
+        ("POST", "/v1/models/trees:classify", 501, '":classify" is not supported'),
     ],
 )
-def test_what_is_not_there_is_told_in_tensorflow_servings_form(rest, method, path, code, message):
-    reply = rest.request(method, path, content='{"instances": [1]}')
-    assert reply.status_code == code
-    assert message in reply.json()["error"]
+def test_unknown_paths_and_models_have_the_errors_of_tensorflow_serving(rest, method, path, code, message):
+    response = rest.request(method, path, content='{"instances": [1]}')
+    assert response.status_code == code
+    assert message in response.json()["error"]
 
 
 def test_a_missing_column_is_named(rest):
-    code, told = asked(rest, {"instances": [{"height": [1]}]}, "/v1/models/soil:predict")
-    assert (code, told["error"]) == (400, "missing input soil; the signature takes height, soil.")
+    code, body = post(rest, {"instances": [{"height": [1]}]}, "/v1/models/soil:predict")
+    assert (code, body["error"]) == (400, "missing input soil; the signature takes height, soil.")
 
 
-def test_grpc_speaks_the_real_protos_and_their_codes(server, shelf):
+def test_grpc_uses_the_protos_and_status_codes_of_tensorflow_serving(server, exports):
     with grpc.insecure_channel(server.grpc_address.removeprefix("grpc://")) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         request = predict_pb2.PredictRequest(output_filter=["probabilities"])
         request.model_spec.name = "trees"
         request.inputs["photo"].CopyFrom(tf.make_tensor_proto(photos(4)))
-        reply = stub.Predict(request, timeout=60)
-        assert list(reply.outputs) == ["probabilities"]
-        assert reply.model_spec.version.value == 2
-        assert_close(tf.make_ndarray(reply.outputs["probabilities"]), shelf.answers)
+        response = stub.Predict(request, timeout=60)
+        assert list(response.outputs) == ["probabilities"]
+        assert response.model_spec.version.value == 2
+        assert_close(tf.make_ndarray(response.outputs["probabilities"]), exports.probabilities)
         request.inputs["photo"].CopyFrom(tf.make_tensor_proto(photos(4).astype("float32")))
         with pytest.raises(grpc.RpcError) as caught:
             stub.Predict(request, timeout=60)
@@ -164,14 +168,17 @@ def test_grpc_speaks_the_real_protos_and_their_codes(server, shelf):
         assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-def test_an_answer_does_not_wait_for_a_receipt(server):
+def test_responses_are_sent_without_delay(server):
     assert server._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)  # else 40 ms each by REST
 
 
-def test_a_folder_without_models_and_a_port_in_use_are_refused(tmp_path, server, shelf):
+def test_a_folder_without_models_and_a_port_in_use_are_errors(tmp_path, server, exports):
     with pytest.raises(ValueError, match="serve: `folder` must hold NAME/VERSION/saved_model.pb"):
         Server(str(tmp_path), rest_port=0, grpc_port=0)
-    shutil.copytree(shelf.folder / "soil", tmp_path / "soil")
+    shutil.copytree(exports.folder / "soil", tmp_path / "soil")
     port = int(server.rest_address.rpartition(":")[2])
     with pytest.raises(OSError, match="in use"):
         Server(str(tmp_path), rest_port=port, grpc_port=0)
+    port = int(server.grpc_address.rpartition(":")[2])
+    with pytest.raises(OSError, match=f"serve: cannot listen on 127.0.0.1:{port}"):
+        Server(str(tmp_path), rest_port=0, grpc_port=port)

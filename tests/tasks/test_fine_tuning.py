@@ -147,7 +147,7 @@ def test_a_run_is_compared_with_a_random_start_saved_exported_and_read_back(tmp_
 
 
 def test_a_name_without_weights_and_too_many_stages_are_refused():
-    with pytest.raises(ValueError, match="`weights` 'bundled' is there for"):
+    with pytest.raises(ValueError, match="`weights` 'bundled' is available for"):
         quick().fit("lenet5", pictures(), verbose=False, input_shape=(12, 12, 3))
     with pytest.raises(ValueError, match="`stages` must be a whole number from 0 to 2, got 5"):
         quick(stages=5).fit(backbone(), pictures(), verbose=False)

@@ -31,7 +31,7 @@ def data(tmp_path_factory):
 def folder(data, tmp_path_factory):
     """A run made by the command line."""
     out = tmp_path_factory.mktemp("runs") / "poem"
-    command = f"train language_model --model lstm --data {data.origin} --epochs 12 --batch 4 --rate 0.02"
+    command = f"train language_model --model lstm --data {data.source_spec} --epochs 12 --batch 4 --rate 0.02"
     with pytest.raises(SystemExit) as stop:
         main([*command.split(), "--out", str(out)])
     assert not stop.value.code

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import recipes
 import zoo
-from recipes.data.images.image_patches import pairs, warped
+from recipes.data.images.image_patches import frame_pairs, warp_square
 from recipes.reports.image_figures import flow_colours
 from recipes.tasks.motion import FlowLoss, finest_flow, stays_inside, warp_image
 from recipes.training.run import Run
@@ -56,7 +56,7 @@ def test_the_known_motion_is_exact(data):
 def test_what_moves_in_from_beyond_the_square_is_the_photo():
     y, x = np.mgrid[:80, :80]
     image = np.stack([2 * x, 2 * y, x + y], axis=-1).astype("uint8")
-    first, second, flow = warped(image, 64, 8, np.random.default_rng(3))
+    first, second, flow = warp_square(image, 64, 8, np.random.default_rng(3))
     np.testing.assert_array_equal(second, image[8:72, 8:72])
     place = (np.mgrid[:64, :64][::-1] + 8).transpose(1, 2, 0) + flow
     np.testing.assert_allclose(first[..., :2], 2 * place, atol=0.51)
@@ -102,7 +102,7 @@ def test_unrolled_steps_explain_held_out_warps_and_the_motorcycle_before_any_tra
     model = finest_flow(recipe.build_model("tvnet", data, scales=4, warps=3, iterations=8))
     for told in (data, recipes.load("bundled:motorcycle")):
         frames = recipe.preprocessing(told, model)(told.test.inputs)
-        found = recipe.compute_metrics_of(told, "test", np.asarray(model(frames)))
+        found = recipe.compute_metrics(told, "test", np.asarray(model(frames)))
         assert found["warp_error"] < 0.25 * found["baseline"]["warp_error"]
         assert found["endpoint_error"] < 0.3 * found["baseline"]["endpoint_error"]
 
@@ -123,13 +123,13 @@ def test_a_shift_that_is_known_explains_everything(data):
     frames = np.stack([np.roll(image, (-4, -3), (1, 2)), image])
     flow = np.broadcast_to(np.float32([3, 4]), (1, 20, 30, 2)).copy()
     flow[:, :2] = np.nan
-    known = recipes.Data(**{**vars(data), "test": pairs(frames, flow)})
-    found = quick().compute_metrics_of(known, "test", np.nan_to_num(flow))
+    known = recipes.Data(**{**vars(data), "test": frame_pairs(frames, flow)})
+    found = quick().compute_metrics(known, "test", np.nan_to_num(flow))
     assert (found["endpoint_error"], found["baseline"]["endpoint_error"]) == (0, 5)
     assert found["warp_error"] == pytest.approx(0, abs=1e-5) and found["skill"] == pytest.approx(1, rel=1e-5)
     assert found["baseline"]["warp_error"] > 0.2
-    blind = quick().compute_metrics_of(
-        recipes.Data(**{**vars(data), "test": pairs(frames, flow * np.nan)}), "test", 0 * np.nan_to_num(flow)
+    blind = quick().compute_metrics(
+        recipes.Data(**{**vars(data), "test": frame_pairs(frames, flow * np.nan)}), "test", 0 * np.nan_to_num(flow)
     )
     assert blind["skill"] == 0 and "endpoint_error" not in blind
 
@@ -166,7 +166,7 @@ def test_the_motorcycle_is_a_pair_to_test_on(data):
     assert truth.shape == (1, 125, 185, 2) and len(pair.train) == 0
     known = np.isfinite(truth).all(-1)
     assert 0.7 < known.mean() < 1 and -16 < truth[known][:, 0].min() < truth[known][:, 0].max() < -1
-    found = quick().compute_metrics_of(pair, "test", np.nan_to_num(truth))
+    found = quick().compute_metrics(pair, "test", np.nan_to_num(truth))
     assert found["warp_error"] < 0.3 * found["baseline"]["warp_error"] and found["endpoint_error"] == 0
     model = finest_flow(zoo.flownet_s((None, None, 3), **SMALL))
     run = Run(quick(), model, pair, quick().preprocessing(pair, model), {}, {})

@@ -35,7 +35,7 @@ def run(data):
 
 
 def test_a_digit_moves_straight_on_and_bounces_off_the_edges():
-    found = moving_digits(np.full((1, 28, 28, 1), 200, np.uint8), 3, frames=60, side=64, each=1, seed=1)
+    found = moving_digits(np.full((1, 28, 28, 1), 200, np.uint8), 3, frames=60, side=64, per_frame=1, seed=1)
     assert found.shape == (3, 60, 64, 64, 1)
     for sequence in found:
         rows = np.array([np.flatnonzero(f.any((1, 2)))[[0, -1]] for f in sequence])

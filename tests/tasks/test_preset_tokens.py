@@ -118,14 +118,14 @@ def test_a_saved_run_answers_as_before_in_another_process(run, elsewhere, preset
 
 
 def test_the_export_takes_strings_and_says_what_it_needs(run, elsewhere):
-    from zoo.serving.model_store import Loaded
+    from zoo.serving.model_store import LoadedModel
 
     place, done, answers = elsewhere
     assert done.difference < 1e-5
     (note,) = json.loads((place / "served/1/assets.extra/parity.json").read_text())["notes"]
     assert "FastWordpieceTokenizeWithOffsets" in note and "import tensorflow_text" in note
     assert_close(answers["exported"], run.predict(ASKED))
-    served = Loaded(place / "served/1").run("serving_default", {"text": np.array(ASKED, object)})
+    served = LoadedModel(place / "served/1").predict("serving_default", {"text": np.array(ASKED, object)})
     assert_close(served["probabilities"], run.predict(ASKED))
 
 
@@ -146,13 +146,15 @@ def test_a_tokenizer_itself_is_kept_with_the_run_and_told_in_its_record(run, tmp
 
 def test_only_a_graph_with_other_operations_needs_tensorflow_text(elsewhere, monkeypatch):
     plain = Path(__file__).parents[2] / "saved_models" / "lenet5_mnist" / "1"
-    assert isolated_inference.foreign(plain) == [] and "RegexSplitWithOffsets" in isolated_inference.foreign(
-        elsewhere[0] / "served/1"
+    assert isolated_inference.custom_operations(
+        plain
+    ) == [] and "RegexSplitWithOffsets" in isolated_inference.custom_operations(elsewhere[0] / "served/1")
+    monkeypatch.setattr(
+        isolated_inference, "custom_operations", lambda folder: ["RegexSplitWithOffsets", "NobodyHasThis"]
     )
-    monkeypatch.setattr(isolated_inference, "foreign", lambda exported: ["RegexSplitWithOffsets", "NobodyHasThis"])
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match="TensorFlow lacks: NobodyHasThis; .* pip install tensorflow-text"):
-        isolated_inference.load_operations(plain)
+        isolated_inference.load_custom_operations(plain)
 
 
 def test_the_picture_shows_parts_of_words_and_hides_one_by_the_mask(run, monkeypatch):

@@ -152,9 +152,9 @@ def published(count):
 
 def whole(photos):
     from recipes.data.examples import Examples
-    from recipes.data.images.image_patches import Photographs
+    from recipes.data.images.image_patches import ImageList
 
-    return Examples(Photographs(tuple(photos)), np.arange(len(photos), dtype="int32"))
+    return Examples(ImageList(tuple(photos)), np.arange(len(photos), dtype="int32"))
 
 
 def test_the_published_network_denoises_two_images_of_set12():

@@ -13,8 +13,8 @@ import recipes
 import zoo
 from recipes.data.augment import Joint
 from recipes.data.images.boundary_weights import pixel_weights
+from recipes.data.images.mask_labels import IGNORE
 from recipes.data.preprocessing import preprocessing
-from recipes.losses import IGNORE
 from recipes.runs.predict_files import predict_files
 from recipes.tasks.segmentation import LOSSES
 from tests.tolerance import assert_close

@@ -177,7 +177,8 @@ def test_folders_of_pairs_are_read_whole_or_in_squares(tmp_path):
     assert tiled.shape == (8, 8, 1) and len(tiled.train) == 4 * len(data.train)
     assert not set(tiled.train.names) & set(tiled.test.names)
     one = recipes.load(f"pairs:{tmp_path / 'given' / '00.png'}?labels={tmp_path / 'made' / '00.png'}&tile=4")
-    assert sum(len(part) for part in (one.train, one.validation, one.test)) == 16 and "whole squares" in one.split
+    assert sum(len(part) for part in (one.train, one.validation, one.test)) == 16
+    assert "whole tiles" in one.split_description
 
 
 def broken(path, change):

@@ -1,4 +1,4 @@
-"""What a training costs: figures that are plausible, and that say where they come from."""
+"""Measured energy: plausible figures, with their source."""
 
 import logging
 import os
@@ -12,14 +12,14 @@ import pytest
 from recipes.training.energy import Energy, _source, energy
 
 
-def work(seconds):
+def spin(seconds):
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         pass
 
 
-def watts(used):
-    return used["kWh"] * 3.6e6 / used["seconds"]
+def watts(record):
+    return record["kWh"] * 3.6e6 / record["seconds"]
 
 
 @pytest.fixture
@@ -30,54 +30,54 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_block_costs_what_a_machine_may_draw(folder, capfd):
-    with energy() as used:
-        assert used == {}
-        work(0.5)
-    assert set(used) == {"kWh", "kg_CO2eq", "seconds", "source", "country"}
-    assert used["seconds"] >= 0.5
-    assert 0.1 < watts(used) < 3000
-    assert 0.01 < used["kg_CO2eq"] / used["kWh"] < 0.2  # France
-    assert used["country"] == "FRA"
-    assert used["source"].startswith(("estimate: ", "counter: "))
+def test_the_power_of_a_block_is_plausible_and_nothing_is_written(folder, capfd):
+    with energy() as record:
+        assert record == {}
+        spin(0.5)
+    assert set(record) == {"kWh", "kg_CO2eq", "seconds", "source", "country"}
+    assert record["seconds"] >= 0.5
+    assert 0.1 < watts(record) < 3000
+    assert 0.01 < record["kg_CO2eq"] / record["kWh"] < 0.2  # France
+    assert record["country"] == "FRA"
+    assert record["source"].startswith(("estimate: ", "counter: "))
     if sys.platform == "linux" and not os.path.exists("/sys/class/powercap"):
-        assert used["source"].startswith("estimate: processor from ")
+        assert record["source"].startswith("estimate: processor from ")
     assert list(folder.iterdir()) == []
     assert capfd.readouterr() == ("", "")
     assert logging.getLogger("codecarbon").filters == []
 
 
-def test_longer_costs_more_and_coal_emits_more():
+def test_a_longer_block_uses_more_energy_and_coal_emits_more():
     with energy("FRA") as brief:
-        work(0.2)
+        spin(0.2)
     with energy("pol") as long:
-        work(0.8)
+        spin(0.8)
     assert long["kWh"] > 1.5 * brief["kWh"]
     assert long["country"] == "POL"
     assert long["kg_CO2eq"] / long["kWh"] > 3 * brief["kg_CO2eq"] / brief["kWh"]
 
 
 def test_a_measurement_connects_to_nothing(monkeypatch):
-    asked = []
-    monkeypatch.setattr("socket.socket.connect", lambda self, address: asked.append(address))
+    addresses = []
+    monkeypatch.setattr("socket.socket.connect", lambda self, address: addresses.append(address))
     with energy():
-        work(0.15)
-    assert asked == []
+        spin(0.15)
+    assert addresses == []
 
 
-class Slow(keras.callbacks.Callback):
+class SlowEpochs(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
-        work((0.3, 0.01, 0.3)[epoch])
+        spin((0.3, 0.01, 0.3)[epoch])
 
 
-def test_plain_fit_is_measured_epoch_by_epoch(folder):
+def test_the_callback_measures_each_epoch(folder):
     model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
-    model.train_on_batch(np.ones((8, 3)), np.ones((8, 1)))  # so that no epoch has to trace
+    model.train_on_batch(np.ones((8, 3)), np.ones((8, 1)))  # traces the training function before the measured epochs
     meter = Energy("CHE")
     assert meter.result is None
     for _ in range(2):
-        model.fit(np.ones((8, 3)), np.ones((8, 1)), epochs=3, verbose=0, callbacks=[Slow(), meter])
+        model.fit(np.ones((8, 3)), np.ones((8, 1)), epochs=3, verbose=0, callbacks=[SlowEpochs(), meter])
         assert len(meter.epochs) == 3
         first, short, last = meter.epochs
         assert first["kWh"] > 0
@@ -95,36 +95,36 @@ def test_plain_fit_is_measured_epoch_by_epoch(folder):
     assert list(folder.iterdir()) == []
 
 
-def test_an_exception_passes_and_is_measured_up_to_there():
-    with pytest.raises(RuntimeError, match="out of cheese"), energy() as used:
-        work(0.2)
+def test_energy_is_recorded_up_to_an_exception_which_propagates():
+    with pytest.raises(RuntimeError, match="out of cheese"), energy() as record:
+        spin(0.2)
         raise RuntimeError("out of cheese")
-    assert used["kWh"] > 0
+    assert record["kWh"] > 0
 
 
-def test_what_is_too_short_has_no_figure():
-    with energy() as used:
+def test_a_block_too_short_for_codecarbon_has_no_figure():
+    with energy() as record:
         pass
-    assert used["kWh"] is None
-    assert used["kg_CO2eq"] is None
-    assert used["source"].startswith("not measured: 0.0")
+    assert record["kWh"] is None
+    assert record["kg_CO2eq"] is None
+    assert record["source"].startswith("not measured: 0.0")
 
 
-def test_a_machine_that_cannot_be_measured_has_no_figure(monkeypatch):
+def test_a_failing_sensor_gives_no_figure_and_its_error(monkeypatch):
     def broken(self):
         raise OSError("no such sensor")
 
     monkeypatch.setattr("codecarbon.core.resource_tracker.ResourceTracker.set_CPU_GPU_ram_tracking", broken)
-    with energy() as used:
-        work(0.15)
-    assert used["kWh"] is None
-    assert used["kg_CO2eq"] is None
-    assert used["seconds"] >= 0.15
-    assert used["source"] == "not measured: codecarbon gave no figure (OSError('no such sensor'))"
+    with energy() as record:
+        spin(0.15)
+    assert record["kWh"] is None
+    assert record["kg_CO2eq"] is None
+    assert record["seconds"] >= 0.15
+    assert record["source"] == "not measured: codecarbon gave no figure (OSError('no such sensor'))"
     meter = Energy()
     model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
-    model.fit(np.ones((8, 3)), np.ones((8, 1)), epochs=1, verbose=0, callbacks=[Slow(), meter])
+    model.fit(np.ones((8, 3)), np.ones((8, 1)), epochs=1, verbose=0, callbacks=[SlowEpochs(), meter])
     assert meter.epochs[0]["kWh"] is None
     assert meter.result["kWh"] is None
 
@@ -143,7 +143,7 @@ class RAM:
 
 
 @pytest.mark.parametrize(
-    ("parts", "source"),
+    ("components", "source"),
     [
         (
             [RAM(), CPU("intel_rapl"), GPU()],
@@ -157,25 +157,25 @@ class RAM:
             "counter: NVML or AMD SMI for the GPU, all processes",
         ),
         ([CPU("constant")], "estimate: processor from half a rated power of 85 W"),
-        ([], "codecarbon does not say"),
+        ([], "no component"),
     ],
 )
-def test_a_source_names_counters_and_estimates(parts, source):
-    assert _source(parts) == source
+def test_the_source_lists_counters_and_estimates(components, source):
+    assert _source(components) == source
 
 
-@pytest.mark.parametrize("wrong", ["FR", "France", "XXX", ""])
-def test_an_unknown_country_is_refused(wrong):
+@pytest.mark.parametrize("country", ["FR", "France", "XXX", ""])
+def test_an_unknown_country_raises(country):
     with (
-        pytest.raises(ValueError, match=f"`country` must be the ISO code of a country .* got '{wrong}'"),
-        energy(wrong),
+        pytest.raises(ValueError, match=f"`country` must be an ISO 3166 code of three letters.* got '{country}'"),
+        energy(country),
     ):
         pass
     with pytest.raises(ValueError, match=r"Did you mean `FRA`\?"), energy("France"):
         pass
 
 
-def test_arguments_are_checked():
+def test_arguments_are_validated():
     with pytest.raises(ValueError, match="energy: `country` must be a string, got 33"), energy(33):
         pass
     with pytest.raises(ValueError, match="Energy: unknown argument `contry`. Did you mean `country`"):

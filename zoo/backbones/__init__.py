@@ -1,1 +1,1 @@
-"""Trained backbones under new heads: what they take, their bands, features, phases of training, and those of TF Hub."""
+"""Transfer learning: backbones under new heads, fine-tuning, other bands, feature extraction and TF Hub modules."""

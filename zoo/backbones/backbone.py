@@ -1,4 +1,4 @@
-"""A backbone from wherever it comes: a copy of it that takes raw inputs and answers one vector of features."""
+"""Loads backbones from several sources, and copies them without their head and with their preprocessing in front."""
 
 import os
 from pathlib import Path
@@ -6,66 +6,68 @@ from pathlib import Path
 import keras
 from keras import layers
 
-from zoo.backbones.input_range import INPUT_RANGES, input_range_of, recorded_range
+from zoo.backbones.input_range import INPUT_RANGES, applications_input_range, backbone_input_layer
+from zoo.introspect.head import head_layer, is_head
 from zoo.layers.backbone_input import BackboneInput
 from zoo.registry import entries, entry
 from zoo.weights import BUNDLED, load
 
-RANGE = {"low": 0.0, "high": 255.0}
-POOLS = {
+BYTE_RANGE = {"low": 0.0, "high": 255.0}
+POOLING_LAYERS = {  # pooling, rank of the features
     "average": {4: layers.GlobalAveragePooling2D, 3: layers.GlobalAveragePooling1D},
     "max": {4: layers.GlobalMaxPooling2D, 3: layers.GlobalMaxPooling1D},
 }
 
 
-def open_backbone(
+def load_feature_backbone(
     caller, backbone, *, weights="bundled", input_shape=None, input_range=None, pool="average", disable_dropout=False
 ):
-    """A copy of a backbone without its head, from raw inputs to (B, F) features; the backbone itself stays as it is.
+    """Returns a copy of a backbone that maps raw inputs to features (B, F). The backbone itself is not changed.
 
     Args:
-        caller: what errors call the function.
-        backbone: a model of ours or of another, a registered name, or what `HubLayer` takes as a handle.
-        weights: as `zoo.load` takes them, for a name.
-        input_shape: for a name or a handle; None for the paper's row.
-        input_range: one of `WAYS` or as_is, where the backbone does not record it; None for what it records.
-        pool: average or max over a map or over tokens, or first, the first token.
-        disable_dropout: whether dropout and the like are switched off in the copy.
+        caller: function name for error messages.
+        backbone: a model, a registered name, or a handle as `HubLayer` takes it.
+        weights: for a name, as `zoo.load` takes them.
+        input_shape: for a name or a handle; None for that of the paper.
+        input_range: one of `INPUT_RANGES`, or as_is, for a backbone that does not record it; None for the recorded one.
+        pool: average or max over a map or over tokens, or first for the first token.
+        disable_dropout: whether dropout and other random layers are disabled in the copy.
     Returns:
-        `keras.Model`; flat, with the backbone's own layer names, but for those that a head has.
+        `keras.Model`, flat, with the backbone's layer names. Names that a new head will use are changed.
     """
-    model, known = load_backbone(caller, backbone, weights, input_shape)
-    front = preprocessed(caller, model, known, input_range)
-    cut = keras.Model(structure(model), _features(caller, model))
-    return pool_features(caller, rebuild(cut, front=front, disable_dropout=disable_dropout, headless=True), pool)
+    model, bundled_range = load_backbone(caller, backbone, weights, input_shape)
+    preprocessing = preprocessing_layer(caller, model, bundled_range, input_range)
+    headless = keras.Model(model_inputs(model), _feature_tensor(caller, model))
+    copy = copy_model(headless, preprocessing=preprocessing, disable_dropout=disable_dropout, headless=True)
+    return pool_features(caller, copy, pool)
 
 
 def load_backbone(caller, backbone, weights="bundled", input_shape=None):
-    """(model, what its images were): the model itself where it is one."""
+    """Returns a backbone as a model, and the `BackboneInput` arguments of bundled weights or None."""
     if isinstance(backbone, keras.Model):
         if input_shape is not None:
             raise ValueError(f"{caller}: `input_shape` is for a name or a handle; {backbone.name} has its own.")
-        return _verified(caller, backbone), None
+        return _verify_functional(caller, backbone), None
     if isinstance(backbone, keras.Layer):
-        return _around(caller, backbone, input_shape), None
+        return _wrap_layer(caller, backbone, input_shape), None
     if not isinstance(backbone, str | os.PathLike):
         raise ValueError(f"{caller}: `backbone` must be a model, a name or a handle, got {type(backbone).__name__}.")
     backbone = os.fspath(backbone)
     if backbone in entries or not ("/" in backbone or os.sep in backbone or Path(backbone).exists()):
-        row = entry(backbone).example  # which offers the nearest name where there is none
+        example = entry(backbone).example  # raises an error with the closest name for an unknown one
         size = {} if input_shape is None else {"input_shape": tuple(input_shape)}
-        if "input_shape" not in row:
+        if "input_shape" not in example:
             raise ValueError(f"{caller}: `backbone` must take images, a table or a series, and {backbone} does not.")
         with_head = weights != "bundled" and weights is not None
         model = load(backbone, weights, head=with_head, **size)
         bundle = BUNDLED.get(backbone) if weights == "bundled" else None
-        return model, bundle and {"mean": (bundle.mean,), "deviation": (bundle.deviation,), **RANGE}
+        return model, bundle and {"mean": (bundle.mean,), "deviation": (bundle.deviation,), **BYTE_RANGE}
     from zoo.backbones.hub import HubLayer
 
-    return _around(caller, HubLayer(backbone, name="hub"), input_shape), None
+    return _wrap_layer(caller, HubLayer(backbone, name="hub"), input_shape), None
 
 
-def _verified(caller, model):
+def _verify_functional(caller, model):
     if not model.built or not hasattr(model, "inputs") or not model.inputs:
         wrapped = "x = keras.Input(...); keras.Model(x, backbone(x))"
         raise ValueError(
@@ -74,8 +76,8 @@ def _verified(caller, model):
     return model
 
 
-def _around(caller, layer, input_shape):
-    """A layer, such as one around a TF Hub module, as a model."""
+def _wrap_layer(caller, layer, input_shape):
+    """Returns a model of a single layer, such as `HubLayer`."""
     if input_shape is None:
         raise ValueError(f"{caller}: `input_shape` must be given for a TF Hub module or a layer, as in (224, 224, 3).")
     dtype = getattr(layer, "input_type", "float32")
@@ -83,52 +85,53 @@ def _around(caller, layer, input_shape):
     return keras.Model(inputs, layer(inputs), name=layer.name)
 
 
-def preprocessed(caller, model, known, input_range):
-    """The layer that stands before the copy, or None where the model has one or nothing is known."""
-    own = recorded_range(model)
+def preprocessing_layer(caller, model, bundled_range, input_range):
+    """Returns the layer that goes in front of a copy, or None where the model has one or its input range is unknown."""
+    recorded = backbone_input_layer(model) is not None
     if input_range is not None and input_range != "as_is" and input_range not in INPUT_RANGES:
         raise ValueError(
             f"{caller}: `input_range` must be one of {', '.join(INPUT_RANGES)} or as_is, got {input_range!r}."
         )
-    if own is not None or known is not None:
+    if recorded or bundled_range is not None:
         if input_range is not None:
             raise ValueError(f"{caller}: `input_range` is for backbones that record nothing; {model.name} does.")
-        return None if own is not None else BackboneInput(**known, name="backbone_input")
-    way = input_range_of(model) if input_range is None else input_range
-    image = len(model.inputs) == 1 and len(model.inputs[0].shape) == 4 and model.inputs[0].shape[-1] == 3
-    if way in (None, "as_is") or (input_range is None and not image):
+        return None if recorded else BackboneInput(**bundled_range, name="backbone_input")
+    is_rgb = len(model.inputs) == 1 and len(model.inputs[0].shape) == 4 and model.inputs[0].shape[-1] == 3
+    range_name = input_range
+    if input_range is None and is_rgb:
+        range_name = applications_input_range(model)
+    if range_name in (None, "as_is"):
         return None
-    if not image:
+    if not is_rgb:
         raise ValueError(
             f"{caller}: `input_range` is for images of 3 bands, {model.name} takes {model.inputs[0].shape}."
         )
-    return BackboneInput(**INPUT_RANGES[way], **RANGE, bands=("red", "green", "blue"), name="backbone_input")
+    return BackboneInput(
+        **INPUT_RANGES[range_name], **BYTE_RANGE, bands=("red", "green", "blue"), name="backbone_input"
+    )
 
 
-def structure(model):
-    """A model's inputs: a tensor where it has one, else as they were given."""
+def model_inputs(model):
+    """Returns the single input tensor of a model, or all inputs in their structure where there are several."""
     several = len(model.inputs) > 1 or isinstance(getattr(model, "input", None), dict)
     return model.input if several else model.inputs[0]
 
 
-def _features(caller, model):
-    """What goes into the answer's layer, without the dropout before it; the answer itself where it is no head's."""
-    answer = model.outputs[0] if len(model.outputs) == 1 else model.output
-    if isinstance(answer, dict):
-        if "pooled_output" not in answer:
+def _feature_tensor(caller, model):
+    """Returns the input of the model's head, before the head's dropout; the output of a model without a head."""
+    output = model.outputs[0] if len(model.outputs) == 1 else model.output
+    if isinstance(output, dict):
+        if "pooled_output" not in output:
             raise ValueError(
-                f"{caller}: `backbone` must answer one tensor or a `pooled_output`, {model.name} has {[*answer]}."
+                f"{caller}: `backbone` must output one tensor or a `pooled_output`, {model.name} has {[*output]}."
             )
-        return answer["pooled_output"]
-    if isinstance(answer, list | tuple):
-        raise ValueError(f"{caller}: `backbone` must have one answer, {model.name} has {len(answer)}.")
-    tensor = answer
-    # What may stand between the answer and its dense layer
-    while _passes(layer := tensor._keras_history.operation) and not isinstance(layer, layers.InputLayer):
-        tensor = layer.input
-    if not _heads(layer, answer):
-        return answer
-    tensor = layer.input
+        return output["pooled_output"]
+    if isinstance(output, list | tuple):
+        raise ValueError(f"{caller}: `backbone` must have one output, {model.name} has {len(output)}.")
+    head = head_layer(output)
+    if head is None:
+        return output
+    tensor = head.input
     while isinstance(layer := tensor._keras_history.operation, layers.Dropout) or (
         isinstance(layer, layers.Reshape) and layer.input.shape[-1:] == tensor.shape[-1:]
     ):
@@ -136,91 +139,73 @@ def _features(caller, model):
     return tensor
 
 
-def _passes(operation):
-    squashes = isinstance(operation, layers.Activation) and operation.activation.__name__ in (
-        "softmax",
-        "sigmoid",
-        "linear",
-    )
-    return squashes or isinstance(operation, layers.Softmax | layers.Flatten | layers.Reshape | layers.Dropout)
-
-
-def _heads(layer, answer):
-    """Whether a layer is a head: called `head`, or a last dense layer (or 1 x 1 convolution) with a plain answer."""
-    if layer.name == "head":
-        return True
-    units = {layers.Dense: "units", layers.Conv2D: "filters"}.get(type(layer))
-    plain = units and layer.activation.__name__ in ("softmax", "sigmoid", "linear")
-    if not plain or len(answer.shape) != 2 or getattr(layer, units) != answer.shape[-1]:
-        return False
-    return isinstance(layer, layers.Dense) or set(layer.kernel.shape[:2]) == {1}
-
-
 def pool_features(caller, model, pool):
-    """The model with its map or its tokens made one vector, by a layer called `pool`."""
+    """Returns the model with its map or tokens pooled to one vector by a layer called `pool`."""
     tensor = model.output
     rank = len(tensor.shape)
     if rank == 2:
         return model
     if pool == "first" and rank == 3:
         vector = tensor[:, 0]
-    elif rank in POOLS.get(pool, {}):
-        vector = POOLS[pool][rank](name="pool")(tensor)
+    elif rank in POOLING_LAYERS.get(pool, {}):
+        vector = POOLING_LAYERS[pool][rank](name="pool")(tensor)
     else:
-        raise ValueError(f"{caller}: `pool` must suit the backbone's answer {tensor.shape}, got {pool!r}.")
-    return keras.Model(structure(model), vector, name=model.name)
+        raise ValueError(f"{caller}: `pool` must suit the backbone's output {tensor.shape}, got {pool!r}.")
+    return keras.Model(model_inputs(model), vector, name=model.name)
 
 
-def rebuild(model, *, front=None, bands=None, skipped=(), kernels=None, disable_dropout=False, headless=False):
-    """A copy of a functional model, weights and all.
+def copy_model(
+    model, *, preprocessing=None, bands=None, skipped=(), kernels=None, disable_dropout=False, headless=False
+):
+    """Returns a copy of a functional model with its weights.
 
     Args:
         model: functional.
-        front: a layer that the copy's only input goes through first, or None.
-        bands: how many bands the copy's only input has, or None for as many.
-        skipped: names of layers that the copy lacks; what goes in comes out.
-        kernels: {name of a layer: its kernel in the copy}.
-        disable_dropout: whether random layers are switched off.
-        headless: whether the names that a new head will have are kept free for it.
+        preprocessing: layer applied to the single input of the copy, or None.
+        bands: number of bands of the copy's single input, or None for that of the model.
+        skipped: names of layers that the copy leaves out.
+        kernels: {layer name: its kernel in the copy}.
+        disable_dropout: whether random layers are disabled.
+        headless: whether layers are renamed that have a name which a new head will use.
     """
     kernels = kernels or {}
 
-    def renamed(layer):
-        own = layer.name
-        taken = own in ("head", "activation", "pool", "backbone_input") or own.startswith("head_")
-        ends = own == "pool" and model.output._keras_history.operation is layer and len(model.output.shape) == 2
-        return f"backbone_{own}" if headless and taken and not ends and type(layer) is not BackboneInput else own
+    def copy_name(layer):
+        reserved = layer.name in ("activation", "pool", "backbone_input") or is_head(layer)
+        pools = layer.name == "pool" and model.output._keras_history.operation is layer and len(model.output.shape) == 2
+        rename = headless and reserved and not pools and type(layer) is not BackboneInput
+        return f"backbone_{layer.name}" if rename else layer.name
 
-    def copy(layer):
-        config = {**layer.get_config(), "name": renamed(layer)}
+    def clone_layer(layer):
+        config = {**layer.get_config(), "name": copy_name(layer)}
         if disable_dropout and "seed" in config:
             config.update({key: 0.0 for key in ("rate", "stddev") if key in config})
         return layer.__class__.from_config(config)
 
-    def fresh(tensor):
+    def new_input(tensor):
         shape = (*tensor.shape[:-1], bands) if bands else tensor.shape
         unnamed = tensor.name.startswith(("input_layer", "keras_tensor"))
-        label = ("image" if len(shape) == 4 else "inputs") if unnamed and len(model.inputs) == 1 else tensor.name
-        return layers.Input(batch_shape=shape, dtype=tensor.dtype, name=label)
+        name = ("image" if len(shape) == 4 else "inputs") if unnamed and len(model.inputs) == 1 else tensor.name
+        return layers.Input(batch_shape=shape, dtype=tensor.dtype, name=name)
 
-    raw = keras.tree.map_structure(fresh, structure(model))
-    first = raw if front is None else front(raw)
+    inputs = keras.tree.map_structure(new_input, model_inputs(model))
+    preprocessed = inputs if preprocessing is None else preprocessing(inputs)
 
-    def call(layer, *args, **kwargs):
-        if front is not None:
-            args, kwargs = keras.tree.map_structure(lambda t: first if t is raw else t, (args, kwargs))
+    def call_layer(layer, *args, **kwargs):
+        if preprocessing is not None:
+            args, kwargs = keras.tree.map_structure(lambda t: preprocessed if t is inputs else t, (args, kwargs))
         return args[0] if layer.name in skipped else layer(*args, **kwargs)
 
-    clone = keras.models.clone_model(model, input_tensors=raw, clone_function=copy, call_function=call)
-    clone = keras.Model(raw, clone.output, name=model.name)
-    fill = {layer.name: layer for layer in clone.layers}
+    clone = keras.models.clone_model(model, input_tensors=inputs, clone_function=clone_layer, call_function=call_layer)
+    clone = keras.Model(inputs, clone.output, name=model.name)
+    copies = {layer.name: layer for layer in clone.layers}
     for layer in model.layers:
-        twin = fill.get(renamed(layer))
-        if twin is None or twin is front or not layer.weights:
+        copy = copies.get(copy_name(layer))
+        if copy is None or copy is preprocessing or not layer.weights:
             continue
         values = layer.get_weights()
         if layer.name in kernels:
             values[0] = kernels[layer.name]
-        twin.set_weights(values)
+        copy.set_weights(values)
     clone.trainable = True
     return clone

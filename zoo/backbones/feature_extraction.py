@@ -1,4 +1,4 @@
-"""Features as plain arrays, and scikit-learn classifiers on them."""
+"""Features of images as NumPy arrays, and scikit-learn classifiers on them."""
 
 import typing
 from typing import Literal
@@ -6,16 +6,16 @@ from typing import Literal
 import numpy as np
 
 from zoo.arguments import Count, Whole, checked
-from zoo.backbones.backbone import open_backbone
+from zoo.backbones.backbone import load_feature_backbone
 from zoo.backbones.input_range import verify_range
 
 
-class Extractor:
-    """A backbone as a function from raw inputs to features; it is opened once, at the first inputs.
+class FeatureExtractor:
+    """A function from raw inputs to features. The backbone is loaded at the first call.
 
     Args:
-        backbone, weights, input_range: as `zoo.transfer` has them.
-        batch_size: inputs per call of the backbone.
+        backbone, weights, input_range: as `zoo.transfer` takes them.
+        batch_size: number of inputs per call of the backbone.
     """
 
     def __init__(self, backbone, weights="bundled", input_range=None, batch_size=32):
@@ -25,12 +25,12 @@ class Extractor:
     def __call__(self, inputs):
         inputs = inputs if isinstance(inputs, dict) else np.asarray(inputs)
         if self.model is None:
-            named = isinstance(self.backbone, str)
-            self.model = open_backbone(
+            is_name = isinstance(self.backbone, str)
+            self.model = load_feature_backbone(
                 "extract_features",
                 self.backbone,
                 weights=self.weights,
-                input_shape=inputs.shape[1:] if named else None,
+                input_shape=inputs.shape[1:] if is_name else None,
                 input_range=self.input_range,
                 disable_dropout=True,
             )
@@ -38,7 +38,7 @@ class Extractor:
         return self.model.predict(inputs, batch_size=self.batch_size, verbose=0)
 
     def __deepcopy__(self, memory):
-        return self  # scikit-learn copies a pipeline for every fold, and a backbone that does not train needs no copy
+        return self  # scikit-learn copies a pipeline for every fold, and a frozen backbone needs no copy
 
 
 @checked
@@ -50,22 +50,22 @@ def extract_features(
     input_range: str | None = None,
     batch_size: Count = 32,
 ) -> np.ndarray:
-    """What a backbone makes of raw inputs: plain numbers, for a scikit-learn classifier or to look at.
+    """Returns the features of raw inputs as an array, for instance for a scikit-learn classifier.
 
     (N, H, W, C) raw  ->  (N, F) float32.
 
     Args:
-        backbone: as `zoo.transfer` takes it; a name is built for the inputs' size.
-        inputs: raw, as the model of `zoo.transfer` takes them: 0 to 255 for `keras.applications` and bundled weights.
+        backbone: as `zoo.transfer` takes it; a name is built for the size of the inputs.
+        inputs: raw, as a model of `zoo.transfer` takes them: 0 to 255 for `keras.applications` and bundled weights.
         weights: for a name, as `zoo.load` takes them.
-        input_range: how the backbone's images were prepared, as `zoo.transfer` has it.
-        batch_size: inputs in one call of the backbone.
+        input_range: as in `zoo.transfer`.
+        batch_size: number of inputs per call of the backbone.
     Returns:
-        (N, F): what goes into the backbone's head; a map or tokens averaged.
+        (N, F): the input of the backbone's head, with maps or tokens averaged.
     Raises:
-        ValueError: as `zoo.transfer` says, or if the inputs' range is not the one that the backbone needs.
+        ValueError: as in `zoo.transfer`, or if the inputs are not in the range that the backbone was trained on.
     """
-    return Extractor(backbone, weights, input_range, batch_size)(inputs)
+    return FeatureExtractor(backbone, weights, input_range, batch_size)(inputs)
 
 
 @checked
@@ -78,23 +78,23 @@ def feature_classifier(
     batch_size: Count = 32,
     seed: Whole = 0,
 ):
-    """A scikit-learn pipeline from raw images to classes: a backbone's features, then a classifier on them.
+    """Returns a scikit-learn pipeline from raw images to classes: a frozen backbone's features, then a classifier.
 
     >>> model = zoo.feature_classifier("efficientnet_lite0", "svm").fit(images, labels)
     >>> model.score(other_images, other_labels)
 
     Args:
         backbone: as `zoo.transfer` takes it; it is not trained.
-        classifier: logistic (regression, on standardised features), forest (a random forest of 300 trees) or svm
-            (a support vector machine with a radial kernel, on standardised features).
+        classifier: logistic (regression, on standardized features), forest (a random forest of 300 trees) or svm
+            (a support vector machine with a radial kernel, on standardized features).
         weights: for a name, as `zoo.load` takes them.
-        input_range: how the backbone's images were prepared, as `zoo.transfer` has it.
-        batch_size: inputs in one call of the backbone.
-        seed: of the classifier's random numbers.
+        input_range: as in `zoo.transfer`.
+        batch_size: number of inputs per call of the backbone.
+        seed: random seed of the classifier.
     Returns:
-        `sklearn.pipeline.Pipeline` of features, scale (but for the forest) and classifier.
+        `sklearn.pipeline.Pipeline` of features, scale (except for the forest) and classifier.
     Raises:
-        ValueError: as `zoo.extract_features` says, at the first inputs.
+        ValueError: as in `zoo.extract_features`, at the first inputs.
     """
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
@@ -102,12 +102,12 @@ def feature_classifier(
     from sklearn.preprocessing import FunctionTransformer, StandardScaler
     from sklearn.svm import SVC
 
-    made = {
+    classifiers = {
         "logistic": lambda: LogisticRegression(max_iter=2000, C=0.1, random_state=seed),
         "forest": lambda: RandomForestClassifier(300, random_state=seed),
         "svm": lambda: SVC(random_state=seed),
     }
-    steps = [("features", FunctionTransformer(Extractor(backbone, weights, input_range, batch_size)))]
+    steps = [("features", FunctionTransformer(FeatureExtractor(backbone, weights, input_range, batch_size)))]
     if classifier != "forest":
         steps.append(("scale", StandardScaler()))
-    return Pipeline([*steps, ("classifier", made[classifier]())])
+    return Pipeline([*steps, ("classifier", classifiers[classifier]())])

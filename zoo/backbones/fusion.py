@@ -1,14 +1,14 @@
-"""Several kinds of inputs, each through its own backbone, before one head."""
+"""Models of several inputs, each with its own backbone, and one head."""
 
 import keras
 from keras import layers, ops
 
 from zoo.arguments import Activation, Count, Rate, checked
-from zoo.backbones.backbone import open_backbone, structure
+from zoo.backbones.backbone import load_feature_backbone, model_inputs
 from zoo.blocks import head
 from zoo.layers.mask_token import MaskToken
 
-TAKEN = ("present", "joined", "head", "activation")
+RESERVED_NAMES = ("present", "joined", "head", "activation")
 
 
 @checked
@@ -23,63 +23,61 @@ def fusion(
     activation: Activation = "softmax",
     name: str = "fusion",
 ) -> keras.Model:
-    """Joins backbones of different kinds before one head: bands at several resolutions, an image and a table or a series.
+    """Returns a model that joins backbones of several inputs, such as images, tables and time series, before one head.
 
     {name: (B, ...), ..., "present": (B, backbones)}  ->  (B, classes) probabilities.
 
-    Each backbone's features, without its own head, go through a dense layer of `width` with ReLU; these are put side by
-    side, in the order of `backbones`. The backbones are copied, weights, preprocessing and all, and are models in the model:
-    `model.get_layer("NAME_backbone")`; all train until `zoo.thaw` says otherwise.
+    The features of each backbone, without its own head, go through a dense layer of `width` units with ReLU, and are
+    concatenated in the order of `backbones`. The backbones are copied with their weights and preprocessing, and are
+    nested models: `model.get_layer("NAME_backbone")`. All are trainable until `zoo.thaw` changes that.
 
-    Where inputs can be missing (`maskable`), the model takes one more, `present`: a row for each sample, with 1 for
-    each backbone, in their order, whose input is there, and 0 where it is not. What stands in a missing input's place is
-    never looked at, be it NaN; its backbone is given zeros, and a learnt vector takes the place of its `width` features.
-    That vector is learnt from samples that lack the input, so let training have some.
+    With `maskable`, samples can lack inputs. The model then has another input, `present`: a row per sample with 1 for
+    each backbone, in order, whose input is present, and 0 otherwise. The values of a missing input are ignored, even
+    NaN: its backbone gets zeros, and a learned vector replaces its `width` features. That vector is trained on samples
+    that lack the input, so the training data must have some.
 
     Args:
         backbones: {name of an input: backbone with one input}, as `zoo.transfer` takes them; at least two.
-        classes: how many classes the head tells apart, or numbers it answers.
-        width: features that each backbone contributes.
-        units: widths of dense layers with ReLU between the joined features and the head.
-        maskable: whether inputs can be missing, sample by sample.
-        dropout: share of the features dropped before the head.
+        classes: number of classes, or of outputs in a regression.
+        width: number of features from each backbone.
+        units: widths of dense layers with ReLU between the concatenated features and the head.
+        maskable: whether samples can lack inputs.
+        dropout: fraction of the features dropped before the head.
         activation: softmax, sigmoid; None or linear for logits and numbers.
         name: the model's name.
     Returns:
         Uncompiled functional model that takes a dict of arrays.
     Raises:
-        ValueError: if there are fewer than two backbones, a name cannot be an input's, or a backbone has several inputs.
+        ValueError: if there are fewer than two backbones, an input has an invalid name, or a backbone has several
+            inputs.
     """
     if len(backbones) < 2:
         raise ValueError(f"fusion: `backbones` must be at least two, by name, got {len(backbones)}.")
     for key in backbones:
-        plain = (
-            isinstance(key, str)
-            and key.isidentifier()
-            and not key.startswith("head_")
-            and not key.endswith("_backbone")
-        )
-        if not plain or key in TAKEN:
+        valid = isinstance(key, str) and key.isidentifier() and not key.endswith("_backbone")
+        if not valid or key in RESERVED_NAMES or key.startswith("head_"):
             raise ValueError(
-                f"fusion: `backbones`: a name must be a plain word and none of {', '.join(TAKEN)}, got {key!r}."
+                f"fusion: `backbones`: a name must be a plain word and none of {', '.join(RESERVED_NAMES)}, got "
+                f"{key!r}."
             )
-    inputs, joined = {}, []
+    inputs, features = {}, []
     present = layers.Input((len(backbones),), name="present") if maskable else None
     for i, (key, backbone) in enumerate(backbones.items()):
-        base = open_backbone("fusion", backbone)
-        raw = structure(base)
-        if not isinstance(raw, keras.KerasTensor):
+        base = load_feature_backbone("fusion", backbone)
+        base_input = model_inputs(base)
+        if not isinstance(base_input, keras.KerasTensor):
             raise ValueError(f"fusion: `backbones`: {key} must have one input, got {len(base.inputs)}.")
         base.name = f"{key}_backbone"
-        x = inputs[key] = layers.Input(raw.shape[1:], dtype=raw.dtype, name=key)
-        there = None
+        x = inputs[key] = layers.Input(base_input.shape[1:], dtype=base_input.dtype, name=key)
+        is_present = None
         if maskable:
-            there = ops.reshape(present[:, i] > 0.5, (-1,))
-            # Before the backbone: a NaN in it would reach the gradients of those that are there
-            x = ops.where(ops.reshape(there, (-1, *[1] * (len(raw.shape) - 1))), x, ops.zeros_like(x))
+            is_present = ops.reshape(present[:, i] > 0.5, (-1,))
+            # Masked before the backbone, because a NaN inside it would reach the gradients of the other samples.
+            mask = ops.reshape(is_present, (-1, *[1] * (len(base_input.shape) - 1)))
+            x = ops.where(mask, x, ops.zeros_like(x))
         x = layers.Dense(width, activation="relu", name=f"head_{key}")(base(x))
-        joined.append(MaskToken(name=f"head_{key}_absent")([x, there]) if maskable else x)
-    x = layers.Concatenate(name="joined")(joined)
+        features.append(MaskToken(name=f"head_{key}_absent")([x, is_present]) if maskable else x)
+    x = layers.Concatenate(name="joined")(features)
     for i, size in enumerate(units):
         x = layers.Dense(size, activation="relu", name=f"head_hidden{i}")(x)
     if dropout:

@@ -1,4 +1,4 @@
-"""The bands of sensors: their names, what they see, and where in the spectrum."""
+"""The bands of satellite sensors: names, common names and wavelengths."""
 
 import typing
 
@@ -8,10 +8,10 @@ from zoo.arguments import suggestion
 class Band(typing.NamedTuple):
     """One band of a sensor."""
 
-    sees: str  # the name that bands of different sensors share
-    centre: float  # wavelength [nm]
-    width: float  # [nm]
-    pixel: float  # [m]
+    common_name: str  # as in STAC, the same for corresponding bands of all sensors
+    center_wavelength: float  # [nm]
+    bandwidth: float  # [nm]
+    pixel_size: float  # [m]
 
 
 SENSORS = {
@@ -47,25 +47,26 @@ SENSORS = {
         "B11": Band("thermal2", 12005, 1010, 100),
     },
 }
-SHARED = tuple(dict.fromkeys(band.sees for table in SENSORS.values() for band in table.values()))
+COMMON_NAMES = tuple(dict.fromkeys(band.common_name for table in SENSORS.values() for band in table.values()))
 
 
-def matched_bands(caller, bands, sensor=None):
-    """What each band sees: {name: a shared name, or None for what no table has}.
+def common_names(caller, bands, sensor=None):
+    """Returns {band: its common name, or None for a band without one}.
 
     Args:
-        caller: what errors call the function.
-        bands: names in their order, of one sensor or shared ones (red, green, nir); or {own name: shared name or None}.
-        sensor: one of `SENSORS`, or None for the only one that has all of them.
+        caller: function name for error messages.
+        bands: band names in order, of one sensor or common names (red, green, nir); or {custom name: common name or
+            None}.
+        sensor: one of `SENSORS`, or None for the only one that has all the bands.
     Raises:
-        ValueError: if a name is unknown or there twice, or the sensor is not clear.
+        ValueError: if a name is unknown or occurs twice, or several sensors have the bands.
     """
     if isinstance(bands, dict):
-        for name, sees in bands.items():
-            if sees is not None and sees not in SHARED:
+        for name, common_name in bands.items():
+            if common_name is not None and common_name not in COMMON_NAMES:
                 raise ValueError(
-                    f"{caller}: `bands`: {name!r} must see one of {', '.join(SHARED)} or None, got {sees!r}."
-                    f"{suggestion(sees, SHARED)}"
+                    f"{caller}: `bands`: {name!r} must be one of {', '.join(COMMON_NAMES)} or None, got "
+                    f"{common_name!r}.{suggestion(common_name, COMMON_NAMES)}"
                 )
         return dict(bands)
     bands = (bands,) if isinstance(bands, str) else tuple(bands)
@@ -73,17 +74,17 @@ def matched_bands(caller, bands, sensor=None):
         raise ValueError(f"{caller}: `bands` must be different names, at least one, got {bands}.")
     if sensor is not None and sensor not in SENSORS:
         raise ValueError(f"{caller}: `sensor` must be one of {', '.join(SENSORS)}, got {sensor!r}.")
-    foreign = [b for b in bands if b not in SHARED]
+    sensor_bands = [b for b in bands if b not in COMMON_NAMES]
     tables = [SENSORS[sensor]] if sensor else list(SENSORS.values())
-    fitting = [t for t in tables if all(b in t for b in foreign)]
-    if foreign and len(fitting) > 1:
-        raise ValueError(f"{caller}: `sensor` must be given, as {', '.join(foreign)} are bands of several.")
-    if not fitting:
-        table = max(tables, key=lambda t: sum(b in t for b in foreign))
-        unknown = next(b for b in foreign if b not in table)
+    matches = [t for t in tables if all(b in t for b in sensor_bands)]
+    if sensor_bands and len(matches) > 1:
+        raise ValueError(f"{caller}: `sensor` must be given, as {', '.join(sensor_bands)} are bands of several.")
+    if not matches:
+        table = max(tables, key=lambda t: sum(b in t for b in sensor_bands))
+        unknown = next(b for b in sensor_bands if b not in table)
         raise ValueError(
             f"{caller}: `bands`: no band is called {unknown!r}{f' in {sensor}' if sensor else ''}."
-            f"{suggestion(unknown, [*table, *SHARED])} For bands of your own give a dict, as in "
+            f"{suggestion(unknown, [*table, *COMMON_NAMES])} For custom bands give a dict, as in "
             "{'my_red': 'red', 'slope': None}."
         )
-    return {b: b if b in SHARED else fitting[0][b].sees for b in bands}
+    return {b: b if b in COMMON_NAMES else matches[0][b].common_name for b in bands}

@@ -1,1 +1,1 @@
-"""Weights that others trained -> our weights: a reader of their files, a table of their names, and transposes."""
+"""Converts pretrained weights of other libraries: reads their files, maps names and transposes arrays."""

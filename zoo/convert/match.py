@@ -1,4 +1,4 @@
-"""Finds the scheme of names that fits a model and a source, and fills the model: every weight once, or not at all."""
+"""Finds the name map that fits a model and a source, and sets the model's weights: all of them, or none."""
 
 import typing
 
@@ -6,148 +6,152 @@ import numpy as np
 from keras import layers
 
 from zoo.convert import weight_layout
-from zoo.convert.name_map import OURS, places, source_name
+from zoo.convert.name_map import ZOO_NAMES, block_numbers, source_name
 from zoo.layers.position_embedding import PositionEmbedding
 
-# what PyTorch puts in front of every name where it wraps a model
-WRAPPERS = ("module.", "_orig_mod.", "model.", "backbone.")
-SHOWN = 6
+# prefixes of all names where PyTorch wraps a model
+WRAPPER_PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
+MAX_LISTED = 6  # names in an error message
 
 
-class Want(typing.NamedTuple):
-    """One weight of ours and where it is found."""
+class WeightSource(typing.NamedTuple):
+    """A weight of a zoo model and its array in the source."""
 
     weight: object  # Keras variable
-    name: str  # theirs
-    part: int
-    parts: int
+    name: str  # of the array
+    index: int  # of the slice
+    slices: int  # of equal size in the array
 
 
-def fill(model, arrays, schemes, head):
-    """Sets every weight of `model` from `arrays`, whose names one of `schemes` explains.
+def fill_model(model, arrays, name_maps, head):
+    """Sets the weights of a zoo model from named arrays.
 
     Args:
-        model: one of ours.
-        arrays: their name -> array.
-        schemes: the schemes that may fit, besides our own names.
-        head: whether the layer `head` is set too; where not, the source may have any head, or none.
+        model: model of the zoo.
+        arrays: {name in the source: array}.
+        name_maps: the name maps that may fit, besides the zoo's own names.
+        head: whether the layer `head` is set, too. If not, the source may have any head, or none.
     Returns:
-        The scheme's library.
+        The library of the name map.
     Raises:
-        ValueError: if no scheme fits, or a weight of ours is not in the source, or one of the source has no place in
-            ours or has another shape; the model is then as it was.
+        ValueError: if no name map fits, a weight of the model is missing in the source, or an array of the source is
+            not used or has another shape. The model is not changed then.
     """
-    plans = [(s, p) for s in (OURS, *schemes) if (p := _plan(model, s, head)) is not None]
-    arrays = _unwrapped(arrays)
-    scored = [(_bare(arrays, s), s, p) for s, p in plans]
-    hits = [len(found.keys() & {w.name for w in wants}) for found, _, wants in scored]
+    plans = [(m, p) for m in (ZOO_NAMES, *name_maps) if (p := plan_weights(model, m, head)) is not None]
+    arrays = _without_wrappers(arrays)
+    candidates = [(_without_prefix(arrays, m), m, p) for m, p in plans]
+    hits = [len(source.keys() & {w.name for w in plan}) for source, _, plan in candidates]
     if not max(hits):
-        known = ", ".join(dict.fromkeys(s.library for s, _ in plans))
+        libraries = ", ".join(dict.fromkeys(m.library for m, _ in plans))
         raise ValueError(
-            f"load_weights: the source's names, such as {_short(arrays)}, are none that `{model.name}` is known by: "
-            f"{known}."
+            f"load_weights: the source's names, such as {_list_names(arrays)}, are none that `{model.name}` is known "
+            f"by: {libraries}."
         )
-    best = [row for row, hit in zip(scored, hits, strict=True) if hit == max(hits)]
-    refusals = [scheme.refuses and scheme.refuses(model) for _, scheme, _ in best]
-    if all(refusals):
-        raise ValueError(f"load_weights: {best[0][1].library}'s weights for `{model.name}` {refusals[0]}.")
-    found, scheme, wants = next(row for row, refused in zip(best, refusals, strict=True) if not refused)
-    values = _values(model, found, scheme, wants, head)
-    for want, value in zip(wants, values, strict=True):
-        want.weight.assign(value)
-    return scheme.library
+    best = [candidate for candidate, count in zip(candidates, hits, strict=True) if count == max(hits)]
+    mismatches = [name_map.mismatch and name_map.mismatch(model) for _, name_map, _ in best]
+    if all(mismatches):
+        raise ValueError(f"load_weights: {best[0][1].library}'s weights for `{model.name}` {mismatches[0]}.")
+    source, name_map, plan = next(c for c, mismatch in zip(best, mismatches, strict=True) if not mismatch)
+    values = _convert_arrays(model, source, name_map, plan, head)
+    for row, value in zip(plan, values, strict=True):
+        row.weight.assign(value)
+    return name_map.library
 
 
-def _plan(model, scheme, head):
-    """Where each weight is found, or None where the scheme lacks a row for one."""
+def plan_weights(model, name_map, head):
+    """Returns a `WeightSource` for each weight, or None where the name map lacks one."""
     weights = [w for w in model.weights if head or not w.path.startswith("head/")]
-    where = places([w.path for w in model.weights])
-    named = [source_name(scheme, w.path, where) for w in weights]
-    return None if None in named else [Want(w, *name) for w, name in zip(weights, named, strict=True)]
+    numbers = block_numbers([w.path for w in model.weights])
+    names = [source_name(name_map, w.path, numbers) for w in weights]
+    return None if None in names else [WeightSource(w, *name) for w, name in zip(weights, names, strict=True)]
 
 
-def _unwrapped(arrays):
+def _without_wrappers(arrays):
     arrays = {k: v for k, v in arrays.items() if not k.endswith("num_batches_tracked")}
-    while wrapper := next((w for w in WRAPPERS if arrays and all(k.startswith(w) for k in arrays)), None):
-        arrays = {k.removeprefix(wrapper): v for k, v in arrays.items()}
+    while prefix := next((p for p in WRAPPER_PREFIXES if arrays and all(k.startswith(p) for k in arrays)), None):
+        arrays = {k.removeprefix(prefix): v for k, v in arrays.items()}
     return arrays
 
 
-def _bare(arrays, scheme):
-    """The arrays without the name of the backbone, where the scheme has one and it hides no other array."""
-    bare = {k.removeprefix(scheme.backbone): v for k, v in arrays.items()}
-    return bare if len(bare) == len(arrays) else arrays
+def _without_prefix(arrays, name_map):
+    """Returns the arrays without the name map's prefix, unless two of them would have the same name."""
+    stripped = {k.removeprefix(name_map.prefix): v for k, v in arrays.items()}
+    return stripped if len(stripped) == len(arrays) else arrays
 
 
-def _values(model, arrays, scheme, wants, head):
-    """The value of each weight, once all of both sides are accounted for."""
+def _convert_arrays(model, arrays, name_map, plan, head):
+    """Returns the value of each weight. Raises a ValueError with all weights and arrays that do not match."""
     owners = {layer.name: layer for layer in model.layers}
-    biases = _folded(arrays, scheme, wants, owners)
-    needed = {w.name for w in wants}
-    missing = [f"{w.name} (our {w.weight.path})" for w in wants if w.name not in arrays]
-    used = {*needed, *biases.values()}
-    extra = [k for k in arrays if k not in used and not k.startswith(scheme.unused)]
+    biases = _biases_before_norms(arrays, name_map, plan, owners)
+    missing = [f"{row.name} (our {row.weight.path})" for row in plan if row.name not in arrays]
+    used = {*(row.name for row in plan), *biases.values()}
+    extra = [k for k in arrays if k not in used and not k.startswith(name_map.unused_prefixes)]
     if not head:
-        where = places([w.path for w in model.weights])
-        answers = {source_name(scheme, f"head/{ending}", where)[0] for ending in ("kernel", "bias")}
-        extra = [k for k in extra if k not in answers and not k.startswith(scheme.heads)]
-    values, wrong = [], []
-    for want in wants:
-        if want.name in arrays:
-            owner = want.weight.path.split("/")[0]
-            value = _value(_numbers(arrays, want.name), want, owners.get(owner), scheme, model)
-            if want.weight.path.endswith("moving_mean") and owner in biases:
-                bias = _numbers(arrays, biases[owner])
-                if bias.shape == value.shape:  # a bias before a normalisation only shifts the mean
-                    value = value - bias
-                else:
-                    wrong.append(f"{biases[owner]} is {bias.shape}, {want.name} is {value.shape}")
-            if tuple(value.shape) != tuple(want.weight.shape):
-                wrong.append(f"{want.name} gives {tuple(value.shape)}, {want.weight.path} needs {want.weight.shape}")
-            values.append(value)
-    if missing or extra or wrong:
-        groups = (("missing in the source", missing), ("not used", extra), ("of another shape", wrong))
-        told = "; ".join(f"{len(names)} {what}: {_short(names)}" for what, names in groups if names)
-        fresh = " `head=False` keeps the model's own." if any("head/" in n for n in missing + wrong) else ""
-        raise ValueError(f"load_weights: `{model.name}` and the source ({scheme.library}) differ. {told}.{fresh}")
+        numbers = block_numbers([w.path for w in model.weights])
+        head_names = {source_name(name_map, f"head/{weight}", numbers)[0] for weight in ("kernel", "bias")}
+        extra = [k for k in extra if k not in head_names and not k.startswith(name_map.head_prefixes)]
+    values, wrong_shapes = [], []
+    for row in plan:
+        if row.name not in arrays:
+            continue
+        path, shape = row.weight.path, tuple(row.weight.shape)
+        owner = path.split("/")[0]
+        value = _convert_array(_as_float32(arrays, row.name), row, owners.get(owner), name_map, model)
+        if path.endswith("moving_mean") and owner in biases:
+            bias = _as_float32(arrays, biases[owner])
+            if bias.shape == value.shape:  # a bias before a normalization only shifts the mean
+                value = value - bias
+            else:
+                wrong_shapes.append(f"{biases[owner]} is {bias.shape}, {row.name} is {value.shape}")
+        if tuple(value.shape) != shape:
+            wrong_shapes.append(f"{row.name} gives {tuple(value.shape)}, {path} needs {row.weight.shape}")
+        values.append(value)
+    if missing or extra or wrong_shapes:
+        groups = (("missing in the source", missing), ("not used", extra), ("of another shape", wrong_shapes))
+        differences = "; ".join(f"{len(names)} {what}: {_list_names(names)}" for what, names in groups if names)
+        hint = " `head=False` keeps the model's own." if any("head/" in n for n in missing + wrong_shapes) else ""
+        raise ValueError(
+            f"load_weights: `{model.name}` and the source ({name_map.library}) differ. {differences}.{hint}"
+        )
     return values
 
 
-def _numbers(arrays, name):
+def _as_float32(arrays, name):
     try:
         return np.asarray(arrays[name], "float32")
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"load_weights: {name} in the source is no array of numbers: {error}") from error
 
 
-def _value(array, want, layer, scheme, model):
-    if want.parts > 1:
-        if array.ndim == 0 or len(array) % want.parts:
+def _convert_array(array, row, layer, name_map, model):
+    """Returns an array as the value of a weight. An array that does not fit keeps a wrong shape."""
+    if row.slices > 1:
+        if array.ndim == 0 or len(array) % row.slices:
             return array
-        array = np.split(array, want.parts)[want.part]
-    array = weight_layout.to_keras_layout(array, want.weight, layer, scheme.layout)
-    shape, grid = tuple(want.weight.shape), weight_layout.patches(model)
+        array = np.split(array, row.slices)[row.index]
+    array = weight_layout.to_keras_layout(array, row.weight, layer, name_map.layout)
+    shape, grid = tuple(row.weight.shape), weight_layout.patch_grid(model)
     if isinstance(layer, PositionEmbedding) and grid and array.shape[1:] == shape[1:] and len(array) != shape[0]:
-        return weight_layout.resized_positions(array, shape[0] - grid[0] * grid[1], grid)
-    if isinstance(layer, layers.BatchNormalization) and want.weight.path.endswith("moving_variance"):
-        epsilon = scheme.epsilon(model) if callable(scheme.epsilon) else scheme.epsilon
+        return weight_layout.resize_positions(array, shape[0] - grid[0] * grid[1], grid)
+    if isinstance(layer, layers.BatchNormalization) and row.weight.path.endswith("moving_variance"):
+        epsilon = name_map.epsilon(model) if callable(name_map.epsilon) else name_map.epsilon
         return array if epsilon is None else array + np.float32(epsilon - layer.epsilon)
     return array
 
 
-def _folded(arrays, scheme, wants, owners):
-    """{our normalisation: their bias of the convolution before it, where ours has none}."""
+def _biases_before_norms(arrays, name_map, plan, owners):
+    """Returns {name of a normalization: the source's bias of the convolution before it, which the zoo model lacks}."""
     biases = {}
-    for want in wants:
-        name, _, ending = want.weight.path.rpartition("/")
-        if ending == "kernel" and f"{name}_norm" in owners and not owners[name].use_bias:
-            stem = want.name.removesuffix("weight" if scheme.layout == "torch" else "kernel")
-            if f"{stem}bias" in arrays:
-                biases[f"{name}_norm"] = f"{stem}bias"
+    for row in plan:
+        layer, _, weight = row.weight.path.rpartition("/")
+        if weight == "kernel" and f"{layer}_norm" in owners and not owners[layer].use_bias:
+            prefix = row.name.removesuffix("weight" if name_map.layout == "torch" else "kernel")
+            if f"{prefix}bias" in arrays:
+                biases[f"{layer}_norm"] = f"{prefix}bias"
     return biases
 
 
-def _short(names):
+def _list_names(names):
     names = list(names)
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return ", ".join(names[:MAX_LISTED]) + more

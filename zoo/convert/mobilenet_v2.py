@@ -1,93 +1,93 @@
-"""MobileNetV2's weights by torchvision, timm, Hugging Face and keras.applications."""
+"""Weight names of MobileNetV2 in torchvision, timm, Hugging Face and keras.applications."""
 
 from zoo.convert.name_map import NameMap
 
-# the parts of a block in the order in which they follow one another
-PARTS = {"expand": 0, "depthwise": 1, "project": 2}
+# the layers of a block and their order
+BLOCK_LAYERS = {"expand": 0, "depthwise": 1, "project": 2}
 
 
-def symmetric(model):
+def pads_symmetrically(model):
     """Whether the model pads as PyTorch does."""
     return model.get_layer("stem").padding == "valid"
 
 
-def needs(kernel_size, padding=None):
-    """A check that the model is of this family, whose third stage has such kernels, and pads as the weights need."""
+def mismatch_check(kernel_size, padding=None):
+    """Returns a check for `NameMap.mismatch`: whether the model has the kernel size of its family, and the padding."""
 
-    def refuses(model):
+    def mismatch(model):
         if model.get_layer("stage2_block0_depthwise").kernel_size[0] != kernel_size:
             return "are of another network"
-        found = "symmetric" if symmetric(model) else "same"
-        if padding in (None, found):
+        model_padding = "symmetric" if pads_symmetrically(model) else "same"
+        if padding in (None, model_padding):
             return None
-        return f"were trained with `padding={padding!r}`, and the model has {found!r}: build it so"
+        return f"were trained with `padding={padding!r}`, and the model has {model_padding!r}: build it so"
 
-    return refuses
-
-
-def _torchvision():
-    """A first block, which does not expand, has one convolution less; the last of a block has no ReLU of its own."""
-
-    def inner(at, part):
-        return f"features.{at.n + 1}.conv.{part if at.s else part - 1}"
-
-    rows = {"stem": "features.0.0", "stem_norm": "features.0.1", "head": "classifier.1"}
-    rows |= {"last": lambda at: f"features.{at.blocks + 1}.0", "last_norm": lambda at: f"features.{at.blocks + 1}.1"}
-    for ours, part in (("expand", 0), ("depthwise", 1)):
-        rows[f"stage{{s}}_block{{b}}_{ours}"] = lambda at, part=part: f"{inner(at, part)}.0"
-        rows[f"stage{{s}}_block{{b}}_{ours}_norm"] = lambda at, part=part: f"{inner(at, part)}.1"
-    rows["stage{s}_block{b}_project"] = lambda at: inner(at, 2)
-    rows["stage{s}_block{b}_project_norm"] = lambda at: inner(at, 3)
-    return rows
+    return mismatch
 
 
-def timm():
-    """timm's blocks of MobileNetV2 and EfficientNet; the first stage's do not expand, and are called otherwise."""
-    expanding, first = ("conv_pw", "conv_dw", "conv_pwl"), (None, "conv_dw", "conv_pw")
-    rows = {"stem": "conv_stem", "stem_norm": "bn1", "last": "conv_head", "last_norm": "bn2", "head": "classifier"}
-    for ours, part in PARTS.items():
-        rows[f"stage{{s}}_block{{b}}_{ours}"] = lambda at, part=part: (
-            f"blocks.{at.s}.{at.b}.{(expanding if at.s else first)[part]}"
+def _torchvision_names():
+    """Names in torchvision. The first block has no expansion, and the last layer of a block has no ReLU."""
+
+    def block_layer(at, i):
+        return f"features.{at.n + 1}.conv.{i if at.s else i - 1}"
+
+    names = {"stem": "features.0.0", "stem_norm": "features.0.1", "head": "classifier.1"}
+    names |= {"last": lambda at: f"features.{at.blocks + 1}.0", "last_norm": lambda at: f"features.{at.blocks + 1}.1"}
+    for layer, i in (("expand", 0), ("depthwise", 1)):
+        names[f"stage{{s}}_block{{b}}_{layer}"] = lambda at, i=i: f"{block_layer(at, i)}.0"
+        names[f"stage{{s}}_block{{b}}_{layer}_norm"] = lambda at, i=i: f"{block_layer(at, i)}.1"
+    names["stage{s}_block{b}_project"] = lambda at: block_layer(at, 2)
+    names["stage{s}_block{b}_project_norm"] = lambda at: block_layer(at, 3)
+    return names
+
+
+def timm_names():
+    """Names in timm, for MobileNetV2 and EfficientNet. Blocks of the first stage have no expansion and other names."""
+    with_expansion, without = ("conv_pw", "conv_dw", "conv_pwl"), (None, "conv_dw", "conv_pw")
+    names = {"stem": "conv_stem", "stem_norm": "bn1", "last": "conv_head", "last_norm": "bn2", "head": "classifier"}
+    for layer, i in BLOCK_LAYERS.items():
+        names[f"stage{{s}}_block{{b}}_{layer}"] = lambda at, i=i: (
+            f"blocks.{at.s}.{at.b}.{(with_expansion if at.s else without)[i]}"
         )
-        rows[f"stage{{s}}_block{{b}}_{ours}_norm"] = lambda at, part=part: (
-            f"blocks.{at.s}.{at.b}.bn{part + 1 if at.s else part}"
-        )
-    return rows
+        names[f"stage{{s}}_block{{b}}_{layer}_norm"] = lambda at, i=i: f"blocks.{at.s}.{at.b}.bn{i + 1 if at.s else i}"
+    return names
 
 
-def _hugging_face():
-    """The stem holds what is the first block elsewhere."""
+def _hugging_face_names():
+    """Names in Hugging Face's transformers. The stem contains the first block."""
 
-    def inner(at, part):
+    def block_layer(at, i):
         if at.s == 0:
-            return f"conv_stem.{('', 'conv_3x3', 'reduce_1x1')[part]}"
-        return f"layer.{at.n - 1}.{('expand_1x1', 'conv_3x3', 'reduce_1x1')[part]}"
+            return f"conv_stem.{('', 'conv_3x3', 'reduce_1x1')[i]}"
+        return f"layer.{at.n - 1}.{('expand_1x1', 'conv_3x3', 'reduce_1x1')[i]}"
 
-    rows = {"stem": "conv_stem.first_conv.convolution", "stem_norm": "conv_stem.first_conv.normalization"}
-    rows |= {"last": "conv_1x1.convolution", "last_norm": "conv_1x1.normalization", "head": "classifier"}
-    for ours, part in PARTS.items():
-        rows[f"stage{{s}}_block{{b}}_{ours}"] = lambda at, part=part: f"{inner(at, part)}.convolution"
-        rows[f"stage{{s}}_block{{b}}_{ours}_norm"] = lambda at, part=part: f"{inner(at, part)}.normalization"
-    return rows
+    names = {"stem": "conv_stem.first_conv.convolution", "stem_norm": "conv_stem.first_conv.normalization"}
+    names |= {"last": "conv_1x1.convolution", "last_norm": "conv_1x1.normalization", "head": "classifier"}
+    for layer, i in BLOCK_LAYERS.items():
+        names[f"stage{{s}}_block{{b}}_{layer}"] = lambda at, i=i: f"{block_layer(at, i)}.convolution"
+        names[f"stage{{s}}_block{{b}}_{layer}_norm"] = lambda at, i=i: f"{block_layer(at, i)}.normalization"
+    return names
 
 
-def _applications():
-    """Blocks are counted through all stages; the first has no number."""
+def _application_names():
+    """Names in keras.applications. Blocks are counted through all stages; the first has no number."""
 
-    def inner(at):
+    def block(at):
         return f"block_{at.n}" if at.n else "expanded_conv"
 
-    rows = {"stem": "Conv1", "stem_norm": "bn_Conv1", "last": "Conv_1", "last_norm": "Conv_1_bn", "head": "predictions"}
-    for ours in PARTS:
-        rows[f"stage{{s}}_block{{b}}_{ours}"] = lambda at, ours=ours: f"{inner(at)}_{ours}"
-        rows[f"stage{{s}}_block{{b}}_{ours}_norm"] = lambda at, ours=ours: f"{inner(at)}_{ours}_BN"
-    return rows
+    names = {"stem": "Conv1", "stem_norm": "bn_Conv1", "last": "Conv_1", "last_norm": "Conv_1_bn"}
+    for layer in BLOCK_LAYERS:
+        names[f"stage{{s}}_block{{b}}_{layer}"] = lambda at, layer=layer: f"{block(at)}_{layer}"
+        names[f"stage{{s}}_block{{b}}_{layer}_norm"] = lambda at, layer=layer: f"{block(at)}_{layer}_BN"
+    return names | {"head": "predictions"}
 
 
-SCHEMES = (
-    NameMap("torchvision", "torch", _torchvision(), epsilon=1e-5, refuses=needs(3, "symmetric")),
-    NameMap("timm", "torch", timm(), epsilon=1e-5, refuses=needs(3, "symmetric")),
-    # their checkpoints were trained in TensorFlow
-    NameMap("Hugging Face", "torch", _hugging_face(), epsilon=1e-3, backbone="mobilenet_v2.", refuses=needs(3, "same")),
-    NameMap("keras.applications", "keras", _applications(), epsilon=1e-3, refuses=needs(3, "same")),
+_SYMMETRIC, _SAME = mismatch_check(3, "symmetric"), mismatch_check(3, "same")
+
+NAME_MAPS = (
+    NameMap("torchvision", "torch", _torchvision_names(), epsilon=1e-5, mismatch=_SYMMETRIC),
+    NameMap("timm", "torch", timm_names(), epsilon=1e-5, mismatch=_SYMMETRIC),
+    # the checkpoints were trained in TensorFlow
+    NameMap("Hugging Face", "torch", _hugging_face_names(), epsilon=1e-3, prefix="mobilenet_v2.", mismatch=_SAME),
+    NameMap("keras.applications", "keras", _application_names(), epsilon=1e-3, mismatch=_SAME),
 )

@@ -1,13 +1,13 @@
-"""How others name the weights of an architecture: tables from our names to theirs."""
+"""Maps the names of an architecture's weights in the zoo to those in another library."""
 
 import functools
 import re
 import types
 import typing
 
-_PLACE = re.compile(r"stage(\d+)_(?:block|conv)(\d+)")
-# Keras' endings, and what PyTorch calls them
-TORCH = {
+_BLOCK = re.compile(r"stage(\d+)_(?:block|conv)(\d+)")
+# Keras' weight names and PyTorch's
+TORCH_WEIGHTS = {
     "kernel": "weight",
     "bias": "bias",
     "gamma": "weight",
@@ -18,55 +18,66 @@ TORCH = {
 
 
 class NameMap(typing.NamedTuple):
-    """The names that one library gives to the weights of one of our architectures."""
+    """The names that one library gives to the weights of one architecture of the zoo."""
 
     library: str
-    layout: typing.Literal["torch", "keras"]  # decides the endings of names and the order of axes
-    # Our layer -> theirs, {s} {b} {c} being numbers; or our whole path -> their whole name. Theirs is a string, or a
-    # function of `at`, which has the numbers and what `places` says; or (theirs, i, n): the i-th of n equal parts.
-    rows: dict | None  # None where names and axes are ours
-    epsilon: float | None = None  # of their batch normalisation, or a function of our model
-    backbone: str = ""  # what all their names but the head's begin with, at times
-    heads: tuple[str, ...] = ()  # how names of theirs begin that belong to a head and have no weight of ours
-    unused: tuple[str, ...] = ()  # how names of theirs begin that ours does without
-    refuses: typing.Callable | None = None  # our model -> why their weights would compute something else in it, or None
+    layout: typing.Literal["torch", "keras"]  # of weight names and array axes
+    # {zoo layer: source layer}, with {s}, {b}, {c} for numbers, or {zoo path: full source name}. The value is a string,
+    # a function of `at`, which has the numbers and the attributes of `block_numbers`, or (name, i, n) for the i-th of n
+    # equal slices of a source array. None where names and axes are the zoo's own.
+    names: dict | None
+    epsilon: float | None = None  # of the source's batch normalization, or a function of the zoo model
+    prefix: str = ""  # that the source's names, except for the head's, may have
+    head_prefixes: tuple[str, ...] = ()  # of source weights that belong to a head but to no weight of the zoo model
+    unused_prefixes: tuple[str, ...] = ()  # of source weights that the zoo model does not have
+    mismatch: typing.Callable | None = (
+        None  # zoo model -> why it would compute something else with the weights, or None
+    )
 
 
-OURS = NameMap("fieldzoo", "keras", rows=None)
+ZOO_NAMES = NameMap("fieldzoo", "keras", names=None)
 
 
-def places(paths):
-    """What a name may be counted from: the numbers of stages and blocks, and each block's number among all."""
-    blocks = sorted({tuple(map(int, found.groups())) for found in map(_PLACE.match, paths) if found})
+def block_numbers(paths):
+    """Returns the numbers of stages and blocks, and the number of each block counted through all stages."""
+    blocks = sorted({tuple(map(int, match.groups())) for match in map(_BLOCK.match, paths) if match})
     return types.SimpleNamespace(
-        rank={place: n for n, place in enumerate(blocks)},
+        rank={block: n for n, block in enumerate(blocks)},
         blocks=len(blocks),
         stages=1 + max((s for s, _ in blocks), default=-1),
     )
 
 
-def source_name(scheme, path, where):
-    """(name, i, n): their name of our weight `path`, and which of how many parts of it; None where no row fits."""
-    if scheme.rows is None:
+def source_name(name_map, path, numbers):
+    """Returns the source's name of a weight, or None where the name map has none.
+
+    Args:
+        name_map: a `NameMap`.
+        path: path of the weight in the zoo model.
+        numbers: `block_numbers` of the zoo model.
+    Returns:
+        (name, i, n): the weight is the i-th of n equal slices of the source array.
+    """
+    if name_map.names is None:
         return path, 0, 1
-    layer, _, ending = path.rpartition("/")
-    for pattern, row in scheme.rows.items():
-        whole = (found := _compiled(pattern).fullmatch(path)) is not None
-        found = found or _compiled(pattern).fullmatch(layer)
-        if not found:
+    layer, _, weight = path.rpartition("/")
+    for pattern, name in name_map.names.items():
+        full_match = _regex(pattern).fullmatch(path)
+        match = full_match or _regex(pattern).fullmatch(layer)
+        if not match:
             continue
-        at = types.SimpleNamespace(**{k: int(v) for k, v in found.groupdict().items()})
-        at.n = where.rank.get((getattr(at, "s", None), getattr(at, "b", None)))
-        at.blocks, at.stages = where.blocks, where.stages
-        answer = row(at) if callable(row) else row
-        name, part, parts = answer if isinstance(answer, tuple) else (answer, 0, 1)
-        if not whole:
-            name = f"{name}.{TORCH[ending]}" if scheme.layout == "torch" else f"{name}/{ending}"
-        return name, part, parts
+        at = types.SimpleNamespace(**{k: int(v) for k, v in match.groupdict().items()})
+        at.n = numbers.rank.get((getattr(at, "s", None), getattr(at, "b", None)))
+        at.blocks, at.stages = numbers.blocks, numbers.stages
+        name = name(at) if callable(name) else name
+        name, i, n = name if isinstance(name, tuple) else (name, 0, 1)
+        if not full_match:
+            name = f"{name}.{TORCH_WEIGHTS[weight]}" if name_map.layout == "torch" else f"{name}/{weight}"
+        return name, i, n
     return None
 
 
 @functools.cache
-def _compiled(pattern):
-    """`stage{s}_block{b}` as a regular expression with the groups s and b."""
+def _regex(pattern):
+    """Returns `stage{s}_block{b}` as a regular expression with the groups s and b."""
     return re.compile(re.sub(r"\{(\w)\}", r"(?P<\1>\\d+)", re.escape(pattern).replace(r"\{", "{").replace(r"\}", "}")))

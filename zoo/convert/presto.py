@@ -1,8 +1,8 @@
-"""Presto's weights as its authors released them, https://github.com/nasaharvest/presto."""
+"""Weight names of Presto in its authors' files, https://github.com/nasaharvest/presto."""
 
 from zoo.convert.name_map import NameMap
 
-_GROUPS = {
+_CHANNEL_GROUPS = {
     "s1": "S1",
     "s2_rgb": "S2_RGB",
     "s2_red_edge": "S2_Red_Edge",
@@ -15,23 +15,20 @@ _GROUPS = {
 }
 
 
-def _blocks(ours, theirs):
-    def named(part):
-        return lambda at: f"{theirs}.{at.b}.{part(at)}"
-
-    thirds = {
-        f"{ours}{{b}}_attention/{part}": lambda at, i=i: (f"{theirs}.{at.b}.attn.qkv", i, 3)
-        for i, part in enumerate(("query", "key", "value"))
+def _block_names(zoo_prefix, prefix):
+    query_key_value = {
+        f"{zoo_prefix}{{b}}_attention/{layer}": lambda at, i=i: (f"{prefix}.{at.b}.attn.qkv", i, 3)
+        for i, layer in enumerate(("query", "key", "value"))
     }
-    return thirds | {
-        f"{ours}{{b}}_attention/attention_output": named(lambda at: "attn.proj"),
-        f"{ours}{{b}}_norm{{i}}": named(lambda at: f"norm{at.i}"),
-        f"{ours}{{b}}_mlp{{i}}": named(lambda at: f"mlp.fc{at.i}"),
+    return query_key_value | {
+        f"{zoo_prefix}{{b}}_attention/attention_output": lambda at: f"{prefix}.{at.b}.attn.proj",
+        f"{zoo_prefix}{{b}}_norm{{i}}": lambda at: f"{prefix}.{at.b}.norm{at.i}",
+        f"{zoo_prefix}{{b}}_mlp{{i}}": lambda at: f"{prefix}.{at.b}.mlp.fc{at.i}",
     }
 
 
 _ENCODER = {
-    **{f"embed_{ours}": f"encoder.eo_patch_embed.{theirs}" for ours, theirs in _GROUPS.items()},
+    **{f"embed_{group}": f"encoder.eo_patch_embed.{name}" for group, name in _CHANNEL_GROUPS.items()},
     "embed_dynamic_world/embeddings": "encoder.dw_embed.weight",
     "embed_latlons": "encoder.latlon_embed",
     "channel/embeddings": "encoder.channel_embed.weight",
@@ -39,7 +36,7 @@ _ENCODER = {
     "season/position": "encoder.pos_embed",
     "norm": "encoder.norm",
     "head": "head.linear",
-    **_blocks("block", "encoder.blocks"),
+    **_block_names("block", "encoder.blocks"),
 }
 _DECODER = {
     "decoder_embed": "decoder.decoder_embed",
@@ -48,12 +45,12 @@ _DECODER = {
     "decoder_season/position": "decoder.pos_embed",
     "decoder_norm": "decoder.decoder_norm",
     "predict_dynamic_world": "decoder.dw_decoder_pred",
-    **{f"predict_{ours}": f"decoder.eo_decoder_pred.{theirs}" for ours, theirs in _GROUPS.items()},
-    **_blocks("decoder", "decoder.decoder_blocks"),
+    **{f"predict_{group}": f"decoder.eo_decoder_pred.{name}" for group, name in _CHANNEL_GROUPS.items()},
+    **_block_names("decoder", "decoder.decoder_blocks"),
 }
 
-SCHEMES = (
-    NameMap("nasaharvest/presto", "torch", _ENCODER, unused=("decoder.",)),
-    # the decoder's table of channels is the encoder's, saved twice
-    NameMap("nasaharvest/presto", "torch", _ENCODER | _DECODER, unused=("decoder.channel_embeddings.",)),
+NAME_MAPS = (
+    NameMap("nasaharvest/presto", "torch", _ENCODER, unused_prefixes=("decoder.",)),
+    # the channel embedding of the decoder is that of the encoder, saved twice
+    NameMap("nasaharvest/presto", "torch", _ENCODER | _DECODER, unused_prefixes=("decoder.channel_embeddings.",)),
 )

@@ -1,10 +1,10 @@
-"""VGG's weights by torchvision, timm, keras.applications and KerasHub."""
+"""Weight names of VGG in torchvision, timm, keras.applications and KerasHub."""
 
 from zoo.convert.name_map import NameMap
 
-# In PyTorch's sequence a convolution is followed by its ReLU, and each stage by its pooling.
-_PLAIN = {"stem": "features.0", "stage{s}_conv{b}": lambda at: f"features.{2 * (at.n + 1) + at.s}"}
-_NORMED = {
+# In PyTorch's sequence, a ReLU follows each convolution, and a pooling each stage.
+_WITHOUT_NORM = {"stem": "features.0", "stage{s}_conv{b}": lambda at: f"features.{2 * (at.n + 1) + at.s}"}
+_WITH_NORM = {
     "stem": "features.0",
     "stem_norm": "features.1",
     "stage{s}_conv{b}": lambda at: f"features.{3 * (at.n + 1) + at.s}",
@@ -16,11 +16,11 @@ _BLOCKS = {"stem": "block1_conv1", "stage{s}_conv{b}": lambda at: f"block{at.s +
 _APPLICATIONS = {"hidden{i}": lambda at: f"fc{at.i + 1}", "head": "predictions"}
 _HUB = {"hidden{i}": lambda at: f"head/fc{at.i + 1}", "head": "head/predictions"}
 
-SCHEMES = (
-    NameMap("torchvision", "torch", _PLAIN | _TORCHVISION),
-    NameMap("torchvision", "torch", _NORMED | _TORCHVISION),
-    NameMap("timm", "torch", _PLAIN | _TIMM),
-    NameMap("timm", "torch", _NORMED | _TIMM),
+NAME_MAPS = (
+    NameMap("torchvision", "torch", _WITHOUT_NORM | _TORCHVISION),
+    NameMap("torchvision", "torch", _WITH_NORM | _TORCHVISION),
+    NameMap("timm", "torch", _WITHOUT_NORM | _TIMM),
+    NameMap("timm", "torch", _WITH_NORM | _TIMM),
     NameMap("keras.applications", "keras", _BLOCKS | _APPLICATIONS),
     NameMap("KerasHub", "keras", _BLOCKS | _HUB),
 )

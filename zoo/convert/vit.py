@@ -1,21 +1,24 @@
-"""ViT's weights by timm, torchvision, Hugging Face and KerasHub."""
+"""Weight names of ViT in timm, torchvision, Hugging Face and KerasHub."""
 
 from zoo.convert.name_map import NameMap
 
 
-def _blocks(begin, **ends):
-    """Rows for what a block owns: `begin(b)` begins their names, and `ends` says how each part's ends.
+def _block_names(prefix, **suffixes):
+    """Returns the names of a block's layers.
 
-    A part of attention may be (name, i): a third of an array of theirs that holds queries, keys and values.
+    Args:
+        prefix: function from the block's number to the beginning of the source's names.
+        **suffixes: end of the source's name for each layer. In attention it may be (name, i) for the i-th third of an
+            array that contains queries, keys and values.
     """
 
-    def row(end):
-        if isinstance(end, tuple):
-            return lambda at: (begin(at.b) + end[0], end[1], 3)
-        return lambda at: begin(at.b) + end
+    def name(suffix):
+        if isinstance(suffix, tuple):
+            return lambda at: (prefix(at.b) + suffix[0], suffix[1], 3)
+        return lambda at: prefix(at.b) + suffix
 
     attention = ("query", "key", "value", "attention_output")
-    return {f"block{{b}}_{'attention/' if k.startswith(attention) else ''}{k}": row(end) for k, end in ends.items()}
+    return {f"block{{b}}_{'attention/' if k.startswith(attention) else ''}{k}": name(s) for k, s in suffixes.items()}
 
 
 _TIMM = {
@@ -24,7 +27,7 @@ _TIMM = {
     "stem": "patch_embed.proj",
     "norm": "norm",
     "head": "head",
-} | _blocks(
+} | _block_names(
     lambda b: f"blocks.{b}.",
     norm1="norm1",
     query=("attn.qkv", 0),
@@ -37,19 +40,20 @@ _TIMM = {
 )
 
 
-def _torchvision(mlp1, mlp2):
-    """Their multi-head attention has two whole names that follow no rule; the MLP's names changed once."""
+def _torchvision_names(mlp1, mlp2):
+    """Names in torchvision. Packed attention has full names without a separator; the MLP's names changed once."""
     packed = {"kernel": "self_attention.in_proj_weight", "bias": "self_attention.in_proj_bias"}
-    thirds = {f"{k}/{kind}": (end, i) for i, k in enumerate(("query", "key", "value")) for kind, end in packed.items()}
+    layers = ("query", "key", "value")
+    query_key_value = {f"{k}/{weight}": (name, i) for i, k in enumerate(layers) for weight, name in packed.items()}
     return {
         "class_token/token": "class_token",
         "position/table": "encoder.pos_embedding",
         "stem": "conv_proj",
         "norm": "encoder.ln",
         "head": "heads.head",
-    } | _blocks(
+    } | _block_names(
         lambda b: f"encoder.layers.encoder_layer_{b}.",
-        **thirds,
+        **query_key_value,
         norm1="ln_1",
         attention_output="self_attention.out_proj",
         norm2="ln_2",
@@ -65,8 +69,8 @@ _HUGGING_FACE = {
     "norm": "layernorm",
     "head": "classifier",
 }
-# what the files have, and what the networks of transformers 5 have
-_HUGGING_FACE_FILE = _HUGGING_FACE | _blocks(
+# Names in files, and in the models of transformers 5.
+_HUGGING_FACE_FILE = _HUGGING_FACE | _block_names(
     lambda b: f"encoder.layer.{b}.",
     norm1="layernorm_before",
     query="attention.attention.query",
@@ -77,7 +81,7 @@ _HUGGING_FACE_FILE = _HUGGING_FACE | _blocks(
     mlp1="intermediate.dense",
     mlp2="output.dense",
 )
-_HUGGING_FACE_5 = _HUGGING_FACE | _blocks(
+_HUGGING_FACE_5 = _HUGGING_FACE | _block_names(
     lambda b: f"layers.{b}.",
     norm1="layernorm_before",
     query="attention.q_proj",
@@ -94,7 +98,7 @@ _HUB = {
     "stem": "vit_patching_and_embedding/patch_embedding",
     "norm": "vit_encoder/ln",
     "head": "predictions",
-} | _blocks(
+} | _block_names(
     lambda b: f"vit_encoder/transformer_block_{b + 1}/",
     norm1="ln_1",
     query="mha/query",
@@ -106,12 +110,12 @@ _HUB = {
     mlp2="mlp/dense_2",
 )
 # Hugging Face's pooler is a dense layer with tanh that its classifier does not use.
-_POOLER = {"backbone": "vit.", "heads": ("pooler.",)}
+_POOLER = {"prefix": "vit.", "head_prefixes": ("pooler.",)}
 
-SCHEMES = (
+NAME_MAPS = (
     NameMap("timm", "torch", _TIMM),
-    NameMap("torchvision", "torch", _torchvision("mlp.0", "mlp.3")),
-    NameMap("torchvision", "torch", _torchvision("mlp.linear_1", "mlp.linear_2")),
+    NameMap("torchvision", "torch", _torchvision_names("mlp.0", "mlp.3")),
+    NameMap("torchvision", "torch", _torchvision_names("mlp.linear_1", "mlp.linear_2")),
     NameMap("Hugging Face", "torch", _HUGGING_FACE_FILE, **_POOLER),
     NameMap("Hugging Face", "torch", _HUGGING_FACE_5, **_POOLER),
     NameMap("KerasHub", "keras", _HUB),

@@ -1,4 +1,4 @@
-"""Why a model said so: `zoo.explain.NAME(model, inputs, target)` -> maps of the input's size, and pictures of them."""
+"""Explanations of predictions: `zoo.explain.METHOD(model, inputs, target)` returns maps of the input's size."""
 
 from zoo.explain.attacks.adversarial_training import adversarial_training
 from zoo.explain.attacks.fgsm import fgsm
@@ -15,7 +15,7 @@ from zoo.explain.attribution.lime import lime
 from zoo.explain.attribution.occlusion import occlusion
 from zoo.explain.attribution.rise import rise
 from zoo.explain.attribution.saliency import saliency
-from zoo.explain.attribution.shap_values import kept_gradients, shap_values
+from zoo.explain.attribution.shap_values import preserve_gradient_registry, shap_values
 from zoo.explain.attribution.smoothgrad import smoothgrad
 from zoo.explain.figures.activations import activations
 from zoo.explain.figures.digit_page import digit_page
@@ -49,7 +49,6 @@ __all__ = [
     "guided_gradcam",
     "insertion",
     "integrated_gradients",
-    "kept_gradients",
     "landscape",
     "latent_map",
     "lbfgs",
@@ -57,6 +56,7 @@ __all__ = [
     "methods",
     "occlusion",
     "pgd",
+    "preserve_gradient_registry",
     "randomisation",
     "receptive_fields",
     "rise",

@@ -1,194 +1,145 @@
-"""The number that an explanation explains: the logit of a class, before softmax or sigmoid."""
+"""The scalar that an explanation explains: the logit of a class, before softmax or sigmoid."""
 
 import contextlib
-import importlib.util
 
-import keras
 import numpy as np
 
-from zoo.explain.shared_functions import functions
-from zoo.introspect.output_activation import activation_name, activation_operation, as_logits, layer_operations
-
-
-def _last(model):
-    """The operation that answers, or the subclassed model around it."""
-    while isinstance(model, keras.Model) and layer_operations(model):
-        model = layer_operations(model)[-1]
-    return model
-
-
-def refusal(model, dense=False):
-    """Why the logits of `model` cannot be explained, as the end of a sentence; empty where they can.
-
-    Args:
-        model: what should be explained.
-        dense: whether it may answer for every place, (B, ..., classes).
-    """
-    if keras.backend.backend() != "tensorflow":
-        return f"explanations run on Keras' TensorFlow backend, this is {keras.backend.backend()}"
-    if not isinstance(model, keras.Model):
-        return f"`model` must be a keras.Model, got {type(model).__name__}"
-    if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
-        return "`model` must be functional or Sequential: the end of a subclassed model cannot be read"
-    if not model.built:
-        return "`model` must be built: give it an Input or call it once"
-    if isinstance(_last(model), keras.Model):
-        return f"`model` must not end in a subclassed model, whose end cannot be read, as {_last(model).name} is"
-    if len(model.inputs) != 1:
-        return f"`model` must have one input, got {len(model.inputs)}"
-    if len(model.outputs) != 1 or len(model.outputs[0].shape) < 2 or (len(model.outputs[0].shape) > 2 and not dense):
-        wanted = "(B, classes)" + (" or (B, ..., classes)" if dense else "")
-        return f"`model` must answer {wanted}, got {[tuple(o.shape) for o in model.outputs]}"
-    return ""
-
-
-def without_gradients(model):
-    """Why the answer of `model` has no gradient with respect to its input; empty where it can have one."""
-    kind = model.inputs[0].dtype
-    return "" if "float" in kind else f"gradients need inputs of real numbers, the model's are {kind}"
-
-
-def missing(package):
-    """What to say where a package that an explanation needs is not installed; empty where it is."""
-    if importlib.util.find_spec(package) is None:
-        return f"the package {package} is missing; pip install 'fieldzoo[shap]'"
-    return ""
+from zoo.explain.function_cache import compiled_functions
+from zoo.explain.model_inputs import check_array
+from zoo.explain.model_requirements import no_gradient_reason, unsupported_reason
+from zoo.introspect.output_activation import activation_name, activation_operation, as_logits, to_probabilities
 
 
 class Score:
-    """A model, a batch and the classes to explain; logits and their gradients come from compiled functions.
+    """A model, a batch of inputs and their target classes, with compiled functions for logits and gradients.
 
-    A single sigmoid answers two classes: the logit of class 1 is its own, that of class 0 minus it. Of a dense answer,
-    (B, ..., classes), the score is the mean over its places, or over those in `mask`.
+    A single sigmoid has two classes: the logit of class 1 is the model's, the logit of class 0 is its negative.
+    For a dense prediction, (B, ..., classes), the score is the mean over all positions, or over those in `mask`.
 
     Args:
-        caller: what errors call the explanation.
+        caller: name of the explanation in error messages.
         model: a classifier or regressor with one input.
-        inputs: (N, ...), what the model takes.
-        target: one class for all, or one for each example; None for the class with the largest logit.
-        batch_size: how many rows a call of the model has at most.
-        dense: whether the model may answer for every place.
-        mask: of the size of a dense answer's places, true (not 0) where they count; None for all of them.
+        inputs: (N, ...) inputs of the model.
+        target: one class for all examples, or one for each; None for the class with the largest logit.
+        batch_size: largest number of rows in one call of the model.
+        dense: whether the model may output a prediction for every position.
+        mask: array of the size of a dense prediction, without its channels; nonzero positions count. None uses all.
     Raises:
-        ValueError: if the model, the inputs, the targets or the mask do not suit.
+        ValueError: if the model, the inputs, the target or the mask do not fit.
     """
 
     def __init__(self, caller, model, inputs, target, batch_size, *, dense=False, mask=None):
-        reason = refusal(model, dense)
+        reason = unsupported_reason(model, dense)
         if reason:
             raise ValueError(f"{caller}: {reason}.")
         self.caller, self.model, self.batch_size = caller, model, batch_size
         end = activation_operation(model)
-        self.yes_or_no = model.outputs[0].shape[-1] == 1 and end is not None and activation_name(end) == "sigmoid"
-        self.inputs = self._fitting(inputs)
-        self.targets = self._classes(target)
-        self.places = len(model.outputs[0].shape) - 2
-        self.share = None if mask is None else self._region(mask)
-        self.functions = functions(model, self.inputs.shape[1:]) if mask is None else {}
+        self.single_sigmoid = model.outputs[0].shape[-1] == 1 and end is not None and activation_name(end) == "sigmoid"
+        self.inputs = check_array(caller, "`inputs`", inputs, model.inputs[0])
+        if self.inputs.dtype.kind == "f" and not np.isfinite(self.inputs).all():
+            raise ValueError(f"{caller}: `inputs` must be finite, got NaN or infinity.")
+        self.targets = np.full(len(self.inputs), -1, "int32") if target is None else self.class_indices(target)
+        self.position_axes = list(range(1, len(model.outputs[0].shape) - 1))
+        self.mask_weights = None if mask is None else self._mask_weights(mask)
+        self.functions = compiled_functions(model, self.inputs.shape[1:]) if mask is None else {}
 
-    def _fitting(self, inputs):
-        wanted = tuple(self.model.inputs[0].shape)
-        found = np.asarray(inputs)
-        fits = found.ndim == len(wanted) and all(w in (None, f) for w, f in zip(wanted, found.shape, strict=True))
-        if found.dtype.kind not in "fiub" or not fits or not len(found):
-            told = f"{found.dtype} {found.shape}"
-            hint = " One example needs a batch axis: inputs[None]." if found.ndim == len(wanted) - 1 else ""
-            raise ValueError(f"{self.caller}: `inputs` must be numbers of shape {wanted}, got {told}.{hint}")
-        if found.dtype.kind == "f" and not np.isfinite(found).all():
-            raise ValueError(f"{self.caller}: `inputs` must be finite, got NaN or infinity.")
-        return found.astype(self.model.inputs[0].dtype)
+    def class_indices(self, classes, argument="target"):
+        """Returns (N,) int32 classes, one for each example.
 
-    def _classes(self, target):
-        if target is None:
-            return np.full(len(self.inputs), -1, "int32")
-        classes = 2 if self.yes_or_no else self.model.outputs[0].shape[-1]
-        if len(target) not in (1, len(self.inputs)):
-            many = f"got {len(target)} for {len(self.inputs)} examples"
-            raise ValueError(f"{self.caller}: `target` must be one class, or one for each example, {many}.")
-        if max(target) >= classes:
-            raise ValueError(f"{self.caller}: `target` must be a class from 0 to {classes - 1}, got {max(target)}.")
-        return np.broadcast_to(np.array(target, "int32"), len(self.inputs))
+        Args:
+            classes: one class for all examples, or one for each.
+            argument: name of the argument in error messages.
+        Raises:
+            ValueError: if there are too few or too many, or the model has no such class.
+        """
+        count = 2 if self.single_sigmoid else self.model.outputs[0].shape[-1]
+        if len(classes) not in (1, len(self.inputs)):
+            got = f"{len(classes)} for {len(self.inputs)} examples"
+            raise ValueError(f"{self.caller}: `{argument}` must be one class, or one for each example, got {got}.")
+        if max(classes) >= count:
+            raise ValueError(f"{self.caller}: `{argument}` must be a class from 0 to {count - 1}, got {max(classes)}.")
+        return np.broadcast_to(np.array(classes, "int32"), len(self.inputs))
 
-    def _region(self, mask):
-        """What each place counts, (..., 1), the sum being 1."""
-        found = np.asarray(mask)
-        sides = tuple(self.model(self.inputs[:1], training=False).shape[1:-1])
-        if not sides or found.shape != sides or found.dtype.kind not in "biuf" or not np.any(found):
-            wanted = f"{sides} and true somewhere" if sides else f"None, as {self.model.name} answers for no places"
-            true = f"{int(np.count_nonzero(found))} of them true" if found.dtype.kind in "biuf" else found.dtype
-            raise ValueError(f"{self.caller}: `mask` must be {wanted}, got {found.shape} with {true}.")
-        return (found != 0).astype("float32")[..., None] / np.count_nonzero(found)
+    def _mask_weights(self, mask):
+        """Returns the weight of each position, (..., 1), with a sum of 1."""
+        mask = np.asarray(mask)
+        shape = tuple(self.model(self.inputs[:1], training=False).shape[1:-1])
+        if not shape or mask.shape != shape or mask.dtype.kind not in "biuf" or not np.any(mask):
+            expected = f"{shape} with a nonzero value" if shape else f"None, as {self.model.name} has no dense output"
+            values = f"{int(np.count_nonzero(mask))} nonzero values" if mask.dtype.kind in "biuf" else mask.dtype
+            raise ValueError(f"{self.caller}: `mask` must be {expected}, got {mask.shape} with {values}.")
+        return (mask != 0).astype("float32")[..., None] / np.count_nonzero(mask)
 
-    def batches(self, rows):
-        """Slices of at most `batch_size` rows."""
+    def batch_slices(self, rows):
+        """Returns slices of at most `batch_size` of `rows` rows."""
         return [slice(i, i + self.batch_size) for i in range(0, rows, self.batch_size)]
 
     def logits(self, x):
-        """(B, classes) float32, while `unsquashed` lasts."""
+        """Returns (B, classes) float32 logits of a tensor x (B, ...); call it inside `as_logits`."""
         import tensorflow as tf
 
         logits = tf.cast(self.model(x, training=False), "float32")
-        return self._over_places(tf.concat([-logits, logits], axis=-1) if self.yes_or_no else logits)
+        return self._mean_over_positions(tf.concat([-logits, logits], axis=-1) if self.single_sigmoid else logits)
 
-    def _over_places(self, answer):
-        """(B, ..., classes) -> (B, classes), the mean over the region."""
+    def _mean_over_positions(self, outputs):
+        """(B, ..., classes)  ->  (B, classes)."""
         import tensorflow as tf
 
-        if not self.places:
-            return answer
-        axes = list(range(1, 1 + self.places))
-        if self.share is None:
-            return tf.reduce_mean(answer, axes)
-        return tf.reduce_sum(answer * self.share, axes)
+        if not self.position_axes:
+            return outputs
+        if self.mask_weights is None:
+            return tf.reduce_mean(outputs, self.position_axes)
+        return tf.reduce_sum(outputs * self.mask_weights, self.position_axes)
 
-    def compiled(self, name, function, *more, logits=True):
-        """`function` of any number of rows, compiled once; of explanations that share, by the first of them.
+    def compile_function(self, name, function, *specs, logits=True):
+        """Compiles `function` for any number of rows, or returns the one compiled under this name before.
 
         Args:
-            name: what it is kept by.
-            function: of (rows, ...) inputs, and of `more`; it must not depend on the examples.
-            *more: types of its further arguments.
-            logits: whether the model answers logits in it, not probabilities.
+            name: key of the compiled function.
+            function: takes inputs (rows, ...) and one tensor for each of `specs`; it must not depend on the examples.
+            *specs: `tf.TensorSpec` of its further arguments.
+            logits: whether the model outputs logits inside it, instead of probabilities.
         """
         import tensorflow as tf
 
         if name not in self.functions:
             with as_logits(self.model) if logits else contextlib.nullcontext():
-                made = tf.function(function, input_signature=[self.spec(), *more])
-                self.functions[name] = made.get_concrete_function()
+                compiled = tf.function(function, input_signature=[self.input_spec(), *specs])
+                self.functions[name] = compiled.get_concrete_function()
         return self.functions[name]
 
-    def values(self, x):
-        """(rows, classes) float32 logits of x (rows, ...)."""
+    def predict_logits(self, x):
+        """Returns (rows, classes) float32 logits of an array x (rows, ...)."""
         import tensorflow as tf
 
-        values = self.compiled("values", self.logits)
-        return np.concatenate([values(tf.constant(x[s])).numpy() for s in self.batches(len(x))])
+        compute = self.compile_function("logits", self.logits)
+        return np.concatenate([compute(tf.constant(x[rows])).numpy() for rows in self.batch_slices(len(x))])
 
-    def answers(self, x):
-        """(rows, classes) float32 answers to x (rows, ...) as the model gives them: probabilities, or numbers."""
+    def predict(self, x):
+        """Returns (rows, classes) float32 predictions for an array x (rows, ...): the model's own outputs."""
         import tensorflow as tf
 
-        def answer(x):
-            found = tf.cast(self.model(x, training=False), "float32")
-            return self._over_places(tf.concat([1 - found, found], axis=-1) if self.yes_or_no else found)
+        def predictions(x):
+            outputs = tf.cast(self.model(x, training=False), "float32")
+            return self._mean_over_positions(to_probabilities(outputs, "sigmoid") if self.single_sigmoid else outputs)
 
-        answers = self.compiled("answers", answer, logits=False)
-        return np.concatenate([answers(tf.constant(x[s])).numpy() for s in self.batches(len(x))])
+        compute = self.compile_function("predictions", predictions, logits=False)
+        return np.concatenate([compute(tf.constant(x[rows])).numpy() for rows in self.batch_slices(len(x))])
 
     def gradients(self, x, targets):
-        """The logits (rows, classes) of x (rows, ...) and the gradient of each row's target, of x's shape.
+        """Returns the logits (rows, classes) of x (rows, ...) and the gradient of each row's target logit, as x.
 
         A target of -1 is the class with the largest logit.
         """
         import tensorflow as tf
 
-        reason = without_gradients(self.model)
+        reason = no_gradient_reason(self.model)
         if reason:
             raise ValueError(f"{self.caller}: {reason}.")
-        gradients = self.compiled("gradients", self._differentiate, tf.TensorSpec((None,), "int32"))
-        found = [gradients(tf.constant(x[s]), tf.constant(targets[s])) for s in self.batches(len(x))]
-        return tuple(np.concatenate([np.asarray(f[i]) for f in found]) for i in range(2))
+        compute = self.compile_function("gradients", self._differentiate, tf.TensorSpec((None,), "int32"))
+        batches = [compute(tf.constant(x[rows]), tf.constant(targets[rows])) for rows in self.batch_slices(len(x))]
+        logits, gradients = zip(*batches, strict=True)
+        return np.concatenate(logits), np.concatenate(gradients)
 
     def _differentiate(self, x, target):
         import tensorflow as tf
@@ -196,42 +147,29 @@ class Score:
         with tf.GradientTape() as tape:
             tape.watch(x)
             logits = self.logits(x)
-            score = chosen(logits, target)
+            score = target_logits(logits, target)
         gradient = tape.gradient(score, x)
         if gradient is None:
             raise ValueError(
-                f"{self.caller}: the answer of {self.model.name} has no gradient with respect to its input."
+                f"{self.caller}: the output of {self.model.name} has no gradient with respect to its input."
             )
         return logits, tf.cast(gradient, "float32")
 
-    def spec(self):
-        """The type of any number of rows."""
+    def input_spec(self):
+        """Returns the `tf.TensorSpec` of any number of input rows."""
         import tensorflow as tf
 
         return tf.TensorSpec((None, *self.inputs.shape[1:]), self.inputs.dtype)
 
 
-def chosen(logits, target):
-    """(B,): the logit of each row's target, -1 being the largest."""
+def target_logits(logits, targets):
+    """Returns (B,) the logit of each row's target class; a target of -1 is the class with the largest logit."""
     import tensorflow as tf
 
-    target = tf.where(target < 0, tf.argmax(logits, axis=-1, output_type="int32"), target)
-    return tf.gather(logits, target, batch_dims=1)
+    targets = tf.where(targets < 0, tf.argmax(logits, axis=-1, output_type="int32"), targets)
+    return tf.gather(logits, targets, batch_dims=1)
 
 
-def resolved(targets, logits):
-    """`targets` with -1 replaced by the class with the largest logit."""
+def resolve_targets(targets, logits):
+    """Returns `targets` with -1 replaced by the class with the largest logit."""
     return np.where(targets < 0, logits.argmax(axis=-1), targets).astype("int32")
-
-
-def over_bands(attribution, reduce):
-    """(N, ..., C) -> (N, ...) with `reduce` over the last axis; tables (N, F) keep their features."""
-    return np.asarray(attribution if attribution.ndim == 2 else reduce(attribution, axis=-1), "float32")
-
-
-def precision(model):
-    """The relative rounding error of the coarsest numbers that a layer of the model computes with."""
-    import ml_dtypes  # NumPy's own finfo does not know bfloat16
-
-    kinds = {model.compute_dtype, *(layer.compute_dtype for layer in model.layers)}
-    return max(float(ml_dtypes.finfo(k).eps) for k in kinds if "float" in k)

@@ -1,1 +1,1 @@
-"""SavedModel export, its parity check, and smaller formats."""
+"""SavedModel export: signatures, the parity check, and further formats."""

@@ -1,4 +1,4 @@
-"""Raw inputs as their user has them, brought to the names, types and shapes that a model takes."""
+"""Converts a user's inputs (array, dict, DataFrame) to arrays with the names, types and shapes that a model takes."""
 
 import re
 
@@ -8,86 +8,143 @@ import numpy as np
 from zoo.arguments import suggestion
 
 
-def named(structure):
-    """The raw inputs of a model by names that a signature can have.
+def signature_name(name):
+    """Returns `name` with every character but ASCII letters, digits and _ replaced by _, as a signature needs it."""
+    return re.sub(r"\W", "_", name, flags=re.ASCII)
+
+
+def named_inputs(structure):
+    """Returns a model's raw inputs by the names that the exported signature gives them.
 
     Args:
-        structure: what `model.input` is: a tensor, or tensors in a list or a dict.
+        structure: `model.input`: a tensor, or tensors in a list or a dict.
+    Returns:
+        Dict of signature name -> KerasTensor, in the model's order.
     Raises:
-        ValueError: if two get the same name.
+        ValueError: if two inputs get the same name.
     """
     tensors = keras.tree.flatten(structure)
     names = list(structure) if isinstance(structure, dict) else [t.name for t in tensors]
     tensors = list(structure.values()) if isinstance(structure, dict) else tensors
-    # Keras numbers what its user has not named, differently in every session.
+    # Keras numbers the inputs that have no name, differently in every session.
     unnamed = [re.fullmatch(r"(keras_tensor|input_layer)(_\d+)?", n) for n in names]
     names = [
-        ("inputs" if len(names) == 1 else f"inputs_{i}") if un else re.sub(r"\W", "_", n, flags=re.ASCII)
-        for i, (n, un) in enumerate(zip(names, unnamed, strict=True))
+        ("inputs" if len(names) == 1 else f"inputs_{i}") if no_name else signature_name(n)
+        for i, (n, no_name) in enumerate(zip(names, unnamed, strict=True))
     ]
     if len(set(names)) < len(names):
         raise ValueError(f"the inputs must have different names of ASCII letters, digits and _, got {names}.")
     return dict(zip(names, tensors, strict=True))
 
 
-def arranged(structure, taken, inputs):
-    """Raw examples as batches by name: the first and all; images that differ in size one by one.
+def signature_names(structure, specs):
+    """Returns the model's own input names -> signature names.
 
     Args:
-        structure: what `model.input` is.
-        taken: the same, by name.
-        inputs: (N, ...), a dict of columns, a DataFrame, a list of arrays or of images.
+        structure: `model.input`.
+        specs: the same inputs by signature name, as `named_inputs` returns them.
+    """
+    return dict(zip(structure if isinstance(structure, dict) else specs, specs, strict=True))
+
+
+def to_named_arrays(inputs, specs, names=None, prefix=""):
+    """Converts inputs to arrays by signature name, in the types of the specs.
+
+    A vector of N numbers becomes a column (N, 1) where the spec ends in 1. Text becomes an object array of UTF-8 bytes.
+
+    Args:
+        inputs: a dict of arrays by name, a DataFrame, or one array where there is one spec.
+        specs: dict of signature name -> object with `dtype` (str) and `shape` (tuple with the batch; None if unknown).
+        names: dict of accepted name -> signature name; None for the signature names, with or without the characters
+            that `signature_name` replaces.
+        prefix: start of the error messages, such as "predict: ".
+    Returns:
+        Dict of arrays, in the order of `specs`.
     Raises:
-        ValueError: if they are not what the model takes.
+        ValueError: if a name is unknown or missing, or a conversion would change values beyond the precision of floats.
     """
     if hasattr(inputs, "columns"):
-        inputs = {column: inputs[column].to_numpy() for column in inputs.columns}
+        inputs = {str(column): inputs[column].to_numpy() for column in inputs.columns}
     if not isinstance(inputs, dict):
-        if isinstance(inputs, list | tuple) and len(taken) > 1:
-            return _first_and_all(_fitting(taken, inputs))
-        if isinstance(inputs, list | tuple) and len({np.shape(image) for image in inputs}) > 1:
-            return [_fitting(taken, [np.asarray(image)[None]]) for image in inputs]
-        return _first_and_all(_fitting(taken, [inputs]))
-    known = dict(zip(structure if isinstance(structure, dict) else taken, taken, strict=True))
+        if len(specs) != 1:
+            raise ValueError(
+                f"{prefix}`inputs` must be named arrays {', '.join(sorted(specs))}, got one without a name."
+            )
+        inputs = {next(iter(names or specs)): inputs}
+    if names is None:
+        names = {name: name for name in specs}
+        inputs = {name if name in specs else signature_name(name): array for name, array in inputs.items()}
     for name in inputs:
-        if name not in known:
-            raise ValueError(f"`inputs` has {name!r}, which the model does not take.{suggestion(name, known)}")
-    for name in known:
+        if name not in names:
+            raise ValueError(f"{prefix}`inputs` has {name!r}, which the model does not take.{suggestion(name, names)}")
+    for name in names:
         if name not in inputs:
-            raise ValueError(f"`inputs` lacks {name!r}; the model takes {', '.join(map(repr, known))}.")
-    return _first_and_all(_fitting(taken, [inputs[name] for name in known]))
+            expected = ", ".join(map(repr, sorted(names)))
+            raise ValueError(f"{prefix}`inputs` lacks {name!r}; the model takes {expected}.")
+    try:
+        arrays = {names[n]: _convert(names[n], np.asarray(a), specs[names[n]]) for n, a in inputs.items()}
+    except ValueError as error:
+        raise ValueError(f"{prefix}`inputs`: {error}") from None
+    return {name: arrays[name] for name in specs}
 
 
-def _fitting(taken, arrays):
-    """Arrays by name, in the types and ranks of the raw inputs."""
-    if len(arrays) != len(taken):
-        raise ValueError(f"`inputs` must be {len(taken)} arrays, {', '.join(taken)}; got {len(arrays)}.")
-    found = {n: _as(n, np.asarray(a), t) for a, (n, t) in zip(arrays, taken.items(), strict=True)}
-    counts = {n: len(a) for n, a in found.items()}
-    if len(set(counts.values())) != 1 or 0 in counts.values():
-        raise ValueError(f"`inputs` must hold the same number of examples each, at least 1; got {counts}.")
-    return found
+def make_batches(structure, specs, inputs):
+    """Arranges raw examples in batches by name: the first example and all examples; images that differ in size singly.
 
-
-def _as(name, array, raw):
-    """`array` as the raw input takes it; nothing but the precision of real numbers may get lost."""
-    if raw.dtype == "string":
-        array = array if array.dtype.kind == "S" else np.char.encode(array.astype(str), "utf-8")
-    elif array.dtype.kind not in "fiub" and array.dtype != object:
-        raise ValueError(f"`inputs`: {name} must be {raw.dtype}, got {array.dtype}.")
-    elif str(array.dtype) != raw.dtype:
-        converted = array.astype(raw.dtype)
-        if "float" not in raw.dtype and not np.array_equal(converted, array):
-            raise ValueError(f"`inputs`: {name} must be {raw.dtype}, got {array.dtype} with other values.")
-        array = converted
-    if array.ndim == len(raw.shape) - 1 and raw.shape[-1] == 1:
-        array = array[..., None]  # a column
-    wanted = tuple(raw.shape)
-    if array.ndim != len(wanted) or any(w not in (None, a) for w, a in zip(wanted[1:], array.shape[1:], strict=True)):
-        raise ValueError(f"`inputs`: {name} must have the shape {wanted}, got {array.shape}.")
-    return array
-
-
-def _first_and_all(batch):
-    first = {name: values[:1] for name, values in batch.items()}
+    Args:
+        structure: `model.input`.
+        specs: the same inputs by signature name, as `named_inputs` returns them.
+        inputs: (N, ...), a dict of columns, a DataFrame, a list of one array per input, or a list of images.
+    Returns:
+        List of dicts of arrays; text as bytes of NumPy's type "S".
+    Raises:
+        ValueError: if the names, types or shapes are not the model's, or there is no example.
+    """
+    names = signature_names(structure, specs)
+    if isinstance(inputs, list | tuple):
+        if len(specs) > 1:
+            if len(inputs) != len(specs):
+                raise ValueError(f"`inputs` must be {len(specs)} arrays, {', '.join(specs)}; got {len(inputs)}.")
+            inputs = dict(zip(names, inputs, strict=True))
+        elif len({np.shape(image) for image in inputs}) > 1:
+            return [_make_batch(np.asarray(image)[None], specs, names) for image in inputs]
+    batch = _make_batch(inputs, specs, names)
+    first = {name: array[:1] for name, array in batch.items()}
     return [first, batch] if len(next(iter(batch.values()))) > 1 else [first]
+
+
+def _make_batch(inputs, specs, names):
+    """Arrays by name whose shapes and lengths are those of the specs."""
+    batch = to_named_arrays(inputs, specs, names)
+    for name, array in batch.items():
+        shape = tuple(specs[name].shape)
+        if array.ndim != len(shape) or any(
+            size not in (None, n) for size, n in zip(shape[1:], array.shape[1:], strict=True)
+        ):
+            raise ValueError(f"`inputs`: {name} must have the shape {shape}, got {array.shape}.")
+    lengths = {name: len(array) for name, array in batch.items()}
+    if len(set(lengths.values())) != 1 or 0 in lengths.values():
+        raise ValueError(f"`inputs` must hold the same number of examples each, at least 1; got {lengths}.")
+    # Without pickle, .npz files hold text only as "S".
+    return {name: array.astype("S") if array.dtype == object else array for name, array in batch.items()}
+
+
+def _convert(name, array, spec):
+    """The array in the spec's type."""
+    if spec.dtype == "string":
+        if array.dtype.kind not in "OSU":
+            raise ValueError(f"{name} must be text or bytes, got {array.dtype}.")
+        content = [v if isinstance(v, bytes) else str(v).encode("utf-8") for v in array.ravel()]
+        converted = np.empty(len(content), object)
+        converted[:] = content
+        array = converted.reshape(array.shape)
+    elif array.dtype.kind not in "fiubO":
+        raise ValueError(f"{name} must be {spec.dtype}, got {array.dtype}.")
+    elif str(array.dtype) != spec.dtype:
+        converted = array.astype(spec.dtype)
+        if "float" not in spec.dtype and not np.array_equal(converted, array):
+            raise ValueError(f"{name} must be {spec.dtype}, got {array.dtype} with other values.")
+        array = converted
+    if spec.shape is not None and array.ndim == len(spec.shape) - 1 and spec.shape[-1] == 1:
+        array = array[..., None]
+    return array

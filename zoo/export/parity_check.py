@@ -1,4 +1,4 @@
-"""The proof of an export: what it is asked, what it answers in a process of its own, and how far that is off."""
+"""The parity check: does an exported model, run in another process, give the outputs of the Keras model?"""
 
 import io
 import os
@@ -13,88 +13,89 @@ import numpy as np
 from zoo.export import isolated_inference
 from zoo.export.versions import ExportError
 
-JPEG = 0.001  # of the answer's scale: Pillow reads the same pixels, as long as both have the same JPEG library's maths
+# Fraction of the output's scale. Pillow decodes the same pixels only where both use the same JPEG library.
+JPEG_TOLERANCE = 0.001
 
 
 class Request(typing.NamedTuple):
-    """What a signature is asked in the proof, and what the model itself says."""
+    """Inputs of a signature, and the outputs expected for them."""
 
     signature: str
-    arguments: dict  # arrays by name
-    expected: dict  # arrays by name
-    kind: str = "exact"  # or jpeg, or random: no answer is expected, but one like it
+    inputs: dict  # arrays by name
+    expected: dict  # outputs of the Keras model, arrays by name
+    kind: str = "exact"  # how outputs are compared: exact (value by value), jpeg (mean of a map), random (range only)
 
     @property
-    def size(self):
-        """The batch size."""
-        first = np.asarray(next(iter(self.arguments.values()), np.empty(0)))
+    def batch_size(self):
+        """Number of examples."""
+        first = np.asarray(next(iter(self.inputs.values()), np.empty(0)))
         return len(first) if first.ndim else 1
 
 
-class Compared(typing.NamedTuple):
-    """How far an answer is off."""
+class Comparison(typing.NamedTuple):
+    """The difference between the outputs of an export and the expected ones."""
 
     signature: str
-    batch: int
+    batch_size: int
     difference: float  # largest absolute; of a JPEG's maps the mean over the map
-    kind: str
+    kind: str  # as in `Request`
 
 
-def requests(signatures, batches, with_files):
-    """All that the proof asks: every signature, for one example and for all.
+def make_requests(signatures, batches, with_files):
+    """Makes the requests of a predictive model: every signature, with one example and with all.
 
     Args:
         signatures: `zoo.export.signatures.Signatures`.
-        batches: raw inputs by name, as its method `batches` gives them.
-        with_files: whether `serving_bytes` is there.
+        batches: raw inputs by name, as `zoo.export.input_adapter.make_batches` returns them.
+        with_files: whether the model has the signature `serving_bytes`.
     Returns:
         List of `Request`.
     Raises:
-        ExportError: if the model answers NaN or infinity.
+        ExportError: if the model outputs NaN or infinity.
     """
-    expected = _expected(signatures)
-    answers = [expected(batch) for batch in batches]
-    found = [Request("serving_default", b, a) for b, (a, _) in zip(batches, answers, strict=True)]
+    predict = _predict_function(signatures)
+    outputs, features = zip(*map(predict, batches), strict=True)
+    requests = [Request("serving_default", b, o) for b, o in zip(batches, outputs, strict=True)]
     if with_files:
         files = [
-            Request("serving_bytes", {"image_bytes": _files(b)}, a) for b, (a, _) in zip(batches, answers, strict=True)
+            Request("serving_bytes", {"image_bytes": _png_files(b)}, o) for b, o in zip(batches, outputs, strict=True)
         ]
-        ones = [r for r in files if r.size == 1]
-        if len(ones) > 1 and signatures.one_size():
-            together = {n: np.concatenate([r.expected[n] for r in ones]) for n in ones[0].expected}
-            content = np.concatenate([r.arguments["image_bytes"] for r in ones])
+        singles = [request for request in files if request.batch_size == 1]
+        if len(singles) > 1 and signatures.preprocesses_to_one_size():
+            together = {n: np.concatenate([r.expected[n] for r in singles]) for n in singles[0].expected}
+            content = np.concatenate([r.inputs["image_bytes"] for r in singles])
             files.append(Request("serving_bytes", {"image_bytes": content}, together))
-        found += files + _jpeg(expected, batches[-1])
+        requests += files + _jpeg_requests(predict, batches[-1])
     if signatures.backbone is not None:
-        found += [Request("features", b, f) for b, (_, f) in zip(batches, answers, strict=True)]
-    return found
+        requests += [Request("features", b, f) for b, f in zip(batches, features, strict=True)]
+    return requests
 
 
-def _expected(signatures):
-    """A function from a batch to (answers, features) as the model in this process has them, with skew if known."""
+def _predict_function(signatures):
+    """A function from a batch to (outputs with skew, features) of the Keras model in this process."""
     import tensorflow as tf
 
     # In a graph, as in tf.data: called eagerly, Keras' Resizing rounds whole numbers, and in a graph it does not.
-    @tf.function(input_signature=[{s.name: s for s in signatures.specs()}], autograph=False)
-    def prepare(given):
-        prepared = signatures.prepared(given)
-        features = {} if signatures.backbone is None else {"features": signatures.backbone(prepared, training=False)}
-        return prepared, {n: tf.cast(f, "float32") for n, f in features.items()}, signatures.skew(given)
+    @tf.function(input_signature=[{s.name: s for s in signatures.input_specs()}], autograph=False)
+    def preprocess(tensors):
+        inputs = signatures.preprocess(tensors)
+        features = {} if signatures.backbone is None else {"features": signatures.backbone(inputs, training=False)}
+        return inputs, {n: tf.cast(f, "float32") for n, f in features.items()}, signatures.skew(tensors)
 
-    def expect(batch):
+    def predict(batch):
         with tf.device("CPU:0"):
-            prepared, features, skew = prepare({n: tf.constant(a) for n, a in batch.items()})
+            inputs, features, skew = preprocess({n: tf.constant(a) for n, a in batch.items()})
             size = len(next(iter(batch.values())))
-            answer = signatures.named(signatures.model.predict(prepared, batch_size=size, verbose=0))
-        answer = {n: a.numpy() for n, a in (answer | skew).items()}
-        if not all(np.isfinite(a).all() for a in answer.values()):
-            raise ExportError("export: predict answers NaN or infinity to `inputs`, which proves nothing.")
-        return answer, {n: f.numpy() for n, f in features.items()}
+            outputs = signatures.name_outputs(signatures.model.predict(inputs, batch_size=size, verbose=0))
+        outputs = {n: t.numpy() for n, t in (outputs | skew).items()}
+        if not all(np.isfinite(a).all() for a in outputs.values()):
+            raise ExportError("export: predict outputs NaN or infinity for `inputs`, which cannot be compared.")
+        return outputs, {n: f.numpy() for n, f in features.items()}
 
-    return expect
+    return predict
 
 
-def _files(batch):
+def _png_files(batch):
     """(N,) bytes: each image of a batch as a PNG file."""
     import tensorflow as tf
 
@@ -102,116 +103,127 @@ def _files(batch):
     return np.array([tf.io.encode_png(tf.cast(image, "uint8")).numpy() for image in images])
 
 
-def _jpeg(expected, batch):
-    """The request of a batch as JPEG files; expected is the answer to what Pillow reads from them."""
+def _jpeg_requests(predict, batch):
+    """The request of a batch as JPEG files, expecting the outputs for the pixels that Pillow decodes from them."""
     from PIL import Image
 
     ((name, images),) = batch.items()
     if images.shape[-1] not in (1, 3):
         return []
-    files, read = [], []
+    files, decoded = [], []
     for image in images.astype("uint8"):
         file = io.BytesIO()
         Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, "JPEG", quality=95, subsampling=0)
         files.append(file.getvalue())
-        read.append(np.asarray(Image.open(file)).reshape(image.shape))
-    answer, _ = expected({name: np.stack(read).astype(images.dtype)})
-    answer.pop("skew", None)  # a value one grey level beyond the range is beyond it
-    return [Request("serving_bytes", {"image_bytes": np.array(files)}, answer, "jpeg")]
+        decoded.append(np.asarray(Image.open(file)).reshape(image.shape))
+    outputs, _ = predict({name: np.stack(decoded).astype(images.dtype)})
+    outputs.pop("skew", None)  # one gray level more may count as outside the range
+    return [Request("serving_bytes", {"image_bytes": np.array(files)}, outputs, "jpeg")]
 
 
-def replayed(asked, exported):
-    """What an export answers in a process of its own that knows neither this package nor Keras.
+def run_isolated(requests, path):
+    """Runs requests on an export in another process, which imports neither this package nor Keras.
 
     Args:
-        asked: list of `Request`.
-        exported: path of a SavedModel's folder or a LiteRT file.
+        requests: list of `Request`.
+        path: a SavedModel's folder, or a LiteRT or ONNX file.
     Returns:
-        For each request, arrays by name.
+        For each request, outputs by name.
     Raises:
-        ExportError: if it cannot be loaded or run.
+        ExportError: if the export cannot be loaded or run.
     """
     import tensorflow as tf
 
-    with tempfile.TemporaryDirectory() as place:
-        given, answers = os.path.join(place, "requests.npz"), os.path.join(place, "answers.npz")
-        keys = [f"{r.signature}/{i}" for i, r in enumerate(asked)]
-        np.savez(given, **{f"{k}/{n}": a for k, r in zip(keys, asked, strict=True) for n, a in r.arguments.items()})
+    with tempfile.TemporaryDirectory() as folder:
+        inputs_file, outputs_file = os.path.join(folder, "requests.npz"), os.path.join(folder, "outputs.npz")
+        keys = [f"{request.signature}/{i}" for i, request in enumerate(requests)]
+        arrays = {f"{k}/{n}": a for k, r in zip(keys, requests, strict=True) for n, a in r.inputs.items()}
+        np.savez(inputs_file, **arrays)
         packages = str(Path(tf.__file__).parents[1])
-        done = subprocess.run(
-            [sys.executable, "-I", isolated_inference.__file__, str(exported), given, answers, packages],
+        process = subprocess.run(
+            [sys.executable, "-I", isolated_inference.__file__, str(path), inputs_file, outputs_file, packages],
             env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             errors="replace",
         )
-        if done.returncode:
-            lines = (done.stdout + done.stderr).splitlines()[-20:]
-            why = lines[-1][:300] if lines else f"its process ended with {done.returncode}"
-            raise ExportError("\n".join([f"export: the exported model could not be replayed: {why}", *lines]))
-        with np.load(answers, allow_pickle=False) as found:
-            return [{k.split("/", 2)[2]: found[k] for k in found.files if k.startswith(f"{key}/")} for key in keys]
+        if process.returncode:
+            lines = (process.stdout + process.stderr).splitlines()[-20:]
+            reason = lines[-1][:300] if lines else f"its process ended with exit code {process.returncode}"
+            raise ExportError("\n".join([f"export: the exported model could not be run: {reason}", *lines]))
+        with np.load(outputs_file, allow_pickle=False) as file:
+            return [{k.split("/", 2)[2]: file[k] for k in file.files if k.startswith(f"{key}/")} for key in keys]
 
 
-def compare(asked, answers, signatures=None):
-    """How far each answer is off: a list of `Compared`.
+def compare(requests, outputs, signatures=None):
+    """Compares the outputs of an export with the expected ones.
 
     Args:
-        asked: list of `Request`.
-        answers: for each, arrays by name.
-        signatures: `zoo.export.signatures.Signatures`, so that the names of classes are compared too, or None.
+        requests: list of `Request`.
+        outputs: for each, outputs by name.
+        signatures: `zoo.export.signatures.Signatures`, to compare the names of classes too, or None.
+    Returns:
+        List of `Comparison`.
     Raises:
-        ExportError: if an answer is not there or has another shape.
+        ExportError: if an output is missing or has another shape.
     """
-    found = []
-    for request, answer in zip(asked, answers, strict=True):
-        differences = [_difference(n, e, answer.get(n), request.kind) for n, e in request.expected.items()]
+    comparisons = []
+    for request, arrays in zip(requests, outputs, strict=True):
+        differences = [
+            _difference(name, expected, arrays.get(name), request.kind) for name, expected in request.expected.items()
+        ]
         if (
             signatures is not None
             and signatures.classes is not None
             and request.kind == "exact"
             and request.signature != "features"
         ):
-            differences += _classes(signatures, request, answer)
-        found.append(Compared(request.signature, request.size, max(differences), request.kind))
-    return found
+            differences += _score_differences(signatures, request, arrays)
+        comparisons.append(Comparison(request.signature, request.batch_size, max(differences), request.kind))
+    return comparisons
 
 
-def _classes(signatures, request, answer):
-    """How far the scores are off those of the classes named, and off the largest there are."""
-    expected = next(e for n, e in request.expected.items() if n != "skew")
-    every = np.asarray(signatures.per_class(expected))
-    named = [[signatures.classes.index(c.decode()) for c in row] for row in answer["classes"]]
-    best = -np.sort(-every, axis=-1)[:, : answer["scores"].shape[-1]]
-    wanted = np.take_along_axis(every, np.array(named), -1)
-    return [_difference("scores", one, answer["scores"], "exact") for one in (wanted, best)]
+def _score_differences(signatures, request, outputs):
+    """Differences of `scores` from the scores of the named classes, and from the largest scores."""
+    expected = next(array for name, array in request.expected.items() if name != "skew")
+    scores = np.asarray(signatures.class_scores(expected))
+    indices = [[signatures.classes.index(c.decode()) for c in row] for row in outputs["classes"]]
+    largest = -np.sort(-scores, axis=-1)[:, : outputs["scores"].shape[-1]]
+    of_named_classes = np.take_along_axis(scores, np.array(indices), -1)
+    return [_difference("scores", array, outputs["scores"], "exact") for array in (of_named_classes, largest)]
 
 
-def _difference(name, expected, found, kind):
-    if found is None or found.shape != expected.shape:
-        told = "nothing" if found is None else f"the shape {found.shape}"
-        raise ExportError(f"export: the exported model answers {told} for `{name}`, not {expected.shape}.")
-    difference = np.abs(expected.astype("float64") - found.astype("float64"))
+def check_shape(name, expected, output):
+    """Raises `ExportError` where an output is missing or its shape is not that of `expected`."""
+    if output is None or output.shape != expected.shape:
+        received = "nothing" if output is None else f"shape {output.shape}"
+        raise ExportError(f"export: output `{name}` must have the shape {expected.shape}, got {received}.")
+
+
+def _difference(name, expected, output, kind):
+    check_shape(name, expected, output)
+    difference = np.abs(expected.astype("float64") - output.astype("float64"))
     if kind == "jpeg":
         difference = difference.reshape(len(difference), -1, difference.shape[-1]).mean(axis=1)
     return float(np.nan_to_num(difference, nan=np.inf).max(initial=0))
 
 
-def verdict(found, tolerance, what="the exported model"):
-    """The largest difference.
+def check_tolerance(comparisons, tolerance, subject="the exported model"):
+    """Returns the largest difference.
 
     Args:
-        found: list of `Compared`.
+        comparisons: list of `Comparison`.
         tolerance: largest difference allowed.
-        what: what an error calls the export.
+        subject: the export's name in an error message.
     Raises:
-        ExportError: if it is more than `tolerance`.
+        ExportError: if the largest difference is above `tolerance`.
     """
-    worst = max(c.difference for c in found)
-    if not worst <= tolerance:
-        each = "; ".join(f"{c.signature}, batch of {c.batch}: {c.difference:.3g}" for c in found)
+    largest = max(c.difference for c in comparisons)
+    if not largest <= tolerance:
+        details = "; ".join(f"{c.signature}, batch of {c.batch_size}: {c.difference:.3g}" for c in comparisons)
         raise ExportError(
-            f"export: {what} differs from predict by {worst:.3g}, more than the `tolerance` of {tolerance:g}. {each}"
+            f"export: {subject} differs from predict by {largest:.3g}, more than the `tolerance` of {tolerance:g}. "
+            f"{details}"
         )
-    return worst
+    return largest

@@ -1,15 +1,15 @@
-"""A model that predicts, on its way to the disk: written in its form, then judged by what it answered."""
+"""Exports a model that predicts: writes the SavedModel and the files of other formats, and checks their outputs."""
 
 import keras
 import numpy as np
 
-from zoo.export import isolated_inference, parity_check
+from zoo.export import input_adapter, isolated_inference, parity_check
 from zoo.export.formats import folding, litert, onnx_file
-from zoo.export.formats.quantize import quantised
+from zoo.export.formats.quantize import quantize
 from zoo.export.versions import ExportError
 
-# What each form may lose: of 1 for probabilities, of the largest answer for numbers.
-LOSSES = {
+# Largest difference allowed per format, as a fraction of 1 for probabilities and of the largest output for numbers.
+FORMAT_TOLERANCES = {
     "folded": 1e-4,
     "bfloat16": 0.02,
     "int8": 0.05,
@@ -18,154 +18,173 @@ LOSSES = {
     "litert_int8": 0.1,
     "onnx": 1e-4,
 }
-STORED = ("folded", "bfloat16", "int8")  # what the SavedModel itself can be; the others are files beside it
+SAVED_MODEL_FORMATS = ("folded", "bfloat16", "int8")  # formats of the SavedModel itself; the others are files in it
 
 
-class Predictive:
-    """What an export writes of a model that predicts, and how it judges it.
+class PredictiveExport:
+    """The export of a model that predicts.
 
     Args:
         signatures: `zoo.export.signatures.Signatures`.
         inputs: raw held-out examples.
         tolerance: largest absolute difference allowed.
-        formats: faster forms.
+        formats: names of further formats.
+    Attributes:
+        requests: list of `zoo.export.parity_check.Request`, to be run on the export.
     Raises:
         ValueError: if the examples do not suit the model.
     """
 
     def __init__(self, signatures, inputs, tolerance, formats):
-        self.signatures, self.tolerance, self.formats = signatures, tolerance, formats
-        self.batches = signatures.batches(inputs)
-        self.missing = signatures.no_files(self.batches)
-        self.requests = parity_check.requests(signatures, self.batches, with_files=self.missing == "")
+        self.signatures, self.tolerance = signatures, tolerance
+        self.saved_model_formats = [f for f in formats if f in SAVED_MODEL_FORMATS]
+        self.file_formats = [f for f in formats if f not in SAVED_MODEL_FORMATS]
+        self.batches = input_adapter.make_batches(signatures.structure, signatures.inputs, inputs)
+        self.note = signatures.missing_files_note(self.batches)
+        self.requests = parity_check.make_requests(signatures, self.batches, with_files=self.note == "")
         self.models = [m for m in (signatures.model, signatures.preprocessing) if m is not None]
-        self.scale = 1.0 if signatures.end is not None else self._largest(features=False)
+        self.scale = 1.0 if signatures.activation != "linear" else self._largest_expected(features=False)
 
     def write(self, folder):
-        """The SavedModel, with the signatures that are asked for."""
+        """Writes the SavedModel with the signatures of the requests."""
         import tensorflow as tf
 
-        stored, signatures, models = [f for f in self.formats if f in STORED], self.signatures, self.models
-        if "int8" in stored:
-            signatures = signatures.of(quantised(signatures.model))
+        formats, signatures, models = self.saved_model_formats, self.signatures, self.models
+        if "int8" in formats:
+            signatures = signatures.with_model(quantize(signatures.model))
             models = [signatures.model, *models[1:]]
         endpoints = signatures.endpoints(dict.fromkeys(r.signature for r in self.requests))
         try:
-            if stored:
-                weights = "bfloat16" if "bfloat16" in stored else "float32"
-                with folding.frozen(models, weights=weights) as constant:
+            if formats:
+                weights = "bfloat16" if "bfloat16" in formats else "float32"
+                with folding.constant_weights(models, weights=weights) as with_constants:
                     graphs = {
-                        n: tf.function(constant(g), input_signature=s, autograph=False).get_concrete_function()
+                        n: tf.function(with_constants(g), input_signature=s, autograph=False).get_concrete_function()
                         for n, (g, s) in endpoints.items()
                     }
-                holder = tf.Module()
-                every = [layer for m in models for layer in m._flatten_layers()]
-                holder.tables = [layer.lookup_table for layer in every if hasattr(layer, "lookup_table")]
-                tf.saved_model.save(holder, str(folder), signatures=graphs)
+                module = tf.Module()
+                layers = [layer for m in models for layer in m._flatten_layers()]
+                module.tables = [layer.lookup_table for layer in layers if hasattr(layer, "lookup_table")]
+                tf.saved_model.save(module, str(folder), signatures=graphs)
             else:
                 archive = keras.export.ExportArchive()
-                for one in self.models:
-                    archive.track(one)
+                for model in self.models:
+                    archive.track(model)
                 for name, (graph, specs) in endpoints.items():
                     archive.add_endpoint(name, graph, input_signature=specs)
                 archive.write_out(str(folder), verbose=False)
-        except Exception as error:  # whatever a layer does that no graph can hold
+        except Exception as error:  # any operation of a layer that no graph can hold
             raise ExportError(f"export: {self.signatures.model.name} cannot be saved as a graph: {error}") from error
 
-    def _largest(self, features):
-        """The largest value expected of the features, or of the answers."""
-        asked = [r for r in self.requests if (r.signature == "features") == features]
+    def _largest_expected(self, features):
+        """The largest absolute value expected of the features, or of the outputs."""
+        requests = [r for r in self.requests if (r.signature == "features") == features]
         return float(
-            max((np.abs(a).max(initial=0) for r in asked for n, a in r.expected.items() if n != "skew"), default=0)
+            max((np.abs(a).max(initial=0) for r in requests for n, a in r.expected.items() if n != "skew"), default=0)
         )
 
-    def allowed(self, form):
-        """The tolerance of a form, in the answer's unit."""
-        return max(self.tolerance, LOSSES[form] * self.scale)
+    def _tolerance_of(self, format):
+        """The tolerance of a format, in the output's unit."""
+        return max(self.tolerance, FORMAT_TOLERANCES[format] * self.scale)
 
-    def judge(self, answers, folder):
-        """What parity.json says, once every form is within its tolerance."""
-        stored = [f for f in self.formats if f in STORED]
-        tolerance = max([self.tolerance, *map(self.allowed, stored)])
-        found = parity_check.compare(self.requests, answers, self.signatures)
-        # Features have no unit of their own, and a JPEG's pixels may be rounded otherwise.
-        size = self._largest(features=True)
-        losses = [LOSSES[form] * size for form in stored]
-        apart = {
-            "features": ("the features", max([self.tolerance * max(1, size), *losses])),
-            "jpeg": ("the answer to JPEG files", max(tolerance, parity_check.JPEG * self.scale)),
+    def check(self, outputs, folder):
+        """Checks the outputs of the SavedModel, writes the files of other formats and checks theirs.
+
+        Args:
+            outputs: outputs by name for each of the requests.
+            folder: `pathlib.Path` of the written SavedModel.
+        Returns:
+            Dict, the content of parity.json.
+        Raises:
+            ExportError: if a difference is above its tolerance, or a format is impossible.
+        """
+        signatures, formats = self.signatures, self.saved_model_formats
+        tolerance = max([self.tolerance, *map(self._tolerance_of, formats)])
+        comparisons = parity_check.compare(self.requests, outputs, signatures)
+        # Features have another unit than the outputs, and the pixels of a JPEG may be rounded differently.
+        largest_feature = self._largest_expected(features=True)
+        of_features = [FORMAT_TOLERANCES[format] * largest_feature for format in formats]
+        separate = {
+            "features": ("the signature `features`", max([self.tolerance * max(1, largest_feature), *of_features])),
+            "jpeg": (
+                "the prediction for JPEG files",
+                max(tolerance, parity_check.JPEG_TOLERANCE * self.scale),
+            ),
         }
-        parts = {"answers": [], "features": [], "jpeg": []}
-        for one in found:
-            parts["features" if one.signature == "features" else "jpeg" if one.kind == "jpeg" else "answers"].append(
-                one
-            )
-        told = {
-            name: {"difference": parity_check.verdict(parts[name], allowed, what), "tolerance": allowed}
-            for name, (what, allowed) in apart.items()
-            if parts[name]
+        groups = {"outputs": [], "features": [], "jpeg": []}
+        for comparison in comparisons:
+            is_feature, is_jpeg = comparison.signature == "features", comparison.kind == "jpeg"
+            groups["features" if is_feature else "jpeg" if is_jpeg else "outputs"].append(comparison)
+        separate_records = {
+            name: {"difference": parity_check.check_tolerance(groups[name], allowed, what), "tolerance": allowed}
+            for name, (what, allowed) in separate.items()
+            if groups[name]
         }
         files = {}
-        for form in (f for f in self.formats if f not in STORED):
+        for format in self.file_formats:
             try:
-                files[form] = self._file(form, folder)
+                files[format] = self._write_file(format, folder)
             except ExportError as error:
-                error.form = form
+                error.format = format
                 raise
-        signatures = self.signatures
+        statistics = signatures.training_statistics
         return {
-            "difference": parity_check.verdict(parts["answers"], tolerance),
+            "difference": parity_check.check_tolerance(groups["outputs"], tolerance),
             "tolerance": tolerance,
-            "form": "+".join(sorted(stored)) or "exact",
-            "compared": [c._asdict() for c in found],
-            "signatures": list(dict.fromkeys(c.signature for c in found)),
-            "batch_sizes": sorted({c.batch for c in found}),
+            "format": "+".join(sorted(formats)) or "exact",
+            "comparisons": [c._asdict() for c in comparisons],
+            "signatures": list(dict.fromkeys(c.signature for c in comparisons)),
+            "batch_sizes": sorted({c.batch_size for c in comparisons}),
             "inputs": {n: {"shape": [None, *t.shape[1:]], "dtype": t.dtype} for n, t in signatures.inputs.items()},
             "classes": signatures.classes,
-            **told,
+            **separate_records,
             **({"files": files} if files else {}),
-            **({"skew": signatures.training_statistics.told()} if signatures.training_statistics is not None else {}),
-            "notes": [*([self.missing] if self.missing else []), *_needs(folder)],
+            **({"skew": statistics.to_dict()} if statistics is not None else {}),
+            "notes": [*([self.note] if self.note else []), *_custom_operation_notes(folder)],
         }
 
-    def _file(self, form, folder):
-        """Writes one LiteRT or ONNX file and returns how far it is off and how large it is [bytes]."""
-        signatures, kind = self.signatures, form.removeprefix("litert_")
+    def _write_file(self, format, folder):
+        """Writes a LiteRT or ONNX file and checks it; returns its difference, tolerance and size in bytes."""
+        signatures = self.signatures
 
-        def graph(*given):
-            return signatures.named(
-                signatures.model(signatures.prepared(dict(zip(signatures.inputs, given, strict=True))), training=False)
-            )
+        def graph(*tensors):
+            inputs = signatures.preprocess(dict(zip(signatures.inputs, tensors, strict=True)))
+            return signatures.name_outputs(signatures.model(inputs, training=False))
 
-        with folding.frozen(self.models) as constant:
+        with folding.constant_weights(self.models) as with_constants:
             try:
-                if form == "onnx":
-                    content = onnx_file.convert(constant(graph), signatures.specs())
+                if format == "onnx":
+                    file = onnx_file.onnx_path(folder)
+                    content = onnx_file.convert(with_constants(graph), signatures.input_specs())
                 else:
-                    content = litert.convert(constant(graph), signatures.specs(), kind, self._examples())
+                    kind = format.removeprefix("litert_")
+                    file = litert.litert_path(folder, kind)
+                    content = litert.convert(
+                        with_constants(graph), signatures.input_specs(), kind, self._single_examples()
+                    )
             except ValueError as error:
                 raise ExportError(f"export: {error}") from error
-        file = onnx_file.path(folder) if form == "onnx" else litert.path(folder, kind)
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(content)
-        asked = [
+        requests = [
             r._replace(expected={n: e for n, e in r.expected.items() if n != "skew"})
             for r in self.requests
             if r.signature == "serving_default"
         ]
-        found = parity_check.compare(asked, parity_check.replayed(asked, file))
-        difference = parity_check.verdict(found, self.allowed(form), f"the {form} file")
-        return {"difference": difference, "tolerance": self.allowed(form), "bytes": len(content)}
+        comparisons = parity_check.compare(requests, parity_check.run_isolated(requests, file))
+        tolerance = self._tolerance_of(format)
+        difference = parity_check.check_tolerance(comparisons, tolerance, f"the {format} file")
+        return {"difference": difference, "tolerance": tolerance, "bytes": len(content)}
 
-    def _examples(self):
-        """The raw inputs one by one, without those that are the same as the first."""
-        *_, batch = self.batches
-        each = self.batches if len(next(iter(batch.values()))) == 1 else [batch]
-        return [{n: a[i : i + 1] for n, a in b.items()} for b in each for i in range(len(next(iter(b.values()))))]
+    def _single_examples(self):
+        """The raw examples as batches of one, each once."""
+        *_, last = self.batches
+        batches = self.batches if len(next(iter(last.values()))) == 1 else [last]  # the last has the first one too
+        return [{n: a[i : i + 1] for n, a in b.items()} for b in batches for i in range(len(next(iter(b.values()))))]
 
 
-def _needs(folder):
-    """What a program must have that loads the SavedModel, in a sentence; nothing where TensorFlow is enough."""
-    names = isolated_inference.foreign(folder)
-    told = "TensorFlow Serving has them, and in Python `import tensorflow_text` loads them before the model"
-    return [f"operations of TensorFlow Text: {', '.join(names)}; {told}"] if names else []
+def _custom_operation_notes(folder):
+    """What a program needs to load the SavedModel, in a list of one sentence; an empty list if only TensorFlow."""
+    names = isolated_inference.custom_operations(folder)
+    hint = "TensorFlow Serving has them, and in Python `import tensorflow_text` loads them before the model"
+    return [f"operations of TensorFlow Text: {', '.join(names)}; {hint}"] if names else []

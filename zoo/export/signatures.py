@@ -1,211 +1,209 @@
-"""What an exported model takes and answers: raw values by name, or the content of image files."""
+"""The signatures of an exported model: graphs from raw values by name, or from image files, to outputs by name."""
 
 import keras
 import numpy as np
 
 from zoo.export import image_decoding, input_adapter
 from zoo.introspect import last_spatial
-from zoo.introspect.output_activation import activation_name, activation_operation
+from zoo.introspect.output_activation import output_activation, to_probabilities
 
-TOP = 5  # classes that an answer names, the likeliest first
-FILES = (1, 3, 4)  # bands that PNG has in common with TensorFlow's decoder
+TOP_CLASSES = 5  # classes in the output `classes`, most probable first
+FILE_BANDS = (1, 3, 4)  # band counts that PNG files and TensorFlow's decoder have in common
 
 
 class Signatures:
-    """A model behind its preprocessing, as graphs from raw inputs to named answers.
+    """Graphs from raw inputs, through preprocessing and model, to named outputs.
 
     Args:
         model: functional or Sequential, built.
         preprocessing: model from raw inputs to the model's, or None.
         classes: names of the outputs, or None.
-        training_statistics: what training saw (`zoo.export.training_statistics.Seen`), for the output `skew`; None for none.
+        training_statistics: `zoo.export.training_statistics.TrainingStatistics` for the output `skew`, or None.
+    Attributes:
+        structure: the raw input, a KerasTensor or a list or dict of them.
+        inputs: the raw inputs, KerasTensors by signature name.
+        activation: "softmax", "sigmoid" or "linear".
+        is_binary: whether `classes` names the two classes of a single sigmoid.
+        backbone: model up to the pooled features, or None.
     Raises:
-        ValueError: if a model is not built, or the classes do not fit the answer.
+        ValueError: if a model is not built, or the classes do not fit the output.
     """
 
     def __init__(self, model, preprocessing, classes, training_statistics=None):
         if keras.backend.backend() != "tensorflow":
             raise ValueError(f"Keras must run on TensorFlow, this is {keras.backend.backend()}.")
-        _verify_built("model", model)
+        _check_built("model", model)
         if preprocessing is not None:
-            _verify_built("preprocessing", preprocessing)
+            _check_built("preprocessing", preprocessing)
         self.model, self.preprocessing, self.classes = model, preprocessing, classes
         front = preprocessing or model
         self.structure = front.inputs[0] if isinstance(front, keras.Sequential) else front.input
-        self.inputs = input_adapter.named(self.structure)
+        self.inputs = input_adapter.named_inputs(self.structure)
         self.training_statistics = (
-            None if training_statistics is None else training_statistics.of(self.structure, self.inputs)
+            None
+            if training_statistics is None
+            else training_statistics.with_signature_names(self.structure, self.inputs)
         )
-        self.end = activation_operation(model)
-        self.yes_or_no = self._verify_classes()
-        self.backbone = backbone(model)
+        self.activation = output_activation(model)
+        shapes = [tuple(output.shape) for output in model.outputs]
+        self.is_binary = (
+            classes is not None
+            and len(classes) == 2
+            and len(shapes) == 1
+            and len(shapes[0]) == 2
+            and shapes[0][-1] == 1
+            and self.activation == "sigmoid"
+        )
+        self._check_classes(shapes)
+        self.backbone = pooled_backbone(model)
 
-    def _verify_classes(self):
-        """Whether the classes are the two of a single sigmoid."""
+    def _check_classes(self, shapes):
         if self.classes is None:
-            return False
-        shapes, count = [tuple(o.shape) for o in self.model.outputs], len(self.classes)
+            return
+        count = len(self.classes)
         if len(set(self.classes)) < count:
             raise ValueError(f"`classes` must differ from each other, got {self.classes}.")
-        single = len(shapes) == 1 and len(shapes[0]) == 2
-        if (
-            single
-            and shapes[0][-1] == 1
-            and count == 2
-            and self.end is not None
-            and activation_name(self.end) == "sigmoid"
-        ):
-            return True
-        if not single or shapes[0][-1] != count:
+        fits = len(shapes) == 1 and len(shapes[0]) == 2 and shapes[0][-1] == count
+        if not fits and not self.is_binary:
             raise ValueError(f"`classes` must name each output of (B, classes); got {count} names for {shapes}.")
-        return False
 
-    def of(self, model):
-        """The same signatures of another model in this one's place."""
+    def with_model(self, model):
+        """Returns the same signatures of another model with the same inputs and outputs."""
         return Signatures(model, self.preprocessing, self.classes, self.training_statistics)
 
-    def specs(self):
-        """The TensorSpec of each raw input, the batch being free."""
+    def input_specs(self):
+        """Returns the TensorSpec of each raw input, with a free batch size."""
         import tensorflow as tf
 
         return [tf.TensorSpec((None, *t.shape[1:]), t.dtype, name=n) for n, t in self.inputs.items()]
 
     def endpoints(self, names):
-        """The signatures of these names: name -> (graph, TensorSpecs)."""
+        """Returns the signatures of these names: name -> (graph, TensorSpecs)."""
         import tensorflow as tf
 
-        known = {
-            "serving_default": (self.by_value, self.specs()),
-            "serving_bytes": (self.by_file, [tf.TensorSpec((None,), "string", name="image_bytes")]),
-            "features": (self.by_backbone, self.specs()),
+        endpoints = {
+            "serving_default": (self.predict_values, self.input_specs()),
+            "serving_bytes": (self.predict_files, [tf.TensorSpec((None,), "string", name="image_bytes")]),
+            "features": (self.predict_features, self.input_specs()),
         }
-        return {name: known[name] for name in names}
+        return {name: endpoints[name] for name in names}
 
-    def prepared(self, given):
-        """The model's input from raw tensors by name."""
-        values = [given[name] for name in self.inputs]
+    def preprocess(self, tensors):
+        """Computes the model's input from raw tensors by name."""
+        ordered = [tensors[name] for name in self.inputs]
         if isinstance(self.structure, dict):
-            given = dict(zip(self.structure, values, strict=True))
+            structured = dict(zip(self.structure, ordered, strict=True))
         else:
-            given = keras.tree.pack_sequence_as(self.structure, values)
-        return given if self.preprocessing is None else self.preprocessing(given, training=False)
+            structured = keras.tree.pack_sequence_as(self.structure, ordered)
+        return structured if self.preprocessing is None else self.preprocessing(structured, training=False)
 
-    def named(self, answer):
-        """The model's answer as a dict of tensors, real numbers being float32."""
+    def name_outputs(self, outputs):
+        """Returns the model's outputs as a dict of tensors by name, floats as float32."""
         import tensorflow as tf
 
-        answer = keras.tree.map_structure(tf.convert_to_tensor, answer)
-        if not isinstance(answer, dict):
-            several = isinstance(answer, list | tuple)
-            single = "values" if self.end is None else "probabilities"
-            names = self.model.output_names if several else [single]
-            answer = dict(zip(names, answer if several else [answer], strict=True))
-        return {n: tf.cast(a, "float32") if a.dtype.is_floating else a for n, a in answer.items()}
+        outputs = keras.tree.map_structure(tf.convert_to_tensor, outputs)
+        if not isinstance(outputs, dict):
+            several = isinstance(outputs, list | tuple)
+            single_name = "values" if self.activation == "linear" else "probabilities"
+            names = self.model.output_names if several else [single_name]
+            outputs = dict(zip(names, outputs if several else [outputs], strict=True))
+        return {n: tf.cast(t, "float32") if t.dtype.is_floating else t for n, t in outputs.items()}
 
-    def answer(self, prepared):
-        """What a signature answers: the model's answer by name and, where classes have names, the best of them."""
+    def predict_preprocessed(self, inputs):
+        """Computes the outputs by name from preprocessed inputs; with class names also `classes` and `scores`."""
         import tensorflow as tf
 
-        named = self.named(self.model(prepared, training=False))
+        outputs = self.name_outputs(self.model(inputs, training=False))
         if self.classes is None:
-            return named
-        scores, order = tf.math.top_k(self.per_class(*named.values()), min(TOP, len(self.classes)))
-        return {**named, "classes": tf.gather(tf.constant(self.classes), order), "scores": scores}
+            return outputs
+        scores, order = tf.math.top_k(self.class_scores(*outputs.values()), min(TOP_CLASSES, len(self.classes)))
+        return {**outputs, "classes": tf.gather(tf.constant(self.classes), order), "scores": scores}
 
-    def per_class(self, answer):
-        """(B, classes) from the model's answer; of a single sigmoid, no and yes."""
-        import tensorflow as tf
+    def class_scores(self, outputs):
+        """Returns one score per class, (B, classes); a single sigmoid's are 1 - p and p."""
+        return to_probabilities(outputs, self.activation) if self.is_binary else outputs
 
-        return tf.concat([1 - answer, answer], axis=-1) if self.yes_or_no else answer
+    def skew(self, tensors):
+        """Returns {"skew": (B, 3)} of raw tensors by name, or {} without training statistics."""
+        return {} if self.training_statistics is None else {"skew": self.training_statistics.skew(tensors)}
 
-    def skew(self, given):
-        """How far raw tensors by name lie outside what training saw, where that is known: {"skew": (B, 3)} or {}."""
-        return {} if self.training_statistics is None else {"skew": self.training_statistics.graph(given)}
-
-    def by_value(self, *given):
+    def predict_values(self, *tensors):
         """The graph of `serving_default`."""
-        given = dict(zip(self.inputs, given, strict=True))
-        return {**self.answer(self.prepared(given)), **self.skew(given)}
+        tensors = dict(zip(self.inputs, tensors, strict=True))
+        return {**self.predict_preprocessed(self.preprocess(tensors)), **self.skew(tensors)}
 
-    def by_backbone(self, *given):
+    def predict_features(self, *tensors):
         """The graph of `features`."""
         import tensorflow as tf
 
-        prepared = self.prepared(dict(zip(self.inputs, given, strict=True)))
-        return {"features": tf.cast(self.backbone(prepared, training=False), "float32")}
+        inputs = self.preprocess(dict(zip(self.inputs, tensors, strict=True)))
+        return {"features": tf.cast(self.backbone(inputs, training=False), "float32")}
 
-    def by_file(self, image_bytes):
+    def predict_files(self, image_bytes):
         """The graph of `serving_bytes`."""
         import tensorflow as tf
 
-        ((name, taken),) = self.inputs.items()
-        if self.resized() or self.preprocessing is None:
-            spec = tf.TensorSpec(taken.shape[1:], taken.dtype)
-            given = {name: tf.map_fn(self._decode, image_bytes, fn_output_signature=spec)}
-            return {**self.answer(self.prepared(given)), **self.skew(given)}
-        # Photos that differ in size can only be put together once each has been prepared.
-        made = self.preprocessing.outputs[0]
+        ((name, raw),) = self.inputs.items()
+        if self.has_fixed_size() or self.preprocessing is None:
+            spec = tf.TensorSpec(raw.shape[1:], raw.dtype)
+            tensors = {name: tf.map_fn(self._decode_image, image_bytes, fn_output_signature=spec)}
+            return {**self.predict_preprocessed(self.preprocess(tensors)), **self.skew(tensors)}
+        # Images that differ in size form a batch only after each has been preprocessed.
+        preprocessed = self.preprocessing.outputs[0]
 
-        def prepare(data):
-            given = {name: self._decode(data)[None]}
-            skew = {n: row[0] for n, row in self.skew(given).items()}
-            return {"prepared": tf.cast(self.prepared(given)[0], made.dtype), **skew}
+        def preprocess_file(data):
+            tensors = {name: self._decode_image(data)[None]}
+            skew = {n: row[0] for n, row in self.skew(tensors).items()}
+            return {"inputs": tf.cast(self.preprocess(tensors)[0], preprocessed.dtype), **skew}
 
-        kinds = {"prepared": tf.TensorSpec(made.shape[1:], made.dtype)}
-        kinds |= {} if self.training_statistics is None else {"skew": tf.TensorSpec((3,), "float32")}
-        each = tf.map_fn(prepare, image_bytes, fn_output_signature=kinds)
-        return {**self.answer(each.pop("prepared")), **each}
+        specs = {"inputs": tf.TensorSpec(preprocessed.shape[1:], preprocessed.dtype)}
+        specs |= {} if self.training_statistics is None else {"skew": tf.TensorSpec((3,), "float32")}
+        batch = tf.map_fn(preprocess_file, image_bytes, fn_output_signature=specs)
+        return {**self.predict_preprocessed(batch.pop("inputs")), **batch}
 
-    def resized(self):
-        """Whether the raw input's size is fixed, so that files are brought to it."""
-        (taken,) = self.inputs.values()
-        return None not in taken.shape[1:3]
+    def has_fixed_size(self):
+        """Returns whether the raw image's size is fixed, so that files are resized to it."""
+        (raw,) = self.inputs.values()
+        return None not in raw.shape[1:3]
 
-    def one_size(self):
-        """Whether images of different sizes reach the model in one size."""
+    def preprocesses_to_one_size(self):
+        """Returns whether preprocessing brings images of different sizes to one size."""
         return self.preprocessing is not None and None not in self.preprocessing.outputs[0].shape[1:]
 
-    def _decode(self, data):
-        """(H, W, C) of the raw input's type from a file."""
+    def _decode_image(self, data):
+        """(H, W, C) in the raw input's type from the content of a file."""
         import tensorflow as tf
 
-        (taken,) = self.inputs.values()
-        image = image_decoding.decode(data, taken.shape[-1])
-        if self.resized():
-            image = tf.image.resize(image, taken.shape[1:3], antialias=True)
-            image = tf.round(image) if "int" in taken.dtype else image
-        return tf.saturate_cast(image, taken.dtype)
+        (raw,) = self.inputs.values()
+        image = image_decoding.decode_image(data, raw.shape[-1])
+        if self.has_fixed_size():
+            image = tf.image.resize(image, raw.shape[1:3], antialias=True)
+            image = tf.round(image) if "int" in raw.dtype else image
+        return tf.saturate_cast(image, raw.dtype)
 
-    def no_files(self, batches):
-        """Why there is no `serving_bytes`, empty where there is; None where the raw input is no image.
+    def missing_files_note(self, batches):
+        """Returns why there is no `serving_bytes`: "" where there is one, None where the raw input is no image.
 
         Args:
-            batches: raw inputs by name, which show whether a float image has the values of a file.
+            batches: raw inputs by name. They show whether a float image has the values of a file.
         """
-        taken = next(iter(self.inputs.values()))
-        if len(self.inputs) > 1 or len(taken.shape) != 4:
+        raw = next(iter(self.inputs.values()))
+        if len(self.inputs) > 1 or len(raw.shape) != 4:
             return None
-        if taken.shape[-1] not in FILES:
-            return f"no serving_bytes: an image of {taken.shape[-1]} bands does not come as PNG or JPEG"
+        if raw.shape[-1] not in FILE_BANDS:
+            return f"no serving_bytes: PNG and JPEG files have no {raw.shape[-1]} bands"
         values = np.concatenate([np.ravel(v) for batch in batches for v in batch.values()])
         whole = np.array_equal(values, np.clip(np.round(values), 0, 255)) and values.max() > 1
-        if taken.dtype != "uint8" and not whole:
+        if raw.dtype != "uint8" and not whole:
             return "no serving_bytes: the raw inputs are not whole numbers from 0 to 255"
         return ""
 
-    def batches(self, inputs):
-        """Raw examples as batches by name: the first and all; images that differ in size one by one.
 
-        Raises:
-            ValueError: if they are not what the model takes.
-        """
-        return input_adapter.arranged(self.structure, self.inputs, inputs)
+def pooled_backbone(model):
+    """Returns the model up to its pooled features (B, C), or None.
 
-
-def backbone(model):
-    """The model up to its pooled features (B, C), or None where it answers no vector or has no spatial map.
-
-    They are what the layer `pool` answers where that is a vector, and the mean over the last spatial map elsewhere.
+    The features are the output of the layer `pool` where that is a vector, else the mean over the last spatial map.
+    There are none where the model has several outputs, an output that is no vector, or no spatial map.
     """
     if len(model.outputs) != 1 or len(model.outputs[0].shape) != 2:
         return None
@@ -217,11 +215,11 @@ def backbone(model):
             return keras.Model(inputs, vectors[-1])
         last = last_spatial(model).tensor
         return keras.Model(inputs, keras.ops.mean(last, axis=tuple(range(1, len(last.shape) - 1))))
-    except ValueError:  # no map, or one that never leaves a model within the model
+    except ValueError:  # no map, or one that never leaves a nested model
         return None
 
 
-def _verify_built(name, model):
+def _check_built(name, model):
     if not isinstance(model, keras.Model):
         raise ValueError(f"`{name}` must be a keras.Model, got {type(model).__name__}.")
     if not model.built:

@@ -1,4 +1,4 @@
-"""The folder of a served model: a new version appears in it whole or not at all."""
+"""The version folders of a served model: PATH/1, PATH/2, ...; a new one appears complete or not at all."""
 
 import contextlib
 import os
@@ -7,23 +7,29 @@ import uuid
 
 
 class ExportError(ValueError):
-    """A model was not exported, and nothing was left behind; `form` is which of `forms` it failed for, or None."""
+    """An export failed, and nothing was left on the disk.
 
-    form = None
+    Attributes:
+        format: the one of `formats` that failed, or None where the export as a whole did.
+    """
+
+    format = None
 
 
 @contextlib.contextmanager
-def beside(folder):
-    """A new folder within `folder`, hidden from servers; neither is left behind where something fails.
+def temporary_version(folder):
+    """Makes a hidden folder within `folder`, where an export is written before it is published.
+
+    Where the body raises, the hidden folder is removed, and so are the parent folders that were made for it.
 
     Args:
         folder: `pathlib.Path` of the served model.
     Yields:
-        The new folder.
+        `pathlib.Path` of the hidden folder. Servers ignore it, since its name is no number.
     Raises:
-        ExportError: if it cannot be written.
+        ExportError: if `folder` cannot be written.
     """
-    absent = [p for p in (folder, *folder.parents) if not p.exists()]
+    new_parents = [p for p in (folder, *folder.parents) if not p.exists()]
     hidden = folder / f".{uuid.uuid4().hex}"
     try:
         hidden.mkdir(parents=True)
@@ -33,26 +39,26 @@ def beside(folder):
         yield hidden
     except BaseException:
         shutil.rmtree(hidden, ignore_errors=True)
-        for made in absent:
-            with contextlib.suppress(OSError):  # someone else has put something there
-                made.rmdir()
+        for parent in new_parents:
+            with contextlib.suppress(OSError):  # another process has written into it
+                parent.rmdir()
         raise
 
 
 def publish(hidden, folder, version):
-    """Renames the finished export to its version.
+    """Renames a finished export to its version number.
 
     Args:
-        hidden: the folder that `beside` gave.
-        folder: the served model's.
-        version: its number; None for the one after the largest.
+        hidden: the folder that `temporary_version` yielded.
+        folder: `pathlib.Path` of the served model.
+        version: the number; None for the largest existing one plus 1.
     Returns:
-        The number.
+        The version number.
     Raises:
-        ExportError: if it cannot be written.
+        ExportError: if the folder cannot be renamed.
     """
     while True:
-        number = version or max(numbers(folder), default=0) + 1
+        number = version or max(version_numbers(folder), default=0) + 1
         target = folder / str(number)
         try:
             os.replace(hidden, target)
@@ -62,16 +68,7 @@ def publish(hidden, folder, version):
                 raise ExportError(f"export: {target} cannot be written: {error}") from error
 
 
-def numbers(folder):
-    """The versions in a served model's folder, in ascending order."""
-    return sorted(int(p.name) for p in folder.iterdir() if p.name.isdecimal() and p.is_dir())
-
-
-def write(path, text):
-    """Writes a text file beside, then renames, so that nobody reads half of it."""
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+def version_numbers(folder):
+    """Returns the version numbers in a served model's folder in ascending order; none where there is no such folder."""
+    entries = folder.iterdir() if folder.is_dir() else ()
+    return sorted(int(p.name) for p in entries if p.name.isdecimal() and p.is_dir())

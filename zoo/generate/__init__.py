@@ -1,1 +1,1 @@
-"""Models that make data, or learn what data are like: noise, an image or a label -> an image."""
+"""Generative models: autoencoders, GANs, normalizing flows, Boltzmann machines, diffusion; their sample quality."""

@@ -1,4 +1,4 @@
-"""Anomaly detection by what a model cannot make again."""
+"""Anomaly detection by reconstruction error."""
 
 import dataclasses
 import math
@@ -11,69 +11,72 @@ from zoo.arguments import Fraction, checked
 
 @dataclasses.dataclass(frozen=True)
 class AnomalyDetector:
-    """A model that knows what is normal, and from which error on an image is called an anomaly."""
+    """A reconstruction model with a calibrated threshold on its error."""
 
     model: keras.Model
-    threshold: float  # mean squared error of a pixel
-    false_positives: float  # share of normal images that it was calibrated to exceed it
+    threshold: float  # mean squared error per pixel
+    false_positive_rate: float  # fraction of normal images above the threshold, from calibration
 
     def score(self, images):
-        """How badly each image is made again: the mean squared error of its pixels.
+        """Returns the reconstruction error of each image, the mean squared error of its pixels.
 
         Args:
-            images: as the model takes them, (N, H, W, C).
+            images: (N, H, W, C) inputs of the model.
         Returns:
-            (N,) float32 array; larger is stranger.
+            (N,) float32 array; higher is more anomalous.
         Raises:
-            ValueError: if the images are not of the model's shape or range.
+            ValueError: if the images do not have the model's shape or range.
         """
-        return score(self.model, images)
+        return reconstruction_error(self.model, images)
 
     def detect(self, images):
-        """Which images are anomalies: (N, H, W, C)  ->  (N,) bool array."""
+        """Returns whether each image is an anomaly: (N, H, W, C)  ->  (N,) bool array."""
         return self.score(images) > self.threshold
 
 
 @checked
-def anomaly_detector(model: keras.Model, normal, *, false_positives: Fraction = 0.05) -> AnomalyDetector:
-    """Calibrates a threshold on the reconstruction error, so that normal images rarely exceed it.
+def anomaly_detector(model: keras.Model, normal, *, false_positive_rate: Fraction = 0.05) -> AnomalyDetector:
+    """Calibrates a threshold on the reconstruction error for a given false positive rate.
 
-    The threshold is the error of the k-th best of the n normal images, k = ceil((n + 1) * (1 - `false_positives`)):
-    a new normal image then exceeds it with at most that probability, whatever the errors' distribution, if it comes
-    from where the n do and none of them trained the model.
+    The threshold is the k-th smallest error of the n normal images, k = ceil((n + 1) * (1 - `false_positive_rate`)). A
+    new normal image is above it with at most this probability, for any distribution of the errors, if it is from the
+    same population as the n images and the model was trained on none of them.
 
     Args:
-        model: answers an image of its input's shape: an autoencoder, a VAE, ...; trained on normal images.
-        normal: (n, H, W, C) normal images that it was not trained on.
-        false_positives: share of normal images that may be called anomalies.
+        model: reconstruction model, such as an autoencoder or a VAE, trained on normal images.
+        normal: (n, H, W, C) normal images that the model was not trained on.
+        false_positive_rate: fraction of normal images that may be detected as anomalies, above 0.
     Returns:
-        `AnomalyDetector(model, threshold, false_positives)` with the methods `score` and `detect`.
+        `AnomalyDetector(model, threshold, false_positive_rate)` with the methods `score` and `detect`.
     Raises:
-        ValueError: if the model does not answer images of its input's shape, or the normal images are too few for such
-            a share.
+        ValueError: if the model's output shape is not its input shape, or there are too few normal images for this
+            false positive rate.
 
     Source: Vovk, Gammerman, Shafer 2005, https://doi.org/10.1007/b106715, chapter 2 (inductive conformal prediction).
     """
-    errors = np.sort(score(model, normal))
-    rank = math.ceil((len(errors) + 1) * (1 - false_positives))
-    if rank > len(errors) or not false_positives:
-        needed = f"at least {math.ceil(1 / false_positives) - 1} images" if false_positives else "a share above 0"
+    errors = np.sort(reconstruction_error(model, normal))
+    rank = math.ceil((len(errors) + 1) * (1 - false_positive_rate))
+    if not false_positive_rate:
+        raise ValueError("anomaly_detector: `false_positive_rate` must be above 0, got 0.")
+    if rank > len(errors):
         raise ValueError(
-            f"anomaly_detector: `false_positives` = {false_positives:g} needs {needed} in `normal`, got {len(errors)}."
+            f"anomaly_detector: `false_positive_rate` = {false_positive_rate:g} needs at least "
+            f"{math.ceil(1 / false_positive_rate) - 1} images in `normal`, got {len(errors)}."
         )
-    return AnomalyDetector(model, float(errors[max(rank, 1) - 1]), false_positives)
+    return AnomalyDetector(model, float(errors[max(rank, 1) - 1]), false_positive_rate)
 
 
-def score(model, images):
-    """(N,) float32: the mean squared error of each image's pixels."""
-    wanted = getattr(model, "input_shape", None)
-    if not isinstance(wanted, tuple) or model.output_shape != wanted:
+def reconstruction_error(model, images):
+    """Returns the mean squared error of each image's reconstruction, (N,) float32."""
+    input_shape = getattr(model, "input_shape", None)
+    if not isinstance(input_shape, tuple) or model.output_shape != input_shape:
         raise ValueError(
-            f"anomaly_detector: `model` must answer its input's shape, got {wanted} -> {model.output_shape}."
+            "anomaly_detector: `model` must have the same input and output shape, "
+            f"got {input_shape} -> {model.output_shape}."
         )
     images = np.asarray(images)
-    if images.shape[1:] != wanted[1:] or not len(images):
-        raise ValueError(f"anomaly_detector: images must be (N, {str(wanted[1:])[1:-1]}), got {images.shape}.")
+    if images.shape[1:] != input_shape[1:] or not len(images):
+        raise ValueError(f"anomaly_detector: images must be (N, {str(input_shape[1:])[1:-1]}), got {images.shape}.")
     if hasattr(model, "checked_images"):
         model.checked_images(images)
     images = images.astype("float32")

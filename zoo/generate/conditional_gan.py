@@ -1,4 +1,4 @@
-"""Conditional GAN: both networks are told the class."""
+"""Conditional GAN: the class label is an input of both networks."""
 
 import keras
 from keras import layers, ops
@@ -6,7 +6,7 @@ from keras import layers, ops
 from zoo import arguments
 from zoo.arguments import Count, Rate, Shape
 from zoo.generate.adversarial import Adversarial
-from zoo.generate.gan import SGD, as_image, uniform
+from zoo.generate.gan import SGD, image_head, uniform
 from zoo.layers.maxout import Maxout
 from zoo.registry import register
 
@@ -25,37 +25,37 @@ def conditional_gan(
     dropout: Rate = 0.5,
     name: str = "conditional_gan",
 ) -> keras.Model:
-    """Conditional GAN: noise and a class become an image of that class, and the discriminator knows the class too.
+    """Conditional GAN: generates images of a given class; the label is an input of generator and discriminator.
 
     (B, latent) standard normal noise, (B,) int labels  ->  (B, H, W, C) images from 0 to 1.
 
-    `fit(images, labels)` takes images from 0 to 1 and labels from 0.
+    `fit(images, labels)` takes images from 0 to 1 and class indices from 0.
 
     Args:
         image_shape: (H, W, C) of one image [pixels].
-        classes: how many classes there are.
+        classes: number of classes.
         latent: size of the noise.
-        units: widths of the generator's layers: of the noise, of the label, and of both together.
-        maxout: widths of the discriminator's layers: of the image, of the label, and of both together.
-        maxout_pieces: affine functions of a unit in each of those.
-        dropout: rate after the hidden layers of both networks.
+        units: number of units of the generator's layers for the noise, for the label, and for both joined.
+        maxout: number of units of the discriminator's layers for the image, for the label, and for both joined.
+        maxout_pieces: affine functions per unit of these maxout layers.
+        dropout: dropout rate after the hidden layers of both networks.
         name: the model's name.
     Returns:
         Uncompiled `Adversarial`; for 28 x 28 x 1 and ten classes the generator has 2,413,984 parameters and the
-        discriminator 1,224,351. `compile()` takes stochastic gradient descent as `gan` has it.
+        discriminator 1,224,351. `compile()` takes SGD as in `gan`.
     Raises:
-        ValueError: if a size is missing.
+        ValueError: if H, W or C is None.
 
     Source: Mirza, Osindero 2014, https://arxiv.org/abs/1411.1784, section 4.1.
-    Differs: normal noise where the paper draws it uniformly from a unit hypercube; the momentum stays 0.5 where the
-        paper's rises to 0.7; the rate falls as in `gan`'s code.
+    Differs: noise is normal, where the paper has the uniform distribution over the unit hypercube; the momentum is
+        constant at 0.5, where the paper raises it to 0.7; the learning rate decays as in the code of `gan`.
     """
     arguments.image_shape(name, image_shape, fixed=True, argument="image_shape")
     noise, label = layers.Input((latent,), name="noise"), layers.Input((), dtype="int32", name="label")
     x = _hidden(noise, units[0], dropout, "generator_noise")
     y = _hidden(ops.one_hot(label, classes), units[1], dropout, "generator_label")
     x = layers.Concatenate(name="generator_both")([x, y])
-    x = as_image(_hidden(x, units[2], dropout, "generator_joint"), image_shape, 0.05)
+    x = image_head(_hidden(x, units[2], dropout, "generator_joint"), image_shape, 0.05)
     generator = keras.Model([noise, label], x, name="generator")
 
     image, label = layers.Input(image_shape, name="image"), layers.Input((), dtype="int32", name="label")

@@ -1,4 +1,4 @@
-"""GAN: the first pair of networks that train each other."""
+"""GAN: the first generative adversarial network (Goodfellow et al. 2014)."""
 
 import math
 
@@ -36,7 +36,7 @@ def gan(
     dropout: Rate = 0.5,
     name: str = "gan",
 ) -> keras.Model:
-    """The first GAN, as its authors trained it on MNIST: dense layers that make digits, maxout that judges them.
+    """GAN with a dense generator and a maxout discriminator, the MNIST model of the original paper.
 
     (B, latent) standard normal noise  ->  (B, H, W, C) images from 0 to 1.
 
@@ -45,28 +45,30 @@ def gan(
     Args:
         image_shape: (H, W, C) of one image [pixels].
         latent: size of the noise.
-        units: widths of the generator's hidden layers.
-        maxout: widths of the discriminator's hidden layers.
-        maxout_pieces: affine functions of each of the discriminator's units.
-        dropout: rate after the discriminator's hidden layers; that of its input is 0.2, or none where this is 0.
+        units: number of units of the generator's hidden layers.
+        maxout: number of units of the discriminator's hidden maxout layers.
+        maxout_pieces: affine functions per maxout unit.
+        dropout: dropout rate after the discriminator's hidden layers. The rate at its input is 0.2, or 0 where this is
+            0.
         name: the model's name.
     Returns:
         Uncompiled `Adversarial`; for 28 x 28 x 1 the generator has 2,503,984 parameters and the discriminator
-        1,231,441. `compile()` takes stochastic gradient descent with the rate 0.1, which falls by 4e-6 of itself at
-        each step, and momentum 0.5 for both.
+        1,231,441. `compile()` takes SGD with momentum 0.5 and learning rate 0.1, which decays by a fraction of 4e-6
+        per step, for both.
     Raises:
-        ValueError: if a size is missing.
+        ValueError: if H, W or C is None.
 
     Source: Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661, algorithm 1; sizes, noise and settings of
         https://github.com/goodfeli/adversarial/blob/master/mnist.yaml.
-    Differs: the momentum stays where the authors raise it to 0.7 over 250 epochs; the generator's last bias starts at
-        0, not at the pixels' mean; the updates take turns as in the paper, where the code has both at once.
+    Differs: the momentum is constant, where the authors raise it to 0.7 over 250 epochs; the generator's last bias is
+        initialized with 0, not with the pixels' mean; the networks are updated in turns as in the paper, where the
+        code updates both at once.
     """
     arguments.image_shape(name, image_shape, fixed=True, argument="image_shape")
     x = noise = layers.Input((latent,), name="noise")
     for i, width in enumerate(units):
         x = layers.Dense(width, "relu", kernel_initializer=uniform(0.05), name=f"generator_dense{i}")(x)
-    generator = keras.Model(noise, as_image(x, image_shape, 0.05), name="generator")
+    generator = keras.Model(noise, image_head(x, image_shape, 0.05), name="generator")
 
     inputs = layers.Input(image_shape, name="image")
     x = layers.Flatten(name="discriminator_flatten")(inputs)
@@ -79,13 +81,13 @@ def gan(
     return Adversarial(generator, discriminator, optimizer=SGD, low=0.0, weight=0.5, name=name)
 
 
-def uniform(extent):
-    """Weights from -reach to reach."""
-    return keras.initializers.RandomUniform(-extent, extent)
+def uniform(limit):
+    """Initializer with the uniform distribution from -limit to limit."""
+    return keras.initializers.RandomUniform(-limit, limit)
 
 
-def as_image(x, shape, extent):
-    """The generator's last layer: a dense one with a sigmoid, in float32, as an image."""
-    options = {"kernel_initializer": uniform(extent), "dtype": "float32", "name": "generator_head"}
+def image_head(x, shape, limit):
+    """Adds the generator's last layer: dense with a sigmoid, in float32, reshaped to an image."""
+    options = {"kernel_initializer": uniform(limit), "dtype": "float32", "name": "generator_head"}
     x = layers.Dense(math.prod(shape), "sigmoid", **options)(x)
     return layers.Reshape(shape, dtype="float32", name="generator_image")(x)

@@ -1,4 +1,4 @@
-"""RBM: the distribution of images as that of a network's energy."""
+"""RBM: restricted Boltzmann machine, an energy-based model of images."""
 
 import itertools
 
@@ -8,51 +8,56 @@ from keras import layers, ops
 
 from zoo.arguments import Count, Shape, Whole, checked, image_shape
 from zoo.generate.generative import first_batch, signature
-from zoo.generate.unsupervised import Unsupervised, scalars
+from zoo.generate.unsupervised import Unsupervised, sample_specs
 from zoo.layers.boltzmann import Boltzmann
 from zoo.registry import register
 
-ENUMERABLE = 20  # units whose 2 ** 20 states are counted
+MAX_ENUMERATED_UNITS = 20  # 2 ** 20 states are summed
 
 
 @keras.saving.register_keras_serializable("zoo")
 class RBM(Unsupervised):
-    """A restricted Boltzmann machine; `compile()` readies it with SGD at 0.1 and momentum 0.5, `fit(images)` trains.
+    """A restricted Boltzmann machine; `compile()` uses SGD at 0.1 with momentum 0.5, and `fit(images)` trains.
 
-    The first `fit` sets the biases of the pixels by their means. It trains by contrastive divergence, whose loss is the
-    free energy of the data less that of a short chain: it need not fall. The metric is the squared error of the
-    reconstruction. Pixels between 0 and 1 count as probabilities.
+    Training is by contrastive divergence. Its loss is the free energy of the data minus that of samples after a few
+    Gibbs steps, and need not fall. The metric is the mean squared error of the reconstruction. The first `fit`
+    initializes the visible biases from the pixels' means. Pixels between 0 and 1 are treated as probabilities.
     """
 
     @property
     def boltzmann(self):
-        """The layer that has the weights."""
+        """The `Boltzmann` layer with the weights."""
         return self.get_layer("boltzmann")
 
-    def settings(self):
+    def default_settings(self):
         return keras.optimizers.SGD(0.1, momentum=0.5), None, ["mean_squared_error"]
 
     def fit(self, x=None, y=None, *args, **kwargs):
         self.verify(*first_batch(x, y))
-        begin(self.boltzmann, first_batch(x)[0])
+        initialize_visible_bias(self.boltzmann, first_batch(x)[0])
         return super().fit(x, y, *args, **kwargs)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        return self.boltzmann.contrastive(flat(x))
+        return self.boltzmann.contrastive_divergence(flatten_images(x))
 
     def free_energy(self, images):
-        """What makes an image unlikely [nats]: p is exp(-free energy) / Z; (N, H, W, C)  ->  (N,) float32 array."""
-        return np.asarray(self.boltzmann.free_energy(flat(self.checked_images(images))))
+        """Returns the free energy F of each image [nats]: (N, H, W, C)  ->  (N,) float32 array.
+
+        The probability of an image is exp(-F) / Z: the higher the free energy, the less likely the image.
+        """
+        return np.asarray(self.boltzmann.free_energy(flatten_images(self.checked_images(images))))
 
     def log_partition(self):
-        """log Z [nats], exactly: by all states of the visible or of the hidden units, whichever are fewer.
+        """Returns the exact log Z [nats], summed over all states of the visible or the hidden units.
 
         Raises:
-            ValueError: if both are more than 20.
+            ValueError: if there are more than 20 visible and more than 20 hidden units.
         """
         kernel, visible, hidden = (np.asarray(w, "float64") for w in self.boltzmann.weights)
-        if min(kernel.shape) > ENUMERABLE:
-            raise ValueError(f"{self.name}: log Z is counted up to {ENUMERABLE} units, got {min(kernel.shape)}.")
+        if min(kernel.shape) > MAX_ENUMERATED_UNITS:
+            raise ValueError(
+                f"{self.name}: log Z is computed for up to {MAX_ENUMERATED_UNITS} units, got {min(kernel.shape)}."
+            )
         if kernel.shape[1] < kernel.shape[0]:
             kernel, visible, hidden = kernel.T, hidden, visible
         states, total = itertools.product((0.0, 1.0), repeat=len(visible)), -np.inf
@@ -63,36 +68,39 @@ class RBM(Unsupervised):
         return float(total)
 
     def log_likelihood(self, images):
-        """log p(image) [nats], exactly, of a machine with few units: (N, H, W, C)  ->  (N,) float64 array.
+        """Returns the exact log p(image) [nats] of a small machine: (N, H, W, C)  ->  (N,) float64 array.
 
         Raises:
-            ValueError: as `log_partition`.
+            ValueError: if there are more than 20 visible and more than 20 hidden units.
         """
         return -self.free_energy(images).astype("float64") - self.log_partition()
 
     @checked
     def sample(self, n: Count, *, seed: Whole | None = None, steps: Count = 1000):
-        """Images from the end of Gibbs chains that start from pixels drawn by their biases.
+        """Samples images by Gibbs sampling, starting from pixels sampled from the visible biases.
 
-        Contrastive divergence looks only a few steps around the data, so that long chains of a machine that it trained
-        may end in few of their modes.
+        Contrastive divergence only explores the neighborhood of the data. Long chains of a machine that was trained
+        with it may therefore end in few modes of the data.
 
         Args:
-            n: how many.
-            seed: for the same images again; None for others each time.
-            steps: of each chain.
+            n: number of images.
+            seed: random seed, or None.
+            steps: number of Gibbs steps.
         Returns:
-            (n, H, W, C) float32 array, each pixel's probability of 1 in the last step.
+            (n, H, W, C) float32 array, the probability of each pixel to be 1 in the last step.
         """
         if seed is None:
             seed = np.random.default_rng().integers(2**31)
-        return np.asarray(chain(self, self.boltzmann, steps)(n, int(seed)))
+        return np.asarray(gibbs_sampler(self, self.boltzmann, steps)(n, int(seed)))
 
     def signatures(self):
-        """What an export offers: reconstruct, free_energy, and sample from a count and a seed."""
-        image = signature(self)
-        energy = (lambda image: self.boltzmann.free_energy(flat(image)), image[1])
-        return {"reconstruct": image, "free_energy": energy, "sample": (chain(self, self.boltzmann, 1000), scalars())}
+        """Returns the export signatures: reconstruct, free_energy, and sample with a count and a seed."""
+        reconstruct, specs = signature(self)
+        return {
+            "reconstruct": (reconstruct, specs),
+            "free_energy": (lambda image: self.boltzmann.free_energy(flatten_images(image)), specs),
+            "sample": (gibbs_sampler(self, self.boltzmann, 1000), sample_specs()),
+        }
 
 
 @register(
@@ -101,21 +109,21 @@ class RBM(Unsupervised):
     example={"input_shape": (28, 28, 1), "latent": 500},
 )
 def rbm(input_shape: Shape, latent: Count, *, steps: Count = 1, name: str = "rbm") -> keras.Model:
-    """Restricted Boltzmann machine: pixels and hidden units that are likely together have a low energy.
+    """Restricted Boltzmann machine: an energy-based model of binary pixels with hidden units.
 
-    (B, H, W, C) float, 0 to 1  ->  (B, H, W, C) probabilities: up to the hidden units' and down again.
+    (B, H, W, C) float, 0 to 1  ->  (B, H, W, C) probabilities: the reconstruction through the hidden units.
 
     Args:
         input_shape: (H, W, C) of one image [pixels].
-        latent: hidden units.
-        steps: of the chain in contrastive divergence.
+        latent: number of hidden units.
+        steps: Gibbs steps per update of contrastive divergence, the k of CD-k.
         name: the model's name.
     Returns:
         Uncompiled `RBM`; 393,284 parameters for 28 x 28 pixels and 500 units.
     Raises:
-        ValueError: if a size is not given.
+        ValueError: if H, W or C is None.
 
-    Source: Hinton 2002; rates and first weights from Hinton 2010,
+    Source: Hinton 2002; learning rate, momentum and initial weights from Hinton 2010,
         https://www.cs.toronto.edu/~hinton/absps/guideTR.pdf.
     Differs: no weight decay.
     """
@@ -126,10 +134,10 @@ def rbm(input_shape: Shape, latent: Count, *, steps: Count = 1, name: str = "rbm
     return RBM(inputs, layers.Reshape(input_shape, dtype="float32", name="fold")(layer(x, down=True)), name=name)
 
 
-def begin(layer, images):
-    """Gives visible biases that are still zero the logit of each pixel's mean (Hinton 2010, section 8.1).
+def initialize_visible_bias(layer, images):
+    """Sets visible biases that are still zero to the logit of each pixel's mean (Hinton 2010, section 8.1).
 
-    Without, hidden units learn the background, and a chain that has lost them does not come back.
+    Without this, hidden units learn the background, and a Gibbs chain in which they turn off does not return.
     """
     if hasattr(images, "shape") and not np.any(layer.visible_bias):
         values = np.asarray(images, "float64").reshape(len(images), -1)
@@ -137,35 +145,36 @@ def begin(layer, images):
         layer.visible_bias.assign(np.log(mean / (1 - mean)))
 
 
-def flat(x):
+def flatten_images(x):
     """(B, H, W, C)  ->  (B, H * W * C) float32."""
     x = ops.cast(x, "float32")
     return ops.reshape(x, (ops.shape(x)[0], -1))
 
 
-def chain(model, layer, steps, down=None):
-    """A compiled function of a count and a seed (int32 scalars) that answers images from the end of Gibbs chains.
+def gibbs_sampler(model, layer, steps, decode=None):
+    """Returns a compiled function of a count and a seed (int32 scalars) that samples images by Gibbs sampling.
 
     Args:
-        model: whose images' shape is answered.
-        layer: the `Boltzmann` that is drawn from.
-        steps: of each chain.
-        down: function from its visible units to the pixels' probabilities, or None where these are the pixels.
+        model: the model, for the images' shape.
+        layer: the `Boltzmann` layer to sample from.
+        steps: number of Gibbs steps.
+        decode: function from the layer's visible units to the pixels' probabilities, or None where these are the
+            pixels.
     """
     import tensorflow as tf
 
     size, shape = layer.visible_bias.shape[0], model.input.shape[1:]
 
     @tf.function(autograph=False)
-    def run(count, seed):
-        def draw(i, shape):
-            return tf.random.stateless_uniform(shape, seed=tf.stack([seed, i]))
+    def sample(count, seed):
+        def uniform(stream, shape):
+            return tf.random.stateless_uniform(shape, seed=tf.stack([seed, stream]))
 
         def step(i, v, _):
-            return i + 1, *layer.gibbs(v, lambda part, shape: draw(2 * i + part, shape))
+            return i + 1, *layer.gibbs_step(v, lambda side, shape: uniform(2 * i + side, shape))
 
-        start = tf.cast(draw(0, (count, size)) < tf.sigmoid(layer.visible_bias), "float32")
-        *_, x = tf.while_loop(lambda i, *_: i <= steps, step, [tf.constant(1), start, start])
-        return tf.reshape(x if down is None else down(x), (count, *shape))
+        v = tf.cast(uniform(0, (count, size)) < tf.sigmoid(layer.visible_bias), "float32")
+        *_, probabilities = tf.while_loop(lambda i, *_: i <= steps, step, [tf.constant(1), v, v])
+        return tf.reshape(probabilities if decode is None else decode(probabilities), (count, *shape))
 
-    return run
+    return sample

@@ -1,18 +1,18 @@
-"""What autoencoders, flows and Boltzmann machines share: they learn from images from 0 to 1 and nothing else."""
+"""Base class of autoencoders, normalizing flows and Boltzmann machines: models trained on images alone."""
 
 import keras
 import numpy as np
 from keras import ops
 
-from zoo.generate.generative import Generative, verify_range
+from zoo.generate.generative import Generative, verify_value_range
 from zoo.keras_patches import patch_adam
 
 
 @keras.saving.register_keras_serializable("zoo")
 class Bernoulli(keras.losses.Loss):
-    """-log of the probability of black and white images, whose pixels are independent: summed over pixels [nats].
+    """Negative log-likelihood of binary images with independent pixels, summed over the pixels [nats].
 
-    Two (B, ...) float, images from 0 to 1 and each pixel's probability of white  ->  a number, the mean over the batch.
+    Images from 0 to 1, (B, ...), and probabilities that a pixel is 1, (B, ...)  ->  the mean over the batch.
 
     Source: Kingma and Welling 2013, https://arxiv.org/abs/1312.6114, eq. 11 of appendix C.1.
     """
@@ -21,25 +21,25 @@ class Bernoulli(keras.losses.Loss):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
 
     def call(self, y_true, y_pred):
-        each = ops.binary_crossentropy(y_true, y_pred)
-        return ops.sum(each, axis=tuple(range(1, len(each.shape))))
+        per_pixel = ops.binary_crossentropy(y_true, y_pred)
+        return ops.sum(per_pixel, axis=tuple(range(1, len(per_pixel.shape))))
 
 
-class KeepGood(keras.callbacks.Callback):
-    """Stops a training whose loss is not finite, and brings back what the epoch began with."""
+class RestoreOnNaN(keras.callbacks.Callback):
+    """Stops the training when the loss is NaN or infinite and restores the state at the start of the epoch."""
 
-    spoilt = None  # the loss that was not finite
+    bad_loss = None  # the NaN or infinite loss
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.kept = [np.array(v) for v in self._variables()]
+        self.values = [np.array(v) for v in self._variables()]
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.spoilt is None and not np.isfinite(logs["loss"]):
-            self.spoilt, self.model.stop_training = float(logs["loss"]), True
+        if self.bad_loss is None and not np.isfinite(logs["loss"]):
+            self.bad_loss, self.model.stop_training = float(logs["loss"]), True
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.spoilt is not None:
-            for variable, value in zip(self._variables(), self.kept, strict=True):
+        if self.bad_loss is not None:
+            for variable, value in zip(self._variables(), self.values, strict=True):
                 variable.assign(value)
 
     def _variables(self):
@@ -47,24 +47,25 @@ class KeepGood(keras.callbacks.Callback):
 
 
 class Unsupervised(Generative):
-    """A model that `compile()` readies with its paper's settings and `fit(images)` trains; images lie from 0 to 1.
+    """Base class of models that learn from images in [0, 1] without labels.
 
-    Subclasses define `settings()`, the paper's (optimizer, loss, metrics).
+    `compile()` uses the settings of the model's paper and `fit(images)` trains. Subclasses define `default_settings()`,
+    which returns the paper's (optimizer, loss, metrics).
     """
 
     low, high = 0.0, 1.0  # range of the images
 
     def compile(self, optimizer=None, loss=None, metrics=None, **kwargs):
-        """Readies it for `fit`.
+        """Configures the training; without arguments as in the model's paper.
 
         Args:
-            optimizer, loss, metrics: as `keras.Model.compile` has them; None for the paper's.
-            **kwargs: as `keras.Model.compile` has them.
+            optimizer, loss, metrics: as in `keras.Model.compile`; None for the paper's.
+            **kwargs: arguments of `keras.Model.compile`.
         """
-        given, own = (optimizer, loss, metrics), self.settings()
-        optimizer, loss, metrics = (o if g is None else g for g, o in zip(given, own, strict=True))
+        arguments, defaults = (optimizer, loss, metrics), self.default_settings()
+        optimizer, loss, metrics = (d if a is None else a for a, d in zip(arguments, defaults, strict=True))
         super().compile(
-            optimizer=patch_adam(keras.optimizers.get(optimizer), fewest=1), loss=loss, metrics=metrics, **kwargs
+            optimizer=patch_adam(keras.optimizers.get(optimizer), min_weights=1), loss=loss, metrics=metrics, **kwargs
         )
 
     def compile_from_config(self, config):
@@ -72,38 +73,38 @@ class Unsupervised(Generative):
         self.optimizer.build(self.trainable_variables)
 
     def verify(self, x, y):
-        """Refuses images that are not of this model's shape, or do not lie from 0 to 1."""
+        """Raises a ValueError for images of another shape or range."""
         for images in (x, y):
             if images is not None and hasattr(images, "shape"):
                 self.checked_images(images)
 
     def checked_images(self, images):
-        """(N, H, W, C) array.
+        """Returns the images as an (N, H, W, C) array.
 
         Raises:
-            ValueError: if it is not, or a value does not lie from 0 to 1.
+            ValueError: if they have another shape, or a value is not in [0, 1].
         """
-        images, wanted = np.asarray(images), self.input.shape[1:]
-        if images.shape[1:] != wanted:
-            raise ValueError(f"{self.name}: `images` must be (N, {str(wanted)[1:-1]}), got {images.shape}.")
-        return verify_range(images, 0.0, 1.0, f"{self.name}: `images`")
+        images, shape = np.asarray(images), self.input.shape[1:]
+        if images.shape[1:] != shape:
+            raise ValueError(f"{self.name}: `images` must be (N, {str(shape)[1:-1]}), got {images.shape}.")
+        return verify_value_range(images, 0.0, 1.0, f"{self.name}: `images`")
 
     def fit(self, x=None, y=None, *args, callbacks=None, **kwargs):
-        """Trains; as `keras.Model.fit`, `y` being the images themselves where it is None.
+        """Trains as `keras.Model.fit`; the targets are the images themselves where `y` is None.
 
         Raises:
-            ValueError: if an array of images is not of this model's shape, or does not lie from 0 to 1.
-            ArithmeticError: if the loss became NaN or infinite; the model and its optimizer are then as they were when
-                the epoch began.
+            ValueError: if an array of images has another shape than the model, or a value is not in [0, 1].
+            ArithmeticError: if the loss becomes NaN or infinite; the model and its optimizer are then as at the start
+                of the epoch.
         """
-        keep = KeepGood()
-        found = super().fit(x, y, *args, callbacks=[*(callbacks or ()), keep], **kwargs)
-        if keep.spoilt is not None:
+        restore = RestoreOnNaN()
+        history = super().fit(x, y, *args, callbacks=[*(callbacks or ()), restore], **kwargs)
+        if restore.bad_loss is not None:
             raise ArithmeticError(
-                f"{self.name}: the loss became {keep.spoilt} in epoch {len(found.epoch)}; the weights are those of the "
-                "epoch's begin. Lower the optimizer's rate, or look for values out of range in the data."
+                f"{self.name}: the loss became {restore.bad_loss} in epoch {len(history.epoch)}; the weights are those "
+                "at the start of the epoch. Lower the learning rate, or look for values out of range in the data."
             )
-        return found
+        return history
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         return super().compute_loss(x, x if y is None else y, y_pred, sample_weight, training)
@@ -112,15 +113,15 @@ class Unsupervised(Generative):
         return super().compute_metrics(x, x if y is None else y, y_pred, sample_weight)
 
 
-def drawn(count, seed, size):
-    """(count, size) numbers from N(0, 1) as an export draws them: two int32 scalars, the same for the same seed."""
+def stateless_normal(count, seed, size):
+    """Returns (count, size) standard normal numbers for an exported sampler; `count` and `seed` are int32 scalars."""
     import tensorflow as tf
 
     return tf.random.stateless_normal((count, size), seed=tf.stack([seed, 0]))
 
 
-def scalars():
-    """The signature of what samples: how many, and the seed."""
+def sample_specs():
+    """Returns the input specs of an exported sampler: the number of samples and the seed."""
     import tensorflow as tf
 
     return tuple(tf.TensorSpec((), "int32", name=name) for name in ("count", "seed"))

@@ -1,4 +1,4 @@
-"""WGAN-GP: a critic that measures a distance, held to slopes of one."""
+"""WGAN-GP: Wasserstein GAN with gradient penalty."""
 
 import keras
 from keras import layers, ops
@@ -6,7 +6,7 @@ from keras import layers, ops
 from zoo.arguments import Count, NonNegative, Shape
 from zoo.generate import generative
 from zoo.generate.adversarial import Adversarial
-from zoo.generate.dcgan import halvings
+from zoo.generate.dcgan import stride_2_stages
 from zoo.registry import register
 
 ADAM = {"class_name": "Adam", "config": {"learning_rate": 1e-4, "beta_1": 0.5, "beta_2": 0.9}}
@@ -23,53 +23,53 @@ def wgan_gp(
     penalty: NonNegative = 10.0,
     name: str = "wgan_gp",
 ) -> keras.Model:
-    """WGAN-GP: the critic's mean difference between real and made images estimates how far apart they are.
+    """WGAN-GP: the critic estimates the Wasserstein distance between the real and the generated images.
 
     (B, latent) standard normal noise  ->  (B, H, W, C) images from -1 to 1.
 
-    Both networks have as many stages of stride 2 as `dcgan`; the critic normalises nothing, for its penalty concerns
-    each image by itself. `fit` takes images from -1 to 1.
+    Both networks have as many stages of stride 2 as `dcgan`. The critic has no batch normalization, because the
+    gradient penalty is defined for each image separately. `fit` takes images from -1 to 1.
 
     Args:
         image_shape: (H, W, C) of one image [pixels]; H and W even and at least 8.
         latent: size of the noise.
-        filters: width of the stage next to the image; it doubles at each further stage.
-        kernel_size: side of the square kernels of stride 2.
-        critic_steps: batches that the critic learns from for each step of the generator.
-        penalty: weight of the squared difference of the critic's slopes from 1.
+        filters: number of channels of the stage next to the image; it doubles at each further stage.
+        kernel_size: side of the kernels of stride 2 [pixels].
+        critic_steps: critic updates per generator update.
+        penalty: weight of the gradient penalty, the paper's lambda.
         name: the model's name.
     Returns:
         Uncompiled `Wasserstein`; for 32 x 32 x 3 the generator has 5,179,907 trainable parameters and the critic
-        4,114,688. `compile()` takes Adam with the rate 1e-4, beta1 0.5 and beta2 0.9 for both.
+        4,114,688. `compile()` takes Adam with learning rate 1e-4, beta_1 0.5 and beta_2 0.9 for both.
     Raises:
-        ValueError: if a side is not even or below 8.
+        ValueError: if H or W is odd or below 8.
 
     Source: Gulrajani et al. 2017, https://arxiv.org/abs/1704.00028, algorithm 1; layers of
         https://github.com/igul222/improved_wgan_training/blob/master/gan_cifar.py.
-    Differs: the critic's answer has no bias, for no difference of answers depends on it; strides have no part in the
-        spread of the first weights.
+    Differs: the critic's output has no bias, because the loss depends on differences of outputs only; the initializer
+        ignores strides.
     """
-    stages = halvings(name, image_shape)
-    start = (image_shape[0] >> stages, image_shape[1] >> stages)
+    stages = stride_2_stages(name, image_shape)
+    start_size = (image_shape[0] >> stages, image_shape[1] >> stages)
     widths = [filters * 2**i for i in range(stages)]
-    generator = _generator(start, widths[::-1], image_shape[2], latent, kernel_size)
+    generator = _generator(start_size, widths[::-1], image_shape[2], latent, kernel_size)
     critic = _critic(image_shape, widths, kernel_size)
     return Wasserstein(
         generator, critic, optimizer=ADAM, critic_steps=critic_steps, penalty=penalty, weight=1.0, name=name
     )
 
 
-def _generator(start, widths, bands, latent, kernel_size):
+def _generator(start_size, widths, bands, latent, kernel_size):
     inputs = layers.Input((latent,), name="noise")
-    x = layers.Dense(start[0] * start[1] * widths[0], name="generator_dense")(inputs)
+    x = layers.Dense(start_size[0] * start_size[1] * widths[0], name="generator_dense")(inputs)
     x = _norm_relu(x, "generator_dense")
-    x = layers.Reshape((*start, widths[0]), name="generator_reshape")(x)
+    x = layers.Reshape((*start_size, widths[0]), name="generator_reshape")(x)
     for i, width in enumerate(widths[1:]):
         x = layers.Conv2DTranspose(
-            width, kernel_size, 2, "same", kernel_initializer=_start(), name=f"generator_stage{i}"
+            width, kernel_size, 2, "same", kernel_initializer=_initializer(), name=f"generator_stage{i}"
         )(x)
         x = _norm_relu(x, f"generator_stage{i}")
-    options = {"kernel_initializer": _start(), "dtype": "float32", "name": "generator_head"}
+    options = {"kernel_initializer": _initializer(), "dtype": "float32", "name": "generator_head"}
     x = layers.Conv2DTranspose(bands, kernel_size, 2, "same", **options)(x)
     return keras.Model(inputs, layers.Activation("tanh", dtype="float32", name="generator_tanh")(x), name="generator")
 
@@ -77,7 +77,9 @@ def _generator(start, widths, bands, latent, kernel_size):
 def _critic(image_shape, widths, kernel_size):
     inputs = x = layers.Input(image_shape, name="image")
     for i, width in enumerate(widths):
-        x = layers.Conv2D(width, kernel_size, 2, "same", kernel_initializer=_start(), name=f"discriminator_stage{i}")(x)
+        x = layers.Conv2D(
+            width, kernel_size, 2, "same", kernel_initializer=_initializer(), name=f"discriminator_stage{i}"
+        )(x)
         x = layers.LeakyReLU(0.2, name=f"discriminator_stage{i}_relu")(x)
     x = layers.Flatten(name="discriminator_flatten")(x)
     x = layers.Dense(1, use_bias=False, dtype="float32", name="discriminator_head")(x)
@@ -89,22 +91,22 @@ def _norm_relu(x, name):
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def _start():
+def _initializer():
     return keras.initializers.VarianceScaling(2.0, "fan_avg", "uniform")
 
 
 @keras.saving.register_keras_serializable("zoo")
 class Wasserstein(Adversarial):
-    """A generator and a critic whose slopes are held to 1: every batch teaches the critic, every fifth the generator.
+    """A generator and a critic with gradient penalty; the generator is updated once per `critic_steps` batches.
 
-    `discriminator_loss` in the logs is the critic's, its penalty included, and `loss` is the same; `generator_loss` is
-    the mean over the generator's own steps, 0 before the first. What else there is to know says `Adversarial`.
+    `discriminator_loss` in the logs is the critic's loss including the penalty, and `loss` is the same.
+    `generator_loss` is the mean over the generator's updates, 0 before the first. All else is as in `Adversarial`.
 
     Args:
-        *args: as `Adversarial` has them.
-        critic_steps: batches that the critic learns from for each step of the generator.
-        penalty: weight of the squared difference of the slopes from 1.
-        **kwargs: as `Adversarial` has them.
+        *args: arguments of `Adversarial`.
+        critic_steps: critic updates per generator update.
+        penalty: weight of the gradient penalty, the paper's lambda.
+        **kwargs: arguments of `Adversarial`.
     """
 
     def __init__(self, *args, critic_steps=5, penalty=10.0, **kwargs):
@@ -112,55 +114,54 @@ class Wasserstein(Adversarial):
         self.critic_steps, self.penalty = critic_steps, penalty
         self.mix_seed = keras.random.SeedGenerator()
 
-    def discriminator_loss(self, images, made, told):
-        """E D(G(z)) - E D(x), and `penalty` times E (|grad D| - 1)^2 on the lines between pairs of both."""
+    def discriminator_loss(self, images, generated, condition):
+        """Returns E D(G(z)) - E D(x) + `penalty` E (|grad D(x_hat)| - 1)^2, x_hat between real and generated images."""
         import tensorflow as tf
 
         images = tf.cast(images, "float32")
-        share = keras.random.uniform((ops.shape(images)[0], 1, 1, 1), dtype="float32", seed=self.mix_seed)
-        mixed = images + share * (made - images)
-        with tf.GradientTape() as sloping:
-            sloping.watch(mixed)
-            answer = self.judge(mixed, told)
-        squares = ops.sum(ops.square(sloping.gradient(answer, mixed)), axis=(1, 2, 3))
-        slopes = ops.sqrt(squares + 1e-12)  # the root's own slope at 0 is infinite
-        distance = ops.mean(self.judge(images, told)) - ops.mean(self.judge(made, told))
-        return self.weight * (self.penalty * ops.mean(ops.square(slopes - 1)) - distance)
+        epsilon = keras.random.uniform((ops.shape(images)[0], 1, 1, 1), dtype="float32", seed=self.mix_seed)
+        mixed = images + epsilon * (generated - images)
+        with tf.GradientTape() as tape:
+            tape.watch(mixed)
+            outputs = self.discriminate(mixed, condition)
+        squared_norms = ops.sum(ops.square(tape.gradient(outputs, mixed)), axis=(1, 2, 3))
+        norms = ops.sqrt(squared_norms + 1e-12)  # the gradient of the square root is infinite at 0
+        distance = ops.mean(self.discriminate(images, condition)) - ops.mean(self.discriminate(generated, condition))
+        return self.weight * (self.penalty * ops.mean(ops.square(norms - 1)) - distance)
 
-    def generator_loss(self, images, made, told):
-        """-E D(G(z))."""
-        return -ops.mean(self.judge(made, told))
+    def generator_loss(self, images, generated, condition):
+        """Returns -E D(G(z))."""
+        return -ops.mean(self.discriminate(generated, condition))
 
     def train_step(self, data):
         import tensorflow as tf
 
-        images, told, inputs = self.parts(data)
-        before = [(w, tf.identity(w.value)) for w in self.non_trainable_weights]
-        made = self.generator(inputs if len(inputs) > 1 else inputs[0], training=True)
-        with tf.GradientTape() as judging:
-            judged = self.discriminator_loss(images, made, told)
-            scaled = self.discriminator_optimizer.scale_loss(judged)
-        good = self.learn(self.discriminator_optimizer, self.discriminator, judging, scaled, True)
+        images, condition, inputs = self.unpack_batch(data)
+        previous_values = [(w, tf.identity(w.value)) for w in self.non_trainable_weights]
+        generated = self.generate(inputs)
+        with tf.GradientTape() as tape:
+            critic_loss = self.discriminator_loss(images, generated, condition)
+            scaled_loss = self.discriminator_optimizer.scale_loss(critic_loss)
+        critic_updated = self.update_network(self.discriminator_optimizer, self.discriminator, tape, scaled_loss, True)
 
-        def teach():
-            _, _, inputs = self.parts(data)  # other noise, as algorithm 1 has it
-            with tf.GradientTape() as making:
-                made = self.generator(inputs if len(inputs) > 1 else inputs[0], training=True)
-                fooled = self.generator_loss(images, made, told)
-                scaled = self.optimizer.scale_loss(fooled)
-            learnt = self.learn(self.optimizer, self.generator, making, scaled, good)
-            self.made.update_state(ops.where(learnt, fooled, float("nan")))
-            return learnt
+        def update_generator():
+            _, _, inputs = self.unpack_batch(data)  # new noise, as in algorithm 1
+            with tf.GradientTape() as tape:
+                generator_loss = self.generator_loss(images, self.generate(inputs), condition)
+                scaled_loss = self.optimizer.scale_loss(generator_loss)
+            updated = self.update_network(self.optimizer, self.generator, tape, scaled_loss, critic_updated)
+            self.generator_loss_tracker.update_state(ops.where(updated, generator_loss, float("nan")))
+            return updated
 
         due = tf.equal(self.discriminator_optimizer.iterations % self.critic_steps, 0)
-        good = tf.cond(tf.logical_and(due, good), teach, lambda: good)
-        self.restore_unless(good, before)
-        self.judged.update_state(judged)
-        self.total.update_state(ops.where(good, judged, float("nan")))
+        is_finite = tf.cond(tf.logical_and(due, critic_updated), update_generator, lambda: critic_updated)
+        self.restore_unless(is_finite, previous_values)
+        self.discriminator_loss_tracker.update_state(critic_loss)
+        self.loss_tracker.update_state(ops.where(is_finite, critic_loss, float("nan")))
         return self.get_metrics_result()
 
     def signatures(self):
-        """What an export offers: generate, noise to image; discriminate, image to the critic's number."""
+        """Returns the export signatures: generate, noise to image; discriminate, image to the critic's output."""
         return {
             "generate": generative.signature(self.generator),
             "discriminate": generative.signature(self.discriminator),

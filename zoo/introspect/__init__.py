@@ -1,7 +1,7 @@
-"""What a model is made of, read from its graph: sizes, cost, receptive field; nothing is allocated and nothing run."""
+"""Inspects models through their graphs: size, cost, receptive field. Nothing is allocated, and nothing runs."""
 
+from zoo.introspect.architecture_table import describe
 from zoo.introspect.cost import macs, parameters
-from zoo.introspect.describe import describe
 from zoo.introspect.graph import outline, weightless
 from zoo.introspect.receptive_field import receptive_field
 from zoo.introspect.spatial import Spatial, last_spatial

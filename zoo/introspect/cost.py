@@ -1,4 +1,4 @@
-"""Parameters, and multiply-accumulates (MACs) of one input."""
+"""Number of parameters, and multiply-accumulates (MACs) for one input."""
 
 import math
 
@@ -6,78 +6,77 @@ import keras
 from keras import layers
 
 from zoo.arguments import checked
-from zoo.introspect.graph import Step, native, steps
+from zoo.introspect.graph import LayerCall, is_keras_code, symbolic_tensors, trace_calls
 
-UNKNOWN = math.nan  # it spreads through sums and products, so one unknown part makes the whole unknown
+UNKNOWN = math.nan  # propagates through sums and products
 
 
 @checked
 def parameters(model: keras.Model) -> tuple[int, int]:
-    """How many numbers a model's weights hold; the weights need not have memory.
+    """Returns the number of parameters of a model.
 
     Args:
         model: a built Keras model, or an `outline`.
     Returns:
-        (all, trainable).
+        (total, trainable).
     """
     return tuple(sum(math.prod(w.shape) for w in group) for group in (model.weights, model.trainable_weights))
 
 
 @checked
 def macs(model: keras.Model) -> int | None:
-    """Multiply-accumulates of one input, from the shapes that the model's graph has for it.
+    """Returns the number of multiply-accumulates (MACs) for one input.
 
-    Counted are dense layers, convolutions of every kind, attention (its projections, QK' and AV), recurrent layers over
-    all their steps, and matmul, einsum and convolution operations; padding counts as the zeros it is multiplied
-    with, a transposed convolution for each of its inputs, and a shared layer for each of its calls. Biases,
-    normalisation, activations, pooling, interpolation, embeddings (look-ups) and other arithmetic without weights count
-    nothing. A layer of your own is opened where its `call` takes symbols; or it says itself, by a method
-    `macs(self, *input_shapes)`, each shape with a batch of one.
+    Dense layers, all convolutions, attention (projections, QK' and AV), recurrent layers over all their time steps, and
+    matmul, einsum and convolution operations are counted. Padding counts as multiplications with its zeros. A
+    transposed convolution is counted for each of its inputs, a shared layer for each of its calls. Biases,
+    normalization, activations, pooling, interpolation, embedding look-ups and other arithmetic without weights count 0.
+
+    A custom layer is traced if its `call` runs on symbolic tensors. Otherwise it can have a method
+    `macs(self, *input_shapes)`, with shapes for a batch of 1.
 
     Args:
         model: a built Keras model, or an `outline`.
     Returns:
-        The count (about half of what is called FLOPs), or None where a layer is unknown or a size is not given.
+        The count, about half of the number of FLOPs. None if a layer or a size is unknown.
     Raises:
-        ValueError: if it is not built.
+        ValueError: if the model is not built.
     """
-    count = _sum(steps(model))
+    count = _total_macs(trace_calls(model))
     return None if math.isnan(count) else int(count)
 
 
-def _sum(found):
-    return sum(_cost(step) for step in found)
+def _total_macs(calls):
+    return sum(_call_macs(call) for call in calls)
 
 
-def _cost(step: Step):
-    """MACs of one call; nan where they are unknown."""
-    operation = step.operation
+def _call_macs(call: LayerCall):
+    """MACs of one call, or `UNKNOWN`."""
+    operation = call.operation
     if hasattr(operation, "macs"):
-        if any(None in t.shape for t in step.tensors):
+        if any(None in t.shape for t in call.input_tensors):
             return UNKNOWN
-        given = [a for a in (*step.args, *step.kwargs.values()) if _has_tensor(a)]
-        return operation.macs(*(keras.tree.map_structure(lambda t: t.shape, a) for a in given))
+        arguments = [a for a in (*call.args, *call.kwargs.values()) if symbolic_tensors(a)]
+        return operation.macs(*(keras.tree.map_structure(lambda t: t.shape, a) for a in arguments))
     if isinstance(operation, layers.TimeDistributed):
-        return step.tensors[0].shape[1] * _sum(step.inside) if step.tensors[0].shape[1] else UNKNOWN
-    if step.inside is not None:
-        return _sum(step.inside)
-    if not native(operation):
+        time_steps = call.input_tensors[0].shape[1]
+        return time_steps * _total_macs(call.inner_calls) if time_steps else UNKNOWN
+    if call.inner_calls is not None:
+        return _total_macs(call.inner_calls)
+    if not is_keras_code(operation):
         return UNKNOWN
     if isinstance(operation, keras.Layer):
-        return _layer(operation, step)
-    return _operation(operation, step)
-
-
-def _has_tensor(argument):
-    return any(isinstance(t, keras.KerasTensor) for t in keras.tree.flatten(argument))
+        return _layer_macs(operation, call)
+    return _operation_macs(operation, call)
 
 
 def _size(shape):
+    """Product of the sizes, `UNKNOWN` if one is None."""
     return math.prod(UNKNOWN if side is None else side for side in shape)
 
 
-# Layers whose weights scale, shift or are looked up.
-FREE = (
+# Layers with weights that only scale, shift or look up, which counts 0.
+WITHOUT_MACS = (
     layers.BatchNormalization,
     layers.LayerNormalization,
     layers.GroupNormalization,
@@ -88,84 +87,84 @@ FREE = (
 )
 
 
-def _layer(layer, step):
-    given, answer = step.tensors[0].shape, step.outputs[0].shape
+def _layer_macs(layer, call):
+    inputs, outputs = call.input_tensors[0].shape, call.outputs[0].shape
     if isinstance(layer, layers.Dense):
-        return _size(answer) * given[-1]
+        return _size(outputs) * inputs[-1]
     if isinstance(layer, layers.EinsumDense):
-        return _einsum(layer.equation, given, layer.kernel.shape)
+        return _einsum_macs(layer.equation, inputs, layer.kernel.shape)
     if isinstance(layer, layers.Conv1DTranspose | layers.Conv2DTranspose | layers.Conv3DTranspose):
-        return _size(given) * _size(layer.kernel_size) * layer.filters
+        return _size(inputs) * _size(layer.kernel_size) * layer.filters
     if isinstance(layer, layers.SeparableConv1D | layers.SeparableConv2D):
-        deep, point = layer.depthwise_kernel.shape, layer.pointwise_kernel.shape
-        return _size(answer) / layer.filters * (_size(deep) + _size(point))
+        depthwise, pointwise = layer.depthwise_kernel.shape, layer.pointwise_kernel.shape
+        return _size(outputs) / layer.filters * (_size(depthwise) + _size(pointwise))
     if isinstance(layer, layers.DepthwiseConv1D | layers.DepthwiseConv2D):
-        return _size(answer) * _size(layer.kernel_size)
+        return _size(outputs) * _size(layer.kernel_size)
     if isinstance(layer, layers.Conv1D | layers.Conv2D | layers.Conv3D):
-        return _size(answer) * _size(layer.kernel.shape[:-1])
+        return _size(outputs) * _size(layer.kernel.shape[:-1])
     if isinstance(layer, layers.ConvLSTM1D | layers.ConvLSTM2D | layers.ConvLSTM3D):
-        cells = _size(answer) / layer.filters / (given[1] if layer.return_sequences else 1)
-        return _size(given[1:2]) * cells * (_size(layer.cell.kernel.shape) + _size(layer.cell.recurrent_kernel.shape))
+        cells = _size(outputs) / layer.filters / (inputs[1] if layer.return_sequences else 1)
+        return _size(inputs[1:2]) * cells * (_size(layer.cell.kernel.shape) + _size(layer.cell.recurrent_kernel.shape))
     if isinstance(layer, layers.RNN):
-        return _size(given[1:2]) * _cell(layer.cell, (given[0], *given[2:]))
+        return _size(inputs[1:2]) * _cell_macs(layer.cell, (inputs[0], *inputs[2:]))
     if isinstance(layer, layers.AdditiveAttention):
-        (_, queries, width), (_, keys, deep) = (t.shape for t in step.tensors[:2])
-        return _size((queries, keys, width + deep))
-    return 0 if not layer.weights or isinstance(layer, FREE) else UNKNOWN
+        (_, queries, query_width), (_, keys, key_width) = (t.shape for t in call.input_tensors[:2])
+        return _size((queries, keys, query_width + key_width))
+    return 0 if not layer.weights or isinstance(layer, WITHOUT_MACS) else UNKNOWN
 
 
-def _cell(cell, shape):
-    """MACs of one step of a recurrent cell."""
+def _cell_macs(cell, shape):
+    """MACs of one time step of a recurrent cell."""
     if hasattr(cell, "macs"):
         return cell.macs(shape)
     if isinstance(cell, layers.StackedRNNCells):
         total = 0
-        for part in cell.cells:
-            total += _cell(part, shape)
-            shape = (shape[0], part.output_size)
+        for inner in cell.cells:
+            total += _cell_macs(inner, shape)
+            shape = (shape[0], inner.output_size)
         return total
-    if native(cell) and isinstance(cell, layers.SimpleRNNCell | layers.LSTMCell | layers.GRUCell):
+    if is_keras_code(cell) and isinstance(cell, layers.SimpleRNNCell | layers.LSTMCell | layers.GRUCell):
         return _size(cell.kernel.shape) + _size(cell.recurrent_kernel.shape)
     return UNKNOWN
 
 
-# Operations that hide loops, solvers or filters; their cost is not in their shapes.
-CLOSED = {
+# Operations with loops, solvers or filters, whose cost does not follow from the shapes.
+UNKNOWN_OPERATIONS = {
     *("Map", "Scan", "AssociativeScan", "WhileLoop", "ForiLoop", "Cond", "Switch", "VectorizedMap"),
     *("FFT", "FFT2", "IFFT2", "RFFT", "IRFFT", "STFT", "ISTFT", "CDist", "Correlate", "Corrcoef", "Kron", "Cross"),
     *("GaussianBlur", "ElasticTransform", "SobelEdges", "SSIM", "Outer", "Vdot"),
 }
 
 
-def _operation(operation, step):
-    """MACs of an operation of `keras.ops`; all that contracts no axis costs nothing."""
+def _operation_macs(operation, call):
+    """MACs of an operation of `keras.ops`; 0 for operations that contract no axis."""
     kind = type(operation).__name__
-    if kind in CLOSED or ".linalg" in type(operation).__module__:
+    if kind in UNKNOWN_OPERATIONS or ".linalg" in type(operation).__module__:
         return UNKNOWN
-    shapes = [tuple(x.shape) for x in keras.tree.flatten((step.args, step.kwargs)) if hasattr(x, "shape")]
-    answer = step.outputs[0].shape
+    shapes = [tuple(x.shape) for x in keras.tree.flatten((call.args, call.kwargs)) if hasattr(x, "shape")]
+    outputs = call.outputs[0].shape
     if kind == "Matmul":
-        return _size((*answer, shapes[0][-1]))
-    if kind in ("Dot", "Inner", "Tensordot"):  # every axis is in one factor and the answer, or in both factors
-        return math.sqrt(_size(shapes[0]) * _size(shapes[1]) * _size(answer))
+        return _size((*outputs, shapes[0][-1]))
+    if kind in ("Dot", "Inner", "Tensordot"):  # every axis is in one factor and the output, or in both factors
+        return math.sqrt(_size(shapes[0]) * _size(shapes[1]) * _size(outputs))
     if kind == "Einsum":
-        return _einsum(operation.subscripts, *shapes)
+        return _einsum_macs(operation.subscripts, *shapes)
     if kind == "Conv":
-        return _size(answer) * _size(shapes[1][:-1])
+        return _size(outputs) * _size(shapes[1][:-1])
     if kind == "DepthwiseConv":
-        return _size(answer) * _size(shapes[1][:-2])
+        return _size(outputs) * _size(shapes[1][:-2])
     if kind == "SeparableConv":
-        return _size(answer) / shapes[2][-1] * (_size(shapes[1]) + _size(shapes[2]))
+        return _size(outputs) / shapes[2][-1] * (_size(shapes[1]) + _size(shapes[2]))
     if kind == "ConvTranspose":
         return _size(shapes[0]) * _size(shapes[1][:-1])
     if kind == "DotProductAttention":
-        (batch, queries, heads, width), (_, keys, _, deep) = shapes[0], shapes[2]
-        return _size((batch, heads, queries, keys, width + deep))
+        (batch, queries, heads, query_width), (_, keys, _, value_width) = shapes[0], shapes[2]
+        return _size((batch, heads, queries, keys, query_width + value_width))
     return 0
 
 
-def _einsum(equation, *shapes):
-    """The product of all different axes of two factors; nothing for one, unknown for more, as the order decides."""
+def _einsum_macs(equation, *shapes):
+    """Product of all different axes of two factors; 0 for one factor, unknown for more, as it depends on the order."""
     if len(shapes) == 1:
         return 0
     if len(shapes) > 2:

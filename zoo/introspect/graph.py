@@ -1,4 +1,4 @@
-"""The calls that answer one example, in order, with the true shape of every tensor between them."""
+"""The layer and operation calls of a model for one example, in order, with the shape of every tensor."""
 
 import contextlib
 import typing
@@ -11,125 +11,139 @@ from zoo import registry
 from zoo.arguments import checked
 
 
-class Step(typing.NamedTuple):
-    """One call of a layer or of an operation, for a batch of one."""
+class LayerCall(typing.NamedTuple):
+    """One call of a layer or an operation, for a batch of one."""
 
     operation: keras.Operation
     args: tuple
     kwargs: dict
-    outputs: list  # its answers as one flat list; the very tensors that later steps have as arguments
-    own: list  # the tensors that stand for `outputs` in the model that the call belongs to
-    inside: list | None  # the calls that it consists of, where it can be opened
+    outputs: list  # flat list of tensors for one example; later calls have the same objects as arguments
+    symbolic_outputs: list  # the tensors of the model's own graph that `outputs` correspond to
+    inner_calls: list | None  # the calls inside this one, or None where it cannot be traced
 
     @property
-    def tensors(self):
-        """The symbolic tensors that go in."""
-        return [t for t in keras.tree.flatten((self.args, self.kwargs)) if isinstance(t, keras.KerasTensor)]
+    def input_tensors(self):
+        """Flat list of the symbolic tensors among the arguments."""
+        return symbolic_tensors((self.args, self.kwargs))
+
+
+def symbolic_tensors(structure):
+    """Returns the symbolic tensors in a nested structure as a flat list."""
+    return [t for t in keras.tree.flatten(structure) if isinstance(t, keras.KerasTensor)]
 
 
 @contextlib.contextmanager
 def weightless():
-    """In this scope models are built whose weights have shapes but no memory."""
-    # Keras lists the weights that wait for memory, and fills all on its list whenever some later scope closes.
-    waiting = global_state.get_global_attribute("uninitialized_variables", [], set_to_default=True)
-    before = len(waiting)
+    """In this scope, models are built with weights that have shapes but no memory."""
+    # Keras lists weights without memory, and initializes the whole list when any later StatelessScope closes.
+    uninitialized = global_state.get_global_attribute("uninitialized_variables", [], set_to_default=True)
+    length = len(uninitialized)
     try:
         with keras.StatelessScope(initialize_variables=False):
             yield
     finally:
-        del waiting[before:]
+        del uninitialized[length:]
 
 
 @checked
 def outline(name: str, **arguments) -> keras.Model:
-    """A registered model whose weights have shapes but no memory: ViT-G's 1.8 billion take a second or two, not 7 GB.
+    """Builds a registered model with weights that have shapes but no memory.
 
-    It can be measured and drawn, and cannot be run, trained or saved.
+    ViT-G's 1.8 billion weights take a second or two instead of 7 GB. The model can be measured and drawn. It cannot be
+    run, trained or saved.
 
     Args:
         name: one of `zoo.names()`.
-        **arguments: as the builder has them; none for those of the paper's main row.
+        **arguments: the builder's arguments; without any, those of the paper's main variant.
     Returns:
         Uncompiled `keras.Model`.
     Raises:
-        ValueError: if there is no such name, or as the builder says.
+        ValueError: if there is no such name, or from the builder.
     """
     entry = registry.entry(name)
     with weightless():
         return entry.build(**(arguments or entry.example))
 
 
-def steps(model) -> list[Step]:
-    """The calls of a built model for one example; models and foreign layers in it are opened as far as they let us.
+def trace_calls(model) -> list[LayerCall]:
+    """Returns the calls of a built model for one example. Nested models and custom layers are traced where possible.
 
     Raises:
-        ValueError: if it is no Keras model, or is not built.
+        ValueError: if `model` is not a Keras model, or is not built.
     """
     if not isinstance(model, keras.Model | keras.Function):
         raise ValueError(f"a Keras model is needed, got {type(model).__name__}.")
-    graph = _graph(model)
-    # A batch of one, not of None: then no reshape can hide other sizes in the batch's place.
+    graph = _functional_graph(model)
+    # A batch of 1 instead of None: with None, a reshape could move other sizes into the batch axis.
     if graph is not None:
-        return _walk(graph, [_one(t.shape, t.dtype) for t in graph.inputs])[0]
+        return _trace_graph(graph, [_single_example(t.shape, t.dtype) for t in graph.inputs])[0]
     if not (model.built and getattr(model, "_build_shapes_dict", None)):
         raise ValueError(f"the model `{model.name}` is not built: call it on a batch, or give it an Input, first.")
-    inputs = keras.tree.map_shape_structure(_one, tuple(model._build_shapes_dict.values()))
-    inside = _look(model, inputs, {})[1]
-    return [Step(model, inputs, {}, [], [], None)] if inside is None else inside
+    inputs = keras.tree.map_shape_structure(_single_example, tuple(model._build_shapes_dict.values()))
+    inner_calls = _trace_call_method(model, inputs, {})[1]
+    return [LayerCall(model, inputs, {}, [], [], None)] if inner_calls is None else inner_calls
 
 
-def native(operation):
-    """Whether what it computes is Keras' own code, or the same by another way, of a class that says `as_keras`."""
+def flatten_calls(calls):
+    """Yields calls in order; those inside a nested model come before the call of that model."""
+    for call in calls:
+        if isinstance(call.operation, keras.Model | keras.Function) and call.inner_calls:
+            yield from flatten_calls(call.inner_calls)
+        yield call
+
+
+def is_keras_code(operation):
+    """Whether an operation computes by Keras' own `call`, or by an equivalent one that its class marks `as_keras`."""
     owner = next(c for c in type(operation).__mro__ if "call" in vars(c) and not vars(c).get("as_keras"))
     return owner.__module__.startswith("keras.") and ".applications." not in owner.__module__
 
 
-def _one(shape, dtype="float32"):
+def _single_example(shape, dtype="float32"):
     return keras.KerasTensor((1, *shape[1:]), dtype)
 
 
-def _graph(operation):
-    """The graph of a functional or Sequential model, or None."""
-    if isinstance(operation, keras.Function) and native(operation):
+def _functional_graph(operation):
+    """Returns the graph of a functional or Sequential model, or None."""
+    if isinstance(operation, keras.Function) and is_keras_code(operation):
         return operation
-    if isinstance(operation, keras.Sequential) and native(operation):
+    if isinstance(operation, keras.Sequential) and is_keras_code(operation):
         return operation._functional
     return None
 
 
-def _walk(graph, inputs):
-    """The steps of a graph on these inputs, and its flat outputs."""
-    known = {id(place): tensor for place, tensor in zip(graph._inputs, inputs, strict=True)}
-    found = []
+def _trace_graph(graph, inputs):
+    """Returns the calls of a graph on flat inputs, and its flat outputs."""
+    tensors = {id(symbol): tensor for symbol, tensor in zip(graph._inputs, inputs, strict=True)}
+    calls = []
     for depth in sorted(graph._nodes_by_depth, reverse=True):
         for node in graph._nodes_by_depth[depth]:
-            if node.is_input or any(id(t) not in known for t in node.input_tensors):
+            if node.is_input or any(id(t) not in tensors for t in node.input_tensors):
                 continue
-            args, kwargs = node.arguments.fill_in(known)
-            outputs, inside = _call(node.operation, args, kwargs)
+            args, kwargs = node.arguments.fill_in(tensors)
+            outputs, inner_calls = _trace_operation(node.operation, args, kwargs)
             outputs = keras.tree.flatten(outputs)
-            known.update(zip(map(id, node.outputs), outputs, strict=True))
-            found.append(Step(node.operation, args, kwargs, outputs, node.outputs, inside))
-    return found, [known[id(t)] for t in graph._outputs]
+            tensors.update(zip(map(id, node.outputs), outputs, strict=True))
+            calls.append(LayerCall(node.operation, args, kwargs, outputs, node.outputs, inner_calls))
+    return calls, [tensors[id(t)] for t in graph._outputs]
 
 
-def _call(operation, args, kwargs):
-    """What a call answers, and its steps where it can be opened."""
-    graph = _graph(operation)
+def _trace_operation(operation, args, kwargs):
+    """Returns the outputs of a call, and the calls inside it, or None where it cannot be traced."""
+    graph = _functional_graph(operation)
     if graph is not None:
-        found, outputs = _walk(graph, _arrange(graph, args[0] if args else kwargs["inputs"]))
-        return keras.tree.pack_sequence_as(graph._outputs_struct, outputs), found
+        calls, outputs = _trace_graph(graph, _flat_inputs(graph, args[0] if args else kwargs["inputs"]))
+        return keras.tree.pack_sequence_as(graph._outputs_struct, outputs), calls
     if isinstance(operation, layers.TimeDistributed):
-        moment = keras.KerasTensor((1, *args[0].shape[2:]), args[0].dtype)
-        return operation.compute_output_spec(*args, **kwargs), [_alone(operation.layer, moment)]
+        step = keras.KerasTensor((1, *args[0].shape[2:]), args[0].dtype)
+        return operation.compute_output_spec(*args, **kwargs), [_call_on(operation.layer, step)]
     if isinstance(operation, layers.Bidirectional):
-        both = [_alone(layer, args[0]) for layer in (operation.forward_layer, operation.backward_layer)]
-        return operation.compute_output_spec(*args, **kwargs), both
-    if _opens(operation):
-        outputs, found = _look(operation, args, kwargs)
-        if found is not None:
-            return outputs, found
-    # Two whose own word on their answer's shape does not hold: the one calls known sizes unknown, the other forgets
+        directions = [_call_on(layer, args[0]) for layer in (operation.forward_layer, operation.backward_layer)]
+        return operation.compute_output_spec(*args, **kwargs), directions
+    if _is_traced(operation):
+        outputs, calls = _trace_call_method(operation, args, kwargs)
+        if calls is not None:
+            return outputs, calls
+    # compute_output_spec of these two is wrong: EinsumDense returns None for known sizes, DotProductAttention ignores
     # that values may be wider than keys.
     if isinstance(operation, layers.EinsumDense):
         return ops.einsum(operation.equation, args[0], keras.KerasTensor(operation.kernel.shape)), None
@@ -139,21 +153,21 @@ def _call(operation, args, kwargs):
         return operation.compute_output_spec(*args, **kwargs), None
 
 
-def _alone(layer, tensor):
-    """The step of a layer that another layer calls, for one of these tensors."""
-    outputs, inside = _call(layer, (tensor,), {})
+def _call_on(layer, tensor):
+    """Returns the call of a wrapped layer on one tensor."""
+    outputs, inner_calls = _trace_operation(layer, (tensor,), {})
     outputs = keras.tree.flatten(outputs)
-    return Step(layer, (tensor,), {}, outputs, outputs, inside)
+    return LayerCall(layer, (tensor,), {}, outputs, outputs, inner_calls)
 
 
-def _arrange(graph, given):
-    """The arguments of a model in the order of its inputs."""
-    if isinstance(given, dict) and not isinstance(graph._inputs_struct, dict):
-        return [given[t.name] for t in graph._inputs]
-    return keras.tree.flatten(given)
+def _flat_inputs(graph, inputs):
+    """Returns a model's inputs as a flat list in the order of its graph."""
+    if isinstance(inputs, dict) and not isinstance(graph._inputs_struct, dict):
+        return [inputs[t.name] for t in graph._inputs]
+    return keras.tree.flatten(inputs)
 
 
-# Keras' own layers that are opened, as their cost is that of what they call; the others have rules or cost nothing.
+# Keras' own layers whose cost is that of the calls inside. All others have a formula or cost nothing.
 COMPOSITE = (
     layers.MultiHeadAttention,
     layers.GroupQueryAttention,
@@ -166,41 +180,35 @@ COMPOSITE = (
 )
 
 
-def _opens(operation):
+def _is_traced(operation):
     if not isinstance(operation, keras.Layer):
         return False
     if isinstance(operation, layers.AdditiveAttention):
         return False
-    return not native(operation) or isinstance(operation, COMPOSITE)
+    return not is_keras_code(operation) or isinstance(operation, COMPOSITE)
 
 
-def _look(layer, args, kwargs):
-    """(outputs, steps) of a layer's own `call`, or (None, None) where it cannot be called on symbols."""
-    parts = list(layer._flatten_layers())
-    if not all(part.built for part in parts):
+def _trace_call_method(layer, args, kwargs):
+    """Returns the outputs and calls of a layer's `call`, or (None, None) where it cannot run on symbolic tensors."""
+    sublayers = list(layer._flatten_layers())
+    if not all(sublayer.built for sublayer in sublayers):
         return None, None
-    traces = [(nodes, len(nodes)) for part in parts for nodes in (part._inbound_nodes, part._outbound_nodes)]
-    given = (args, {**kwargs, "training": False} if layer._call_has_training_arg else kwargs)
-    symbols = keras.tree.map_structure(
-        lambda t: keras.KerasTensor(t.shape, t.dtype) if isinstance(t, keras.KerasTensor) else t, given
+    nodes_before = [(n, len(n)) for sub in sublayers for n in (sub._inbound_nodes, sub._outbound_nodes)]
+    arguments = (args, {**kwargs, "training": False} if layer._call_has_training_arg else kwargs)
+    copies = keras.tree.map_structure(
+        lambda t: keras.KerasTensor(t.shape, t.dtype) if isinstance(t, keras.KerasTensor) else t, arguments
     )
     try:
         with keras.StatelessScope():
-            outputs = layer.call(*symbols[0], **symbols[1])
-            # What is handed through must have been made by some operation too.
-            given_through = {id(t) for t in _symbols(symbols)}
-            outputs = keras.tree.map_structure(
-                lambda t: ops.convert_to_tensor(t) if id(t) in given_through else t, outputs
-            )
-            graph = keras.Function(_symbols(symbols), outputs)
-    except Exception:  # whatever someone else's code makes of symbols: then it stays closed, and counts as unknown
+            outputs = layer.call(*copies[0], **copies[1])
+            # An input that is returned unchanged needs an operation of its own in the graph.
+            input_ids = {id(t) for t in symbolic_tensors(copies)}
+            outputs = keras.tree.map_structure(lambda t: ops.convert_to_tensor(t) if id(t) in input_ids else t, outputs)
+            graph = keras.Function(symbolic_tensors(copies), outputs)
+    except Exception:  # custom code may raise anything on symbolic tensors; the layer then counts as unknown
         return None, None
     finally:
-        for nodes, length in traces:
+        for nodes, length in nodes_before:
             del nodes[length:]
-    found, flat = _walk(graph, _symbols(given))
-    return keras.tree.pack_sequence_as(outputs, flat), found
-
-
-def _symbols(structure):
-    return [t for t in keras.tree.flatten(structure) if isinstance(t, keras.KerasTensor)]
+    calls, flat_outputs = _trace_graph(graph, symbolic_tensors(arguments))
+    return keras.tree.pack_sequence_as(outputs, flat_outputs), calls

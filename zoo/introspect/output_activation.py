@@ -1,4 +1,4 @@
-"""How a model's output ends: softmax, sigmoid or linear; its logits; and probabilities of any of them."""
+"""The output activation of a model, its logits, and its probabilities."""
 
 import contextlib
 
@@ -8,15 +8,15 @@ from keras import layers
 
 from zoo.layers.any_size import CutToSize
 
-# Layers after which the answer is still the answer.
-_PASSING = (layers.Dropout, layers.Flatten, layers.Reshape, layers.Identity, CutToSize)
+# Layers after an output activation that do not change the values.
+_KEEP_VALUES = (layers.Dropout, layers.Flatten, layers.Reshape, layers.Identity, CutToSize)
 
 
 def activation_operation(model):
-    """The operation that makes probabilities of logits at the end of `model`, or None where its answer is not squashed.
+    """Returns the operation that converts a model's logits to probabilities, or None if the output is linear.
 
-    It is a layer with the activation softmax or sigmoid, a Softmax layer, or a bare `keras.ops` call; looked for from
-    the end, through nested models and layers that change nothing.
+    It is a layer with the activation softmax or sigmoid, a Softmax layer, or a `keras.ops` call. The search starts at
+    the output and passes nested models and layers that do not change the values.
     """
     for operation in reversed(layer_operations(model)):
         if isinstance(operation, keras.Model):
@@ -24,46 +24,46 @@ def activation_operation(model):
         if activation_name(operation) in ("softmax", "sigmoid"):
             return operation
         unchanged = isinstance(operation, layers.Activation) and activation_name(operation) == "linear"
-        if not unchanged and not isinstance(operation, _PASSING):
+        if not unchanged and not isinstance(operation, _KEEP_VALUES):
             return None
     return None
 
 
 def layer_operations(model):
-    """The operations of a functional or Sequential model, inputs first; none of a subclass, whose `call` is its own."""
+    """Returns the operations of a functional or Sequential model, inputs first; [] for a subclassed model."""
     return model.layers if isinstance(model, keras.Sequential) else getattr(model, "operations", [])
 
 
 def activation_name(operation):
-    """What an operation does last: the name of its activation, else its own, in small letters."""
+    """Returns the name of an operation's activation, or of the operation itself, in lower case."""
     activation = getattr(operation, "activation", operation)
     return getattr(activation, "__name__", type(activation).__name__).lower()
 
 
 @contextlib.contextmanager
-def replaced_attribute(thing, attribute, value):
-    """While it lasts, `attribute` of the layer `thing` is `value`, past Keras' own bookkeeping of attributes."""
-    own = vars(thing)
-    before = {attribute: own[attribute]} if attribute in own else {}
-    own[attribute] = value
+def replaced_attribute(layer, attribute, value):
+    """Sets an attribute of a layer in this scope, without Keras' tracking of attributes."""
+    attributes = vars(layer)
+    before = {attribute: attributes[attribute]} if attribute in attributes else {}
+    attributes[attribute] = value
     try:
         yield
     finally:
-        del own[attribute]
-        own.update(before)
+        del attributes[attribute]
+        attributes.update(before)
 
 
 @contextlib.contextmanager
 def as_logits(model):
-    """While it lasts, `model` answers logits."""
-    end = activation_operation(model)
-    if end is None:
+    """In this scope, `model` outputs logits."""
+    operation = activation_operation(model)
+    if operation is None:
         yield
-    elif hasattr(end, "activation"):
-        with replaced_attribute(end, "activation", keras.activations.linear):
+    elif hasattr(operation, "activation"):
+        with replaced_attribute(operation, "activation", keras.activations.linear):
             yield
     else:
-        with replaced_attribute(end, "call", lambda x, *args, **kwargs: x):
+        with replaced_attribute(operation, "call", lambda x, *args, **kwargs: x):
             yield
 
 

@@ -1,4 +1,4 @@
-"""Receptive field: how much of the input one cell of the last map can depend on."""
+"""The receptive field of a model: the part of the input that one cell of its last feature map depends on."""
 
 import functools
 
@@ -7,62 +7,75 @@ import numpy as np
 from keras import layers
 
 from zoo.arguments import checked
-from zoo.introspect.graph import native, steps
-from zoo.introspect.receptive_cells import Cells
+from zoo.introspect.field_bounds import FieldBounds
+from zoo.introspect.graph import is_keras_code, trace_calls
 from zoo.introspect.spatial import last_map
 
 
 @checked
 def receptive_field(model: keras.Model) -> int | None:
-    """The side of the square of input pixels (or the length in steps) that one cell of the last map can depend on.
+    """Returns the side of the square of input pixels (or the number of time steps) that one cell of the last map sees.
 
-    The last map is `last_spatial`'s. The answer follows from the graph at inference, cell by cell, over all branches;
-    borders do not cut it, so it may exceed the image. Where height and width differ it is the larger, and where the
-    cells of a map differ, as after upsampling, the largest.
+    The last map is that of `zoo.last_spatial`. The size follows from the graph at inference, cell by cell, over all
+    branches. Borders are ignored, so it may exceed the image. It is the larger of height and width, and the largest of
+    all cells where they differ, as after upsampling.
 
     Args:
         model: a built Keras model, or an `outline`.
     Returns:
-        Pixels, or None: where there is no map; where a cell sees everything, as after attention, recurrence,
-        squeeze-and-excitation or group normalisation; or where a layer is unknown.
+        Number of pixels. None if there is no map, if a cell depends on the whole input, as after attention, recurrence,
+        squeeze-and-excitation or group normalization, or if a layer is unknown.
     Raises:
         ValueError: if the model is not built.
     """
-    found = steps(model)
-    last = last_map(found)
+    calls, fields = trace_fields(model)
+    last = last_map(calls)
     if last is None or not last.pooled:
         return None
-    made = {id(t) for step in found for t in step.outputs}
-    inputs = [t for step in found for t in step.tensors if id(t) not in made and len(t.shape) > 2]
-    fields = {id(t): (Cells.pixels(),) * (len(t.shape) - 2) for t in inputs}
-    _follow(found, fields)
-    axes = fields.get(id(last.tensor))
-    return max(axis.side for axis in axes) if axes else None
+    bounds = fields.get(id(last.tensor))
+    return max(axis.size for axis in bounds) if bounds else None
 
 
-def _follow(found, fields):
-    """Enters the field of every tensor; None is everything or unknown, and no entry is no pixel at all."""
-    for step in found:
-        seen = {id(t): (t, fields[id(t)]) for t in step.tensors if id(t) in fields}.values()
-        if not seen:
+def trace_fields(model):
+    """Returns the calls of a model and the receptive fields of all tensors.
+
+    Returns:
+        The result of `trace_calls`, and {id of a tensor: a `FieldBounds` for each axis of the map}. The bounds are None
+        where the tensor depends on the whole input or a layer is unknown. Tensors that depend on no pixel are left out.
+    """
+    calls = trace_calls(model)
+    output_ids = {id(t) for call in calls for t in call.outputs}
+    inputs = [t for call in calls for t in call.input_tensors if id(t) not in output_ids and len(t.shape) > 2]
+    fields = {id(t): (FieldBounds.of_pixels(),) * (len(t.shape) - 2) for t in inputs}
+    _propagate(calls, fields)
+    return calls, fields
+
+
+def _propagate(calls, fields):
+    """Adds the field of every output of these calls to `fields`."""
+    for call in calls:
+        inputs = {id(t): (t, fields[id(t)]) for t in call.input_tensors if id(t) in fields}.values()
+        if not inputs:
             continue
-        alone = isinstance(step.operation, layers.TimeDistributed | layers.Bidirectional)
-        if step.inside is not None and not alone:
-            _follow(step.inside, fields)
+        wrapper = isinstance(call.operation, layers.TimeDistributed | layers.Bidirectional)
+        if call.inner_calls is not None and not wrapper:
+            _propagate(call.inner_calls, fields)
             continue
-        known = native(step.operation) and not alone and all(axes is not None for _, axes in seen)
-        answer = _axes(step, *zip(*seen, strict=True)) if known else None
-        fields.update((id(t), answer) for t in step.outputs)
+        bounded = all(bounds is not None for _, bounds in inputs)
+        known = is_keras_code(call.operation) and not wrapper and bounded
+        output_bounds = _output_bounds(call, *zip(*inputs, strict=True)) if known else None
+        fields.update((id(t), output_bounds) for t in call.outputs)
 
 
-SLIDING = {
+# Names of Keras' layers and operations, by how they change a receptive field.
+CONVOLUTIONS_AND_POOLING = {
     *("Conv1D", "Conv2D", "Conv3D", "DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"),
     *("MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "AveragePooling1D", "AveragePooling2D", "AveragePooling3D"),
     *("Conv", "DepthwiseConv", "SeparableConv", "MaxPool", "AveragePool", "ExtractPatches"),
 }
-SPREADING = {"Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "ConvTranspose"}
-ENLARGING = {"UpSampling1D", "UpSampling2D", "UpSampling3D", "Resize", "Resizing", "Repeat"}
-# Cell by cell, whatever their arguments, as long as the map keeps its axes.
+TRANSPOSED_CONVOLUTIONS = {"Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "ConvTranspose"}
+UPSAMPLING = {"UpSampling1D", "UpSampling2D", "UpSampling3D", "Resize", "Resizing", "Repeat"}
+# Pointwise whatever the arguments, as long as the map keeps its axes.
 POINTWISE = {
     *("Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Dense", "BatchNormalization", "BatchNorm", "Rescaling"),
     *("Normalization", "Identity", "Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout", "Copy", "Cast"),
@@ -71,136 +84,139 @@ POINTWISE = {
     *("Tanh", "Sigmoid", "LogSigmoid", "HardSigmoid", "Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Celu", "Gelu"),
     *("Silu", "HardSilu", "Softplus", "Softsign", "Erf", "Clip", "Where", "StopGradient", "ConvertToTensor"),
 }
-# Cell by cell if they act along the last axis.
+# Pointwise if they act along the last axis.
 CHANNELWISE = {
     *("LayerNormalization", "UnitNormalization", "RMSNormalization", "LayerNorm", "RMSNorm", "Softmax", "LogSoftmax"),
     *("Concatenate", "Split", "Max", "Min", "Mean", "Sum", "Std", "Var"),
 }
 
 
-def _axes(step, tensors, states):
-    """The field of what a call of Keras' own code answers, one `Cells` for each axis of the map, or None."""
-    operation, axes, shape, answer = step.operation, states[0], tensors[0].shape, step.outputs[0].shape
+def _output_bounds(call, tensors, input_bounds):
+    """Returns the field of the output of a call of Keras' own code, one `FieldBounds` for each axis, or None."""
+    operation, bounds = call.operation, input_bounds[0]
+    shape, output_shape = tensors[0].shape, call.outputs[0].shape
     kinds = {c.__name__ for c in type(operation).__mro__}
-    count = len(axes)
-    if _by_cell(operation, kinds, shape, step):
-        return _joined(tensors, states, answer)
-    if len(states) > 1:
+    count = len(bounds)
+    if _is_pointwise(operation, kinds, shape, call):
+        return _union(tensors, input_bounds, output_shape)
+    if len(input_bounds) > 1:
         return None
-    places = _places(operation, kinds, step, shape, count)
-    if places:
-        return tuple(a.slide(1, stride, before=-start) for a, (start, stride) in zip(axes, places, strict=True))
+    slices = _slices(operation, kinds, call, shape, count)
+    if slices:
+        return tuple(b.convolve(1, stride, before=-start) for b, (start, stride) in zip(bounds, slices, strict=True))
     if getattr(operation, "data_format", None) == "channels_first":
         return None
-    if kinds & SLIDING:
-        return _slide(operation, step, axes, shape[1 : 1 + count])
-    if kinds & SPREADING:
-        return _spread(operation, step, axes)
-    if kinds & ENLARGING:
-        return _enlarge(operation, axes, shape, answer)
+    if kinds & CONVOLUTIONS_AND_POOLING:
+        return _convolve(operation, call, bounds, shape[1 : 1 + count])
+    if kinds & TRANSPOSED_CONVOLUTIONS:
+        return _transposed_convolve(operation, call, bounds)
+    if kinds & UPSAMPLING:
+        return _upsample(operation, bounds, shape, output_shape)
     if "DepthToSpace" in kinds:
-        return tuple(a.repeat(operation.block_size) for a in axes)
+        return tuple(b.repeat(operation.block_size) for b in bounds)
     if "SpaceToDepth" in kinds:
-        return tuple(a.slide(operation.block_size, operation.block_size) for a in axes)
+        return tuple(b.convolve(operation.block_size, operation.block_size) for b in bounds)
     return None
 
 
-def _by_cell(operation, kinds, shape, step):
-    """Whether each cell of the answer comes from the same cell of what goes in."""
+def _is_pointwise(operation, kinds, shape, call):
+    """Whether each cell of the output depends on the same cell of the input only."""
     if kinds & CHANNELWISE:
         return operation.axis is not None and {a % len(shape) for a in np.ravel(operation.axis)} == {len(shape) - 1}
     if "EinsumDense" in kinds:
-        given, kernel, answer = operation.equation.replace("->", ",").split(",")
-        kept = given.rstrip(kernel)  # what the kernel does not touch
-        return answer.startswith(kept) and len(given) - len(kept) == 1
+        inputs, kernel, outputs = operation.equation.replace("->", ",").split(",")
+        free = inputs.rstrip(kernel)  # axes that the kernel does not contract
+        return outputs.startswith(free) and len(inputs) - len(free) == 1
     if "Reshape" in kinds:
         return None not in shape
     if "Matmul" in kinds:
-        return len(step.tensors) == 1 and step.tensors[0] is step.args[0] and len(step.args[1].shape) == 2
+        tensors = call.input_tensors
+        return len(tensors) == 1 and tensors[0] is call.args[0] and len(call.args[1].shape) == 2
     return bool(kinds & POINTWISE) or isinstance(operation, layers.Average)
 
 
-def _joined(tensors, states, answer):
-    """The union over branches; None where their maps do not lie cell on cell."""
-    ahead = 1 + len(states[0])
-    if len({len(axes) for axes in states}) > 1 or len({len(t.shape) for t in tensors}) > 1:
+def _union(tensors, input_bounds, output_shape):
+    """Returns the union over branches; None where their maps differ in size or scale."""
+    axes = 1 + len(input_bounds[0])
+    if len({len(bounds) for bounds in input_bounds}) > 1 or len({len(t.shape) for t in tensors}) > 1:
         return None
-    if any(t.shape[:ahead] != answer[:ahead] for t in tensors):
+    if any(t.shape[:axes] != output_shape[:axes] for t in tensors):
         return None
-    joined = [functools.reduce(lambda a, b: a and a.join(b), branches) for branches in zip(*states, strict=True)]
-    return None if None in joined else tuple(joined)
+    unions = [functools.reduce(lambda a, b: a and a.union(b), branches) for branches in zip(*input_bounds, strict=True)]
+    return None if None in unions else tuple(unions)
 
 
-def _windows(operation, step, count):
-    """Sizes, strides and dilations along each of the axes."""
+def _window_options(operation, call, count):
+    """Returns sizes, strides and dilations of the windows along each axis."""
 
-    def each(value):
+    def per_axis(value):
         return (value,) * count if isinstance(value, int) else tuple(value)[:count]
 
     names = [name for name in ("kernel_size", "pool_size", "size") if hasattr(operation, name)]
-    sizes = each(getattr(operation, names[0]) if names else step.args[1].shape)
-    return sizes, each(operation.strides or sizes), each(getattr(operation, "dilation_rate", 1))
+    sizes = per_axis(getattr(operation, names[0]) if names else call.args[1].shape)
+    return sizes, per_axis(operation.strides or sizes), per_axis(getattr(operation, "dilation_rate", 1))
 
 
-def _slide(operation, step, axes, sides):
-    """Windows of a convolution or a pooling."""
-    slid = []
-    for cells, side, size, stride, rate in zip(axes, sides, *_windows(operation, step, len(axes)), strict=True):
-        reach = (size - 1) * rate + 1
+def _convolve(operation, call, bounds, sides):
+    """Returns the field after the windows of a convolution or a pooling."""
+    convolved = []
+    options = _window_options(operation, call, len(bounds))
+    for axis, side, size, stride, dilation in zip(bounds, sides, *options, strict=True):
+        extent = (size - 1) * dilation + 1
         before = 0
         if operation.padding == "same":
-            before = max(reach - (stride if side is None or side % stride == 0 else side % stride), 0) // 2
+            before = max(extent - (stride if side is None or side % stride == 0 else side % stride), 0) // 2
         elif operation.padding == "causal":
-            before = reach - 1
-        slid.append(cells.slide(size, stride, rate, before))
-    return tuple(slid)
+            before = extent - 1
+        convolved.append(axis.convolve(size, stride, dilation, before))
+    return tuple(convolved)
 
 
-def _spread(operation, step, axes):
-    """Transposed windows; None where they leave gaps."""
-    sizes, strides, rates = _windows(operation, step, len(axes))
-    if any(size < stride for size, stride in zip(sizes, strides, strict=True)) or set(rates) != {1}:
+def _transposed_convolve(operation, call, bounds):
+    """Returns the field after a transposed convolution; None where its windows leave gaps."""
+    sizes, strides, dilations = _window_options(operation, call, len(bounds))
+    if any(size < stride for size, stride in zip(sizes, strides, strict=True)) or set(dilations) != {1}:
         return None
     same = operation.padding == "same"
     return tuple(
-        cells.spread(size, stride, (size - stride) // 2 if same else 0)
-        for cells, size, stride in zip(axes, sizes, strides, strict=True)
+        axis.transposed_convolve(size, stride, (size - stride) // 2 if same else 0)
+        for axis, size, stride in zip(bounds, sizes, strides, strict=True)
     )
 
 
-def _enlarge(operation, axes, shape, answer):
-    """Upsampling by a whole factor, nearest or bilinear."""
+def _upsample(operation, bounds, shape, output_shape):
+    """Returns the field after nearest or bilinear upsampling by an integer factor; None for other factors."""
     interpolation = getattr(operation, "interpolation", "nearest")
     if interpolation not in ("nearest", "bilinear") or not isinstance(getattr(operation, "repeats", 1), int):
         return None
     if type(operation).__name__.startswith("UpSampling"):
-        factors = operation.size if len(axes) > 1 else (operation.size,)
-    elif len(shape) != len(answer) or None in (*shape, *answer) or any(np.mod(answer, shape)):
+        factors = operation.size if len(bounds) > 1 else (operation.size,)
+    elif len(shape) != len(output_shape) or None in (*shape, *output_shape) or any(np.mod(output_shape, shape)):
         return None
     else:
-        factors = np.floor_divide(answer, shape)[1 : 1 + len(axes)]
+        factors = np.floor_divide(output_shape, shape)[1 : 1 + len(bounds)]
     return tuple(
-        cells.repeat(factor) if interpolation == "nearest" else cells.interpolate(factor)
-        for cells, factor in zip(axes, factors, strict=True)
+        axis.repeat(factor) if interpolation == "nearest" else axis.interpolate(factor)
+        for axis, factor in zip(bounds, factors, strict=True)
     )
 
 
-def _places(operation, kinds, step, shape, count):
-    """(first cell, stride) along each axis of what pads, crops or slices; None for anything else."""
+def _slices(operation, kinds, call, shape, count):
+    """Returns (first cell, stride) along each axis of a padding, cropping or slicing; None for anything else."""
     for kind, name, sign in (("ZeroPadding", "padding", -1), ("Cropping", "cropping", 1)):
         if any(k.startswith(kind) for k in kinds):
-            cuts = getattr(operation, name)
-            cuts = [(sign * start, 1) for start, _ in (cuts if len(shape) > 3 else (cuts,))]
-            first = getattr(operation, "data_format", None) == "channels_first"
-            return [*([(0, 1)] * first), *cuts][:count]
+            margins = getattr(operation, name)
+            slices = [(sign * start, 1) for start, _ in (margins if len(shape) > 3 else (margins,))]
+            channels_first = getattr(operation, "data_format", None) == "channels_first"
+            return [*([(0, 1)] * channels_first), *slices][:count]
     if "Pad" in kinds and operation.mode == "constant" and len(operation.pad_width) == len(shape):
         return [(-start, 1) for start, _ in operation.pad_width[1 : 1 + count]]
     if "GetItem" in kinds:
-        key = step.args[1] if isinstance(step.args[1], tuple) else (step.args[1],)
-        dots = next((n for n, cut in enumerate(key) if cut is Ellipsis), len(key))
+        key = call.args[1] if isinstance(call.args[1], tuple) else (call.args[1],)
+        dots = next((n for n, index in enumerate(key) if index is Ellipsis), len(key))
         key = (*key[:dots], *[slice(None)] * (len(shape) - len(key) + (dots < len(key))), *key[dots + 1 :])
         pairs = zip(key[1:], shape[1 : 1 + count], strict=False)
-        places = [cut.indices(side) for cut, side in pairs if isinstance(cut, slice) and side]
-        if key[0] == slice(None) and len(places) == count and all(stride > 0 for _, _, stride in places):
-            return [(start, stride) for start, _, stride in places]
+        slices = [index.indices(side) for index, side in pairs if isinstance(index, slice) and side]
+        if key[0] == slice(None) and len(slices) == count and all(stride > 0 for _, _, stride in slices):
+            return [(start, stride) for start, _, stride in slices]
     return None

@@ -1,4 +1,4 @@
-"""A restricted Boltzmann machine as a layer."""
+"""Restricted Boltzmann machine layer."""
 
 import keras
 from keras import layers, ops
@@ -8,21 +8,23 @@ from zoo.arguments import Count, convert
 
 @keras.saving.register_keras_serializable("zoo")
 class Boltzmann(layers.Layer):
-    """Visible and hidden units, 0 or 1 each, with a weight for every pair of one and the other; in float32.
+    """Restricted Boltzmann machine with binary visible units v and binary hidden units h.
 
-    Up, `layer(v)`: (B, V) float, 0 to 1  ->  (B, H), the probability that each hidden unit is 1.
-    Down, `layer(h, down=True)`: (B, H)  ->  (B, V), the probability that each visible unit is 1.
+    `layer(v)` returns p(h = 1 | v): (B, V) float, 0 to 1  ->  (B, H).
+    `layer(h, down=True)` returns p(v = 1 | h): (B, H)  ->  (B, V).
+
+    The layer computes in float32 under every dtype policy.
 
     Args:
-        units: hidden units H.
-        steps: Gibbs steps of the chain that `contrastive` compares the data with.
-        seed: seed of its own random numbers, or None.
-        **kwargs: as `keras.layers.Layer` has them.
+        units: number H of hidden units.
+        steps: number of Gibbs steps per update of contrastive divergence, the k of CD-k.
+        seed: random seed, or None.
+        **kwargs: arguments of `keras.layers.Layer`.
     Raises:
-        ValueError: if `units` or `steps` is no whole number of at least 1.
+        ValueError: if `units` or `steps` is not a whole number of at least 1.
 
-    Source: Hinton 2002, https://doi.org/10.1162/089976602760128018; weights start as N(0, 0.01), as in Hinton 2010,
-        https://www.cs.toronto.edu/~hinton/absps/guideTR.pdf, section 8.
+    Source: Hinton 2002, https://doi.org/10.1162/089976602760128018; weights are initialized from N(0, 0.01), as in
+        Hinton 2010, https://www.cs.toronto.edu/~hinton/absps/guideTR.pdf, section 8.
     """
 
     def __init__(self, units, steps=1, seed=None, **kwargs):
@@ -44,36 +46,41 @@ class Boltzmann(layers.Layer):
         return ops.sigmoid(ops.matmul(x, self.kernel) + self.hidden_bias)
 
     def free_energy(self, v):
-        """-log of the sum over h of exp(-E(v, h)) [nats]: (B, V)  ->  (B,)."""
+        """Returns the free energy F(v) = -log sum_h exp(-E(v, h)) [nats]: (B, V)  ->  (B,)."""
         hidden = ops.softplus(ops.matmul(v, self.kernel) + self.hidden_bias)
         return -ops.matmul(v, self.visible_bias) - ops.sum(hidden, axis=-1)
 
-    def gibbs(self, v, draw):
-        """One step of the chain: the hidden units given the visible ones, then these anew.
+    def gibbs_step(self, v, uniform):
+        """Runs one Gibbs step: samples h given v, then v given h.
 
         Args:
-            v: (B, V).
-            draw: function of 0 (for the hidden units) or 1 and a shape that answers numbers from 0 to 1.
+            v: (B, V) visible units.
+            uniform: function of an index (0 for the hidden units, 1 for the visible ones) and a shape; it returns
+                uniform random numbers from 0 to 1.
         Returns:
-            The visible units, (B, V) of 0 and 1, and the probabilities that they were drawn with.
+            (B, V) sampled visible units, 0 or 1, and (B, V) their probabilities of 1.
         """
         hidden = self.call(v)
-        hidden = ops.cast(draw(0, ops.shape(hidden)) < hidden, "float32")
+        hidden = ops.cast(uniform(0, ops.shape(hidden)) < hidden, "float32")
         visible = self.call(hidden, down=True)
-        return ops.cast(draw(1, ops.shape(visible)) < visible, "float32"), visible
+        return ops.cast(uniform(1, ops.shape(visible)) < visible, "float32"), visible
 
-    def contrastive(self, v):
-        """Free energy of the data less that of the chain's end, whose gradient is that of contrastive divergence.
+    def contrastive_divergence(self, v):
+        """Returns the loss of contrastive divergence (CD-k), whose gradient is that of CD-k.
+
+        The loss is the mean free energy of the data minus that of the samples after `steps` Gibbs steps.
 
         (B, V) float, 0 to 1  ->  a number [nats].
         """
-        end = v
+        sampled = v
         for _ in range(self.steps):
-            end, _ = self.gibbs(end, lambda _, shape: keras.random.uniform(shape, seed=self.seed_generator))
-        return ops.mean(self.free_energy(v) - self.free_energy(ops.stop_gradient(end)))
+            sampled, _ = self.gibbs_step(
+                sampled, lambda _, shape: keras.random.uniform(shape, seed=self.seed_generator)
+            )
+        return ops.mean(self.free_energy(v) - self.free_energy(ops.stop_gradient(sampled)))
 
     def macs(self, shape):
-        """Multiply-accumulates of one input, up or down."""
+        """Multiply-accumulate operations per example, in either direction."""
         return self.kernel.shape[0] * self.kernel.shape[1]
 
     def get_config(self):

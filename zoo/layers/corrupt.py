@@ -1,4 +1,4 @@
-"""What a denoising autoencoder must undo."""
+"""Input corruption for denoising autoencoders."""
 
 from typing import Literal
 
@@ -12,22 +12,22 @@ KINDS = Literal["masking", "salt_and_pepper", "gaussian"]
 
 @keras.saving.register_keras_serializable("zoo")
 class Corrupt(layers.Layer):
-    """Images from 0 to 1 with noise, drawn anew at every call in training; at inference what goes in comes out.
+    """Adds random noise to images in training; at inference the output equals the input.
 
     (B, ...) float, 0 to 1  ->  (B, ...) float, 0 to 1.
 
     Args:
-        kind: masking sets a share of the numbers to 0; salt_and_pepper sets it to 0 or 1, each as often; gaussian
-            adds a normal number to each and cuts the sum to 0 and 1.
-        strength: the share, 0 to 1; of gaussian, the standard deviation.
-        seed: seed of its own random numbers, or None.
-        **kwargs: as `keras.layers.Layer` has them.
+        kind: "masking" sets a fraction of the values to 0. "salt_and_pepper" sets a fraction of the values to 0 or 1
+            with equal probability. "gaussian" adds normal noise to every value and clips the sum to [0, 1].
+        strength: fraction of the values that are replaced, 0 to 1; for "gaussian" the standard deviation of the noise.
+        seed: random seed, or None.
+        **kwargs: arguments of `keras.layers.Layer`.
     Raises:
-        ValueError: if there is no such kind, or the share is above 1.
+        ValueError: if `kind` is unknown, or `strength` is above 1 where it is a fraction.
 
     Source: Vincent et al. 2008, https://doi.org/10.1145/1390156.1390294, section 2.3, masking; Vincent et al. 2010,
         https://jmlr.org/papers/v11/vincent10a.html, section 3.3, the others.
-    Differs: gaussian is cut to the images' range, as in keras.io's example.
+    Differs: gaussian noise is clipped to the images' range, as in the example of keras.io.
     """
 
     def __init__(self, kind, strength, seed=None, **kwargs):
@@ -36,7 +36,9 @@ class Corrupt(layers.Layer):
         self.kind = convert(kind, KINDS, "Corrupt: `kind`")
         self.strength = convert(strength, NonNegative, "Corrupt: `strength`")
         if kind != "gaussian" and self.strength > 1:
-            raise ValueError(f"Corrupt: `strength` must be a share from 0 to 1 with {kind}, got {self.strength:g}.")
+            raise ValueError(
+                f"Corrupt: `strength` must be a fraction from 0 to 1 where `kind` is {kind!r}, got {self.strength:g}."
+            )
 
     def call(self, x, training=False):
         if not training:
@@ -44,16 +46,16 @@ class Corrupt(layers.Layer):
         if self.kind == "gaussian":
             noise = keras.random.normal(ops.shape(x), stddev=self.strength, dtype=x.dtype, seed=self.seed_generator)
             return ops.clip(x + noise, 0.0, 1.0)
-        draw = keras.random.uniform(ops.shape(x), dtype="float32", seed=self.seed_generator)
-        # Below the share is what is hit, and below half the share is what becomes 1.
-        new = ops.cast(draw < (self.strength / 2 if self.kind == "salt_and_pepper" else 0.0), x.dtype)
-        return ops.where(draw < self.strength, new, x)
+        uniform = keras.random.uniform(ops.shape(x), dtype="float32", seed=self.seed_generator)
+        # One random number per value: below `strength` it is replaced, below half of `strength` it becomes 1.
+        replacement = ops.cast(uniform < (self.strength / 2 if self.kind == "salt_and_pepper" else 0.0), x.dtype)
+        return ops.where(uniform < self.strength, replacement, x)
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
     def macs(self, shape):
-        """Multiply-accumulates of one input: none, as for all that has no weights."""
+        """Multiply-accumulate operations per example: none, as for every layer without weights."""
         return 0
 
     def get_config(self):

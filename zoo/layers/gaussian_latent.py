@@ -1,4 +1,4 @@
-"""The latent numbers of a variational autoencoder."""
+"""Sampling layer of a variational autoencoder."""
 
 import keras
 from keras import layers, ops
@@ -8,17 +8,16 @@ from zoo.arguments import NonNegative, convert
 
 @keras.saving.register_keras_serializable("zoo")
 class GaussianLatent(layers.Layer):
-    """A draw from N(mean, variance) in training, the mean at inference; its divergence from N(0, 1) becomes a loss.
+    """Samples z from N(mean, variance) in training and returns the mean at inference; adds the KL divergence as a loss.
 
-    Two (B, D) float, the mean and the logarithm of the variance  ->  (B, D) float32; the call is
-    `GaussianLatent()([mean, log_variance])`.
+    Called as `GaussianLatent()([mean, log_variance])`: two (B, D) float  ->  (B, D) float32.
 
-    The loss is `beta` times the mean over the batch of `kl`.
+    The loss is `beta` times the mean over the batch of the KL divergence from N(0, 1).
 
     Args:
-        beta: weight of the divergence; 1 makes the sum with a log-likelihood the evidence lower bound.
-        seed: seed of its own random numbers, or None.
-        **kwargs: as `keras.layers.Layer` has them.
+        beta: weight of the KL divergence; 1 gives the ELBO.
+        seed: random seed, or None.
+        **kwargs: arguments of `keras.layers.Layer`.
     Raises:
         ValueError: if `beta` is below 0.
 
@@ -40,14 +39,14 @@ class GaussianLatent(layers.Layer):
 
     @staticmethod
     def kl(mean, log_variance):
-        """Kullback-Leibler divergence of N(mean, variance) from N(0, 1) [nats]: two (B, D)  ->  (B,)."""
+        """Returns the KL divergence of N(mean, variance) from N(0, 1) [nats]: two (B, D)  ->  (B,)."""
         return ops.sum(ops.exp(log_variance) + mean**2 - 1 - log_variance, axis=-1) / 2
 
     def compute_output_shape(self, input_shape):
         return input_shape[0]
 
     def macs(self, shapes):
-        """Multiply-accumulates of one input: none, as for all that has no weights."""
+        """Multiply-accumulate operations per example: none, as for every layer without weights."""
         return 0
 
     def get_config(self):

@@ -1,4 +1,4 @@
-"""Maxout (Goodfellow et al. 2013)."""
+"""Maxout layer."""
 
 import math
 
@@ -8,16 +8,16 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("zoo")
 class Maxout(layers.Layer):
-    """The largest of `maxout_pieces` affine functions, unit by unit: a piecewise linear activation that is learnt.
+    """Dense layer whose output unit is the maximum of `maxout_pieces` affine functions of the input.
 
     (..., F) float  ->  (..., units) float.
 
     Args:
-        units: width of the answer.
-        maxout_pieces: affine functions a unit chooses from.
-        kernel_initializer, kernel_regularizer, kernel_constraint: as `keras.layers.Dense` has them; the constraint
-            acts on each column of the (F, units * pieces) kernel.
-        **kwargs: as `keras.layers.Layer` has them.
+        units: number of outputs.
+        maxout_pieces: number of affine functions per unit.
+        kernel_initializer, kernel_regularizer, kernel_constraint: as in `keras.layers.Dense`; the constraint acts on
+            each column of the (F, units * maxout_pieces) kernel.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Source: Goodfellow et al. 2013, https://arxiv.org/abs/1302.4389, section 3.
     """
@@ -55,14 +55,14 @@ class Maxout(layers.Layer):
         return (*input_shape[:-1], self.units)
 
     def macs(self, input_shape):
-        """Multiply-accumulates of one input."""
+        """Multiply-accumulate operations per example."""
         return math.prod(input_shape[1:]) * self.units * self.maxout_pieces
 
     def get_config(self):
         return {
             **super().get_config(),
             "units": self.units,
-            "pieces": self.maxout_pieces,
+            "maxout_pieces": self.maxout_pieces,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
             "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),

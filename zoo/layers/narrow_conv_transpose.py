@@ -1,81 +1,91 @@
-"""The transposed convolution that ends in an image, as one product and sums."""
+"""Transposed convolution to few channels, computed as one matrix product."""
 
 import keras
 from keras import layers
 
 from zoo.keras_patches import gpus
-from zoo.layers.upsample_conv import ended
+from zoo.layers.upsample_conv import add_bias_and_activation
 
-MOST = 4  # bands of an image; with more maps TensorFlow's own operation is as fast
+MAX_BANDS = 4  # with more output channels TensorFlow's own operation is as fast
 
 
 @keras.saving.register_keras_serializable("zoo")
 class NarrowConv2DTranspose(layers.Conv2DTranspose):
-    """A 4 x 4 transposed convolution of stride 2 to the few bands of an image, in half the time.
+    """4 x 4 transposed convolution with stride 2 to the few bands of an image, in half the time of Keras' layer.
 
-    (B, H, W, C) float  ->  (B, 2 H, 2 W, filters) float. Weights, arguments and answers are those of
-    `keras.layers.Conv2DTranspose(filters, 4, 2, "same")`, up to the rounding. TensorFlow leaves most of a processor's
-    lanes empty where so few maps come out; here each pixel is multiplied with all 16 taps in one product, and what
-    overlaps is added up (benchmarks/gan_speed.py). GPUs, other backends, and more than 4 filters stay with Keras' own.
+    (B, H, W, C) float  ->  (B, 2 H, 2 W, filters) float. Weights, arguments and outputs equal those of
+    `keras.layers.Conv2DTranspose(filters, 4, 2, "same")`, up to rounding.
+
+    With so few output channels TensorFlow leaves most SIMD lanes of a processor empty. The layer instead multiplies
+    each pixel by all 16 taps in one matrix product and adds the overlapping results (benchmarks/gan_speed.py). On GPUs,
+    on other backends and with more than 4 filters the layer is Keras' own.
 
     Args:
-        filters: bands that come out.
-        **kwargs: as `keras.layers.Conv2DTranspose` has them, but for `kernel_size`, `strides`, `padding`,
+        filters: number of output bands.
+        **kwargs: arguments of `keras.layers.Conv2DTranspose`, except `kernel_size`, `strides`, `padding`,
             `output_padding`, `dilation_rate` and `data_format`, which are fixed.
     """
 
-    as_keras = True  # the same maps, the same cost: `zoo.introspect` takes it for Keras' own
+    as_keras = True  # same output shape and cost: `zoo.introspect` treats the layer as Keras' own
 
     def __init__(self, filters, **kwargs):
         super().__init__(filters, 4, 2, "same", **kwargs)
 
     def call(self, x):
-        if not fits(self, self.filters):
+        if not is_supported(self, self.filters):
             return super().call(x)
-        return ended(self, doubled(x, self.kernel))
+        return add_bias_and_activation(self, conv_transpose_4x4(x, self.kernel))
 
     def get_config(self):
         fixed = ("kernel_size", "strides", "padding", "output_padding", "dilation_rate", "data_format")
         return {k: v for k, v in super().get_config().items() if k not in fixed}
 
 
-def fits(layer, bands):
-    """Whether a layer between maps and so many bands is computed here, on what it was measured on."""
-    here = keras.backend.backend() == "tensorflow" and layer.data_format == "channels_last"
-    return here and bands <= MOST and not gpus()
+def is_supported(layer, bands):
+    """Whether `conv_transpose_4x4` is the faster implementation for `layer`, which has `bands` image channels."""
+    supported = keras.backend.backend() == "tensorflow" and layer.data_format == "channels_last"
+    return supported and bands <= MAX_BANDS and not gpus()
 
 
-def doubled(x, kernel):
-    """The transposed convolution of stride 2 and "same" padding of maps (B, H, W, C) with a (4, 4, bands, C) kernel."""
+def conv_transpose_4x4(x, kernel):
+    """Transposed convolution with stride 2 and "same" padding.
+
+    Args:
+        x: (B, H, W, C) tensor.
+        kernel: (4, 4, bands, C) tensor.
+    Returns:
+        (B, 2 H, 2 W, bands) tensor.
+    """
     import tensorflow as tf
 
-    # Its gradients are convolutions, which are fast as they are
     @tf.custom_gradient
-    def answer(x, kernel):
-        def gradient(upstream):
-            back = {"strides": [1, 2, 2, 1], "padding": "SAME"}
+    def conv_transpose(x, kernel):
+        def gradient(upstream):  # plain convolutions, which TensorFlow computes fast
+            options = {"strides": [1, 2, 2, 1], "padding": "SAME"}
             return (
                 tf.nn.conv2d(upstream, kernel, 2, "SAME"),
-                tf.raw_ops.Conv2DBackpropFilter(input=upstream, filter_sizes=tf.shape(kernel), out_backprop=x, **back),
+                tf.raw_ops.Conv2DBackpropFilter(
+                    input=upstream, filter_sizes=tf.shape(kernel), out_backprop=x, **options
+                ),
             )
 
-        return _overlapped(x, kernel), gradient
+        return _product_and_overlap_add(x, kernel), gradient
 
-    return answer(tf.convert_to_tensor(x), tf.convert_to_tensor(kernel))
+    return conv_transpose(tf.convert_to_tensor(x), tf.convert_to_tensor(kernel))
 
 
-def _overlapped(x, kernel):
-    """As `doubled`: the product with all taps, each 2 x 2 block of them added where it lies."""
+def _product_and_overlap_add(x, kernel):
+    """Multiplies each pixel by all taps, then adds each 2 x 2 block of products at its position in the output."""
     import tensorflow as tf
 
     bands, channels = kernel.shape[2:]
     height, width = tf.shape(x)[1], tf.shape(x)[2]
-    # taps 0 and 1 fall into the block of the pixel itself, 2 and 3 into the next, in each direction
+    # In each direction, taps 0 and 1 fall into the pixel's own 2 x 2 block, taps 2 and 3 into the next block.
     taps = tf.transpose(tf.reshape(kernel, (2, 2, 2, 2, bands, channels)), (5, 0, 2, 1, 3, 4))
     products = tf.reshape(x, (-1, channels)) @ tf.reshape(taps, (channels, 16 * bands))
     blocks = tf.unstack(tf.reshape(products, (-1, height, width, 4, 4 * bands)), axis=3)
-    places = [(0, 0), (0, 1), (1, 0), (1, 1)]
-    sides = [[[0, 0], [down, 1 - down], [right, 1 - right], [0, 0]] for down, right in places]
-    whole = tf.add_n([tf.pad(block, side) for block, side in zip(blocks, sides, strict=True)])
-    answer = tf.nn.depth_to_space(whole, 2)[:, 1:-1, 1:-1]
-    return tf.ensure_shape(answer, (x.shape[0], *(side and 2 * side for side in x.shape[1:3]), bands))
+    offsets = [(0, 0), (0, 1), (1, 0), (1, 1)]
+    paddings = [[[0, 0], [down, 1 - down], [right, 1 - right], [0, 0]] for down, right in offsets]
+    total = tf.add_n([tf.pad(block, padding) for block, padding in zip(blocks, paddings, strict=True)])
+    outputs = tf.nn.depth_to_space(total, 2)[:, 1:-1, 1:-1]
+    return tf.ensure_shape(outputs, (x.shape[0], *(side and 2 * side for side in x.shape[1:3]), bands))

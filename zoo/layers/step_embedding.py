@@ -1,4 +1,4 @@
-"""The embedding of a step in time: sines, then cosines, of geometrically falling rates."""
+"""Sinusoidal embedding of a diffusion timestep."""
 
 import keras
 import numpy as np
@@ -9,19 +9,19 @@ from zoo.arguments import Count, convert
 
 @keras.saving.register_keras_serializable("zoo")
 class StepEmbedding(layers.Layer):
-    """Each step as sin(step * rate) of width / 2 rates from 1 down to 1 / 10000, then as their cosines.
+    """Embeds a timestep t as sin(t f) and cos(t f) of width / 2 frequencies f, from 1 down to 1 / 10000.
 
-    (B,) int  ->  (B, width) float; nothing is learnt. The angles are computed in float32 whatever the policy, as
-    bfloat16 does not tell step 998 from 999.
+    (B,) int  ->  (B, width) float, sines first. The layer has no weights. Angles are computed in float32 under every
+    dtype policy, because bfloat16 cannot represent timesteps 998 and 999 as different numbers.
 
     Args:
-        width: columns of the answer, even and at least 4.
-        **kwargs: as `keras.layers.Layer` has them.
+        width: number of outputs, even and at least 4.
+        **kwargs: arguments of `keras.layers.Layer`.
     Raises:
         ValueError: if `width` is odd or below 4.
 
     Source: Ho et al. 2020, https://arxiv.org/abs/2006.11239, appendix B, after Vaswani et al. 2017, section 3.5; the
-        order and the last rate are those of the authors' code, https://github.com/hojonathanho/diffusion.
+        order and the lowest frequency are those of the authors' code, https://github.com/hojonathanho/diffusion.
     """
 
     def __init__(self, width, **kwargs):
@@ -32,8 +32,8 @@ class StepEmbedding(layers.Layer):
 
     def call(self, step):
         half = self.width // 2
-        rates = np.exp(-np.log(10000.0) * np.arange(half) / (half - 1)).astype("float32")
-        angles = ops.cast(step, "float32")[:, None] * rates
+        frequencies = np.exp(-np.log(10000.0) * np.arange(half) / (half - 1)).astype("float32")
+        angles = ops.cast(step, "float32")[:, None] * frequencies
         return ops.cast(ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=-1), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):

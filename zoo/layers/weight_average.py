@@ -1,4 +1,4 @@
-"""A moving average of a model's weights, kept beside them."""
+"""Exponential moving average of a model's weights."""
 
 import keras
 from keras import layers, ops
@@ -6,15 +6,15 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("zoo")
 class WeightAverage(layers.Layer):
-    """Copies of weights that follow them slowly: average <- d * average + (1 - d) * weight after each step.
+    """Exponential moving average of weights: average <- d * average + (1 - d) * weight after each training step.
 
-    d is min(decay, (1 + n) / (10 + n)) at step n = 0, 1, ...: at first the average looks back over about a tenth of the
-    steps that were made, so that a short run has a usable one too. The copies start as the weights are, are not
-    trainable, are saved with the model that owns this layer, and stay in float32 whatever the policy.
+    d is min(decay, (1 + n) / (10 + n)) at step n = 0, 1, .... At first the average therefore covers about the last
+    tenth of the steps, so that it is also usable after a short run. The averages are initialized with the weights, are
+    not trainable, are saved with the model that owns this layer, and are float32 under every dtype policy.
 
     Args:
-        weights: the weights to follow, built.
-        **kwargs: as `keras.layers.Layer` has them.
+        weights: list of built variables to average.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Source: the warm-up is that of TensorFlow's ExponentialMovingAverage with `num_updates`,
         https://www.tensorflow.org/api_docs/python/tf/train/ExponentialMovingAverage.
@@ -28,20 +28,15 @@ class WeightAverage(layers.Layer):
             for w in weights
         ]
         self.built = True
-        self.restart(weights)
-
-    def restart(self, weights):
-        """Begins anew from these weights."""
-        self.count.assign(0)
         for copy, weight in zip(self.copies, weights, strict=True):
             copy.assign(ops.cast(weight.value, "float32"))
 
-    def follow(self, weights, decay):
-        """One step towards these weights."""
+    def update(self, weights, decay):
+        """Updates the averages with the current values of `weights`; `decay` is the largest d, 0 to 1."""
         n = ops.cast(self.count.value, "float32")
-        rest = 1.0 - ops.minimum(ops.cast(decay, "float32"), (1.0 + n) / (10.0 + n))
+        step_size = 1.0 - ops.minimum(ops.cast(decay, "float32"), (1.0 + n) / (10.0 + n))
         for copy, weight in zip(self.copies, weights, strict=True):
-            copy.assign_add(rest * (ops.cast(weight.value, "float32") - copy.value))
+            copy.assign_add(step_size * (ops.cast(weight.value, "float32") - copy.value))
         self.count.assign_add(1)
 
     def call(self, x):

@@ -1,4 +1,4 @@
-"""Answers of an export in this process, without a server, on the engine that suits."""
+"""Predictions of an export in this process, without a server, with TensorFlow, OpenVINO, ONNX Runtime or LiteRT."""
 
 import importlib.util
 import typing
@@ -7,33 +7,40 @@ from pathlib import Path
 import numpy as np
 
 from zoo.arguments import checked, suggestion
-from zoo.export import isolated_inference, warmup
+from zoo.export import isolated_inference, versions, warmup
 from zoo.export.formats import litert, onnx_file
-from zoo.serving.client import Taken, by_name, text
+from zoo.export.input_adapter import to_named_arrays
+from zoo.serving.client import TensorInfo, decode_text
 
-CLOSE = 1e-3  # of the largest answer: how far an engine that `auto` takes may be off the export's recorded answers
-LOOPS = ("While", "StatelessWhile", "TensorListReserve")  # of recurrent networks, say: OpenVINO takes twice the time
+# Largest difference of OpenVINO's outputs from those of the warm-up records that `auto` accepts, as a fraction of the
+# largest output.
+AUTO_TOLERANCE = 1e-3
+# Of recurrent networks, for which OpenVINO takes twice the time.
+LOOP_OPERATIONS = ("While", "StatelessWhile", "TensorListReserve")
 
 
 class Predictor:
-    """What `zoo.predictor` gives: call it, or its `predict`, with raw inputs.
+    """A loaded export; call it, or its `predict`, with raw inputs. `zoo.predictor` makes it.
 
     Attributes:
         engine: tensorflow, openvino, onnx or litert.
-        why: in a sentence, why this engine.
-        inputs: what it takes: name -> type and shape.
+        reason: why this engine was chosen, a sentence.
+        inputs: type and shape of each input: name -> `TensorInfo`.
     """
 
-    def __init__(self, engine, why, run, inputs):
-        self.engine, self.why, self.inputs, self._run = engine, why, inputs, run
+    def __init__(self, engine, reason, run, inputs):
+        self.engine, self.reason, self.inputs, self._run = engine, reason, inputs, run
 
     def predict(self, inputs):
-        """Answers by name to raw inputs: arrays by name, a DataFrame, or one array where one is taken.
+        """Returns outputs by name for raw inputs.
 
+        Args:
+            inputs: arrays (N, ...) by name, a DataFrame, or one array where the export has one input.
         Raises:
-            ValueError: if the inputs are not what the export takes.
+            ValueError: if the inputs do not fit the export.
         """
-        return {n: text(n, np.asarray(a)) for n, a in self._run(by_name(inputs, self.inputs)).items()}
+        outputs = self._run(to_named_arrays(inputs, self.inputs, prefix="predict: "))
+        return {n: decode_text(n, np.asarray(a)) for n, a in outputs.items()}
 
     __call__ = predict
 
@@ -45,196 +52,198 @@ def predictor(
     *,
     format: typing.Literal["float", "dynamic", "int8"] | None = None,
 ) -> Predictor:
-    """Loads an export to answer raw inputs in this process, as `serving_default` does.
+    """Loads an export to predict from raw inputs in this process, as its signature `serving_default` does.
 
-    `auto` takes OpenVINO where it is installed, reads the SavedModel, has no recurrent network before it, and answers
-    the export's recorded requests as they were proved; and TensorFlow elsewhere. ONNX Runtime and LiteRT are taken only
-    when asked for: they need the forms `onnx` and `litert_...` of `zoo.export`, and LiteRT may be less exact.
+    `auto` uses OpenVINO where it is installed, reads the SavedModel, finds no recurrent network in it, and gives the
+    outputs that the export recorded in its parity check; and TensorFlow elsewhere. ONNX Runtime and LiteRT are used on
+    request only: they need the formats `onnx` and `litert_...` of `zoo.export`, and LiteRT may be less exact.
 
     Args:
-        path: PATH/VERSION of an export, or PATH, whose latest version is taken.
+        path: PATH/VERSION of an export, or PATH for its latest version.
         engine: auto, tensorflow, openvino, onnx or litert.
-        format: which LiteRT file: float, dynamic or int8; None for the smallest that is there. LiteRT only.
+        format: the LiteRT file: float, dynamic or int8; None for the smallest one of the export. LiteRT only.
     Returns:
         `Predictor`.
     Raises:
         ValueError: if there is no export, or the engine is not installed or cannot read it.
     """
-    folder = _version(Path(path).expanduser())
+    folder = _version_folder(Path(path).expanduser())
     if format is not None and engine != "litert":
         raise ValueError(f"predictor: `format` is for the engine litert, got {engine!r}.")
     if engine == "litert":
-        return _litert(folder, format)
+        return _litert_predictor(folder, format)
     if engine == "onnx":
-        return _onnx(folder)
+        return _onnx_predictor(folder)
     if engine == "openvino":
-        return _openvino(folder, "asked for")
+        return _openvino_predictor(folder, "as requested")
     if engine == "tensorflow":
-        return _tensorflow(folder, "asked for")
-    return _fastest(folder)
+        return _tensorflow_predictor(folder, "as requested")
+    return _auto_predictor(folder)
 
 
-def _version(path):
+def _version_folder(path):
     if (path / "saved_model.pb").is_file():
         return path
-    there = path.iterdir() if path.is_dir() else ()
-    numbers = [int(p.name) for p in there if p.name.isdecimal() and (p / "saved_model.pb").is_file()]
+    numbers = [n for n in versions.version_numbers(path) if (path / str(n) / "saved_model.pb").is_file()]
     if not numbers:
-        known = [p.name for p in path.parent.iterdir() if p.is_dir()] if path.parent.is_dir() else []
-        raise ValueError(f"predictor: `path` must be an export, got {path}.{suggestion(path.name, known)}")
+        siblings = [p.name for p in path.parent.iterdir() if p.is_dir()] if path.parent.is_dir() else []
+        raise ValueError(f"predictor: `path` must be an export, got {path}.{suggestion(path.name, siblings)}")
     return path / str(max(numbers))
 
 
-def _stored(folder):
-    """The serving graph of a SavedModel as its file has it."""
+def _serving_graph(folder):
+    """The MetaGraphDef of a SavedModel that servers use."""
     from google.protobuf.message import DecodeError
-    from tensorflow.core.protobuf import saved_model_pb2
 
     try:
-        stored = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
-        return next(g for g in stored.meta_graphs if "serve" in g.meta_info_def.tags)
+        graphs = isolated_inference.read_saved_model(folder).meta_graphs
+        return next(g for g in graphs if "serve" in g.meta_info_def.tags)
     except (DecodeError, StopIteration):
         raise ValueError(f"predictor: {folder} is no SavedModel, or a broken one.") from None
 
 
-def _taken(folder):
-    """What `serving_default` takes: name -> `Taken`."""
+def _input_infos(folder):
+    """The inputs of `serving_default`: name -> `TensorInfo`."""
     import tensorflow as tf
 
-    definition = _stored(folder).signature_def["serving_default"]
-    shapes = {n: tf.TensorShape(i.tensor_shape) for n, i in definition.inputs.items()}
+    inputs = _serving_graph(folder).signature_def["serving_default"].inputs
+    shapes = {n: tf.TensorShape(i.tensor_shape) for n, i in inputs.items()}
     return {
-        n: Taken(tf.as_dtype(i.dtype).name, None if shapes[n].rank is None else tuple(shapes[n].as_list()))
-        for n, i in definition.inputs.items()
+        n: TensorInfo(tf.as_dtype(i.dtype).name, None if shapes[n].rank is None else tuple(shapes[n].as_list()))
+        for n, i in inputs.items()
     }
 
 
-def _tensorflow(folder, why):
+def _tensorflow_predictor(folder, reason):
     import tensorflow as tf
 
-    inputs = _taken(folder)
-    isolated_inference.load_operations(folder)
+    inputs = _input_infos(folder)
+    isolated_inference.load_custom_operations(folder)
     model = tf.saved_model.load(str(folder))
 
     def run(arrays):
-        given = {n: tf.constant(a) for n, a in arrays.items()}
+        tensors = {n: tf.constant(a) for n, a in arrays.items()}
         try:
-            return {n: a.numpy() for n, a in model.signatures["serving_default"](**given).items()}
+            return {n: t.numpy() for n, t in model.signatures["serving_default"](**tensors).items()}
         except (tf.errors.InvalidArgumentError, ValueError, TypeError) as error:
-            raise ValueError(f"predict: `inputs` are not what the export takes: {error}") from None
+            raise _inputs_error(error) from None
 
-    return Predictor("tensorflow", why, run, inputs)
+    return Predictor("tensorflow", reason, run, inputs)
 
 
-def _openvino(folder, why):
+def _openvino_predictor(folder, reason):
     if importlib.util.find_spec("openvino") is None:
         raise ValueError("predictor: `engine` openvino is not installed: pip install openvino.")
     import openvino
 
-    inputs = _taken(folder)
+    inputs = _input_infos(folder)
     try:
-        # Left to itself, OpenVINO computes in bfloat16 where the processor has it, and differs in the third digit.
-        exact = {"INFERENCE_PRECISION_HINT": "f32"}
-        compiled = openvino.Core().compile_model(openvino.Core().read_model(str(folder)), "CPU", exact)
+        # By default OpenVINO computes in bfloat16 where the processor has it, and differs in the third digit.
+        options = {"INFERENCE_PRECISION_HINT": "f32"}
+        compiled = openvino.Core().compile_model(openvino.Core().read_model(str(folder)), "CPU", options)
     except RuntimeError as error:
-        said = " ".join(line.strip() for line in str(error).splitlines() if "operation" in line.lower())
-        raise ValueError(f"predictor: `engine` openvino cannot read {folder}: {said[:300] or error}") from None
+        lines = " ".join(line.strip() for line in str(error).splitlines() if "operation" in line.lower())
+        raise ValueError(f"predictor: `engine` openvino cannot read {folder}: {lines[:300] or error}") from None
 
     def run(arrays):
         try:
-            found = compiled(arrays)
+            outputs = compiled(arrays)
         except RuntimeError as error:
-            raise ValueError(f"predict: `inputs` are not what the export takes: {error}") from None
-        return {name: found[port] for port in compiled.outputs for name in port.names}
+            raise _inputs_error(error) from None
+        return {name: outputs[port] for port in compiled.outputs for name in port.names}
 
-    return Predictor("openvino", why, run, inputs)
+    return Predictor("openvino", reason, run, inputs)
 
 
-def _litert(folder, format):
-    there = [kind for kind in ("int8", "dynamic", "float") if litert.path(folder, kind).is_file()]
-    if not there or format not in (None, *there):
-        wanted = format or "float"
+def _litert_predictor(folder, format):
+    kinds = [kind for kind in litert.KINDS if litert.litert_path(folder, kind).is_file()]
+    if not kinds or format not in (None, *kinds):
         raise ValueError(
             f"predictor: {folder} has no LiteRT file{f' {format}' if format else ''}: export it with "
-            f"forms=('litert_{wanted}',)."
+            f"formats=('litert_{format or 'float'}',)."
         )
-    answer = litert.runner(litert.path(folder, format or there[0]))
-    return Predictor("litert", f"asked for: {format or there[0]}", _refusing(answer), _taken(folder))
+    kind = format or kinds[0]
+    runner = litert.load_runner(litert.litert_path(folder, kind))
+    return Predictor("litert", f"as requested: {kind}", _with_inputs_error(runner), _input_infos(folder))
 
 
-def _onnx(folder):
-    file = onnx_file.path(folder)
+def _onnx_predictor(folder):
+    file = onnx_file.onnx_path(folder)
     if not file.is_file():
-        raise ValueError(f"predictor: {folder} has no ONNX file: export it with forms=('onnx',).")
+        raise ValueError(f"predictor: {folder} has no ONNX file: export it with formats=('onnx',).")
     try:
-        answer = onnx_file.runner(file)
+        runner = onnx_file.load_runner(file)
     except ValueError as error:
         raise ValueError(f"predictor: {error}") from None
-    return Predictor("onnx", "asked for", _refusing(answer), _taken(folder))
+    return Predictor("onnx", "as requested", _with_inputs_error(runner), _input_infos(folder))
 
 
-def _refusing(answer):
-    """A function from arrays by name that says what is wrong with them where the engine does."""
+def _inputs_error(error):
+    return ValueError(f"predict: `inputs` do not fit the export: {error}")
+
+
+def _with_inputs_error(runner):
+    """A function from a dict of arrays to the runner's outputs, whose errors are ValueErrors about `inputs`."""
 
     def run(arrays):
         try:
-            return answer(**arrays)
-        except Exception as error:  # each engine has classes of its own
-            raise ValueError(f"predict: `inputs` are not what the export takes: {error}") from None
+            return runner(**arrays)
+        except Exception as error:  # each engine has its own classes
+            raise _inputs_error(error) from None
 
     return run
 
 
-def _fastest(folder):
-    """OpenVINO where it reads the export and answers as was proved, TensorFlow elsewhere."""
+def _auto_predictor(folder):
+    """OpenVINO where it reads the export and gives the outputs of its parity check, TensorFlow elsewhere."""
     if importlib.util.find_spec("openvino") is None:
-        return _tensorflow(folder, "OpenVINO is not installed")
-    graph = _stored(folder)
+        return _tensorflow_predictor(folder, "OpenVINO is not installed")
+    graph = _serving_graph(folder)
     nodes = [*graph.graph_def.node, *(n for f in graph.graph_def.library.function for n in f.node_def)]
-    # The loop over image files is not of the network.
-    used = _reached(graph, "serving_default")
-    if any(n.op in LOOPS for n in nodes if id(n) in used):
-        return _tensorflow(folder, "a network with loops is faster on TensorFlow")
+    # The loop over image files belongs to `serving_bytes`, not to the network.
+    serving_nodes = _nodes_of_signature(graph, "serving_default")
+    if any(n.op in LOOP_OPERATIONS for n in nodes if id(n) in serving_nodes):
+        return _tensorflow_predictor(folder, "a network with loops is faster on TensorFlow")
     try:
-        found = _openvino(folder, "it answers single requests faster, and as was proved")
+        candidate = _openvino_predictor(folder, "it is faster for single requests, and passed the parity check")
     except ValueError as error:
-        return _tensorflow(folder, f"OpenVINO cannot read it: {error}")
-    for record in (r for r in warmup.read(folder) if r.signature == "serving_default"):
-        answers = found._run(record.inputs)
-        for name, proved in sorted(record.answers.items()):
-            if proved.dtype.kind == "f" and not _close(np.asarray(answers[name]), proved):
-                return _tensorflow(folder, f"OpenVINO answers another `{name}` than was proved")
-    return found
+        return _tensorflow_predictor(folder, f"OpenVINO cannot read it: {error}")
+    for record in (r for r in warmup.read_records(folder) if r.signature == "serving_default"):
+        outputs = candidate._run(record.inputs)
+        for name, expected in sorted(record.outputs.items()):
+            if expected.dtype.kind == "f" and not _is_close(np.asarray(outputs[name]), expected):
+                return _tensorflow_predictor(folder, f"OpenVINO differs from the parity check in `{name}`")
+    return candidate
 
 
-def _close(found, proved):
-    scale = max(float(np.abs(proved).max(initial=0)), 1e-12)
-    return found.shape == proved.shape and float(np.abs(found - proved).max(initial=0)) <= CLOSE * scale
+def _is_close(output, expected):
+    scale = max(float(np.abs(expected).max(initial=0)), 1e-12)
+    return output.shape == expected.shape and float(np.abs(output - expected).max(initial=0)) <= AUTO_TOLERANCE * scale
 
 
-def _reached(graph, signature):
-    """Ids of the nodes that a signature's answer needs, through the functions that it calls."""
+def _nodes_of_signature(graph, signature):
+    """Ids of the nodes that a signature's outputs need, with those of the functions that they call."""
     functions = {f.signature.name: f for f in graph.graph_def.library.function}
-    top = {n.name: n for n in graph.graph_def.node}
-    wanted = [t.name.split(":")[0] for t in graph.signature_def[signature].outputs.values()]
-    found, seen = set(), set()
-    while wanted:
-        name = wanted.pop()
-        if name in seen or name not in top:
+    nodes = {n.name: n for n in graph.graph_def.node}
+    queue = [t.name.split(":")[0] for t in graph.signature_def[signature].outputs.values()]
+    ids, visited = set(), set()
+    while queue:
+        name = queue.pop()
+        if name in visited or name not in nodes:
             continue
-        seen.add(name)
-        wanted += [i.lstrip("^").split(":")[0] for i in top[name].input]
-        found |= _called(top[name], functions, seen)
-    return found
+        visited.add(name)
+        queue += [i.lstrip("^").split(":")[0] for i in nodes[name].input]
+        ids |= _called_nodes(nodes[name], functions, visited)
+    return ids
 
 
-def _called(node, functions, seen):
-    """Ids of a node and of all nodes in the functions that it calls."""
-    found = {id(node)}
+def _called_nodes(node, functions, visited):
+    """Ids of a node and of all nodes in the functions that it calls; adds the functions to `visited`."""
+    ids = {id(node)}
     names = [a.func.name for a in node.attr.values() if a.func.name]
     for name in names:
-        if name in functions and f"function {name}" not in seen:
-            seen.add(f"function {name}")
+        if name in functions and f"function {name}" not in visited:
+            visited.add(f"function {name}")
             for inner in functions[name].node_def:
-                found |= _called(inner, functions, seen)
-    return found
+                ids |= _called_nodes(inner, functions, visited)
+    return ids

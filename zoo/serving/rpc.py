@@ -1,23 +1,25 @@
-"""TensorFlow Serving's gRPC interface, PredictionService and ModelService, on grpcio and the project's own protos."""
+"""TensorFlow Serving's gRPC interface, PredictionService and ModelService, on grpcio and its own protos."""
 
 import math
 from concurrent import futures
 
-from zoo.serving.model_store import Refused
+from zoo.serving.model_store import RequestError
 
 
-def server(shelf, gate, address, workers, queue, max_request_bytes):
-    """(server, port): a gRPC server that listens, and has yet to be started.
+def make_server(store, queue, address, workers, queue_length, max_request_bytes):
+    """Makes a gRPC server that listens and is not started yet.
 
     Args:
-        shelf: `zoo.serving.model_store.ModelStore`.
-        gate: `zoo.serving.model_store.Gate`.
+        store: `zoo.serving.model_store.ModelStore`.
+        queue: `zoo.serving.model_store.RequestQueue`.
         address: HOST:PORT; port 0 takes a free one.
-        workers: requests at work side by side.
-        queue: requests that may wait.
-        max_request_bytes: how many bytes a message may have.
+        workers: number of requests that run at the same time.
+        queue_length: number of requests that may wait.
+        max_request_bytes: largest size of a message, in bytes.
+    Returns:
+        (server, port).
     Raises:
-        OSError: if the port is taken.
+        OSError: if the port is in use.
     """
     import grpc
     from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
@@ -27,35 +29,34 @@ def server(shelf, gate, address, workers, queue, max_request_bytes):
         ("grpc.max_send_message_length", -1),
         ("grpc.so_reuseport", 0),
     ]
-    # Threads enough that the gate, and not a queue that nobody sees, says when the server is busy.
-    made = grpc.server(futures.ThreadPoolExecutor(min(workers + queue + 1, 256)), options=options)
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-        _prediction(shelf, gate, max_request_bytes), made
-    )
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(_models(shelf), made)
+    # Enough threads that requests are refused by `queue`, and do not wait in grpc's own unlimited queue.
+    server = grpc.server(futures.ThreadPoolExecutor(min(workers + queue_length + 1, 256)), options=options)
+    prediction_service = _make_prediction_service(store, queue, max_request_bytes)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction_service, server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(_make_model_service(store), server)
     try:
-        port = made.add_insecure_port(address)
+        port = server.add_insecure_port(address)
     except RuntimeError as error:
-        raise OSError(f"serve: the port of {address} cannot be listened on: {error}") from None
-    return made, port
+        raise OSError(f"serve: cannot listen on {address}: {error}") from None
+    return server, port
 
 
-def _which(spec):
-    """Version and label that a ModelSpec asks for."""
+def _version_or_label(spec):
+    """Version and label of a ModelSpec, None where it has none, as arguments of `ModelStore.find`."""
     return {
         "version": spec.version.value if spec.HasField("version") else None,
         "label": spec.version_label if spec.version_label else None,
     }
 
 
-def _guarded(method):
-    """The method with what it refuses, and what breaks in it, as gRPC statuses."""
+def _with_status_codes(method):
+    """The method with its errors as gRPC statuses."""
     import grpc
 
     def call(self, request, context):
         try:
             return method(self, request, context)
-        except Refused as error:
+        except RequestError as error:
             context.abort(getattr(grpc.StatusCode, error.code), str(error))
         except (ValueError, TypeError) as error:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
@@ -63,75 +64,81 @@ def _guarded(method):
     return call
 
 
-def _array(name, proto, max_request_bytes):
-    """A TensorProto's array; one may state a shape that its values are repeated to fill, and no memory would hold."""
+def _to_array(name, proto, max_request_bytes):
+    """The array of a TensorProto.
+
+    A few bytes can state a huge shape, which its values are repeated to fill, so the shape is checked first.
+    """
     import tensorflow as tf
 
     count = math.prod(max(d.size, 0) for d in proto.tensor_shape.dim)
     if count > max_request_bytes:
-        raise Refused(
+        raise RequestError(
             "INVALID_ARGUMENT", f'input "{name}" states {count} values, more than the {max_request_bytes} allowed.'
         )
     try:
         return tf.make_ndarray(proto)
     except (TypeError, ValueError) as error:
-        raise Refused("INVALID_ARGUMENT", f'input "{name}" cannot be read: {error}') from None
+        raise RequestError("INVALID_ARGUMENT", f'input "{name}" cannot be read: {error}') from None
 
 
-def _prediction(shelf, gate, max_request_bytes):
+def _make_prediction_service(store, queue, max_request_bytes):
     import tensorflow as tf
     from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
 
     def predict(request):
         spec = request.model_spec
-        loaded = shelf.find(spec.name, **_which(spec))
-        found = loaded.run(spec.signature_name, {n: _array(n, t, max_request_bytes) for n, t in request.inputs.items()})
-        kept = list(request.output_filter) or list(found)
-        unknown = [n for n in kept if n not in found]
+        model = store.find(spec.name, **_version_or_label(spec))
+        arrays = {n: _to_array(n, t, max_request_bytes) for n, t in request.inputs.items()}
+        outputs = model.predict(spec.signature_name, arrays)
+        names = list(request.output_filter) or list(outputs)
+        unknown = [n for n in names if n not in outputs]
         if unknown:
-            raise Refused("INVALID_ARGUMENT", f'output "{unknown[0]}" is not there; there are {", ".join(found)}.')
-        reply = predict_pb2.PredictResponse(outputs={n: tf.make_tensor_proto(found[n]) for n in kept})
-        _name(reply.model_spec, spec.name, loaded.version, spec.signature_name or "serving_default")
-        return reply
+            raise RequestError(
+                "INVALID_ARGUMENT", f'output "{unknown[0]}" does not exist; expected one of {", ".join(outputs)}.'
+            )
+        response = predict_pb2.PredictResponse(outputs={n: tf.make_tensor_proto(outputs[n]) for n in names})
+        _fill_spec(response.model_spec, spec.name, model.version, spec.signature_name or "serving_default")
+        return response
 
-    class Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
-        @_guarded
+    class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
+        @_with_status_codes
         def Predict(self, request, context):
-            with gate:
-                return gate.run(predict, request)
+            with queue:
+                return queue.run(predict, request)
 
-        @_guarded
+        @_with_status_codes
         def GetModelMetadata(self, request, context):
             spec = request.model_spec
             if list(request.metadata_field) != ["signature_def"]:
-                raise Refused("INVALID_ARGUMENT", 'metadata_field must be "signature_def".')
-            loaded = shelf.find(spec.name, **_which(spec))
-            signatures = get_model_metadata_pb2.SignatureDefMap(signature_def=loaded.definitions)
-            reply = get_model_metadata_pb2.GetModelMetadataResponse()
-            reply.metadata["signature_def"].Pack(signatures)
-            _name(reply.model_spec, spec.name, loaded.version, "")
-            return reply
+                raise RequestError("INVALID_ARGUMENT", 'metadata_field must be "signature_def".')
+            model = store.find(spec.name, **_version_or_label(spec))
+            signatures = get_model_metadata_pb2.SignatureDefMap(signature_def=model.definitions)
+            response = get_model_metadata_pb2.GetModelMetadataResponse()
+            response.metadata["signature_def"].Pack(signatures)
+            _fill_spec(response.model_spec, spec.name, model.version, "")
+            return response
 
-    return Prediction()
+    return PredictionService()
 
 
-def _name(spec, name, version, signature):
+def _fill_spec(spec, name, version, signature):
     spec.name, spec.signature_name = name, signature
     spec.version.value = version
 
 
-def _models(shelf):
+def _make_model_service(store):
     from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 
-    class Models(model_service_pb2_grpc.ModelServiceServicer):
-        @_guarded
+    class ModelService(model_service_pb2_grpc.ModelServiceServicer):
+        @_with_status_codes
         def GetModelStatus(self, request, context):
-            spec, reply = request.model_spec, get_model_status_pb2.GetModelStatusResponse()
-            for state in shelf.states(spec.name, **_which(spec)):
-                told = reply.model_version_status.add(version=state.version)
-                told.state = get_model_status_pb2.ModelVersionStatus.State.Value(state.state)
-                told.status.error_code = 2 if state.message else 0
-                told.status.error_message = state.message
-            return reply
+            spec, response = request.model_spec, get_model_status_pb2.GetModelStatusResponse()
+            for state in store.states(spec.name, **_version_or_label(spec)):
+                status = response.model_version_status.add(version=state.version)
+                status.state = get_model_status_pb2.ModelVersionStatus.State.Value(state.state)
+                status.status.error_code = 2 if state.message else 0
+                status.status.error_message = state.message
+            return response
 
-    return Models()
+    return ModelService()

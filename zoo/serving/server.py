@@ -1,4 +1,4 @@
-"""A development server with TensorFlow Serving's interfaces; production takes the stock tensorflow/serving image."""
+"""A development server with TensorFlow Serving's interfaces; production uses the stock tensorflow/serving image."""
 
 import socket
 import threading
@@ -6,31 +6,34 @@ import threading
 from zoo.arguments import Count, Whole, checked
 from zoo.r_interop import refuse_r_function
 from zoo.serving import rest, rpc
-from zoo.serving.model_store import Gate, ModelStore
+from zoo.serving.model_store import ModelStore, RequestQueue
 
-NOTE = "This is a development server. In production, serve the same folder with the stock tensorflow/serving image."
+DEVELOPMENT_NOTE = (
+    "This is a development server. In production, serve the same folder with the stock tensorflow/serving image."
+)
 
 
 class Server:
-    """Serves a folder of exports over REST and gRPC, from threads of this process; use it in a `with`.
+    """Serves a folder of exports over REST and gRPC from threads of this process; a context manager.
 
-    Its paths, messages and errors are TensorFlow Serving's: what asks this server asks the stock image unchanged. New
-    versions in the folder are loaded as they appear, and one that cannot be loaded leaves the others in service.
+    Paths, messages and status codes are TensorFlow Serving's, so that clients work with the stock image unchanged. New
+    versions in the folder are loaded as they appear. Where one cannot be loaded, the others stay in service.
 
     Args:
         folder: FOLDER/NAME/VERSION, as `zoo.export` writes it; a models.config in it holds as in TensorFlow Serving.
-        rest_port: REST's; 0 takes a free one.
-        grpc_port: gRPC's; 0 takes a free one.
-        host: address to listen on; 127.0.0.1 is seen from this machine only.
-        workers: requests at work side by side.
-        queue: requests that may wait; the next is refused as UNAVAILABLE (503).
-        max_request_bytes: how many bytes a request may have.
-        poll_seconds: seconds between two looks at the folder; 0 for one look only.
+        rest_port: port of REST; 0 takes a free one.
+        grpc_port: port of gRPC; 0 takes a free one.
+        host: address to listen on; 127.0.0.1 is reached from this machine only.
+        workers: number of requests that run at the same time.
+        queue: number of requests that may wait; the next is refused as UNAVAILABLE (503).
+        max_request_bytes: largest size of a request, in bytes.
+        poll_seconds: seconds between two searches of the folder for new versions; 0 searches at the start only.
+        note: function that is called with one sentence for each version that was loaded or could not be.
     Attributes:
-        rest_address, grpc_address: what a `Client` takes.
+        rest_address, grpc_address: addresses for a `Client`.
     Raises:
         ValueError: if there is no model in the folder.
-        OSError: if a port is taken.
+        OSError: if a port is in use.
     """
 
     @checked
@@ -50,24 +53,24 @@ class Server:
         import uvicorn
 
         refuse_r_function(note, "Server: `note`")
-        self.shelf = ModelStore(folder, note)
-        gate = Gate(workers, queue)
+        self.store = ModelStore(folder, note)
+        request_queue = RequestQueue(workers, queue)
         self._socket = socket.create_server((host, rest_port))
-        # Inherited by each connection: else an answer's second packet waits 40 ms for the first one's receipt.
+        # Inherited by each connection: else a response's second packet waits 40 ms for the first one's receipt.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            self._grpc, grpc_port = rpc.server(
-                self.shelf, gate, f"{host}:{grpc_port}", workers, queue, max_request_bytes
+            self._grpc, grpc_port = rpc.make_server(
+                self.store, request_queue, f"{host}:{grpc_port}", workers, queue, max_request_bytes
             )
         except OSError:
             self._socket.close()
             raise
-        app = rest.application(self.shelf, gate, max_request_bytes)
+        app = rest.make_app(self.store, request_queue, max_request_bytes)
         self._rest = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_keep_alive=30))
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._rest.run, args=([self._socket],), daemon=True)]
         if poll_seconds:
-            self._threads.append(threading.Thread(target=self._watch, args=(poll_seconds,), daemon=True))
+            self._threads.append(threading.Thread(target=self._poll, args=(poll_seconds,), daemon=True))
         self.rest_address = f"http://{host}:{self._socket.getsockname()[1]}"
         self.grpc_address = f"grpc://{host}:{grpc_port}"
 
@@ -85,13 +88,13 @@ class Server:
             thread.join(10)
         self._socket.close()
 
-    def _watch(self, seconds):
+    def _poll(self, seconds):
         while not self._stop.wait(seconds):
             try:
-                self.shelf.look()
-            except Exception as error:  # a models.config half written; what is loaded is served on
-                self.shelf.note(f"{self.shelf.folder} cannot be read: {error}")
+                self.store.refresh()
+            except Exception as error:  # such as a half-written models.config; loaded models stay in service
+                self.store.note(f"{self.store.folder} cannot be read: {error}")
 
     def wait(self):
-        """Serves until the process is interrupted."""
+        """Blocks until the process is interrupted."""
         self._stop.wait()

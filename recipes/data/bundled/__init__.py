@@ -1,1 +1,1 @@
-"""Data sets that travel in packages."""
+"""Reader of data that packages carry."""

@@ -1,18 +1,21 @@
-"""The ecology lecture's CIFAR-100: its 56 classes of animals, plants and landscapes, through two libraries."""
+"""56 classes of CIFAR-100, animals, plants and landscapes, downloaded through one of two libraries."""
 
-import dataclasses
 import os
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from recipes.data.assemble import Pool, assemble
-from recipes.data.tfds import HOST, PATIENCE, reachable
-from zoo.arguments import suggestion
+from recipes.data.examples import Data
+from recipes.data.source_spec import with_source_spec
+from recipes.data.split import SplitOptions
+from recipes.data.tfds import HOST, TIMEOUT, is_reachable
+from zoo.arguments import Fraction, Whole, checked
 
-TORONTO = "https://www.cs.toronto.edu"  # where Keras gets the archive
-WAYS = {"keras": TORONTO, "tfds": HOST}
-INSTEAD = "bundled:animal-silhouettes"
+TORONTO = "https://www.cs.toronto.edu"  # where Keras downloads the archive from
+HOSTS = {"keras": TORONTO, "tfds": HOST}
+ALTERNATIVE = "bundled:animal-silhouettes"
 CLASSES = {  # fine label of CIFAR-100 -> name
     3: "bear", 4: "beaver", 6: "bee", 7: "beetle", 14: "butterfly", 15: "camel", 18: "caterpillar", 19: "cattle",
     21: "chimpanzee", 24: "cockroach", 26: "crab", 27: "crocodile", 29: "dinosaur", 30: "dolphin", 31: "elephant",
@@ -25,85 +28,94 @@ CLASSES = {  # fine label of CIFAR-100 -> name
 }  # fmt: skip
 
 
-def read_cifar56eco(way, options):
-    """`Data` of 28,000 training and 5,600 test images, (32, 32, 3) uint8; validation comes from the training images.
+@checked
+def read_cifar56eco(
+    source: Literal["keras", "tfds"],
+    *,
+    validation: Fraction = 0.15,
+    test: Fraction = 0.15,
+    seed: Whole = 0,
+) -> Data:
+    """Reads 28,000 training and 5,600 test images, (32, 32, 3) uint8; validation is drawn from the training images.
 
     Args:
-        way: keras (`keras.datasets.cifar100`, 161 MiB) or tfds (`cifar100` of TensorFlow Datasets); both download once.
-        options: `Options`.
+        source: keras (`keras.datasets.cifar100`, 161 MiB) or tfds (`cifar100` of TensorFlow Datasets); both download
+            once.
+        validation: fraction of the training images, 0 to 1.
+        test: not used; the test images are CIFAR-100's own.
+        seed: seed of the split.
     Returns:
         `Data`.
     Raises:
-        ValueError: if there is no such way, or the images are not on this machine and cannot be fetched; a bundled set
-            that would do is named.
+        ValueError: if the images are not on this machine and cannot be downloaded; a bundled alternative is named.
 
     Source: Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html.
     """
-    if way not in WAYS:
-        raise ValueError(
-            f"load: `cifar56eco:` must be followed by {' or '.join(WAYS)}, got {way!r}.{suggestion(way, WAYS)}"
-        )
-    options.refuse_tables(f"cifar56eco:{way}", "missing", "group")
+    arguments = dict(locals())
     pools = []
-    for part, (x, y) in (_keras() if way == "keras" else _tfds()).items():
-        kept, places = chosen(np.asarray(y).reshape(-1))
-        pools.append(Pool(np.asarray(x)[kept], places, part, kept))
-    options = dataclasses.replace(options, task="classification", classes=options.classes or tuple(CLASSES.values()))
-    return assemble(
-        pools, options, name=f"cifar56eco:{way}", kind="image", shape=(32, 32, 3), dtype="uint8",
+    for split, (x, y) in (_read_keras() if source == "keras" else _read_tfds()).items():
+        indices, labels = select_classes(np.asarray(y).reshape(-1))
+        pools.append(Pool(np.asarray(x)[indices], labels, split, indices))
+    data = assemble(
+        pools, SplitOptions(validation, test, seed), name=f"cifar56eco:{source}", kind="image", shape=(32, 32, 3),
+        dtype="uint8", task="classification", classes=tuple(CLASSES.values()),
         source="https://www.cs.toronto.edu/~kriz/cifar.html",
         description="56 of CIFAR-100's classes: animals, plants and landscapes, 32 x 32 pixels.",
     )  # fmt: skip
+    return with_source_spec(data, "cifar56eco", arguments, is_path=False)
 
 
-def chosen(labels):
-    """(places of the images that belong to `CLASSES`, their class counted from 0)."""
-    known = np.array(list(CLASSES))
-    kept = np.flatnonzero(np.isin(labels, known))
-    return kept, np.searchsorted(known, labels[kept])
+def select_classes(labels):
+    """Returns (indices of the images of `CLASSES`, their class counted from 0)."""
+    fine_labels = np.array(list(CLASSES))
+    indices = np.flatnonzero(np.isin(labels, fine_labels))
+    return indices, np.searchsorted(fine_labels, labels[indices])
 
 
-def _keras():
+def _read_keras():
     import keras
 
-    archive = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "datasets"  # as Keras decides
-    _verify_there("keras", archive, any(archive.glob("cifar-100-python*")))
+    folder = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "datasets"  # as Keras decides
+    _verify_available("keras", folder, any(folder.glob("cifar-100-python*")))
     try:
         train, test = keras.datasets.cifar100.load_data()
-    except Exception as error:  # a download fails in many ways; each is told to the user
-        raise ValueError(_told("keras", f"could not be fetched: {str(error).splitlines()[0]}")) from error
+    except Exception as error:  # a download fails in many ways; the first line of each is in the message
+        raise ValueError(_message("keras", f"could not be downloaded: {str(error).splitlines()[0]}")) from error
     return {"train": train, "test": test}
 
 
-def _tfds():
+def _read_tfds():
     import tensorflow_datasets as tfds
 
     builder = tfds.builder("cifar100")
-    _verify_there("tfds", builder.data_dir, builder.is_prepared())
+    _verify_available("tfds", builder.data_dir, builder.is_prepared())
     try:
         builder.download_and_prepare()
     except Exception as error:  # as above
-        raise ValueError(_told("tfds", f"could not be prepared: {str(error).splitlines()[0]}")) from error
+        raise ValueError(_message("tfds", f"could not be prepared: {str(error).splitlines()[0]}")) from error
     names = builder.info.features["label"].names
-    # Numbers stand for names that are not on this machine
+    # Where the names are not on this machine, TensorFlow Datasets has numbers instead
     if any(names[i] not in (name, str(i)) for i, name in CLASSES.items()):
-        raise ValueError(_told("tfds", "has its classes in another order than CIFAR-100's own"))
+        raise ValueError(_message("tfds", "has its classes in another order than CIFAR-100's own"))
     return {
-        part: tuple(np.stack(column) for column in zip(*_rows(builder, part), strict=True))
-        for part in ("train", "test")
+        split: tuple(np.stack(column) for column in zip(*_rows(builder, split), strict=True))
+        for split in ("train", "test")
     }
 
 
-def _rows(builder, part):
-    return tuple(builder.as_dataset(split=part, as_supervised=True, shuffle_files=False).as_numpy_iterator())
+def _rows(builder, split):
+    return tuple(builder.as_dataset(split=split, as_supervised=True, shuffle_files=False).as_numpy_iterator())
 
 
-def _verify_there(way, place, there):
-    if not there and not reachable(WAYS[way]):
+def _verify_available(source, folder, available):
+    host = HOSTS[source]
+    if not available and not is_reachable(host):
         raise ValueError(
-            _told(way, f"needs CIFAR-100, which is not in {place}, and {WAYS[way]} did not answer within {PATIENCE} s")
+            _message(
+                source, f"needs CIFAR-100, which is not in {folder}, and {host} did not respond within {TIMEOUT} s"
+            )
         )
 
 
-def _told(way, what):
-    return f"load: cifar56eco:{way} {what}; `{INSTEAD}` travels in a package and would do."
+def _message(source, problem):
+    return f"cifar56eco:{source} {problem}; `{ALTERNATIVE}` needs no such download."

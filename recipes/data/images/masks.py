@@ -1,24 +1,28 @@
-"""Images with a mask, a class for every pixel: folders of equal names, arrays, and large images cut into tiles.
+"""Images with a class for every pixel: folders of equal names, arrays, and large images cut into tiles.
 
-All of it is kept in memory. Parts share no pixel: whole images, or whole squares of tiles, are on one side.
+All of it is in memory. Splits share no pixel: whole images, or square blocks of tiles, are in one split.
 """
 
 import re
 import typing
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from recipes.data.examples import Data, Examples
-from recipes.data.images.image_files import SUFFIXES, read
-from recipes.data.images.mask_labels import Table, read_labels
-from recipes.data.split import content_keys, split
-from recipes.losses import IGNORE
-from zoo.arguments import suggestion
+from recipes.data.examples import SPLITS, Data, Examples
+from recipes.data.images.image_files import paired_files, read_pixels
+from recipes.data.images.mask_labels import IGNORE, MaskClasses, read_mask
+from recipes.data.in_memory import named_splits, without_names
+from recipes.data.source_spec import absolute_path, with_source_spec
+from recipes.data.split import SplitOptions, content_keys, split
+from recipes.data.streams import read_stream
+from zoo.arguments import Count, FilePath, Fraction, Whole, checked
 
-FILES = (*SUFFIXES, ".npy")
-BLOCK = 2  # tiles along the side of a square that stays on one side
-FEW = 10  # images below which squares of tiles make the parts; squares below which single tiles do
+BLOCK_TILES = 2  # tiles along the side of a block that stays in one split
+MIN_UNITS = 10  # images below which blocks of tiles are split; blocks below which single tiles are
+
+Instances = Literal["foreground", "separated", "boundary"]
 
 
 class Scene(typing.NamedTuple):
@@ -29,237 +33,256 @@ class Scene(typing.NamedTuple):
     mask: np.ndarray  # (H, W) values as the user wrote them
 
 
-def read_masks(place, options):
-    """`Data` from a folder of images and one of masks with equal names, or from one file each.
+@checked
+def read_masks(
+    images: FilePath,
+    labels: FilePath,
+    *,
+    classes: tuple[str, ...] = (),
+    instances: Instances | None = None,
+    bands: tuple[Count, ...] = (),
+    tile: Count | None = None,
+    group: str | None = None,
+    validation: Fraction = 0.15,
+    test: Fraction = 0.15,
+    seed: Whole = 0,
+) -> Data:
+    """Reads a folder of images and one of masks with equal names, or one file each.
 
     Args:
-        place: folder or file of the images: PNG, JPEG, TIFF, ... in their own depth, or .npy of (H, W, C).
-        options: `Options`; `labels` is the folder or file of the masks, `bands` are the bands to take, from 1.
+        images: folder or file of the images: PNG, JPEG, TIFF, ... in their own depth, or .npy of (H, W, C).
+        labels: folder or file of the masks: gray values, palettes or .npy of (H, W). 255 is ignored.
+        classes: names of the classes in the order of their values from 0, or NAME=VALUE; the values are read from the
+            masks where empty.
+        instances: for masks that number instances, such as cells: foreground, separated (without the pixels that touch
+            another instance) or boundary (each instance's rim is a class of its own). None is a class per value.
+        bands: bands to read, counted from 1, in this order; all where empty.
+        tile: side of the tiles that images are cut into, without overlap [pixels]; needed where they differ in size.
+        group: regular expression that is searched in every image's name; its match (the first group of the expression,
+            if it has one) names the group, and groups stay in one split.
+        validation, test: fractions of the images or tiles, 0 to 1.
+        seed: seed of the split.
     Returns:
         `Data` of the task segmentation.
     Raises:
-        ValueError: if a file has no partner, cannot be read, or does not go with the others; it names the file.
+        ValueError: if a file has no partner, cannot be read, or does not fit the others; it names the file.
     """
-    if not options.labels:
-        raise ValueError(f"load: `labels` must be given for masks, as in masks:{place}?labels=MASKS, got None.")
-    images, masks = (files_of(Path(p).expanduser()) for p in (place, options.labels))
-    if len(images) == len(masks) == 1 and Path(place).expanduser().is_file():
-        masks = dict(zip(images, masks.values(), strict=True))
-    for name, path in {**masks, **images}.items():
-        mine, other = ("mask", masks) if name in images else ("image", images)
-        if name not in other:
-            raise ValueError(
-                f"load: every image must have its mask, got {path} without {mine}.{suggestion(name, other)}"
-            )
+    arguments = dict(locals())
     scenes = []
-    for name in sorted(images):
-        image, mask = _taken(read_pixels(images[name]), options.bands, images[name]), read_labels(masks[name])
+    for image_path, mask_path in paired_files(Path(images), Path(labels), "mask"):
+        image, mask = _select_bands(read_pixels(image_path), bands, image_path), read_mask(mask_path)
         if image.shape[:2] != mask.shape:
             raise ValueError(
-                f"load: image and mask must have one size, got {image.shape[:2]} of {images[name]} and {mask.shape} of "
-                f"{masks[name]}."
+                f"image and mask must have one size, got {image.shape[:2]} of {image_path} and {mask.shape} of "
+                f"{mask_path}."
             )
-        scenes.append(Scene(images[name].name, image, mask))
-    return from_scenes({None: scenes}, options, name=Path(place).resolve().stem, source=str(place))
+        scenes.append(Scene(image_path.name, image, mask))
+    data, mask_classes = from_scenes(
+        {None: scenes}, SplitOptions(validation, test, seed), classes=classes, instances=instances, tile=tile,
+        group=group, name=Path(images).resolve().stem, source=str(images),
+    )  # fmt: skip
+    return with_source_spec(
+        data, "masks", arguments, labels=absolute_path(labels), classes=mask_classes.resolved(),
+        bands=bands or tuple(range(1, data.shape[-1] + 1)),
+    )  # fmt: skip
 
 
-def files_of(place):
-    """Name without its ending -> path, of a folder's images or of one file."""
-    if place.is_file():
-        return {place.stem: place}
-    if not place.is_dir():
-        near = suggestion(place.name, [p.name for p in place.parent.iterdir()]) if place.parent.is_dir() else ""
-        raise ValueError(f"load: there is no folder or file {place}.{near}")
-    found = {}
-    for path in sorted(place.iterdir()):
-        if path.suffix.lower() in FILES and not path.name.startswith("."):
-            if path.stem in found:
-                raise ValueError(f"load: names must differ beside their ending, got {found[path.stem]} and {path}.")
-            found[path.stem] = path
-    if not found:
-        raise ValueError(f"load: {place} must have images ({', '.join(FILES)}), got none.")
-    return found
-
-
-def read_pixels(path):
-    """(H, W, C) of an image in its own depth: 8 bits as `photos.read` has them, 16 bits and floats as they are.
-
-    Raises:
-        ValueError: if the file cannot be read to its end; it is named.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        if path.suffix.lower() == ".npy":
-            pixels = np.load(path, allow_pickle=False)
-        else:
-            try:
-                with Image.open(path) as photo:
-                    deep = photo.mode[0] in "IF"
-                    pixels = np.asarray(photo) if deep else read(path).pixels
-            except (UnidentifiedImageError, ValueError):  # kinds of TIFF that Pillow lacks
-                pixels = decoded(path.read_bytes())
-    except Exception as error:  # a broken file may raise anything in a decoder
-        raise ValueError(f"load: every image must be readable, got {path}: {error}") from None
-    if pixels.ndim == 2:
-        pixels = pixels[..., None]
-    if pixels.ndim != 3 or pixels.dtype.kind not in "uif":
-        raise ValueError(f"load: an image must be (H, W, C) numbers, got {pixels.shape} {pixels.dtype} in {path}.")
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise ValueError(f"load: an image must be finite, got NaN or infinity in {path}.")
-    return pixels if pixels.dtype in (np.uint8, np.uint16) else pixels.astype(np.float32)
-
-
-def decoded(data):
-    """(H, W) or (H, W, C) from the bytes of an image file, as OpenCV reads it, in the order R, G, B."""
-    import cv2
-
-    logging = getattr(cv2.utils, "logging", cv2)  # where R's reticulate imports OpenCV, it lacks this part
-    before = logging.setLogLevel(2)  # errors only; it would warn of the tags of a georeferenced TIFF
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    finally:
-        logging.setLogLevel(before)
-    if pixels is None:
-        raise ValueError("it is no image, or broken")
-    return pixels[..., [2, 1, 0, *range(3, pixels.shape[-1])]] if pixels.ndim == 3 else pixels
-
-
-def _taken(image, bands, path):
-    """The bands that are asked for, counted from 1."""
-    absent = [b for b in bands if not 1 <= b <= image.shape[-1]]
+def _select_bands(image, bands, path):
+    absent = [b for b in bands if b > image.shape[-1]]
     if absent:
-        raise ValueError(f"load: `bands` must be from 1 to {image.shape[-1]}, got {absent[0]} for {path}.")
+        raise ValueError(f"`bands` must be from 1 to {image.shape[-1]}, got {absent[0]} for {path}.")
     return image[..., [b - 1 for b in bands]] if bands else image
 
 
-def read_mask_arrays(pairs, options):
-    """`Data` from (part, x, masks) arrays, x (N, H, W) or (N, H, W, C) and masks (N, H, W) or (N, H, W, 1)."""
-    parts = {}
-    for part, x, y in pairs:
-        x, y = np.asarray(x), np.asarray(y)
+@checked
+def read_mask_arrays(
+    source,
+    *,
+    classes: tuple[str, ...] = (),
+    instances: Instances | None = None,
+    tile: Count | None = None,
+    validation: Fraction = 0.15,
+    test: Fraction = 0.15,
+    seed: Whole = 0,
+) -> Data:
+    """Reads arrays of images and masks, two or three splits of such, or tf.data.Datasets.
+
+    Args:
+        source: (x, masks), x (N, H, W) or (N, H, W, C) and masks (N, H, W) or (N, H, W, 1); a tf.data.Dataset of such
+            pairs; or (train, test) or (train, validation, test) of such.
+        classes, instances, tile: as `read_masks` has them.
+        validation, test: fractions of the images or tiles, 0 to 1, for splits that are not given.
+        seed: seed of the split.
+    Returns:
+        `Data` of the task segmentation.
+    Raises:
+        ValueError: if images and masks do not fit together, or a mask has a value of no class.
+    """
+    import tensorflow as tf
+
+    scenes = {}
+    for split_name, entry in named_splits(without_names(source)):
+        if isinstance(entry, tf.data.Dataset):
+            pool = read_stream(entry, split_name)
+            if not isinstance(pool.inputs, np.ndarray):
+                raise ValueError("the images of a tf.data.Dataset must have one size and fit in memory.")
+            entry = pool.inputs, pool.y
+        x, y = map(np.asarray, entry)
         x = x[..., None] if x.ndim == 3 else x
         y = y[..., 0] if y.ndim == 4 and y.shape[-1] == 1 else y
         if x.ndim != 4 or y.shape != x.shape[:3] or x.dtype.kind not in "uif" or not len(x):
             raise ValueError(
-                "load: x must be (N, H, W, C) numbers and the masks (N, H, W) for segmentation, got "
+                "x must be (N, H, W, C) numbers and the masks (N, H, W) for segmentation, got "
                 f"{x.shape} {x.dtype} and {y.shape}."
             )
         if x.dtype.kind == "f" and not np.isfinite(x).all():
-            raise ValueError("load: x must be finite for segmentation, got NaN or infinity.")
+            raise ValueError("x must be finite for segmentation, got NaN or infinity.")
         x = x if x.dtype in (np.uint8, np.uint16) else x.astype(np.float32)
-        parts[part] = [Scene(f"{part or 'image'} {i}", *pair) for i, pair in enumerate(zip(x, y, strict=True))]
-    return from_scenes(parts, options, name="arrays")
+        named = enumerate(zip(x, y, strict=True))
+        scenes[split_name] = [Scene(f"{split_name or 'image'} {i}", *pair) for i, pair in named]
+    split_options = SplitOptions(validation, test, seed)
+    return from_scenes(scenes, split_options, classes=classes, instances=instances, tile=tile, name="arrays")[0]
 
 
-def from_scenes(parts, options, *, name, notes=(), **told):
-    """`Data` from scenes that are read: masks become class indices, large images tiles, and the whole three parts.
+def from_scenes(scenes, split_options, *, classes=(), instances=None, tile=None, group=None, name, notes=(), **facts):
+    """Returns (`Data`, `MaskClasses`) from scenes: masks become class indices, large images tiles.
 
     Args:
-        parts: train, validation, test -> scenes as given; or None -> scenes to be split.
-        options: `Options`.
-        name, notes, told: as `Data` has them.
+        scenes: train, validation, test -> scenes as given; or None -> scenes to be split.
+        split_options: `SplitOptions`.
+        classes, instances, tile, group: as `read_masks` has them.
+        name, notes: as `Data` has them.
+        **facts: source, license, description, as `Data` has them.
     Raises:
-        ValueError: if the sizes or bands differ, or a mask has a value that is no class; it names the scene.
+        ValueError: if the sizes or bands differ, or a mask has a value of no class; it names the scene.
     """
-    table = Table.of([s for scenes in parts.values() for s in scenes], options)
-    made, words = {}, []
-    for part, scenes in parts.items():
-        examples, places = _examples(scenes, table, options)
-        shares = [f if p not in parts else 0.0 for f, p in ((options.validation, "validation"), (options.test, "test"))]
-        if part in ("validation", "test") or not any(shares):
-            made[part or "train"] = examples
-            words.append(f"the {part or 'train'} part as given")
+    mask_classes = MaskClasses.of([s for split_scenes in scenes.values() for s in split_scenes], classes, instances)
+    splits, descriptions = {}, []
+    for split_name, split_scenes in scenes.items():
+        examples, positions = _cut_scenes(split_scenes, mask_classes, tile)
+        fractions = [
+            0.0 if other in scenes else fraction
+            for other, fraction in zip(SPLITS[1:], split_options.fractions, strict=True)
+        ]
+        if split_name in SPLITS[1:] or not any(fractions):
+            splits[split_name or "train"] = examples
+            descriptions.append(f"the {split_name or 'train'} split as given")
             continue
-        units, said = _units(scenes, places, options)
-        rare = 1.0 - np.array([np.mean((y == table.commonest) | (y == IGNORE)) for y in examples.targets])
-        found = split(rare[:, None].astype(np.float32), content_keys(examples.inputs), shares, options.seed, units)
-        for side, chosen in zip(("train", "validation", "test"), found, strict=True):
-            if side == "train" or side not in parts:
-                made[side] = examples.take(chosen)
-        sizes = ", ".join(f"{len(p):,} {s}" for s, p in zip(("training", "validation", "test"), found, strict=True))
-        words.append(f"{sizes}; {said}, drawn with seed {options.seed}, stratified by the share of the rarer classes")
-    for part in ("validation", "test"):
-        made.setdefault(part, made["train"].take(slice(0, 0)))
-    keys = {part: content_keys(e.inputs) for part, e in made.items()}
-    shared = {p: int(np.isin(keys[p], keys["train"]).sum()) for p in ("validation", "test")}
+        units, description = _split_units(split_scenes, positions, tile, group)
+        rare = 1.0 - np.array([np.mean((y == mask_classes.commonest) | (y == IGNORE)) for y in examples.targets])
+        keys = content_keys(examples.inputs)
+        indices = split(rare[:, None].astype(np.float32), keys, fractions, split_options.seed, units)
+        for other, selected in zip(SPLITS, indices, strict=True):
+            if other == "train" or other not in scenes:
+                splits[other] = examples.take(selected)
+        descriptions.append(describe_pixel_split(indices, description, split_options.seed))
+    for split_name in SPLITS[1:]:
+        splits.setdefault(split_name, splits["train"].take(slice(0, 0)))
+    keys = {split_name: content_keys(e.inputs) for split_name, e in splits.items()}
+    shared = {s: int(np.isin(keys[s], keys["train"]).sum()) for s in SPLITS[1:]}
     notes = [
         *notes,
-        *table.notes,
-        *(f"{n:,} images of the {p} part are also in training" for p, n in shared.items() if n),
+        *mask_classes.notes,
+        *(f"{n:,} images of the {s} split are also in training" for s, n in shared.items() if n),
     ]
-    learnt = np.bincount(made["train"].targets[made["train"].targets != IGNORE], minlength=len(table.names))
-    if not learnt.all():
-        lacking = table.names[int(learnt.argmin())]
-        raise ValueError(f"load: the training part must have pixels of every class, got none of {lacking!r}.")
-    told = {"source": "the user", "licence": "not stated", "description": "", **told}
-    inputs = made["train"].inputs
-    return Data(
-        name=name, task="segmentation", kind="image", shape=inputs.shape[1:], dtype=inputs.dtype.name,
-        classes=table.names, outputs=(), **made, columns={}, split="; ".join(words), notes=tuple(notes), **told,
+    train = splits["train"]
+    verify_every_class_in_training(
+        np.bincount(train.targets[train.targets != IGNORE], minlength=len(mask_classes.names)), mask_classes.names
+    )
+    data = Data(
+        name=name, task="segmentation", kind="image", shape=train.inputs.shape[1:], dtype=train.inputs.dtype.name,
+        classes=mask_classes.names, outputs=(), **splits, split_description="; ".join(descriptions),
+        notes=tuple(notes), **facts,
     )  # fmt: skip
+    return data, mask_classes
 
 
-def _examples(scenes, table, options):
-    """`Examples` of whole images or of tiles, and (N, 3) places: scene, row and column of the tile."""
+def describe_pixel_split(indices, units, seed):
+    """Returns the description of a split of images or tiles.
+
+    Args:
+        indices: of the training, validation and test examples.
+        units: description of what stays in one split.
+        seed: of the split.
+    """
+    sizes = ", ".join(f"{len(i):,} {s}" for s, i in zip(SPLITS, indices, strict=True))
+    return f"{sizes}; {units}, seed {seed}, stratified by the fraction of the rarer classes"
+
+
+def verify_every_class_in_training(pixels, names):
+    """Raises a ValueError where a class has no pixel in the training split.
+
+    Args:
+        pixels: number of training pixels of each class.
+        names: of the classes.
+    """
+    if not pixels.all():
+        lacking = names[int(pixels.argmin())]
+        raise ValueError(f"the training split must have pixels of every class, got none of {lacking!r}.")
+
+
+def _cut_scenes(scenes, mask_classes, tile):
+    """Returns `Examples` of whole images or of tiles, and their (N, 3) positions: scene, row and column of the tile."""
     kinds = {(s.image.shape[-1], s.image.dtype.name): s for s in scenes}
     if len(kinds) > 1:
-        told = " and ".join(f"{c} bands of {t} in {s.name}" for (c, t), s in list(kinds.items())[:2])
-        raise ValueError(f"load: all images must have the same bands and depth, got {told}.")
+        received = " and ".join(f"{c} bands of {t} in {s.name}" for (c, t), s in list(kinds.items())[:2])
+        raise ValueError(f"all images must have the same bands and depth, got {received}.")
     sizes = {s.image.shape[:2]: s for s in scenes}
-    if len(sizes) > 1 and not options.tile:
-        told = " and ".join(f"{h} x {w} of {s.name}" for (h, w), s in list(sizes.items())[:2])
-        raise ValueError(f"load: `tile` must be given where images differ in size, as in tile=128, got {told}.")
-    images, masks, names, places = [], [], [], []
+    if len(sizes) > 1 and not tile:
+        received = " and ".join(f"{h} x {w} of {s.name}" for (h, w), s in list(sizes.items())[:2])
+        raise ValueError(f"`tile` must be given where images differ in size, as in tile=128, got {received}.")
+    images, masks, names, positions = [], [], [], []
     for i, scene in enumerate(scenes):
-        labels = table.indices(scene)
-        if not options.tile:
+        labels = mask_classes.indices(scene)
+        if not tile:
             images, masks, names = [*images, scene.image], [*masks, labels], [*names, scene.name]
-            places.append((i, 0, 0))
+            positions.append((i, 0, 0))
             continue
-        for image, mask, (row, column) in tiles(scene.image, labels, options.tile):
+        for image, mask, (row, column) in tiles(scene.image, labels, tile):
             if (mask != IGNORE).any():
                 images, masks = [*images, image], [*masks, mask]
-                names.append(f"{scene.name} row {row * options.tile} column {column * options.tile}")
-                places.append((i, row, column))
-    return Examples(np.stack(images), np.stack(masks), np.array(names)), np.array(places)
+                names.append(f"{scene.name} row {row * tile} column {column * tile}")
+                positions.append((i, row, column))
+    return Examples(np.stack(images), np.stack(masks), np.array(names)), np.array(positions)
 
 
 def tiles(image, mask, side):
-    """Squares of an image and its mask side by side, without overlap; at the border mirrored, and ignored there.
+    """Yields tiles of an image and its mask, without overlap; beyond the border they are mirrored and ignored.
 
     Args:
         image: (H, W, C).
         mask: (H, W) class index.
-        side: of a square [pixels].
+        side: of a tile [pixels].
     Yields:
         (side, side, C), (side, side) and (row, column) of the tile.
     """
     height, width = mask.shape
-    more = ((0, -height % side), (0, -width % side))
-    image, mask = np.pad(image, (*more, (0, 0)), "symmetric"), np.pad(mask, more, constant_values=IGNORE)
+    padding = ((0, -height % side), (0, -width % side))
+    image, mask = np.pad(image, (*padding, (0, 0)), "symmetric"), np.pad(mask, padding, constant_values=IGNORE)
     for row in range(len(mask) // side):
         for column in range(mask.shape[1] // side):
-            place = np.s_[row * side : (row + 1) * side, column * side : (column + 1) * side]
-            yield image[place], mask[place], (row, column)
+            window = np.s_[row * side : (row + 1) * side, column * side : (column + 1) * side]
+            yield image[window], mask[window], (row, column)
 
 
-def _units(scenes, places, options):
-    """(N,) what stays on one side, and that in words."""
-    tiled = f"tiles of {options.tile} x {options.tile} pixels without overlap, " if options.tile else ""
-    if options.group is not None:
-        groups = np.array([_group(s.name, options.group) for s in scenes])
-        return groups[places[:, 0]], f"{tiled}{len(np.unique(groups)):,} groups of {options.group} whole"
-    if not options.tile or len(scenes) >= FEW:
-        return places[:, 0], f"{tiled}whole images on one side"
-    blocks = np.unique(np.stack([places[:, 0], *(places[:, 1:] // BLOCK).T]), axis=1, return_inverse=True)[1].ravel()
-    if blocks.max() + 1 < FEW:
-        return np.arange(len(places)), f"{tiled}each on a side of its own, as there are few"
-    return blocks, f"{tiled}in {blocks.max() + 1:,} squares of {BLOCK} x {BLOCK} tiles that stay on one side"
+def _split_units(scenes, positions, tile, group):
+    """Returns (N,) units that stay in one split, and their description."""
+    tiled = f"tiles of {tile} x {tile} pixels without overlap, " if tile else ""
+    if group is not None:
+        groups = np.array([_group_of(s.name, group) for s in scenes])
+        return groups[positions[:, 0]], f"{tiled}{len(np.unique(groups)):,} groups of {group} kept whole"
+    if not tile or len(scenes) >= MIN_UNITS:
+        return positions[:, 0], f"{tiled}whole images in one split"
+    blocks = np.stack([positions[:, 0], *(positions[:, 1:] // BLOCK_TILES).T])
+    blocks = np.unique(blocks, axis=1, return_inverse=True)[1].ravel()
+    count = blocks.max() + 1
+    if count < MIN_UNITS:
+        return np.arange(len(positions)), f"{tiled}split one by one, as there are few"
+    return blocks, f"{tiled}in {count:,} blocks of {BLOCK_TILES} x {BLOCK_TILES} tiles kept whole"
 
 
-def _group(name, pattern):
-    found = re.search(str(pattern), name)
-    if not found:
-        raise ValueError(f"load: `group` must be found in every image's name, got {pattern!r} not in {name}.")
-    return found[1] if found.re.groups else found[0]
+def _group_of(name, pattern):
+    match = re.search(pattern, name)
+    if not match:
+        raise ValueError(f"`group` must match every image's name, got {pattern!r} not in {name}.")
+    return match[1] if match.re.groups else match[0]

@@ -1,1 +1,1 @@
-"""Readers of georeferenced rasters."""
+"""Reader of georeferenced rasters."""

@@ -1,7 +1,7 @@
-"""Georeferenced rasters and their labels: tiles that are read from the files when they are asked for.
+"""Georeferenced rasters and their labels: tiles that are read from the files on demand.
 
-Nothing is kept in memory but where the tiles lie. A pixel that is nodata in any band gets the ignored label, and a NaN
-where the inputs have such gaps; the preprocessing leaves it out of the bands' statistics and puts a 0 in its place.
+Only the positions of the tiles are in memory. A pixel that is nodata in any band has the ignored label, and NaN where
+the inputs have such gaps; the preprocessing leaves it out of the bands' statistics and fills it with 0.
 """
 
 import dataclasses
@@ -11,82 +11,101 @@ from pathlib import Path
 
 import numpy as np
 
-from recipes.data.examples import Data, Examples
-from recipes.data.images.mask_labels import Table
-from recipes.data.images.masks import BLOCK, FEW
+from recipes.data.examples import SPLITS, Data, Examples
+from recipes.data.images.mask_labels import IGNORE, MaskClasses
+from recipes.data.images.masks import (
+    BLOCK_TILES,
+    MIN_UNITS,
+    describe_pixel_split,
+    verify_every_class_in_training,
+)
 from recipes.data.rasters.geotiff import SUFFIXES, raster_info
-from recipes.data.rasters.tiles import Labels, Piece, Tiles, name_of
-from recipes.data.split import split
-from recipes.losses import IGNORE
-from zoo.arguments import suggestion
-
-SIDE = 256  # of a tile where the caller does not say [pixels]
+from recipes.data.rasters.tiles import TileLabels, Tiles, TileScene, tile_name
+from recipes.data.source_spec import absolute_path, with_source_spec
+from recipes.data.split import SplitOptions, split
+from zoo.arguments import Count, FilePath, Fraction, Whole, checked, suggestion
 
 
-def read_raster(place, options):
-    """`Data` of tiles from one raster, a folder of them, or a pattern such as scenes/*.tif, each with its labels.
+@checked
+def read_raster(
+    images: FilePath,
+    labels: FilePath,
+    *,
+    bands: tuple[Count | str, ...] = (),
+    classes: tuple[str, ...] = (),
+    ignore: tuple[int, ...] = (),
+    tile: Count = 256,
+    group: str | None = None,
+    validation: Fraction = 0.15,
+    test: Fraction = 0.15,
+    seed: Whole = 0,
+) -> Data:
+    """Reads tiles from one raster, a folder of them, or a pattern such as scenes/*.tif, each with its labels.
 
     Args:
-        place: file, folder or pattern; what GDAL reads: GeoTIFF, VRT, JPEG 2000, ...
-        options: `Options`; `labels` is the file, folder or pattern of rasters of the same names on the same grid,
-            `tile` the side of a tile (256), `bands` numbers from 1 or names as the files describe them, `ignore` the
-            labels that do not count.
+        images: file, folder or pattern; formats that GDAL reads: GeoTIFF, VRT, JPEG 2000, ...
+        labels: file, folder or pattern of rasters of the same names on the same grid. 255, values below 0 and nodata
+            are ignored.
+        bands: bands to read, numbers from 1 or names as the files describe them, in this order; all where empty.
+        classes: names of the classes in the order of their values from 0, or NAME=VALUE; the values are read from the
+            labels where empty.
+        ignore: further values of the labels that are ignored.
+        tile: side of a tile [pixels].
+        group: regular expression that is searched in every raster's path; its match (the first group of the expression,
+            if it has one) names the group, and groups stay in one split.
+        validation, test: fractions of the tiles, 0 to 1.
+        seed: seed of the split.
     Returns:
         `Data` of the task segmentation, whose inputs and targets are read on demand.
     Raises:
         ValueError: if a file has no partner, cannot be read to its end, lies on another grid than its labels, lacks a
-            band, or has a label that is no class; it names the file.
+            band, or has a label of no class; it names the file.
     """
-    if not options.labels:
-        raise ValueError(f"load: `labels` must be given for rasters, as in raster:{place}?labels=MASK.tif, got None.")
-    images, masks = _partners(_files(place), _files(options.labels), options)
-    for image, mask in zip(images, masks, strict=True):
-        _same_grid(image, mask)
-    for image in images[1:]:
-        if (len(image.bands), image.dtype) != (len(images[0].bands), images[0].dtype):
-            raise ValueError(
-                f"load: all rasters must have the same bands and depth, got {len(images[0].bands)} bands of "
-                f"{images[0].dtype} in {images[0].path} and {len(image.bands)} of {image.dtype} in {image.path}."
-            )
-    side = options.tile or SIDE
-    places = np.array(
+    arguments = dict(locals())
+    rasters, masks = _paired_rasters(_raster_files(images), _raster_files(labels), bands)
+    _verify_grids(rasters, masks)
+    positions = np.array(
         [
             (i, row, column)
-            for i, image in enumerate(images)
-            for row in range(0, image.height, side)
-            for column in range(0, image.width, side)
+            for i, raster in enumerate(rasters)
+            for row in range(0, raster.height, tile)
+            for column in range(0, raster.width, tile)
         ]
     )
-    ignored = tuple(_ignored(mask, options) for mask in masks)
-    labels = Labels(images, masks, places, side, ignored)
-    table = Table.of([Piece(labels, i) for i in range(len(places))], options)
-    labels = dataclasses.replace(labels, table=table)
-    counts, holes, empty = _looked_through(labels)
-    kept = np.flatnonzero(counts[:, :-1].any(1))
-    if not len(kept):
-        raise ValueError(f"load: the rasters must have pixels with a label, got none but nodata in {images[0].path}.")
-    notes = [*table.notes, *_left_out(len(places), empty, len(kept))]
-    gaps = bool(holes[kept].any())
+    ignored = tuple(_ignored_values(mask, classes, ignore) for mask in masks)
+    tile_labels = TileLabels(rasters, masks, positions, tile, ignored)
+    mask_classes = MaskClasses.of([TileScene(tile_labels, i) for i in range(len(positions))], classes)
+    tile_labels = dataclasses.replace(tile_labels, mask_classes=mask_classes)
+    counts, holes, empty = _count_pixels(tile_labels)
+    labelled = np.flatnonzero(counts[:, :-1].any(1))
+    if not len(labelled):
+        raise ValueError(f"the rasters must have pixels with a label, got none but nodata in {rasters[0].path}.")
+    notes = [*mask_classes.notes, *_left_out_notes(len(positions), empty, len(labelled))]
+    gaps = bool(holes[labelled].any())
     if gaps:
-        notes.append("pixels that are nodata in any band are ignored; the bands are normalised by the others")
-    dtype = images[0].dtype if images[0].dtype in ("uint8", "uint16") and not gaps else "float32"
+        notes.append("pixels that are nodata in any band are ignored; the bands are normalized by the others")
+    dtype = rasters[0].dtype if rasters[0].dtype in ("uint8", "uint16") and not gaps else "float32"
     whole = Examples(
-        Tiles(images, places[kept], side, dtype, gaps),
-        dataclasses.replace(labels, places=places[kept], holes=holes[kept]),
-        np.array([name_of(images, place) for place in places[kept]]),
+        Tiles(rasters, positions[labelled], tile, dtype, gaps),
+        dataclasses.replace(tile_labels, positions=positions[labelled], holes=holes[labelled]),
+        np.array([tile_name(rasters, position) for position in positions[labelled]]),
     )
-    parts, words = _split(whole, counts[kept, :-1], images, options)
-    return Data(
-        name=Path(place).stem, task="segmentation", kind="image",
-        shape=(side, side, len(images[0].bands)), dtype=dtype, classes=table.names, outputs=(), **parts, columns={},
-        source=str(place), licence="not stated", description="", split=words, notes=tuple(notes),
-        missing="pad" if gaps else "error",
+    split_options = SplitOptions(validation, test, seed)
+    splits, description = _split_tiles(whole, counts[labelled, :-1], rasters, split_options, group)
+    data = Data(
+        name=Path(images).stem, task="segmentation", kind="image",
+        shape=(tile, tile, len(rasters[0].bands)), dtype=dtype, classes=mask_classes.names, outputs=(), **splits,
+        source=str(images), split_description=description, notes=tuple(notes), missing="pad" if gaps else "error",
+    )  # fmt: skip
+    return with_source_spec(
+        data, "raster", arguments, labels=absolute_path(labels), classes=mask_classes.resolved(),
+        bands=bands or rasters[0].bands,
     )  # fmt: skip
 
 
-def _files(place):
-    """Name without its ending -> path, of one file, a folder, or a pattern."""
-    path = Path(place).expanduser()
+def _raster_files(path):
+    """Returns name without its ending -> path, of one file, a folder, or a pattern."""
+    path = Path(path)
     if path.is_file():
         return {path.stem: path}
     if path.is_dir():
@@ -94,44 +113,55 @@ def _files(place):
     else:
         paths = sorted(Path(p) for p in glob.glob(str(path), recursive=True))
     if not paths:
-        near = suggestion(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
-        raise ValueError(f"load: there is no raster ({', '.join(SUFFIXES)}) at {path}.{near}")
-    named = {}
+        nearest = suggestion(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
+        raise ValueError(f"there is no raster ({', '.join(SUFFIXES)}) at {path}.{nearest}")
+    files = {}
     for p in paths:
-        if p.stem in named:
-            raise ValueError(f"load: names must differ beside their ending and folder, got {named[p.stem]} and {p}.")
-        named[p.stem] = p
-    return named
+        if p.stem in files:
+            raise ValueError(f"names must differ beside their ending and folder, got {files[p.stem]} and {p}.")
+        files[p.stem] = p
+    return files
 
 
-def _partners(images, masks, options):
-    """Two tuples of `Raster`s that belong together."""
+def _paired_rasters(images, masks, bands):
+    """Returns two tuples of `Raster`s: the images, and the labels of each."""
     if len(images) == len(masks) == 1:
         masks = dict(zip(images, masks.values(), strict=True))
     for name, path in {**masks, **images}.items():
-        mine, other = ("labels", masks) if name in images else ("image", images)
-        if name not in other:
+        missing, others = ("labels", masks) if name in images else ("image", images)
+        if name not in others:
             raise ValueError(
-                f"load: every raster must have its labels, got {path} without {mine}.{suggestion(name, other)}"
+                f"every raster must have its labels, got {path} without {missing}.{suggestion(name, others)}"
             )
     names = sorted(images)
-    return tuple(raster_info(images[n], options.bands) for n in names), tuple(
-        raster_info(masks[n], single=True) for n in names
-    )
+    return tuple(raster_info(images[n], bands) for n in names), tuple(raster_info(masks[n], single=True) for n in names)
 
 
-def _same_grid(image, mask):
-    """A ValueError where labels lie on another grid than their image; without any georeference, where sizes differ."""
+def _verify_grids(rasters, masks):
+    """Raises a ValueError where labels lie on another grid than their image, or rasters differ in bands or depth."""
+    for image, mask in zip(rasters, masks, strict=True):
+        _verify_same_grid(image, mask)
+    first = rasters[0]
+    for image in rasters[1:]:
+        if (len(image.bands), image.dtype) != (len(first.bands), first.dtype):
+            raise ValueError(
+                f"all rasters must have the same bands and depth, got {len(first.bands)} bands of {first.dtype} in "
+                f"{first.path} and {len(image.bands)} of {image.dtype} in {image.path}."
+            )
 
-    def differ(what, one, other):
+
+def _verify_same_grid(image, mask):
+    """Raises a ValueError where size, CRS or transform differ; of rasters without georeference, where sizes differ."""
+
+    def differ(what, value, other):
         raise ValueError(
-            f"load: image and labels must have one {what}, got {one} of {image.path} and {other} of {mask.path}; bring "
+            f"image and labels must have one {what}, got {value} of {image.path} and {other} of {mask.path}; bring "
             "them on one grid, as with gdalwarp."
         )
 
     if (image.height, image.width) != (mask.height, mask.width):
         differ("size", f"{image.height} x {image.width}", f"{mask.height} x {mask.width}")
-    if not (image.placed and mask.placed):
+    if not (image.georeferenced and mask.georeferenced):
         return
     if image.crs != mask.crs:
         differ("CRS", image.crs or "none", mask.crs or "none")
@@ -140,69 +170,71 @@ def _same_grid(image, mask):
         differ("transform", tuple(image.transform)[:6], tuple(mask.transform)[:6])
 
 
-def _ignored(mask, options):
-    """The values of a raster of labels that do not count: `ignore`, and its nodata where no class has that value."""
-    pairs = [c.rpartition("=") for c in options.classes]
-    named = {int(v) if name and v.lstrip("-").isdigit() else i for i, (name, _, v) in enumerate(pairs)}
-    nodata = [] if mask.nodata is None or mask.nodata in named else [mask.nodata]
-    return (*options.ignore, *nodata)
+def _ignored_values(mask, classes, ignore):
+    """Returns the ignored values of a raster of labels: `ignore`, and its nodata where no class has that value."""
+    pairs = [c.rpartition("=") for c in classes]
+    class_values = {int(v) if name and v.lstrip("-").isdigit() else i for i, (name, _, v) in enumerate(pairs)}
+    nodata = [] if mask.nodata is None or mask.nodata in class_values else [mask.nodata]
+    return (*ignore, *nodata)
 
 
-def _looked_through(labels):
-    """Every tile is read once: (N, classes + 1) pixels of each class and ignored, (N,) any nodata, (N,) only nodata."""
-    counts = np.zeros((len(labels), len(labels.table.names) + 1), np.int64)
+def _count_pixels(labels):
+    """Reads every tile once.
+
+    Returns:
+        (N, classes + 1) pixels of each class and ignored, (N,) whether any is nodata, (N,) whether all are.
+    """
+    classes = len(labels.mask_classes.names)
+    counts = np.zeros((len(labels), classes + 1), np.int64)
     holes, empty = np.zeros(len(labels), bool), np.zeros(len(labels), bool)
     for n in range(len(labels)):
         valid = labels.valid(n)
         holes[n], empty[n] = not valid.all(), not valid.any()
-        classes = labels.table.indices(Piece(labels, n))
-        classes[~valid] = IGNORE
-        # 255 may be a value of the table, never an index: there are no 256 classes
-        counted = np.bincount(classes.ravel(), minlength=IGNORE + 1)
-        counts[n] = [*counted[: len(labels.table.names)], counted[IGNORE]]
+        indices = labels.mask_classes.indices(TileScene(labels, n))
+        indices[~valid] = IGNORE
+        # 255 may be a value of a class, never an index: there are no 256 classes
+        pixels = np.bincount(indices.ravel(), minlength=IGNORE + 1)
+        counts[n] = [*pixels[:classes], pixels[IGNORE]]
     return counts, holes, empty
 
 
-def _left_out(total, empty, kept):
-    """What is said of tiles that are left out."""
-    lacking = total - kept - int(empty.sum())
-    reasons = [(int(empty.sum()), "are all nodata"), (lacking, "have no pixel with a label")]
-    return [f"{n:,} of {total:,} tiles {why} and are left out" for n, why in reasons if n]
+def _left_out_notes(total, empty, labelled):
+    """Returns notes on tiles that are left out."""
+    unlabelled = total - labelled - int(empty.sum())
+    reasons = [(int(empty.sum()), "are all nodata"), (unlabelled, "have no pixel with a label")]
+    return [f"{n:,} of {total:,} tiles {reason} and are left out" for n, reason in reasons if n]
 
 
-def _split(whole, counts, images, options):
-    """Three parts by name, and in words how they were made."""
-    shares = (options.validation, options.test)
-    places, side = whole.inputs.places, whole.inputs.side
-    units, said = _units(places, images, options, side)
-    said = f"tiles of {side} x {side} pixels without overlap, {said}"
-    if any(shares):
-        rarer = 1.0 - counts[:, counts.sum(0).argmax()] / counts.sum(1)
-        chosen = split(rarer[:, None].astype(np.float32), None, shares, options.seed, blocks=units)
-        sizes = ", ".join(f"{len(p):,} {s}" for s, p in zip(("training", "validation", "test"), chosen, strict=True))
-        said = f"{sizes}; {said}, drawn with seed {options.seed}, stratified by the share of the rarer classes"
+def _split_tiles(whole, counts, rasters, split_options, group):
+    """Returns (split -> `Examples`, description of the split)."""
+    side = whole.inputs.side
+    units, description = _split_units(whole.inputs.positions, rasters, group, side)
+    description = f"tiles of {side} x {side} pixels without overlap, {description}"
+    if any(split_options.fractions):
+        rare = 1.0 - counts[:, counts.sum(0).argmax()] / counts.sum(1)
+        rare = rare[:, None].astype(np.float32)
+        indices = split(rare, None, split_options.fractions, split_options.seed, blocks=units)
+        description = describe_pixel_split(indices, description, split_options.seed)
     else:
-        chosen, said = (slice(None), slice(0, 0), slice(0, 0)), f"{said}, all in training"
-    learnt = counts[chosen[0]].sum(0)
-    if not learnt.all():
-        lacking = whole.targets.table.names[int(learnt.argmin())]
-        raise ValueError(f"load: the training part must have pixels of every class, got none of {lacking!r}.")
-    return {p: whole.take(c) for p, c in zip(("train", "validation", "test"), chosen, strict=True)}, said
+        indices, description = (slice(None), slice(0, 0), slice(0, 0)), f"{description}, all in training"
+    verify_every_class_in_training(counts[indices[0]].sum(0), whole.targets.mask_classes.names)
+    return {s: whole.take(i) for s, i in zip(SPLITS, indices, strict=True)}, description
 
 
-def _units(places, images, options, side):
-    """(N,) what stays on one side, and that in words."""
-    if options.group is not None:
-        matches = [re.search(str(options.group), str(image.path)) for image in images]
+def _split_units(positions, rasters, group, side):
+    """Returns (N,) units that stay in one split, and their description."""
+    if group is not None:
+        matches = [re.search(group, str(raster.path)) for raster in rasters]
         if None in matches:
-            strange = images[matches.index(None)].path
-            raise ValueError(f"load: `group` must be found in every path, got {options.group!r} not in {strange}.")
+            path = rasters[matches.index(None)].path
+            raise ValueError(f"`group` must match every raster's path, got {group!r} not in {path}.")
         groups = np.array([m[1] if m.re.groups else m[0] for m in matches])
-        return groups[places[:, 0]], f"{len(set(groups)):,} groups of {options.group} whole"
-    if len(images) >= FEW:
-        return places[:, 0], "whole rasters on one side"
-    squares = np.stack([places[:, 0], *(places[:, 1:] // (BLOCK * side)).T])
-    units = np.unique(squares, axis=1, return_inverse=True)[1].ravel()
-    if units.max() + 1 < FEW:
-        return np.arange(len(places)), "each on a side of its own, as there are few"
-    return units, f"in {units.max() + 1:,} squares of {BLOCK} x {BLOCK} tiles that stay on one side"
+        return groups[positions[:, 0]], f"{len(set(groups)):,} groups of {group} kept whole"
+    if len(rasters) >= MIN_UNITS:
+        return positions[:, 0], "whole rasters in one split"
+    blocks = np.stack([positions[:, 0], *(positions[:, 1:] // (BLOCK_TILES * side)).T])
+    blocks = np.unique(blocks, axis=1, return_inverse=True)[1].ravel()
+    count = blocks.max() + 1
+    if count < MIN_UNITS:
+        return np.arange(len(positions)), "split one by one, as there are few"
+    return blocks, f"in {count:,} blocks of {BLOCK_TILES} x {BLOCK_TILES} tiles kept whole"

@@ -1,4 +1,4 @@
-"""Tiles of rasters and their labels, read from the files when they are asked for."""
+"""Tiles of rasters and their labels, read from the files on demand."""
 
 import dataclasses
 import typing
@@ -6,76 +6,75 @@ from pathlib import Path
 
 import numpy as np
 
-from recipes.data.images.mask_labels import Table
+from recipes.data.images.mask_labels import IGNORE, MaskClasses
 from recipes.data.rasters.geotiff import open_raster, read_window
-from recipes.losses import IGNORE
 
-NO_LABEL = -1  # what tables read as a pixel that does not count
+NO_LABEL = -1  # a value below 0 is ignored by `MaskClasses`
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tiles:
-    """Squares of rasters, mirrored at the lower and right border, that are read when they are asked for.
+    """Tiles of rasters, mirrored beyond the lower and right border, read on demand.
 
     Args:
-        images: the `Raster`s.
-        places: (N, 3) raster, row and column of each tile's upper left pixel.
+        rasters: the `Raster`s.
+        positions: (N, 3) raster, row and column of each tile's upper left pixel.
         side: of a tile [pixels].
         dtype: of the pixels.
         gaps: whether a pixel that is nodata in any band is NaN in all.
     """
 
-    images: tuple
-    places: np.ndarray
+    rasters: tuple
+    positions: np.ndarray
     side: int
     dtype: str
     gaps: bool
 
     def __len__(self):
-        return len(self.places)
+        return len(self.positions)
 
     def take(self, indices):
-        """The tiles at `indices`."""
-        return dataclasses.replace(self, places=self.places[indices])
+        """Returns the tiles at `indices`."""
+        return dataclasses.replace(self, positions=self.positions[indices])
 
     def read(self, index):
-        """The tile at `index`: (side, side, C)."""
-        i, row, column = self.places[index]
-        with open_raster(self.images[i].path) as source:
-            pixels, valid = read_window(source, self.images[i], row, column, self.side, self.side)
+        """Returns the tile at `index`: (side, side, C)."""
+        i, row, column = self.positions[index]
+        with open_raster(self.rasters[i].path) as file:
+            pixels, valid = read_window(file, self.rasters[i], row, column, self.side, self.side)
         pixels = pixels.astype(self.dtype, copy=False)
         return np.where(valid[..., None], pixels, np.float32(np.nan)) if self.gaps else pixels
 
     __getitem__ = read
 
     def dataset(self):
-        """tf.data.Dataset of single tiles in their order."""
-        return _dataset(self, (self.side, self.side, len(self.images[0].bands)), self.dtype)
+        """Returns a tf.data.Dataset of single tiles in their order."""
+        return _read_on_demand(self, (self.side, self.side, len(self.rasters[0].bands)), self.dtype)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Labels:
-    """The class of every pixel of `Tiles`, read when it is asked for; 255 where it does not count.
+class TileLabels:
+    """The class of every pixel of `Tiles`, read on demand; 255 where a pixel is ignored.
 
     Args:
-        images, masks: the `Raster`s of the images and of their labels.
-        places: (N, 3) as `Tiles` has them.
+        rasters, masks: the `Raster`s of the images and of their labels.
+        positions: (N, 3) as `Tiles` has them.
         side: of a tile [pixels].
-        ignored: for each mask the values that do not count.
-        table: from values to classes, or None for values.
-        holes: (N,) whether the image has nodata there, or None for not known.
+        ignored: for each mask the values that are ignored.
+        mask_classes: the classes and their values, or None for values.
+        holes: (N,) whether the image has nodata there, or None for unknown.
     """
 
-    images: tuple
+    rasters: tuple
     masks: tuple
-    places: np.ndarray
+    positions: np.ndarray
     side: int
     ignored: tuple
-    table: Table | None = None
+    mask_classes: MaskClasses | None = None
     holes: np.ndarray | None = None
 
     def __len__(self):
-        return len(self.places)
+        return len(self.positions)
 
     def __array__(self, dtype=None, copy=None):
         shape = (len(self), self.side, self.side)
@@ -84,72 +83,71 @@ class Labels:
         )
 
     def take(self, indices):
-        """The labels at `indices`."""
+        """Returns the labels at `indices`."""
         holes = None if self.holes is None else self.holes[indices]
-        return dataclasses.replace(self, places=self.places[indices], holes=holes)
+        return dataclasses.replace(self, positions=self.positions[indices], holes=holes)
 
     def values(self, index):
-        """(h, w) whole numbers as the file has them, up to the border; -1 where a pixel does not count."""
-        i, mask = self.places[index][0], self.masks[self.places[index][0]]
+        """Returns (h, w) whole numbers as the file has them, up to the border; -1 where a pixel is ignored."""
+        i, mask = self.positions[index][0], self.masks[self.positions[index][0]]
         values = self._window(mask, index)[0][..., 0]
         if values.dtype.kind == "f":
             values = np.where(np.isnan(values), NO_LABEL, values)
             if (values % 1 != 0).any():
-                raise ValueError(
-                    f"load: labels must be whole numbers, got {values[values % 1 != 0][0]} in {mask.path}."
-                )
+                raise ValueError(f"labels must be whole numbers, got {values[values % 1 != 0][0]} in {mask.path}.")
         return np.where(np.isin(values, self.ignored[i]), NO_LABEL, values.astype(np.int64))
 
     def valid(self, index):
-        """(h, w) bool, up to the border: where no band of the image is nodata."""
-        return self._window(self.images[self.places[index][0]], index)[1]
+        """Returns (h, w) bool, up to the border: where no band of the image is nodata."""
+        return self._window(self.rasters[self.positions[index][0]], index)[1]
 
     def _window(self, raster, index):
-        _, row, column = self.places[index]
-        with open_raster(raster.path) as source:
+        _, row, column = self.positions[index]
+        with open_raster(raster.path) as file:
             return read_window(
-                source, raster, row, column, min(self.side, raster.height - row), min(self.side, raster.width - column)
+                file, raster, row, column, min(self.side, raster.height - row), min(self.side, raster.width - column)
             )
 
     def read(self, index):
-        """The labels at `index`: (side, side) uint8 class index."""
-        classes = self.table.indices(Piece(self, index))
+        """Returns the labels at `index`: (side, side) uint8 class index."""
+        classes = self.mask_classes.indices(TileScene(self, index))
         if self.holes is None or self.holes[index]:
             classes[~self.valid(index)] = IGNORE
-        more = ((0, self.side - size) for size in classes.shape)
-        return np.pad(classes, tuple(more), constant_values=IGNORE)
+        padding = ((0, self.side - size) for size in classes.shape)
+        return np.pad(classes, tuple(padding), constant_values=IGNORE)
 
     __getitem__ = read
 
     def dataset(self):
-        """tf.data.Dataset of single maps of labels in their order."""
-        return _dataset(self, (self.side, self.side), "uint8")
+        """Returns a tf.data.Dataset of single label maps in their order."""
+        return _read_on_demand(self, (self.side, self.side), "uint8")
 
 
-class Piece(typing.NamedTuple):
-    """One tile's labels as `Table` reads them: by name and mask, and not before it asks."""
+class TileScene(typing.NamedTuple):
+    """One tile's labels with the fields that `MaskClasses` reads; the mask is read when it is accessed."""
 
-    labels: Labels
+    labels: TileLabels
     index: int
 
     @property
     def name(self):
-        return name_of(self.labels.masks, self.labels.places[self.index])
+        return tile_name(self.labels.masks, self.labels.positions[self.index])
 
     @property
     def mask(self):
         return self.labels.values(self.index)
 
 
-def name_of(rasters, place):
-    """What a tile is called: its raster's file, and the row and column of its upper left pixel."""
-    return f"{Path(rasters[place[0]].path).name} row {place[1]} column {place[2]}"
+def tile_name(rasters, position):
+    """Returns the name of a tile: its raster's file, and the row and column of its upper left pixel."""
+    return f"{Path(rasters[position[0]].path).name} row {position[1]} column {position[2]}"
 
 
-def _dataset(values, shape, dtype):
+def _read_on_demand(values, shape, dtype):
+    """Returns a tf.data.Dataset of `values.read(i)`, in order."""
     import tensorflow as tf
 
-    def one(index):
+    def read(index):
         return tf.ensure_shape(tf.numpy_function(lambda i: values.read(int(i)), [index], dtype), shape)
 
-    return tf.data.Dataset.range(len(values)).map(one, tf.data.AUTOTUNE, deterministic=True)
+    return tf.data.Dataset.range(len(values)).map(read, tf.data.AUTOTUNE, deterministic=True)

@@ -1,1 +1,1 @@
-"""Readers of time series."""
+"""Reader of time series."""

@@ -1,1 +1,1 @@
-"""Readers of tables."""
+"""Reader of tables: files, data frames and dicts of columns."""

@@ -1,4 +1,4 @@
-"""Data frames as Python and R send them."""
+"""Data frames from what Python and R send."""
 
 import datetime
 
@@ -9,10 +9,10 @@ from zoo.r_interop import called_from_r
 
 
 def frame_of(source):
-    """A data frame of its own from one, or from a dict of columns.
+    """Returns a new data frame from a data frame or from a dict of columns.
 
-    R's ways to write are understood: a single row comes as scalars, a missing whole number as -2147483648, missing
-    text as "NA" (only where R is calling), a date as one of Python's.
+    R's conventions are read: a single row arrives as scalars, a missing whole number as -2147483648, missing text as
+    "NA" (only where R is calling), a date as one of Python's.
 
     Args:
         source: data frame, or dict from column to values.
@@ -37,7 +37,7 @@ def frame_of(source):
 
 
 def verify_doubles(values, name):
-    """A ValueError where all numbers are too small for any measurement: R's integer64, whose bits were read as doubles.
+    """Raises a ValueError where all numbers are subnormal: R's integer64, whose bits arrive as doubles.
 
     Args:
         values: array of floats.
@@ -45,4 +45,4 @@ def verify_doubles(values, name):
     """
     sizes = np.abs(values[(values != 0) & ~np.isnan(values)])
     if sizes.size and sizes.max() < np.finfo("float64").tiny:
-        raise ValueError(f"{name} must hold doubles, got R's integer64, of which only the bits arrive: as.numeric(x).")
+        raise ValueError(f"{name} must have doubles, got R's integer64, of which only the bits arrive: as.numeric(x).")

@@ -1,167 +1,211 @@
-"""Tables: CSV or Parquet files, data frames, and dicts of columns as R sends them."""
+"""Tables: CSV or Parquet files, data frames, dicts of columns as R sends them, and (data frame, y) pairs."""
 
-import dataclasses
-import gzip
-import re
-import unicodedata
-from pathlib import Path
+import os
+from typing import Literal
 
 import numpy as np
 
-from recipes.data.assemble import Pool, assemble, warn_and_note
-from recipes.data.split import square_blocks
+from recipes.data.assemble import Pool, assemble
+from recipes.data.examples import Data
+from recipes.data.in_memory import named_splits, without_names
+from recipes.data.source_spec import with_source_spec
+from recipes.data.split import SplitOptions, square_blocks
+from recipes.data.streams import read_stream
+from recipes.data.tables.columns import column_values, existing_columns, input_columns, plain_names, target_columns
 from recipes.data.tables.frames import frame_of
-from zoo.arguments import suggestion
+from recipes.data.tables.table_files import read_frame
+from zoo.arguments import Fraction, Positive, Whole, checked
 
-ROWS = 20  # from so many rows on, a column with another value in each is taken for an identifier
-NAMED = 10  # columns that a note names
-LEVELS = 100  # a category with more levels than this is noted
-
-
-def read_table(path, options):
-    """`Data` from a CSV (comma, semicolon or tab; also gzipped) or Parquet file, as `from_frames` reads its rows."""
-    path = Path(path).expanduser()
-    if not path.is_file():
-        near = suggestion(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
-        raise ValueError(f"load: there is no file {path}.{near}")
-    frame, notes = read_file(path)
-    if options.time:
-        from recipes.data.series.windows import read_windows
-
-        return read_windows(frame, options, name=path.name.split(".")[0], source=str(path), notes=notes)
-    return from_frames([frame], options, name=path.name.split(".")[0], source=str(path), notes=notes)
+SHOWN = 10  # renamed columns that a note lists
 
 
-def read_file(path):
-    """(data frame, notes) of a file; the separator and a decimal comma are read from its first lines."""
+@checked
+def read_table(
+    source,
+    target: tuple[str, ...] = (),
+    *,
+    task: Literal["classification", "multilabel", "regression"] | None = None,
+    columns: tuple[str, ...] = (),
+    drop_columns: tuple[str, ...] = (),
+    categorical: tuple[str, ...] = (),
+    missing: Literal["error", "drop", "impute"] | None = None,
+    group=None,
+    block: tuple[str, str, Positive] | None = None,
+    classes: tuple[str, ...] = (),
+    validation: Fraction = 0.15,
+    test: Fraction = 0.15,
+    seed: Whole = 0,
+) -> Data:
+    """Reads a table whose rows are examples.
+
+    Numbers stay numbers, everything else is a category. Left out, with a note, are columns of one value, identifiers
+    (text with a distinct value in each row, or row numbers), dates and the column of groups, unless `columns` names the
+    inputs. Column names become plain (a-z, 0-9, _), as a served model can have no others.
+
+    Args:
+        source: path of a CSV (comma, semicolon or tab; also gzipped) or Parquet file, a data frame or a dict of
+            columns; or (x, y) with x a data frame or a dict, two or three splits of such, or a tf.data.Dataset of dicts.
+        target: target column, or columns; not used where the targets are given as y.
+        task: classification, multilabel or regression; inferred from the targets if None.
+        columns: input columns; all suitable ones where empty.
+        drop_columns: columns to leave out.
+        categorical: columns of numbers that are codes, not amounts.
+        missing: error, drop (the row) or impute (medians of the training split, with an indicator; a category of its
+            own); None is error. A target is never imputed.
+        group: column whose groups stay in one split, or one label per row.
+        block: (x column, y column, size): square spatial blocks of that size stay in one split.
+        classes: names of the classes, where the targets have their index from 0.
+        validation, test: fractions of the rows, 0 to 1.
+        seed: seed of the split.
+    Returns:
+        `Data` of kind table.
+    Raises:
+        ValueError: if a column does not exist (the nearest is offered), or has gaps and `missing` is error.
+    """
+    arguments = dict(locals())
+    import pandas as pd
+    import tensorflow as tf
+
+    source = without_names(source)
+    split_options = SplitOptions(validation, test, seed)
+    options = {
+        "task": task, "columns": columns, "drop_columns": drop_columns, "categorical": categorical, "missing": missing,
+        "group": group, "block": block, "classes": classes,
+    }  # fmt: skip
+    if isinstance(source, str | os.PathLike | dict | pd.DataFrame):
+        frame, facts = read_frame(source)
+        data = from_frames([frame], split_options, target=target, **options, **facts)
+        return with_source_spec(data, "table", arguments)
+    pools = []
+    for split, entry in named_splits(source):
+        if isinstance(entry, tf.data.Dataset):
+            pools.append(read_stream(entry, split))
+            continue
+        x, y = entry
+        y = y if isinstance(y, pd.DataFrame | pd.Series | pd.Categorical) else np.asarray(y)
+        pool = Pool({c: np.asarray(x[c]) for c in x}, y, split)
+        rows = len(next(iter(pool.inputs.values()))) if isinstance(x, dict) else len(x)
+        if rows != len(y):
+            raise ValueError(f"x and y must have as many examples, got {rows:,} and {len(y):,}.")
+        pools.append(pool)
+    return from_table_pools(pools, split_options, name="arrays", **options)
+
+
+def from_table_pools(pools, split_options, **options):
+    """Returns `Data` from pools whose inputs are dicts of columns, with the options of `from_frames`."""
     import pandas as pd
 
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            return pd.read_parquet(path), []
-        opener = gzip.open if path.suffix.lower() == ".gz" else open
-        with opener(path, "rt", encoding="utf-8-sig") as file:
-            lines = [file.readline() for _ in range(20)]
-        separator = max(",;\t", key=lines[0].count)
-        decimal = "," if separator != "," and any(re.search(r"\d,\d", line) for line in lines[1:]) else "."
-        notes = [f"decimal commas, columns separated by {separator!r}"] if decimal == "," else []
-        return pd.read_csv(path, sep=separator, decimal=decimal, encoding="utf-8-sig", skipinitialspace=True), notes
-    except (ValueError, OSError) as error:  # pandas' and Arrow's own are ValueErrors
-        raise ValueError(f"load: {path} cannot be read as a table: {str(error).splitlines()[0]}") from None
+    frames = [pd.DataFrame({c: _as_strings(v) for c, v in pool.inputs.items()}) for pool in pools]
+    return from_frames(frames, split_options, targets=[p.y for p in pools], splits=[p.split for p in pools], **options)
 
 
-def read_pools(pools, options, *, name, **told):
-    """`Data` from pools whose inputs are dicts of columns and whose targets stand apart."""
-    import pandas as pd
-
-    frames = [pd.DataFrame({c: _decoded(v) for c, v in pool.inputs.items()}) for pool in pools]
-    return from_frames(frames, options, name=name, targets=[p.y for p in pools], parts=[p.part for p in pools], **told)
-
-
-def _decoded(values):
+def _as_strings(values):
     if values.dtype.kind in "OS" and len(values) and isinstance(values[0], bytes):
         return np.array([v.decode() for v in values], dtype=object)
     return values
 
 
-def from_frames(frames, options, *, name, targets=None, parts=(None,), notes=(), **told):
-    """`Data` from data frames: which columns are inputs, of what kind, and what becomes of their gaps.
-
-    Numbers stay numbers, all else is a category; `options.category` names the numbers that are codes. Left out, and
-    noted, are columns that hold one value only, identifiers (text with another value in each row, or row numbers),
-    dates, and the column of groups; `options.keep` names the inputs instead. Column names become plain (a-z, 0-9, _),
-    as a served model can have no others.
+def from_frames(
+    frames,
+    split_options,
+    *,
+    name,
+    target=(),
+    targets=None,
+    splits=(None,),
+    task=None,
+    columns=(),
+    drop_columns=(),
+    categorical=(),
+    missing=None,
+    group=None,
+    block=None,
+    classes=(),
+    notes=(),
+    **facts,
+):
+    """Returns `Data` of kind table from data frames.
 
     Args:
-        frames: data frames or dicts of columns, one for each part.
-        options: `Options`; `target` names columns unless `targets` is given.
+        frames: data frames or dicts of columns, one for each split.
+        split_options: `SplitOptions`.
         name: of the data set.
-        targets: for each frame its targets, where they stand apart.
-        parts: train, validation or test for each frame, or None where it is to be split.
-        notes: what the door has to say.
-        **told: source, licence, description, as `Data` has them.
-    Returns:
-        `Data` of kind table.
+        target: target columns, unless `targets` is given.
+        targets: for each frame its targets, where they are no columns.
+        splits: train, validation or test for each frame, or None where it is to be split.
+        task, columns, drop_columns, categorical, missing, group, block, classes: as `read_table` has them.
+        notes: sentences of the reader.
+        **facts: source, license, description, as `Data` has them.
     Raises:
-        ValueError: if a column is not there (the nearest is offered), or has gaps without a policy.
+        ValueError: as `read_table` documents.
     """
     import pandas as pd
 
-    frames = [frame_of(frame) for frame in frames]
-    part = np.repeat(np.arange(len(frames)), [len(f) for f in frames])
-    frame = pd.concat(frames) if len(frames) > 1 else frames[0]
-    frame = frame.set_axis([str(c) for c in frame.columns], axis=1)
-    rows, notes = frame.index.to_numpy(), list(notes)
-    frame = frame.reset_index(drop=True).infer_objects()
-    if not len(frame) or frame.columns.has_duplicates:
-        raise ValueError(f"load: the table must have rows and a name of its own for each column, got {list(frame)}.")
+    frame, split_index, rows = _joined(frames)
+    notes = list(notes)
     if targets is None:
-        outputs = _columns("target", options.target, frame)
+        outputs = target_columns(target, frame)
         y = frame[list(outputs)]
     else:
         outputs = ("target",)
         y = pd.DataFrame(
             np.concatenate([np.asarray(t).reshape(len(f), -1) for t, f in zip(targets, frames, strict=True)])
         )
-    groups, blocks = _kept_whole(frame, options)
-    if options.text:
-        from recipes.data.text.labelled_texts import from_texts
-
-        (column,) = _columns("text", (options.text,), frame)
-        y, pools = y.to_numpy() if y.shape[1] > 1 else y.iloc[:, 0].to_numpy(), []
-        for i, given in enumerate(parts):
-            pool = Pool(frame[column].to_numpy(object)[part == i], y[part == i], given, rows[part == i])
-            pool.groups = None if groups is None or given not in (None, "train") else groups[part == i]
-            pools.append(pool)
-        return from_texts(pools, options, name=name, outputs=outputs, notes=notes, **told)
-    inputs = frame[_inputs(frame, options, () if targets is not None else outputs, notes)]
-    kept = _without_gaps(inputs, y, options, notes)
-    if targets is None and not options.classes:
-        options = dataclasses.replace(options, classes=_levels(y[kept], notes))
+    groups, blocks = group_labels(frame, group), block_labels(frame, block)
+    names = input_columns(
+        frame, () if targets is not None else outputs, notes,
+        columns=columns, drop_columns=drop_columns, categorical=categorical, group=group, block=block,
+    )  # fmt: skip
+    inputs = frame[names]
+    complete = _rows_without_gaps(inputs, y, missing or "error", notes)
+    if targets is None and not classes:
+        classes = _factor_levels(y[complete], notes)
     plain = plain_names(inputs.columns)
     renamed = [f"{old!r} is `{new}`" for old, new in plain.items() if old != new]
     if renamed:
-        more = f" and {len(renamed) - NAMED} more" if len(renamed) > NAMED else ""
-        notes.append(f"columns renamed: {', '.join(renamed[:NAMED])}{more}")
-    columns, arrays = {}, {}
+        more = f" and {len(renamed) - SHOWN} more" if len(renamed) > SHOWN else ""
+        notes.append(f"columns renamed: {', '.join(renamed[:SHOWN])}{more}")
+    kinds, arrays = {}, {}
     for old, new in plain.items():
-        columns[new], arrays[new] = column_values(inputs[old][kept], old in options.categorical, old, notes)
-    y = y[kept].to_numpy() if y.shape[1] > 1 else y[kept].iloc[:, 0].to_numpy()
+        kinds[new], arrays[new] = column_values(inputs[old][complete], old in categorical, old, notes)
+    y = y[complete].to_numpy() if y.shape[1] > 1 else y[complete].iloc[:, 0].to_numpy()
     pools = []
-    for i, given in enumerate(parts):
-        mine = part[kept] == i
-        pool = Pool({c: v[mine] for c, v in arrays.items()}, y[mine], given, rows[kept][mine])
-        if given in (None, "train"):
-            pool.groups = None if groups is None else groups[kept][mine]
-            pool.blocks = None if blocks is None else blocks[kept][mine]
+    for i, split in enumerate(splits):
+        mask = split_index[complete] == i
+        pool = Pool({c: v[mask] for c, v in arrays.items()}, y[mask], split, rows[complete][mask])
+        if split in (None, "train"):
+            pool.groups = None if groups is None else groups[complete][mask]
+            pool.blocks = None if blocks is None else blocks[complete][mask]
         pools.append(pool)
     return assemble(
-        pools, options, name=name, kind="table", shape=None, dtype="mixed", outputs=outputs, columns=columns,
-        notes=notes, **told,
+        pools, split_options, name=name, kind="table", shape=None, dtype="mixed", task=task, classes=classes,
+        missing=missing, outputs=outputs, columns=kinds, notes=notes, group=group, block=block, **facts,
     )  # fmt: skip
 
 
-def _columns(argument, names, frame):
-    """The columns that an argument names; a ValueError that offers the nearest for one that is not there."""
-    if argument == "target" and not names:
-        raise ValueError(f"load: `target` must name a column of the table: {', '.join(frame)}.")
-    for name in names:
-        if name not in frame:
-            raise ValueError(
-                f"load: `{argument}` must name columns of the table, got {name!r}.{suggestion(name, frame)} "
-                f"It has {', '.join(frame)}."
-            )
-    return tuple(names)
-
-
-def _levels(y, notes):
-    """The levels of a target that is a factor, in its own order, which then is that of the classes; else ()."""
+def _joined(frames):
+    """Returns (one data frame, (N,) index of the split, (N,) row labels) of the frames of all splits."""
     import pandas as pd
 
-    kind = y.dtypes.iloc[0]
-    if y.shape[1] > 1 or not isinstance(kind, pd.CategoricalDtype):
+    frames = [frame_of(frame) for frame in frames]
+    split_index = np.repeat(np.arange(len(frames)), [len(f) for f in frames])
+    frame = pd.concat(frames) if len(frames) > 1 else frames[0]
+    frame = frame.set_axis([str(c) for c in frame.columns], axis=1)
+    rows = frame.index.to_numpy()
+    frame = frame.reset_index(drop=True).infer_objects()
+    if not len(frame) or frame.columns.has_duplicates:
+        raise ValueError(f"the table must have rows and distinct column names, got {list(frame)}.")
+    return frame, split_index, rows
+
+
+def _factor_levels(y, notes):
+    """Returns the levels of a target that is a factor, in its order, as the names of the classes; else ()."""
+    import pandas as pd
+
+    dtype = y.dtypes.iloc[0]
+    if y.shape[1] > 1 or not isinstance(dtype, pd.CategoricalDtype):
         return ()
-    levels = kind.categories.tolist()
+    levels = dtype.categories.tolist()
     used = set(y.iloc[:, 0])
     unused = [level for level in levels if level not in used]
     if not all(isinstance(level, str) for level in levels):
@@ -171,124 +215,53 @@ def _levels(y, notes):
     return tuple(level for level in levels if level in used)
 
 
-def _kept_whole(frame, options):
-    """(labels of groups, labels of blocks), each (N,) or None."""
+def group_labels(frame, group):
+    """Returns (N,) labels of groups that stay in one split, from a column or from one label per row, or None."""
+    if group is None:
+        return None
+    if isinstance(group, str):
+        labels = frame[existing_columns("group", [group], frame)[0]]
+        if labels.isna().any():
+            raise ValueError(f"`group` must have a value in every row, got {labels.isna().sum():,} gaps.")
+        return labels.astype(str).to_numpy()
+    labels = np.asarray(group)
+    if labels.shape != (len(frame),):
+        raise ValueError(f"`group` must have one label for each of {len(frame):,} rows, got {labels.shape}.")
+    return labels
+
+
+def block_labels(frame, block):
+    """Returns (N,) labels of spatial blocks that stay in one split, from (x column, y column, size), or None."""
     from pandas.api.types import is_numeric_dtype
 
-    groups = options.group
-    if isinstance(groups, str):
-        groups = frame[_columns("group", [groups], frame)[0]]
-        if groups.isna().any():
-            raise ValueError(f"load: `group` must be known for every row, got {groups.isna().sum():,} gaps.")
-        groups = groups.astype(str).to_numpy()
-    elif groups is not None:
-        groups = np.asarray(groups)
-        if groups.shape != (len(frame),):
-            raise ValueError(f"load: `group` must have one label for each of {len(frame):,} rows, got {groups.shape}.")
-    if options.block is None:
-        return groups, None
-    x, y, size = options.block
-    places = frame[list(_columns("block", [x, y], frame))]
-    if not all(is_numeric_dtype(t) for t in places.dtypes) or places.isna().any(axis=None):
-        raise ValueError(f"load: `block` must name two columns of numbers without gaps, got {x!r} and {y!r}.")
-    return groups, square_blocks(places[x], places[y], size)
+    if block is None:
+        return None
+    x, y, size = block
+    coordinates = frame[list(existing_columns("block", [x, y], frame))]
+    if not all(is_numeric_dtype(t) for t in coordinates.dtypes) or coordinates.isna().any(axis=None):
+        raise ValueError(f"`block` must name two columns of numbers without gaps, got {x!r} and {y!r}.")
+    return square_blocks(coordinates[x], coordinates[y], size)
 
 
-def _inputs(frame, options, targets, notes):
-    """The names of the input columns."""
-    from pandas.api import types
-
-    for argument in ("drop", "keep", "category"):
-        _columns(argument, getattr(options, argument), frame)
-    names = [c for c in options.columns or frame if c not in (*targets, *options.drop_columns)]
-    if not names:
-        raise ValueError("load: the table must have an input column beside the target, got none.")
-    if options.columns:
-        return names
-    if isinstance(options.group, str) and options.group in names:
-        names.remove(options.group)
-        notes.append(f"left out `{options.group}`: it names the groups")
-    if options.block:
-        notes += [f"`{c}` is an input too; `drop` leaves it out" for c in options.block[:2] if c in names]
-    for c in list(names):
-        column, why = frame[c], None
-        distinct = column.nunique()
-        whole = types.is_integer_dtype(column)
-        if distinct <= 1 and len(frame) > 1:
-            why = "it has the same value in every row" if distinct else "it has no values"
-        elif types.is_datetime64_any_dtype(column):
-            why = "a date is no number; derive one, such as the day of the year"
-        elif not types.is_numeric_dtype(column) and len(frame) >= ROWS and distinct >= 0.95 * column.count():
-            why = "it is text with another value in almost every row"
-        elif whole and len(frame) >= ROWS and distinct == len(frame) == column.max() - column.min() + 1:
-            why = "it numbers the rows"
-        if why:
-            names.remove(c)
-            notes.append(warn_and_note(f"left out `{c}`: {why}; `keep` names the inputs instead"))
-    if not names:
-        raise ValueError("load: the table must have an input column that tells rows apart, got none.")
-    return names
-
-
-def _without_gaps(inputs, y, options, notes):
-    """(N,) bool: the rows to keep under the policy."""
-    policy = options.missing or "error"
+def _rows_without_gaps(inputs, y, missing, notes):
+    """Returns (N,) bool: the rows to use under `missing`."""
     counts = {f"`{c}`": int(n) for c, n in inputs.isna().sum().items() if n}
-    unknown = y.isna().any(axis=1).to_numpy()
-    told = ", ".join(f"{c} ({n:,})" for c, n in counts.items())
-    if policy == "error" and (counts or unknown.any()):
-        told = ", ".join(filter(None, [told, f"the target ({unknown.sum():,})" if unknown.any() else ""]))
+    without_target = y.isna().any(axis=1).to_numpy()
+    gaps = ", ".join(f"{c} ({n:,})" for c, n in counts.items())
+    if missing == "error" and (counts or without_target.any()):
+        target_gaps = f"the target ({without_target.sum():,})" if without_target.any() else ""
         raise ValueError(
-            f"load: the table has gaps in {told}; missing='drop' leaves those rows out, missing='impute' fills the "
-            "inputs (numbers with the training part's median and an indicator, categories as a level of their own)."
+            f"the table has gaps in {', '.join(filter(None, [gaps, target_gaps]))}; missing='drop' leaves those rows "
+            "out, missing='impute' fills the inputs (numbers with the training split's median and an indicator, "
+            "categories as a level of their own)."
         )
-    if policy == "drop":
-        out = unknown | inputs.isna().any(axis=1).to_numpy()
-        notes += [f"left out {out.sum():,} of {len(y):,} rows with gaps"] * bool(out.any())
+    if missing == "drop":
+        dropped = without_target | inputs.isna().any(axis=1).to_numpy()
+        notes += [f"left out {dropped.sum():,} of {len(y):,} rows with gaps"] * bool(dropped.any())
     else:
-        out = unknown
-        notes += [f"left out {out.sum():,} of {len(y):,} rows without a target"] * bool(out.any())
-        notes += [f"gaps to impute: {told}"] * bool(counts)
-    if out.all():
-        raise ValueError(f"load: the table must have rows without gaps, got none; gaps are in {told}.")
-    return ~out
-
-
-def column_values(column, is_category, name, notes):
-    """("number", float32 array) or ("category", object array of strings, "" where there is a gap)."""
-    from pandas.api import types
-
-    if types.is_numeric_dtype(column) and not is_category:
-        with np.errstate(invalid="ignore"):  # R's NA is a NaN that signals
-            values = column.to_numpy(dtype=np.float32, na_value=np.nan)
-        if np.isinf(values).any():
-            raise ValueError(f"load: `{name}` must have finite numbers, got {np.isinf(values).sum():,} infinite.")
-        return "number", values
-    if types.is_float_dtype(column) and (column.dropna() == column.dropna().round()).all():
-        column = column.astype("Int64")  # the code 3 is "3", also beside gaps
-    values = np.array(["" if gap else str(v) for v, gap in zip(column, column.isna(), strict=True)], dtype=object)
-    levels = len(np.unique(values))
-    if levels > LEVELS:
-        notes.append(f"`{name}` has {levels:,} categories, each an input of its own")
-    return "category", values
-
-
-def plain_names(columns):
-    """From every column name to one of letters, digits and _: 'bill length (mm)' becomes bill_length_mm.
-
-    Args:
-        columns: names, each once.
-    Returns:
-        Dict in the columns' order, whose values differ from each other.
-    """
-    plain = {}
-    for column in columns:
-        ascii_only = unicodedata.normalize("NFKD", column).encode("ascii", "ignore").decode()
-        stem = re.sub(r"\W+", "_", ascii_only).strip("_") or "column"
-        stem = stem if stem[0].isalpha() else f"x{stem}"
-        name, n = stem, 1
-        while name in plain.values():
-            n += 1
-            name = f"{stem}_{n}"
-        plain[column] = name
-    return plain
+        dropped = without_target
+        notes += [f"left out {dropped.sum():,} of {len(y):,} rows without a target"] * bool(dropped.any())
+        notes += [f"gaps to impute: {gaps}"] * bool(counts)
+    if dropped.all():
+        raise ValueError(f"the table must have rows without gaps, got none; gaps are in {gaps}.")
+    return ~dropped

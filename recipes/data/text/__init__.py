@@ -1,1 +1,1 @@
-"""Readers of texts."""
+"""Readers of texts: documents for a language model, and labelled texts."""

@@ -1,94 +1,132 @@
 """Texts with labels: a column of a table, or an array of strings."""
 
-from urllib.parse import parse_qsl
+from typing import Literal
 
 import numpy as np
 
-from recipes.data.assemble import assemble
-from recipes.data.split import content_keys
+from recipes.data.assemble import Pool, assemble
+from recipes.data.examples import Data
+from recipes.data.source_spec import with_source_spec
+from recipes.data.split import SplitOptions, content_keys
+from recipes.data.tables.columns import existing_columns, target_columns
+from recipes.data.tables.table import group_labels
+from recipes.data.tables.table_files import read_frame, read_table_file
 from recipes.data.targets import gaps
-from zoo.arguments import suggestion
-from zoo.r_setup import called_from_r
+from zoo.arguments import Fraction, Whole, checked, suggestion
+from zoo.r_interop import called_from_r
 
-SHOWN = 5  # rows that an error names
-
-
-def is_texts(x):
-    """Whether these are texts: a list, an array or a column whose first entry that is not missing is a string."""
-    if isinstance(x, str | bytes | dict) or not hasattr(x, "__len__") or getattr(x, "ndim", 1) != 1:
-        return False
-    if isinstance(x, np.ndarray):
-        if x.dtype.kind in "SU":
-            return True
-        if x.dtype.kind != "O":
-            return False
-    known = next((e for e in x if not (e is None or (isinstance(e, float) and e != e))), None)
-    return isinstance(known, str | bytes)
+SHOWN = 5  # rows that an error lists
 
 
-def text_pairs(source):
-    """What `load` was given as a list of (texts, targets), one a part; None where its inputs are no texts."""
-    if not isinstance(source, tuple | list) or not len(source):
-        return None
-    if len(source) == 2 and is_texts(source[0]):
-        return [tuple(source)]
-    pairs = [isinstance(entry, tuple | list) and len(entry) == 2 and is_texts(entry[0]) for entry in source]
-    return [tuple(entry) for entry in source] if all(pairs) else None
-
-
-def from_texts(pools, options, *, name, outputs=("target",), notes=(), **told):
-    """`Data` of kind text from pools whose inputs are strings.
+@checked
+def read_labelled_text(
+    source,
+    text: str,
+    target: tuple[str, ...],
+    *,
+    task: Literal["classification", "multilabel", "regression"] | None = None,
+    missing: Literal["error", "drop"] | None = None,
+    group=None,
+    validation: Fraction = 0.15,
+    test: Fraction = 0.15,
+    seed: Whole = 0,
+) -> Data:
+    """Reads a table with a column of texts, which are the only inputs.
 
     Args:
-        pools: `Pool` for each part.
-        options: `Options`; `missing` says what becomes of empty texts: error, or drop.
+        source: path of a CSV or Parquet file, a data frame or a dict of columns.
+        text: column of texts.
+        target: target column, or columns.
+        task: classification, multilabel or regression; inferred from the targets if None.
+        missing: error or drop, for rows with an empty text or without a target; None is error.
+        group: column whose groups stay in one split, or one label per row.
+        validation, test: fractions of the rows, 0 to 1.
+        seed: seed of the split.
+    Returns:
+        `Data` of kind text.
+    Raises:
+        ValueError: if a column does not exist (the nearest is offered), or naming the rows, if a text is empty, is no
+            string, or has no target.
+    """
+    arguments = dict(locals())
+    frame, facts = read_frame(source)
+    frame = frame.set_axis([str(c) for c in frame.columns], axis=1)
+    rows, frame = frame.index.to_numpy(), frame.reset_index(drop=True).infer_objects()
+    outputs = target_columns(target, frame)
+    y = frame[list(outputs)]
+    (column,) = existing_columns("text", (text,), frame)
+    y = y.to_numpy() if y.shape[1] > 1 else y.iloc[:, 0].to_numpy()
+    pool = Pool(frame[column].to_numpy(object), y, None, rows, groups=group_labels(frame, group))
+    data = from_texts(
+        [pool], SplitOptions(validation, test, seed), task=task, missing=missing, group=group, outputs=outputs, **facts
+    )
+    return with_source_spec(data, "labelled_text", arguments)
+
+
+def from_texts(
+    pools,
+    split_options,
+    *,
+    name,
+    task=None,
+    classes=(),
+    missing=None,
+    group=None,
+    outputs=("target",),
+    notes=(),
+    **facts,
+):
+    """Returns `Data` of kind text from pools whose inputs are strings.
+
+    Args:
+        pools: a `Pool` for each split.
+        split_options: `SplitOptions`.
         name: of the data set.
+        task, classes, missing, group: as `read_arrays` has them; texts cannot be imputed.
         outputs: names of the target columns.
-        notes: what the door has to say.
-        **told: source, licence, description, as `Data` has them.
+        notes: sentences of the reader.
+        **facts: source, license, description, as `Data` has them.
     Returns:
         `Data` whose inputs are (N,) arrays of str.
     Raises:
-        ValueError: naming the rows, if a text is empty or no string, or has no label; or as `assemble` says.
+        ValueError: naming the rows, if a text is empty or no string, or has no label; or as `assemble` documents.
     """
-    options.refuse_tables("texts")
-    if options.missing == "impute":
-        raise ValueError("load: `missing` must be error or drop for texts, which cannot be made up, got 'impute'.")
+    if missing == "impute":
+        raise ValueError("`missing` must be error or drop for texts, which cannot be imputed, got 'impute'.")
     notes = list(notes)
     for pool in pools:
-        pool.inputs = as_texts(pool.inputs, "load: the texts")
+        pool.inputs = as_texts(pool.inputs, "the texts")
         if len(pool.inputs) != len(pool.y):
-            raise ValueError(
-                f"load: there must be as many texts as targets, got {len(pool.inputs):,} and {len(pool.y):,}."
-            )
+            raise ValueError(f"there must be as many texts as targets, got {len(pool.inputs):,} and {len(pool.y):,}.")
         pool.names = np.arange(len(pool.y)) if pool.names is None else pool.names
-        empty, unknown = np.array([not text.strip() for text in pool.inputs], bool), gaps(pool.y)
-        out = empty | unknown
-        if out.any() and options.missing != "drop":
+        empty, without_target = np.array([not text.strip() for text in pool.inputs], bool), gaps(pool.y)
+        dropped = empty | without_target
+        if dropped.any() and missing != "drop":
             what = "empty texts" if empty.any() else "texts without a target"
             raise ValueError(
-                f"load: every row must have a text and a target, got {what} in "
-                f"{_rows(empty if empty.any() else unknown)}; missing='drop' leaves them out."
+                f"every row must have a text and a target, got {what} in "
+                f"{_rows(empty if empty.any() else without_target)}; missing='drop' leaves them out."
             )
-        if out.any():
-            notes.append(f"left out {out.sum():,} of {len(out):,} texts that are empty or have no target")
-        pool.inputs, pool.y, pool.names = pool.inputs[~out], np.asarray(pool.y)[~out], pool.names[~out]
-        pool.groups = None if pool.groups is None else pool.groups[~out]
+        if dropped.any():
+            notes.append(f"left out {dropped.sum():,} of {len(dropped):,} texts that are empty or have no target")
+        pool.inputs, pool.y, pool.names = pool.inputs[~dropped], np.asarray(pool.y)[~dropped], pool.names[~dropped]
+        pool.groups = None if pool.groups is None else pool.groups[~dropped]
         pool.keys = content_keys({"text": pool.inputs})
     if not any(len(pool.inputs) for pool in pools):
-        raise ValueError("load: there must be texts, got none.")
-    _refuse_levels(np.concatenate([pool.inputs for pool in pools]))
+        raise ValueError("there must be texts, got none.")
+    _refuse_labels(np.concatenate([pool.inputs for pool in pools]))
     return assemble(
-        pools, options, name=name, kind="text", shape=(), dtype="string", outputs=outputs, notes=notes, **told
-    )
+        pools, split_options, name=name, kind="text", shape=(), dtype="string", task=task, classes=classes,
+        missing=missing, outputs=outputs, notes=notes, group=group, **facts,
+    )  # fmt: skip
 
 
-def as_texts(x, what):
-    """(N,) object array of str from strings or bytes; what is missing becomes "".
+def as_texts(x, name):
+    """Returns an (N,) object array of str from strings or bytes; what is missing becomes "".
 
     Args:
         x: list, array or column.
-        what: what an error calls them.
+        name: what an error calls them.
     Raises:
         ValueError: naming the row, if an entry is no string.
     """
@@ -99,13 +137,13 @@ def as_texts(x, what):
         if isinstance(entry, bytes):
             entry = entry.decode("utf-8", "replace")
         if not isinstance(entry, str):
-            raise ValueError(f"{what} must be strings, got {entry!r} in row {i}.")
+            raise ValueError(f"{name} must be strings, got {entry!r} in row {i}.")
         texts[i] = str(entry)
     return texts
 
 
 def text_batch(inputs):
-    """A raw batch of texts for a run's preprocessing: one string, or several.
+    """Returns a raw batch of texts for a run's preprocessing, from one string or several.
 
     Raises:
         ValueError: if they are no strings, or one of them is empty.
@@ -113,51 +151,49 @@ def text_batch(inputs):
     texts = as_texts([inputs] if isinstance(inputs, str | bytes) else inputs, "predict: `inputs`")
     empty = np.array([not text for text in texts], bool)
     if not len(texts) or empty.any():
-        told = f"empty ones in {_rows(empty)}" if len(texts) else "none"
-        raise ValueError(f"predict: `inputs` must be texts, got {told}.")
+        received = f"empty ones in {_rows(empty)}" if len(texts) else "none"
+        raise ValueError(f"predict: `inputs` must be texts, got {received}.")
     return texts
 
 
-def text_files(files, origin):
-    """Raw inputs from files, for a run on texts: a list of (name, batch of one), in order.
+def text_files(files, column):
+    """Reads raw inputs from files, for a run on texts: a list of (name, batch of one), in order.
 
     Args:
-        files: paths of texts (.txt), each one; or of a table, whose column of texts `origin` names.
-        origin: the string that the run's data were loaded by, or None.
+        files: paths of texts (.txt), one example each; or of tables with a column of texts.
+        column: name of that column, or None.
     Raises:
-        ValueError: if a table is given and no column is known or there, or a text is empty.
+        ValueError: if a table is given that lacks the column, or a text is empty.
     """
-    column, batches = dict(parse_qsl((origin or "").partition("?")[2])).get("text"), []
+    batches = []
     for file in files:
         if file.suffix.lower() not in (".csv", ".tsv", ".gz", ".parquet", ".pq"):
             batches.append((str(file), text_batch(file.read_text("utf-8-sig"))))
             continue
-        from recipes.data.tables.table import read_file  # which reads columns of texts by this module
-
-        frame, _ = read_file(file)
+        frame, _ = read_table_file(file)
         if column not in frame:
-            near = suggestion(str(column), frame)
+            nearest = suggestion(str(column), frame)
             raise ValueError(
-                f"`files` must be texts, or a table with the column {column!r}, got {', '.join(frame)}.{near}"
+                f"`files` must be texts, or a table with the column {column!r}, got {', '.join(frame)}.{nearest}"
             )
-        found = as_texts(frame[column], f"`files`: the column {column!r}")
-        batches += [(f"row {i + 1}", text_batch(text)) for i, text in enumerate(found)]
+        texts = as_texts(frame[column], f"`files`: the column {column!r}")
+        batches += [(f"row {i + 1}", text_batch(text)) for i, text in enumerate(texts)]
     return batches
 
 
-def _refuse_levels(texts):
-    """No labels taken for texts: single words, each of them twice or more on average."""
+def _refuse_labels(texts):
+    """Raises a ValueError where the texts look like labels: single words, each of them twice or more on average."""
     levels = list(dict.fromkeys(texts))
     if 2 * len(levels) > len(texts) or any(len(level.split()) > 1 for level in levels):
         return
-    shown = ", ".join(map(repr, levels[:SHOWN])) + ", ..." * (len(levels) > SHOWN)
+    listed = ", ".join(map(repr, levels[:SHOWN])) + ", ..." * (len(levels) > SHOWN)
     raise ValueError(
-        f"load: x must be numbers or texts, got {len(levels):,} labels over and over in {len(texts):,} rows ({shown}). "
-        "Text and factors are columns of a data frame."
+        f"x must be numbers or texts, got {len(levels):,} repeated labels in {len(texts):,} rows ({listed}). Text and "
+        "factors are columns of a data frame."
     )
 
 
-def _rows(wrong):
-    places = np.flatnonzero(wrong)
-    more = f" and {len(places) - SHOWN:,} more" if len(places) > SHOWN else ""
-    return f"row{'s' * (len(places) > 1)} {', '.join(map(str, places[:SHOWN]))}{more}"
+def _rows(mask):
+    indices = np.flatnonzero(mask)
+    more = f" and {len(indices) - SHOWN:,} more" if len(indices) > SHOWN else ""
+    return f"row{'s' * (len(indices) > 1)} {', '.join(map(str, indices[:SHOWN]))}{more}"

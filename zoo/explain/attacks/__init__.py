@@ -1,1 +1,1 @@
-"""Adversarial examples and robustness."""
+"""Adversarial attacks, adversarial training and robustness curves."""

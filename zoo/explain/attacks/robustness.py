@@ -1,4 +1,4 @@
-"""Is a model robust: what share of the answers stays right when an attack may move the inputs."""
+"""Robustness curves: accuracy under attacks of increasing size."""
 
 import typing
 from typing import Literal
@@ -8,12 +8,12 @@ import numpy as np
 
 from zoo.arguments import Count, NonNegative, Whole, checked
 from zoo.explain.attacks.attack import Attack
-from zoo.explain.attacks.fgsm import directions, moved
-from zoo.explain.attacks.pgd import Norm, climb, climbed
+from zoo.explain.attacks.fgsm import gradient_signs, perturb
+from zoo.explain.attacks.pgd import Norm, compile_pgd, run_pgd
 
 
 class Robustness(typing.NamedTuple):
-    """The accuracy (E,) of a model at each of E epsilons, in the inputs' unit, under one kind of attack."""
+    """Accuracy (E,) of a model for each of E epsilons, in the inputs' unit, under one attack."""
 
     epsilon: np.ndarray
     accuracy: np.ndarray
@@ -24,7 +24,7 @@ class Robustness(typing.NamedTuple):
         """Draws the curve.
 
         Args:
-            path: a PNG (or PDF, SVG: by its ending) is written there.
+            path: file to write, a PNG (or PDF, SVG: by its suffix).
         Returns:
             `matplotlib.figure.Figure`.
         """
@@ -34,8 +34,8 @@ class Robustness(typing.NamedTuple):
         axes = figure.subplots()
         axes.plot(self.epsilon, self.accuracy, marker="o", color="#b2182b")
         axes.axhline(self.accuracy[0], color="grey", linewidth=0.8, linestyle="--")
-        length = "largest change of a number" if self.norm == "inf" else "length of the change"
-        axes.set(ylim=(-0.02, 1.02), xlabel=f"epsilon, the {length} [inputs' unit]", ylabel="accuracy")
+        size = "largest change of a number" if self.norm == "inf" else "L2 norm of the change"
+        axes.set(ylim=(-0.02, 1.02), xlabel=f"epsilon, the {size} [inputs' unit]", ylabel="accuracy")
         axes.set_title(f"Robustness to {self.attack.upper()}", fontsize=10)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
@@ -59,29 +59,29 @@ def robustness_curve(
     batch_size: Count = 64,
     seed: Whole = 0,
 ) -> Robustness:
-    """The accuracy on attacked inputs, for attacks of growing size.
+    """Accuracy on attacked inputs, for attacks of increasing size.
 
     (N, H, W, C) float, or (N, T, F), or (N, F)  ->  E + 1 accuracies, the first at epsilon 0.
 
-    The attack is compiled once. An example counts as right at an epsilon only if it is right at all smaller ones too:
-    who may change more may also change less. So the curve never rises.
+    The attack is compiled once. An example counts as correct at an epsilon only if it is correct at all smaller ones,
+    because a larger epsilon allows all smaller changes. So the curve never rises.
 
     Args:
         model: functional or Sequential classifier with one input.
-        inputs: what the model takes, after preprocessing.
-        labels: the right class of each example, from 0.
+        inputs: inputs of the model, after preprocessing.
+        labels: the true class of each example, from 0.
         epsilons: sizes of the attack, in the inputs' unit.
         attack: fgsm or pgd.
-        norm: inf, or (of pgd) l2.
-        steps: of pgd.
-        low: smallest value that an input may have, one number or one for each band; None for no limit.
-        high: the largest.
+        norm: inf, or l2 for pgd.
+        steps: number of gradient steps of pgd.
+        low: lower limit of the inputs, one number or one for each band; None for no limit.
+        high: upper limit of the inputs, likewise.
         batch_size: examples in one call of the model.
-        seed: of pgd's random start.
+        seed: seed of pgd's random start.
     Returns:
-        `Robustness(epsilon, accuracy, attack, norm)`, in the order of epsilon; `.figure(path)` draws it.
+        `Robustness(epsilon, accuracy, attack, norm)`, sorted by epsilon; `.figure(path)` draws it.
     Raises:
-        ValueError: if the model, the inputs, the labels or the limits do not suit, or fgsm is asked for l2.
+        ValueError: if the model, the inputs, the labels or the limits do not fit, or fgsm is used with l2.
 
     Source: Madry et al. 2018, https://arxiv.org/abs/1706.06083, figure 6.
     Differs: the running minimum over epsilons for each example.
@@ -90,16 +90,19 @@ def robustness_curve(
         raise ValueError(f"robustness_curve: `norm` must be inf for fgsm, got {norm!r}.")
     if not epsilons:
         raise ValueError("robustness_curve: `epsilons` must be at least one number, got none.")
-    found = Attack("robustness_curve", model, inputs, labels, False, low, high, batch_size)
-    sizes = np.unique([0.0, *epsilons])
-    right = np.empty((len(sizes), len(found.inputs)), bool)
-    made = directions(found) if attack == "fgsm" else climb(found, norm, steps)
-    for i, epsilon in enumerate(sizes):
+    problem = Attack("robustness_curve", model, inputs, labels, False, low, high, batch_size)
+    epsilons = np.unique([0.0, *epsilons])
+    correct = np.empty((len(epsilons), len(problem.inputs)), bool)
+    if attack == "fgsm":
+        signs = gradient_signs(problem)
+    else:
+        run = compile_pgd(problem, norm, steps)
+    for i, epsilon in enumerate(epsilons):
         if epsilon == 0:
-            attacked = found.inputs
+            attacked = problem.inputs
         elif attack == "fgsm":
-            attacked = moved(found, made, epsilon)
+            attacked = perturb(problem, signs, epsilon)
         else:
-            attacked = climbed(found, made, epsilon, norm, 2.5 * epsilon / steps, True, seed)
-        right[i] = found.score.values(attacked).argmax(axis=-1) == found.labels
-    return Robustness(sizes, np.logical_and.accumulate(right).mean(axis=1), attack, norm)
+            attacked = run_pgd(problem, run, epsilon, norm, 2.5 * epsilon / steps, True, seed)
+        correct[i] = problem.score.predict_logits(attacked).argmax(axis=-1) == problem.labels
+    return Robustness(epsilons, np.logical_and.accumulate(correct).mean(axis=1), attack, norm)

@@ -1,1 +1,1 @@
-"""Attribution methods: what a prediction depends on."""
+"""Attribution methods: maps of the contribution of each input to a prediction."""

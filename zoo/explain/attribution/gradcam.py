@@ -1,4 +1,4 @@
-"""Grad-CAM: where on a map of the network the evidence for a class lies."""
+"""Grad-CAM: the location of the evidence for a class on a feature map."""
 
 import contextlib
 import math
@@ -7,8 +7,10 @@ import keras
 import numpy as np
 
 from zoo.arguments import Count, Whole, checked, suggestion
-from zoo.explain.score import Score, chosen, refusal, without_gradients
+from zoo.explain.model_requirements import no_gradient_reason, unsupported_reason
+from zoo.explain.score import Score, target_logits
 from zoo.introspect import last_spatial
+from zoo.introspect.layers import leaf_layers
 from zoo.introspect.output_activation import replaced_attribute
 
 
@@ -22,56 +24,60 @@ def gradcam(
     layer: str | None = None,
     batch_size: Count = 32,
 ) -> np.ndarray:
-    """A spatial map's channels, weighted by a class's mean gradient on each, where their sum is positive.
+    """Sum of a feature map's channels, weighted by the mean gradient of a class's logit; negative sums become 0.
 
     (N, H, W, C) float  ->  (N, H, W) float32, at least 0; (N, T, F)  ->  (N, T).
 
-    No layer needs to be named. Of a model with one answer the map is `last_spatial`'s; in a ViT it is the embedded
-    patches. Of a model that answers for every place it is the last of the coarsest maps before the last layer with
-    weights, a U-Net's bottleneck: closer to the answer, the map would be the answer itself. A map of zeros says that
-    nothing on it speaks for the class.
+    By default the layer is chosen automatically. For a model with one prediction per example it is the one that
+    `last_spatial` returns; in a ViT the patch embeddings. For a model with a dense output it is the last of the
+    coarsest feature maps before the last layer with weights, such as a U-Net's bottleneck: closer to the output, the
+    map would be the output itself. In a map of zeros, nothing supports the class.
 
     Args:
-        model: functional or Sequential model with one input; a final softmax or sigmoid is undone.
-        inputs: what the model takes, after preprocessing: images or series.
-        target: class (or output) from 0, or one for each example; None for the predicted class, of a dense answer the
-            one with the largest mean logit.
-        mask: of a model that answers for every place, the size of its answer, true where it is explained; None for
-            everywhere.
-        layer: name of another layer that answers a map, in a model within the model too.
+        model: functional or Sequential model with one input; a final softmax or sigmoid is removed.
+        inputs: inputs of the model, after preprocessing: images or series.
+        target: class (or output) from 0, or one for each example; None for the predicted class, for a dense output the
+            class with the largest mean logit.
+        mask: for a model with a dense output, the positions to explain, nonzero where they count; None for all. It has
+            the size of the output.
+        layer: name of another layer with a feature map, also in a nested model.
         batch_size: examples in one call of the model.
     Returns:
-        ReLU(sum_k a_k A_k), a_k being the mean of d logit / d A_k over the map, resized bilinearly to the input; not
-        scaled to 1. After global average pooling and a dense head it is ReLU(sum_k w_k A_k) / (h w).
+        ReLU(sum_k a_k A_k), where a_k is the mean of d logit / d A_k over the map, resized bilinearly to the input; not
+        rescaled to 1. After global average pooling and a dense head it is ReLU(sum_k w_k A_k) / (h w).
     Raises:
-        ValueError: if the model, the inputs, the target, the mask or the layer do not suit, or there is no spatial map.
+        ValueError: if the model, the inputs, the target, the mask or the layer do not fit, or there is no spatial
+            feature map.
 
-    Source: Selvaraju et al. 2016, https://arxiv.org/abs/1610.02391, eq. 1 and 2; for dense answers Vinogradova,
-        Dibrov, Myers 2020, https://arxiv.org/abs/2002.11434, eq. 2.
-    Differs: of a dense answer the mean logit over the region, where Vinogradova et al. have the sum.
+    Source: Selvaraju et al. 2016, https://arxiv.org/abs/1610.02391, eq. 1 and 2; for dense outputs Vinogradova, Dibrov,
+        Myers 2020, https://arxiv.org/abs/2002.11434, eq. 2.
+    Differs: for dense outputs the mean logit over the region, where Vinogradova et al. use the sum.
     """
     import tensorflow as tf
 
     score = Score("gradcam", model, inputs, target, batch_size, dense=True, mask=mask)
-    reason = unmapped(model)
+    reason = gradcam_unsupported_reason(model)
     if reason:
         raise ValueError(f"gradcam: {reason}.")
     if layer is not None:
-        watched = [_named(model, layer)]
-    elif score.places:
-        watched = list(_leaves(model))
+        candidates = [_find_layer(model, layer)]
+    elif score.position_axes:
+        candidates = list(leaf_layers(model).values())
     else:
-        watched = [last_spatial(model).layer]
-    weigh = score.compiled(
-        f"gradcam {layer}", lambda x, target: _weigh(score, watched, x, target), tf.TensorSpec((None,), "int32")
+        candidates = [last_spatial(model).layer]
+    compute = score.compile_function(
+        f"gradcam {layer}",
+        lambda x, target: _weighted_map(score, candidates, x, target),
+        tf.TensorSpec((None,), "int32"),
     )
     x, targets = score.inputs, score.targets
-    return np.concatenate([weigh(tf.constant(x[s]), tf.constant(targets[s])).numpy() for s in score.batches(len(x))])
+    maps = [compute(tf.constant(x[rows]), tf.constant(targets[rows])).numpy() for rows in score.batch_slices(len(x))]
+    return np.concatenate(maps)
 
 
-def unmapped(model):
-    """Why a model can have no Grad-CAM; empty where it can."""
-    reason = refusal(model, dense=True) or without_gradients(model)
+def gradcam_unsupported_reason(model):
+    """Returns the reason why Grad-CAM does not work on a model; "" if it does."""
+    reason = unsupported_reason(model, dense=True) or no_gradient_reason(model)
     if reason:
         return reason
     try:
@@ -83,68 +89,65 @@ def unmapped(model):
     return ""
 
 
-def _leaves(model):
-    """The layers of a model and of the models within it."""
-    return (part for part in model._flatten_layers(include_self=False) if not isinstance(part, keras.Model))
+def _find_layer(model, name):
+    layers = {layer.name: layer for layer in model._flatten_layers(include_self=False)}
+    if name not in layers:
+        raise ValueError(f"gradcam: `layer` must be a layer of {model.name}, got {name!r}.{suggestion(name, layers)}")
+    return layers[name]
 
 
-def _named(model, name):
-    parts = {part.name: part for part in model._flatten_layers(include_self=False)}
-    if name not in parts:
-        raise ValueError(f"gradcam: `layer` must be a layer of {model.name}, got {name!r}.{suggestion(name, parts)}")
-    return parts[name]
-
-
-def _weigh(score, watched, x, target):
-    """ReLU(sum_k a_k A_k) at the input's size, (B, H, W) or (B, T)."""
+def _weighted_map(score, candidates, x, target):
+    """Returns ReLU(sum_k a_k A_k) at the size of the input, (B, H, W) or (B, T)."""
     import tensorflow as tf
 
-    seen = []  # (layer, the map it answered), in the order of the calls
+    records = []  # (layer, its feature map or None), in the order of the calls
 
-    def watching(layer):
+    def recording(layer):
         compute = layer.call
 
         def call(*args, **kwargs):
-            answer = compute(*args, **kwargs)
-            maps = [t for t in tf.nest.flatten(answer) if len(t.shape) == len(x.shape) and t.dtype.is_floating]
+            output = compute(*args, **kwargs)
+            maps = [t for t in tf.nest.flatten(output) if len(t.shape) == len(x.shape) and t.dtype.is_floating]
             if maps:
                 tape.watch(maps[-1])
-            seen.append((layer, maps[-1] if maps else None))
-            return answer
+            records.append((layer, maps[-1] if maps else None))
+            return output
 
         return replaced_attribute(layer, "call", call)
 
     with tf.GradientTape() as tape:
         with contextlib.ExitStack() as stack:
-            for layer in watched:
-                stack.enter_context(watching(layer))
+            for layer in candidates:
+                stack.enter_context(recording(layer))
             logits = score.logits(x)
-        logit = chosen(logits, target)
-    layer, found = seen[-1] if len(watched) == 1 else _coarsest(seen)
-    if found is None:
+        logit = target_logits(logits, target)
+    layer, feature_map = records[-1] if len(candidates) == 1 else _coarsest_map(records)
+    if feature_map is None:
         shape = "(B, H, W, C)" if len(x.shape) == 4 else "(B, T, C)"
-        raise ValueError(f"gradcam: the layer {layer.name} answers no map, {shape}.")
-    gradient = tape.gradient(logit, found)
+        raise ValueError(f"gradcam: the layer {layer.name} has no feature map {shape} as its output.")
+    gradient = tape.gradient(logit, feature_map)
     if gradient is None:
-        raise ValueError(f"gradcam: the answer of {score.model.name} has no gradient on the map of {layer.name}.")
-    places = list(range(1, len(x.shape) - 1))
-    weights = tf.reduce_mean(tf.cast(gradient, "float32"), places, keepdims=True)
-    coarse = tf.nn.relu(tf.reduce_sum(weights * tf.cast(found, "float32"), axis=-1))
-    if len(places) == 1:  # a series is a picture one pixel high
+        raise ValueError(
+            f"gradcam: the output of {score.model.name} has no gradient with respect to the output of {layer.name}."
+        )
+    axes = list(range(1, len(x.shape) - 1))
+    weights = tf.reduce_mean(tf.cast(gradient, "float32"), axes, keepdims=True)
+    coarse = tf.nn.relu(tf.reduce_sum(weights * tf.cast(feature_map, "float32"), axis=-1))
+    if len(axes) == 1:  # a series is resized as an image of height 1
         return tf.image.resize(coarse[:, None, :, None], (1, tf.shape(x)[1]))[:, 0, :, 0]
     return tf.image.resize(coarse[..., None], tf.shape(x)[1:3])[..., 0]
 
 
-def _coarsest(seen):
-    """The last of the maps with the fewest cells, but more than one, before the last layer with weights."""
-    last = max((n for n, (layer, _) in enumerate(seen) if layer.weights), default=len(seen))
-    maps = [(layer, found) for layer, found in seen[:last] if found is not None and _cells(found) > 1]
+def _coarsest_map(records):
+    """Returns the last of the maps with the fewest cells, but more than one, before the last layer with weights."""
+    end = max((n for n, (layer, _) in enumerate(records) if layer.weights), default=len(records))
+    maps = [(layer, values) for layer, values in records[:end] if values is not None and _cell_count(values) > 1]
     if not maps:
-        return next((layer, found) for layer, found in reversed(seen) if found is not None)
-    fewest = min(_cells(found) for _, found in maps)
-    return [entry for entry in maps if _cells(entry[1]) == fewest][-1]
+        return next((layer, values) for layer, values in reversed(records) if values is not None)
+    fewest = min(_cell_count(values) for _, values in maps)
+    return [record for record in maps if _cell_count(record[1]) == fewest][-1]
 
 
-def _cells(found):
-    """How many places a map has; unknown sizes count as many."""
-    return math.prod(math.inf if side is None else side for side in found.shape[1:-1])
+def _cell_count(feature_map):
+    """Returns the number of cells of a feature map; infinity if a size is unknown."""
+    return math.prod(math.inf if side is None else side for side in feature_map.shape[1:-1])

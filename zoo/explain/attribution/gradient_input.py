@@ -1,10 +1,11 @@
-"""Gradient x input: what each input adds to the answer, were the model linear there."""
+"""Gradient x input: the contribution of each input to a logit, for a model that is linear around the input."""
 
 import keras
 import numpy as np
 
 from zoo.arguments import Count, Whole, checked
-from zoo.explain.score import Score, over_bands
+from zoo.explain.attribution.reduce_bands import reduce_bands
+from zoo.explain.score import Score
 
 
 @checked
@@ -16,26 +17,26 @@ def gradient_input(
     mask: np.ndarray | None = None,
     batch_size: Count = 32,
 ) -> np.ndarray:
-    """The gradient of a class's logit with respect to the input, times the input, summed over the bands.
+    """Gradient of a class's logit with respect to the input, times the input, summed over the bands.
 
     (N, H, W, C) float  ->  (N, H, W) float32, of either sign; (N, T, F)  ->  (N, T); (N, F)  ->  (N, F).
 
-    Of a linear model it is w x. What is 0 in the input gets nothing, however much it mattered that it is 0.
+    For a linear model it is w x. An input of 0 always gets 0, even if its being 0 matters to the model.
 
     Args:
-        model: functional or Sequential model with one input; a final softmax or sigmoid is undone.
-        inputs: what the model takes, after preprocessing.
+        model: functional or Sequential model with one input; a final softmax or sigmoid is removed.
+        inputs: inputs of the model, after preprocessing.
         target: class (or output) from 0, or one for each example; None for the predicted class.
-        mask: of a model that answers for every place, true where its answer is explained; None for everywhere.
+        mask: for a model with a dense output, the positions to explain, nonzero where they count; None for all.
         batch_size: examples in one call of the model.
     Returns:
         Attributions [logit].
     Raises:
-        ValueError: if the model, the inputs, the target or the mask do not suit.
+        ValueError: if the model, the inputs, the target or the mask do not fit.
 
     Source: Shrikumar et al. 2016, https://arxiv.org/abs/1605.01713, section 2.
     Differs: none
     """
     score = Score("gradient_input", model, inputs, target, batch_size, dense=True, mask=mask)
     _, gradient = score.gradients(score.inputs, score.targets)
-    return over_bands(gradient * score.inputs.astype("float32"), np.sum)
+    return reduce_bands(gradient * score.inputs.astype("float32"), np.sum)

@@ -1,12 +1,13 @@
-"""LIME: a linear model of the model, near one image, in its superpixels."""
+"""LIME: a linear model of a model's predictions around one image, on its superpixels."""
 
 import keras
 import numpy as np
 
 from zoo.arguments import Count, Positive, Whole, checked
-from zoo.explain.figures.show import stretched
-from zoo.explain.progress import advancing
-from zoo.explain.score import Score, missing, refusal, resolved
+from zoo.explain.figures.show import stretch_contrast
+from zoo.explain.model_requirements import missing_package_reason, unsupported_reason
+from zoo.explain.progress_bar import progress_bar
+from zoo.explain.score import Score, resolve_targets
 
 
 @checked
@@ -22,60 +23,61 @@ def lime(
     batch_size: Count = 64,
     seed: Whole = 0,
 ) -> np.ndarray:
-    """How the answer depends on each superpixel, by a weighted ridge regression on images with some of them hidden.
+    """Effect of each superpixel on the prediction, by a weighted ridge regression on partly hidden images.
 
     (N, H, W, C) float  ->  (N, H, W) float32, of either sign.
 
-    The superpixels are SLIC zero's on what `show` would show of the image. A hidden superpixel has its own mean in each
-    band. The model's inside plays no part. The package `lime` weighs the samples and fits them.
+    Superpixels come from SLIC zero on the image as `show` draws it. A hidden superpixel has its mean in each band. Only
+    the model's predictions are used. The package `lime` weights the samples and fits the regression.
 
     Args:
         model: functional or Sequential model with one input.
-        inputs: images as the model takes them, after preprocessing.
+        inputs: image inputs of the model, after preprocessing.
         target: class (or output) from 0, or one for each example; None for the predicted class.
-        segments: superpixels, about; at least 2.
+        segments: approximate number of superpixels, at least 2.
         samples: images with hidden superpixels, for each example.
-        kernel_width: of the kernel that weighs a sample by its cosine distance to the image.
-        mask: of a model that answers for every place, true where its answer is explained; None for everywhere.
+        kernel_width: width of the kernel that weights a sample by its cosine distance to the image.
+        mask: for a model with a dense output, the positions to explain, nonzero where they count; None for all.
         batch_size: images in one call of the model.
-        seed: of what is hidden.
+        seed: seed of the hidden superpixels.
     Returns:
-        The regression's coefficient of each place's superpixel [probability, or a regressor's unit].
+        The regression coefficient of each pixel's superpixel [probability, or a regressor's unit].
     Raises:
-        ValueError: if the model, the inputs, the target or the mask do not suit, or the image has no two superpixels.
+        ValueError: if the model, the inputs, the target or the mask do not fit, or the image has fewer than two
+            superpixels.
         ModuleNotFoundError: if the package lime is not installed.
 
     Source: Ribeiro, Singh, Guestrin 2016, https://arxiv.org/abs/1602.04938, eq. 2 and algorithm 1.
-    Differs: all superpixels stay in the regression, a ridge as in the authors' package, where the paper chooses K by
-        Lasso; SLIC instead of quick shift, which knows three bands only.
+    Differs: ridge regression on all superpixels, as in the authors' package, where the paper chooses K by Lasso; SLIC
+        instead of quick shift, which supports three bands only.
     """
     score = Score("lime", model, inputs, target, batch_size, dense=True, mask=mask)
-    reason = not_images(model)
+    reason = lime_unsupported_reason(model)
     if reason:
         raise ValueError(f"lime: {reason}.")
-    regression = _engine()
+    lime_base = _import_lime_base()
     x = score.inputs
-    targets = resolved(score.targets, score.answers(x))
-    found = [
-        _explained(score, regression, image, segments, samples, kernel_width, target, (seed, n))
+    targets = resolve_targets(score.targets, score.predict(x))
+    maps = [
+        _explain_image(score, lime_base, image, segments, samples, kernel_width, target, (seed, n))
         for n, (image, target) in enumerate(zip(x, targets, strict=True))
     ]
-    return np.stack(found).astype("float32")
+    return np.stack(maps).astype("float32")
 
 
-def not_images(model):
-    """Why LIME's superpixels do not suit a model's inputs; empty where they do."""
-    reason = refusal(model, dense=True)
+def lime_unsupported_reason(model):
+    """Returns the reason why a model's inputs cannot be split into superpixels; "" if they can."""
+    reason = unsupported_reason(model, dense=True)
     if reason:
         return reason
-    shape, kind = tuple(model.inputs[0].shape), model.inputs[0].dtype
-    if len(shape) != 4 or "float" not in kind:
-        return f"`model` must take images of real numbers, (B, H, W, C), got {kind} {shape}"
+    shape, dtype = tuple(model.inputs[0].shape), model.inputs[0].dtype
+    if len(shape) != 4 or "float" not in dtype:
+        return f"`model` must take floating-point images, (B, H, W, C), got {dtype} {shape}"
     return ""
 
 
-def _engine():
-    reason = missing("lime")
+def _import_lime_base():
+    reason = missing_package_reason("lime")
     if reason:
         raise ModuleNotFoundError(f"lime: {reason}")
     from lime import lime_base
@@ -83,34 +85,36 @@ def _engine():
     return lime_base
 
 
-def _explained(score, engine, image, segments, samples, kernel_width, target, seed):
-    """(H, W): the coefficients of one image."""
+def _explain_image(score, lime_base, image, segments, samples, kernel_width, target, seed):
+    """Returns (H, W) coefficients of one image."""
     from skimage.segmentation import slic
     from sklearn.metrics import pairwise_distances
 
-    picture = stretched(image)
-    colours = picture if picture.ndim == 3 else np.dstack([picture] * 3)  # SLIC weighs colours best as colours
-    parts = slic(colours, n_segments=segments, start_label=0, slic_zero=True)  # noise too is cut into even parts
-    names, parts = np.unique(parts, return_inverse=True)
-    parts = parts.reshape(picture.shape[:2])
-    if len(names) < 2:
-        raise ValueError(f"lime: the image must have two superpixels, SLIC finds {len(names)}; raise `segments`.")
-    count = np.bincount(parts.ravel())[:, None]
-    mean = np.stack([np.bincount(parts.ravel(), band.ravel()) for band in np.moveaxis(image, -1, 0)], axis=-1) / count
-    hidden = mean[parts].astype(image.dtype)
-    random = np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))  # the package knows no Generator
-    shown = random.randint(0, 2, (samples, len(names)))
-    shown[0] = 1
-    answers = [
-        score.answers(np.where(shown[rows][:, parts][..., None] == 1, image, hidden))
-        for rows in advancing(score.batches(samples), "LIME")
-    ]
-    base = engine.LimeBase(lambda d: np.sqrt(np.exp(-(d**2) / kernel_width**2)), random_state=random)
-    distances = pairwise_distances(shown, shown[:1], metric="cosine").ravel()
-    _, weights, _, _ = base.explain_instance_with_data(
-        shown, np.concatenate(answers), distances, target, len(names), feature_selection="none"
+    picture = stretch_contrast(image)
+    colors = picture if picture.ndim == 3 else np.dstack([picture] * 3)  # SLIC works best on color images
+    # SLIC zero also splits noise into regular superpixels.
+    labels, superpixels = np.unique(
+        slic(colors, n_segments=segments, start_label=0, slic_zero=True), return_inverse=True
     )
-    coefficients = np.zeros(len(names))
-    for part, weight in weights:
-        coefficients[part] = weight
-    return coefficients[parts]
+    superpixels = superpixels.reshape(picture.shape[:2])
+    if len(labels) < 2:
+        raise ValueError(f"lime: the image must have two superpixels, SLIC finds {len(labels)}; raise `segments`.")
+    flat = superpixels.ravel()
+    sums = np.stack([np.bincount(flat, band.ravel()) for band in np.moveaxis(image, -1, 0)], axis=-1)
+    hidden = (sums / np.bincount(flat)[:, None])[superpixels].astype(image.dtype)
+    random = np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))  # lime does not take a Generator
+    visible = random.randint(0, 2, (samples, len(labels)))
+    visible[0] = 1
+    predictions = [
+        score.predict(np.where(visible[rows][:, superpixels][..., None] == 1, image, hidden))
+        for rows in progress_bar(score.batch_slices(samples), "LIME")
+    ]
+    regression = lime_base.LimeBase(lambda d: np.sqrt(np.exp(-(d**2) / kernel_width**2)), random_state=random)
+    distances = pairwise_distances(visible, visible[:1], metric="cosine").ravel()
+    _, weights, _, _ = regression.explain_instance_with_data(
+        visible, np.concatenate(predictions), distances, target, len(labels), feature_selection="none"
+    )
+    coefficients = np.zeros(len(labels))
+    for superpixel, weight in weights:
+        coefficients[superpixel] = weight
+    return coefficients[superpixels]

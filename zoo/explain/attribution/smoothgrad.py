@@ -1,10 +1,11 @@
-"""SmoothGrad: saliency without its grain, averaged over noisy copies of the input."""
+"""SmoothGrad: less noisy saliency maps, averaged over noisy copies of the input."""
 
 import keras
 import numpy as np
 
 from zoo.arguments import Count, NonNegative, Whole, checked
-from zoo.explain.score import Score, over_bands, resolved
+from zoo.explain.attribution.reduce_bands import reduce_bands
+from zoo.explain.score import Score, resolve_targets
 
 
 @checked
@@ -19,25 +20,25 @@ def smoothgrad(
     batch_size: Count = 64,
     seed: Whole = 0,
 ) -> np.ndarray:
-    """The size of the mean gradient over copies of the input with Gaussian noise, the largest over the bands.
+    """Absolute mean gradient over copies of the input with Gaussian noise, the maximum over the bands.
 
     (N, H, W, C) float  ->  (N, H, W) float32, at least 0; (N, T, F)  ->  (N, T); (N, F)  ->  (N, F).
 
-    A constant image has no range and so gets no noise: its map is the saliency.
+    A constant image has a range of 0 and gets no noise: its map is the saliency map.
 
     Args:
-        model: functional or Sequential model with one input; a final softmax or sigmoid is undone.
-        inputs: what the model takes, after preprocessing.
-        target: class (or output) from 0, or one for each example; None for the one predicted without noise.
+        model: functional or Sequential model with one input; a final softmax or sigmoid is removed.
+        inputs: inputs of the model, after preprocessing.
+        target: class (or output) from 0, or one for each example; None for the class predicted without noise.
         samples: noisy copies of each example.
-        sigma: standard deviation of the noise, as a share of each example's largest minus smallest value.
-        mask: of a model that answers for every place, true where its answer is explained; None for everywhere.
+        sigma: standard deviation of the noise, as a fraction of each example's range (maximum minus minimum).
+        mask: for a model with a dense output, the positions to explain, nonzero where they count; None for all.
         batch_size: copies in one call of the model.
-        seed: of the noise.
+        seed: seed of the noise.
     Returns:
-        |mean of d logit / d input| [logit per unit of the input]; not scaled.
+        |mean of d logit / d input| [logit per unit of the input]; not rescaled.
     Raises:
-        ValueError: if the model, the inputs, the target or the mask do not suit.
+        ValueError: if the model, the inputs, the target or the mask do not fit.
 
     Source: Smilkov et al. 2017, https://arxiv.org/abs/1706.03825, section 3.
     Differs: none
@@ -46,16 +47,16 @@ def smoothgrad(
     x = score.inputs
     logits, gradient = score.gradients(x, score.targets)
     if sigma == 0:
-        return over_bands(np.abs(gradient), np.max)
-    targets = resolved(score.targets, logits)
+        return reduce_bands(np.abs(gradient), np.max)
+    targets = resolve_targets(score.targets, logits)
     axes = tuple(range(1, x.ndim))
-    spread = sigma * np.ptp(x, axis=axes, keepdims=True)
+    deviation = sigma * np.ptp(x, axis=axes, keepdims=True)
     mean = np.zeros_like(gradient)
-    owners, copies = np.divmod(np.arange(len(x) * samples), samples)
-    for rows in score.batches(len(owners)):
-        own = owners[rows]
-        # Each copy has its own generator, so that an example's map does not depend on what else is in the batch.
+    examples, copies = np.divmod(np.arange(len(x) * samples), samples)
+    for rows in score.batch_slices(len(examples)):
+        batch = examples[rows]
+        # Each copy has its own generator, so that an example's map does not depend on the rest of the batch.
         noise = np.stack([np.random.default_rng((seed, copy)).standard_normal(x.shape[1:]) for copy in copies[rows]])
-        _, gradient = score.gradients((x[own] + spread[own] * noise).astype(x.dtype), targets[own])
-        np.add.at(mean, own, gradient / samples)
-    return over_bands(np.abs(mean), np.max)
+        _, gradient = score.gradients((x[batch] + deviation[batch] * noise).astype(x.dtype), targets[batch])
+        np.add.at(mean, batch, gradient / samples)
+    return reduce_bands(np.abs(mean), np.max)

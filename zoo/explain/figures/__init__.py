@@ -1,1 +1,1 @@
-"""Figures of layers, kernels, losses and attributions."""
+"""Figures of explanations, layers and losses."""

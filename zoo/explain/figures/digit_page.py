@@ -1,4 +1,4 @@
-"""The live digit demo: draw, and see every layer's maps and the answer, in a page of one's own browser."""
+"""Live digit demo: a web page that shows every layer's feature maps and the prediction for a drawing."""
 
 import http.server
 import importlib.resources
@@ -12,13 +12,14 @@ import keras
 import numpy as np
 
 from zoo.arguments import Count, Whole, checked
-from zoo.explain.layer_outputs import leaves, named, record
+from zoo.explain.layer_outputs import record_outputs, select_layers
+from zoo.introspect.layers import leaf_layers
 
-LARGEST = 1 << 20  # bytes of a request
+MAX_REQUEST_BYTES = 1 << 20
 
 
 class DigitPage:
-    """A page that runs; `.address` is where. It ends with `.close()`, the `with` block or the process."""
+    """A running page at `.address`. It stops with `.close()`, at the end of a `with` block or of the process."""
 
     def __init__(self, server):
         self._server = server
@@ -27,14 +28,14 @@ class DigitPage:
         self._thread.start()
 
     def wait(self):
-        """Returns when the page was closed, or at Ctrl-C, which closes it."""
+        """Blocks until the page is closed; Ctrl-C closes it."""
         try:
             self._thread.join()
         except KeyboardInterrupt:
             self.close()
 
     def close(self):
-        """Ends the page."""
+        """Stops the server."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -53,44 +54,44 @@ def digit_page(
     classes: tuple[str, ...] | None = None,
     layers: tuple[str, ...] | None = None,
     channels: Count = 32,
-    prepare: typing.Callable | None = None,
+    preprocessing: typing.Callable | None = None,
     address: str | None = None,
     port: Whole = 0,
 ) -> DigitPage:
-    """Serves a page in which one draws a digit and sees the maps of each layer and the answer, stroke by stroke.
+    """Serves a page to draw a digit on, which shows the feature maps of each layer and the prediction while drawing.
 
-    The page needs nothing from elsewhere, and the server, of the standard library, answers this machine only. The
-    drawing is centred and scaled like the digits of MNIST: white on black, 20 of 28 pixels large.
+    The page loads nothing from other hosts, and the server (of the standard library) accepts requests from this machine
+    only. The drawing is centered and scaled like the digits of MNIST: white on black, 20 of 28 pixels large.
 
     Args:
-        model: a classifier of images (H, W, C) with H and W given, such as a trained `zoo.lenet5`; each band gets the
-            same.
-        classes: names of the answers; None for 0, 1, 2, ...
-        layers: names, or paths `inner/layer`, of the layers that are shown; None for all that answer maps of their own.
-        channels: maps of a layer that are shown at most.
-        prepare: turns images (1, H, W, C), 0 to 255, into the model's inputs, such as a run's `preprocessing`; None
-            divides by 255.
-        address: REST address of the same model, exported and served, `http://host:8501/v1/models/NAME`: then the
-            answer comes from there, to the image as it was drawn, and only the maps from `model`.
-        port: of the page; 0 for any that is free.
+        model: a classifier of images (H, W, C) of a fixed size, such as a trained `zoo.lenet5`; each band gets the same
+            drawing.
+        classes: names of the classes; None for 0, 1, 2, ...
+        layers: names, or paths `inner/layer`, of the layers to show; None for all with new feature maps.
+        channels: largest number of feature maps to show for a layer.
+        preprocessing: converts images (1, H, W, C), 0 to 255, to the model's inputs, such as a run's `preprocessing`;
+            None divides by 255.
+        address: REST address of the same model, exported and served, `http://host:8501/v1/models/NAME`. Predictions for
+            the raw drawing then come from there, and only the feature maps from `model`.
+        port: port of the page; 0 for any free port.
     Returns:
-        `DigitPage`, running; open its `.address` in a browser. In a script, `.wait()` keeps it up.
+        A running `DigitPage`; open its `.address` in a browser. In a script, `.wait()` keeps it running.
     Raises:
-        ValueError: if the model does not answer classes for one image, there is no such layer, the number of classes is
-            not the model's, or the port is taken.
+        ValueError: if the model does not output classes for one image, there is no such layer, the number of classes
+            differs from the model's, or the port is in use.
     """
     if not isinstance(model, keras.Model) or not model.built or len(getattr(model, "inputs", None) or ()) != 1:
         raise ValueError("digit_page: `model` must be a built functional or Sequential model with one input.")
-    shape, answers = tuple(model.inputs[0].shape[1:]), [tuple(tensor.shape) for tensor in model.outputs]
-    if len(shape) != 3 or None in shape:
-        raise ValueError(f"digit_page: `model` must take (H, W, C) with every size given, got {shape}.")
-    if len(answers) != 1 or len(answers[0]) != 2 or answers[0][1] < 2:
-        raise ValueError(f"digit_page: `model` must answer (B, classes) of two or more, got {answers}.")
-    classes = classes or tuple(map(str, range(answers[0][1])))
-    if len(classes) != answers[0][1]:
-        raise ValueError(f"digit_page: `classes` must be {answers[0][1]} names, got {len(classes)}.")
-    kept = named("digit_page", model, layers or _shown(model))
-    demo = _Demo(model, shape, classes, kept, channels, prepare, address, threading.Lock())
+    input_shape, output_shapes = tuple(model.inputs[0].shape[1:]), [tuple(tensor.shape) for tensor in model.outputs]
+    if len(input_shape) != 3 or None in input_shape:
+        raise ValueError(f"digit_page: `model` must take (H, W, C) of a fixed size, got {input_shape}.")
+    if len(output_shapes) != 1 or len(output_shapes[0]) != 2 or output_shapes[0][1] < 2:
+        raise ValueError(f"digit_page: `model` must output (B, classes) with two or more, got {output_shapes}.")
+    classes = classes or tuple(map(str, range(output_shapes[0][1])))
+    if len(classes) != output_shapes[0][1]:
+        raise ValueError(f"digit_page: `classes` must be {output_shapes[0][1]} names, got {len(classes)}.")
+    selected = select_layers("digit_page", model, layers or _layers_with_new_maps(model))
+    demo = _Demo(model, input_shape, classes, selected, channels, preprocessing, address, threading.Lock())
     handler = type("Handler", (_Handler,), {"demo": demo})
     try:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
@@ -100,125 +101,130 @@ def digit_page(
     return DigitPage(server)
 
 
-def _shown(model):
-    """The layers whose maps are not those of the layer before."""
-    same = keras.layers.Dropout | keras.layers.Identity | keras.layers.Flatten | keras.layers.Reshape
-    return tuple(path for path, layer in leaves(model).items() if not isinstance(layer, same))
+def _layers_with_new_maps(model):
+    """Returns the paths of the layers whose output differs from that of the layer before."""
+    unchanged = keras.layers.Dropout | keras.layers.Identity | keras.layers.Flatten | keras.layers.Reshape
+    return tuple(path for path, layer in leaf_layers(model).items() if not isinstance(layer, unchanged))
 
 
 class _Demo(typing.NamedTuple):
-    """What the page asks."""
+    """Data and predictions for the page."""
 
     model: keras.Model
-    shape: tuple
+    input_shape: tuple
     classes: tuple
     layers: dict
     channels: int
-    prepare: typing.Callable | None
+    preprocessing: typing.Callable | None
     address: str | None
-    lock: typing.Any  # layers are watched one drawing at a time
+    lock: typing.Any  # outputs are recorded for one drawing at a time
 
-    def about(self):
-        """What the page must know beforehand."""
-        return {"height": self.shape[0], "width": self.shape[1], "classes": self.classes}
+    def settings(self):
+        """Returns the size of a drawing and the classes."""
+        return {"height": self.input_shape[0], "width": self.input_shape[1], "classes": self.classes}
 
-    def answer(self, request):
-        """The answer to a drawing, and the maps of the layers, 0 to 255 on one scale for each layer."""
+    def predict(self, request):
+        """Returns the prediction for a drawing, and the layers' feature maps, scaled to 0 to 255 for each layer."""
+        height, width, bands = self.input_shape
         image = np.asarray(request.get("image") if isinstance(request, dict) else None, dtype=object)
         values = [v for v in image.ravel() if isinstance(v, int | float) and not isinstance(v, bool) and 0 <= v <= 255]
-        if image.shape != self.shape[:2] or len(values) != image.size:
-            raise ValueError(f"`image` must be {self.shape[0]} x {self.shape[1]} numbers from 0 to 255.")
-        image = np.repeat(image.astype("float32")[..., None], self.shape[2], axis=-1)[None]
+        if image.shape != (height, width) or len(values) != image.size:
+            raise ValueError(f"`image` must be {height} x {width} numbers from 0 to 255.")
+        image = np.repeat(image.astype("float32")[..., None], bands, axis=-1)[None]
         with self.lock:
-            inputs = image / 255 if self.prepare is None else np.asarray(self.prepare(image))
-            given, seen = record(self.model, inputs, self.layers)
-        answer = (
-            np.asarray(keras.ops.convert_to_numpy(given), "float64")[0] if self.address is None else self._served(image)
-        )
-        maps = [self._maps(path, keras.tree.flatten(found)[0]) for path, found in seen]
-        return {"answer": [float(v) for v in answer], "layers": [m for m in maps if m is not None]}
+            inputs = image / 255 if self.preprocessing is None else np.asarray(self.preprocessing(image))
+            outputs, records = record_outputs(self.model, inputs, self.layers)
+        if self.address is None:
+            prediction = np.asarray(keras.ops.convert_to_numpy(outputs), "float64")[0]
+        else:
+            prediction = self._served_prediction(image)
+        layers = [self._feature_maps(path, keras.tree.flatten(output)[0]) for path, output in records]
+        return {"prediction": [float(v) for v in prediction], "layers": [x for x in layers if x is not None]}
 
-    def _maps(self, path, found):
-        maps = np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(found, "float32")))
+    def _feature_maps(self, path, output):
+        maps = np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(output, "float32")))
         if maps.ndim != 4 or max(maps.shape[1:3]) == 1:
             return None
-        kept = maps[0, ..., : self.channels]
-        low, high = kept.min(), kept.max()
-        grey = np.round(255 * (kept - low) / (high - low or 1)).astype(int)
-        rows = np.moveaxis(grey, -1, 0).reshape(grey.shape[-1], -1).tolist()
+        visible = maps[0, ..., : self.channels]
+        low, high = visible.min(), visible.max()
+        gray = np.round(255 * (visible - low) / (high - low or 1)).astype(int)
+        rows = np.moveaxis(gray, -1, 0).reshape(gray.shape[-1], -1).tolist()
         return {"name": path, "height": maps.shape[1], "width": maps.shape[2], "channels": maps.shape[3], "maps": rows}
 
-    def _served(self, image):
-        """The probabilities that the served model answers to the raw image."""
+    def _served_prediction(self, image):
+        """Returns the probabilities that the served model predicts for the raw image."""
         body = json.dumps({"instances": np.round(image).astype(int).tolist()}).encode()
-        asked = urllib.request.Request(
+        request = urllib.request.Request(
             f"{self.address.rstrip('/')}:predict", body, {"Content-Type": "application/json"}
         )
         try:
-            with urllib.request.urlopen(asked, timeout=10) as reply:
-                found = json.load(reply)["predictions"][0]
+            with urllib.request.urlopen(request, timeout=10) as reply:
+                prediction = json.load(reply)["predictions"][0]
         except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-            raise ValueError(f"{self.address} does not answer: {error}.") from None
-        answers = [found] if isinstance(found, list) else [found.get("probabilities"), *found.values()]
-        for answer in answers:
-            if isinstance(answer, list) and len(answer) == len(self.classes) and isinstance(answer[0], int | float):
-                return answer
-        raise ValueError(f"{self.address} does not answer {len(self.classes)} numbers.")
+            raise ValueError(f"the request to {self.address} failed: {error}.") from None
+        outputs = (
+            [prediction] if isinstance(prediction, list) else [prediction.get("probabilities"), *prediction.values()]
+        )
+        for values in outputs:
+            if isinstance(values, list) and len(values) == len(self.classes) and isinstance(values[0], int | float):
+                return values
+        raise ValueError(f"{self.address} must return {len(self.classes)} numbers.")
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
-    """GET / is the page, GET /about what it must know, POST /answer what it asks."""
+    """GET / returns the page, GET /settings its settings, POST /predict the prediction for a drawing."""
 
     demo: _Demo
 
     def do_GET(self):
-        if not self._own():
+        if not self._check_host():
             return
         if self.path == "/":
             self._send(200, "text/html; charset=utf-8", page().encode())
-        elif self.path == "/about":
-            self._json(200, self.demo.about())
+        elif self.path == "/settings":
+            self._send_json(200, self.demo.settings())
         else:
-            self._json(404, {"error": "There is no such page."})
+            self._send_json(404, {"error": f"{self.path} does not exist."})
 
     def do_POST(self):
-        if not self._own():
+        if not self._check_host():
             return
         length = self.headers.get("Content-Length", "")
-        if self.path != "/answer" or not length.isdigit() or int(length) > LARGEST:
-            self._json(
-                404 if self.path != "/answer" else 413, {"error": "There is no such page, or too much was sent."}
-            )
+        if self.path != "/predict":
+            self._send_json(404, {"error": f"{self.path} does not exist."})
+            return
+        if not length.isdigit() or int(length) > MAX_REQUEST_BYTES:
+            self._send_json(413, {"error": f"The request must have at most {MAX_REQUEST_BYTES} bytes."})
             return
         try:
-            self._json(200, self.demo.answer(json.loads(self.rfile.read(int(length)))))
+            self._send_json(200, self.demo.predict(json.loads(self.rfile.read(int(length)))))
         except ValueError as error:
-            self._json(400, {"error": str(error)})
-        except Exception as error:  # whatever `prepare` or the model makes of a drawing: the page shows it
-            self._json(500, {"error": f"{type(error).__name__}: {error}"})
+            self._send_json(400, {"error": str(error)})
+        except Exception as error:  # any error of `preprocessing` or the model: the page shows it
+            self._send_json(500, {"error": f"{type(error).__name__}: {error}"})
 
-    def _own(self):
-        """Whether the request names this machine; a foreign page that has its own name point here does not."""
+    def _check_host(self):
+        """Returns whether the request names this machine, which prevents DNS rebinding by other pages."""
         if self.headers.get("Host", "").rsplit(":", 1)[0] in ("127.0.0.1", "localhost"):
             return True
-        self._json(403, {"error": "This page answers its own machine only."})
+        self._send_json(403, {"error": "This page accepts requests from its own machine only."})
         return False
 
-    def _json(self, status, told):
-        self._send(status, "application/json", json.dumps(told).encode())
+    def _send_json(self, status, data):
+        self._send(status, "application/json", json.dumps(data).encode())
 
-    def _send(self, status, kind, body):
+    def _send(self, status, content_type, body):
         self.send_response(status)
-        self.send_header("Content-Type", kind)
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
         self.wfile.write(body)
 
     def log_message(self, *_):
-        """Says nothing: a line for each stroke would drown all else."""
+        """Logs nothing: there is a request for each stroke."""
 
 
 def page():
-    """The page's HTML."""
-    return importlib.resources.files("zoo.explain").joinpath("digit_page.html").read_text("utf-8")
+    """Returns the page's HTML."""
+    return importlib.resources.files("zoo.explain.figures").joinpath("digit_page.html").read_text("utf-8")

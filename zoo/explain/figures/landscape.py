@@ -1,27 +1,27 @@
-"""The loss around a trained model: is its valley wide or narrow?"""
+"""Loss landscapes: the loss of a model along random directions around its weights."""
 
 import os
 import typing
 
 import keras
 import numpy as np
-from keras import layers as kinds
+from keras import layers as keras_layers
 
 from zoo.arguments import Count, Positive, Whole, checked
-from zoo.explain.layer_outputs import fitting
+from zoo.explain.model_inputs import check_inputs
 
 
 class Landscape(typing.NamedTuple):
-    """The loss at weights + a * one direction (+ b * another), each as long as the weights filter by filter."""
+    """The loss at weights + a * direction (+ b * another direction), which have the norm of the weights per filter."""
 
-    along: np.ndarray  # (P,) the a's, and in two dimensions the b's too; 0 is the model as it is
-    loss: np.ndarray  # (P,) or (P, P), the first axis being a
+    coordinates: np.ndarray  # (P,) values of a, and of b in two dimensions; 0 is the model itself
+    loss: np.ndarray  # (P,) or (P, P), with a along the first axis
 
     def figure(self, path=None):
-        """Draws a curve, or contours on a scale of logarithms.
+        """Draws a curve, or contours of the logarithm.
 
         Args:
-            path: a PNG (or PDF, SVG: by its ending) is written there.
+            path: file to write, a PNG (or PDF, SVG: by its suffix).
         Returns:
             `matplotlib.figure.Figure`.
         """
@@ -29,21 +29,21 @@ class Landscape(typing.NamedTuple):
 
         figure = Figure(figsize=(5.4, 4.2), layout="constrained")
         axes = figure.subplots()
-        middle = len(self.along) // 2
+        middle = len(self.coordinates) // 2
         if self.loss.ndim == 1:
-            axes.plot(self.along, self.loss, color="#2166ac", marker=".")
+            axes.plot(self.coordinates, self.loss, color="#2166ac", marker=".")
             axes.plot(0, self.loss[middle], "o", color="#b2182b")
-            axes.set(xlabel="along a random direction [lengths of the filters]", ylabel="loss")
+            axes.set(xlabel="along a random direction [norms of the filters]", ylabel="loss")
             axes.grid(alpha=0.3)
             axes.spines[["top", "right"]].set_visible(False)
         else:
-            low = max(self.loss[np.isfinite(self.loss)].min(), 1e-12)
+            x, low = self.coordinates, max(self.loss[np.isfinite(self.loss)].min(), 1e-12)
             values = np.log10(np.maximum(self.loss, low)).T
-            drawn = axes.contourf(self.along, self.along, values, levels=20, cmap="viridis")
-            axes.contour(self.along, self.along, values, levels=20, colors="white", linewidths=0.4, linestyles="solid")
+            contours = axes.contourf(x, x, values, levels=20, cmap="viridis")
+            axes.contour(x, x, values, levels=20, colors="white", linewidths=0.4, linestyles="solid")
             axes.plot(0, 0, "o", color="#b2182b")
-            axes.set(xlabel="first direction [lengths of the filters]", ylabel="second direction", aspect="equal")
-            figure.colorbar(drawn, ax=axes, label="log10 of the loss")
+            axes.set(xlabel="first direction [norms of the filters]", ylabel="second direction", aspect="equal")
+            figure.colorbar(contours, ax=axes, label="log10 of the loss")
         axes.set_title(f"Loss around the weights; {self.loss.flat[self.loss.size // 2]:.3g} at the dot", fontsize=10)
         if path is not None:
             figure.savefig(os.path.expanduser(path), dpi=120)
@@ -63,28 +63,28 @@ def landscape(
     batch_size: Count = 256,
     seed: Whole = 0,
 ) -> Landscape:
-    """The loss along one or two random directions through the weights, each filter's part as long as the filter.
+    """Computes the loss along one or two random directions around the weights, normalized filter by filter.
 
     (N, ...) float and (N, ...) targets  ->  (points,) or (points, points) losses.
 
-    Scaled so, the pictures of different models can be compared: a ReLU network whose weights are twice as large looks
-    the same. Biases, the weights of normalisations and those of frozen layers stay. The model is run at every point
-    and is afterwards as before, to the last bit.
+    Filter normalization makes the landscapes of different models comparable: a ReLU network with weights scaled by two
+    has the same landscape. Biases, normalization weights and frozen layers do not change. The model is evaluated at
+    every point; afterwards its weights are exactly as before.
 
     Args:
-        model: a built Keras model, of any number of inputs.
-        inputs: what it takes, after preprocessing; the more, the less noise, and the slower.
-        targets: what it should answer.
+        model: a built Keras model with any number of inputs.
+        inputs: inputs of the model, after preprocessing; more examples give less noise and take longer.
+        targets: true targets of the examples.
         loss: name or `keras.losses.Loss`; None for the loss that the model is compiled with.
         dimensions: 1 or 2.
-        points: on each axis; odd, so that the middle one is the model as it is.
-        extent: how far each axis goes, 1 being the length of each filter itself.
+        points: number of points on each axis; odd, so that the middle one is the model itself.
+        extent: half the length of each axis; 1 is the norm of each filter itself.
         batch_size: examples in one call of the model.
-        seed: of the directions.
+        seed: seed of the directions.
     Returns:
-        `Landscape(along, loss)`; `.figure(path)` draws it. Losses of the layers (`add_loss`) are not in it.
+        `Landscape(coordinates, loss)`; `.figure(path)` draws it. Losses of the layers (`add_loss`) are not included.
     Raises:
-        ValueError: if the inputs do not suit, there is no loss, the model has several outputs, or the points are even.
+        ValueError: if the inputs do not fit, there is no loss, the model has several outputs, or `points` is even.
 
     Source: Li et al. 2018, https://arxiv.org/abs/1712.09913, section 4.
     Differs: none
@@ -93,92 +93,100 @@ def landscape(
 
     if dimensions > 2 or points % 2 == 0:
         raise ValueError(f"landscape: `dimensions` must be 1 or 2, and `points` odd, got {dimensions} and {points}.")
-    inputs = fitting("landscape", model, inputs)
+    inputs = check_inputs("landscape", model, inputs)
     if len(getattr(model, "outputs", None) or [""]) > 1:
         raise ValueError(f"landscape: `model` must have one output, {model.name} has {len(model.outputs)}.")
-    measure = _loss(model, loss)
-    flat, truth = keras.tree.flatten(inputs), np.asarray(targets)
-    if len(truth) != len(flat[0]):
-        raise ValueError(f"landscape: `targets` must be {len(flat[0])}, one for each example, got {len(truth)}.")
-    weights = directed(model)
+    loss_function = _loss_function(model, loss)
+    arrays, targets = keras.tree.flatten(inputs), np.asarray(targets)
+    if len(targets) != len(arrays[0]):
+        raise ValueError(f"landscape: `targets` must be {len(arrays[0])}, one for each example, got {len(targets)}.")
+    weights = filter_weights(model)
     if not weights:
         raise ValueError(f"landscape: `{model.name}` has no weights to train.")
-    draw = np.random.default_rng(seed)
-    kept = [weight.numpy() for weight, _ in weights]
-    ways = [[_direction(k, axes, draw) for k, (_, axes) in zip(kept, weights, strict=True)] for _ in range(dimensions)]
-    run = tf.function(lambda x, y: tf.cast(measure(y, model(x, training=False)), "float32"), reduce_retracing=True)
+    rng = np.random.default_rng(seed)
+    originals = [weight.numpy() for weight, _ in weights]
+    directions = [
+        [_random_direction(values, axes, rng) for values, (_, axes) in zip(originals, weights, strict=True)]
+        for _ in range(dimensions)
+    ]
+    batch_loss = tf.function(
+        lambda x, y: tf.cast(loss_function(y, model(x, training=False)), "float32"), reduce_retracing=True
+    )
 
-    def at(*places):
+    def loss_at(*coordinates):
         for i, (weight, _) in enumerate(weights):
-            moved = kept[i].astype("float64") + sum(p * way[i] for p, way in zip(places, ways, strict=True))
-            weight.assign(moved.astype(kept[i].dtype))
+            change = sum(c * direction[i] for c, direction in zip(coordinates, directions, strict=True))
+            weight.assign((originals[i].astype("float64") + change).astype(originals[i].dtype))
         total = 0.0
-        for start in range(0, len(truth), batch_size):
-            part = [array[start : start + batch_size] for array in flat]
-            some = keras.tree.map_structure(tf.constant, keras.tree.pack_sequence_as(inputs, part))
-            answer = tf.constant(truth[start : start + batch_size])
-            total += float(run(some, answer)) * len(part[0])
-        return total / len(truth)
+        for start in range(0, len(targets), batch_size):
+            batch = [array[start : start + batch_size] for array in arrays]
+            x = keras.tree.map_structure(tf.constant, keras.tree.pack_sequence_as(inputs, batch))
+            total += float(batch_loss(x, tf.constant(targets[start : start + batch_size]))) * len(batch[0])
+        return total / len(targets)
 
-    along = np.linspace(-extent, extent, points)
-    along[points // 2] = 0.0
+    coordinates = np.linspace(-extent, extent, points)
+    coordinates[points // 2] = 0.0
     try:
         if dimensions == 1:
-            losses = np.array([at(a) for a in along])
+            losses = np.array([loss_at(a) for a in coordinates])
         else:
-            losses = np.array([[at(a, b) for b in along] for a in along])
+            losses = np.array([[loss_at(a, b) for b in coordinates] for a in coordinates])
     finally:
-        for (weight, _), values in zip(weights, kept, strict=True):
+        for (weight, _), values in zip(weights, originals, strict=True):
             weight.assign(values)
-    return Landscape(along, losses)
+    return Landscape(coordinates, losses)
 
 
-def _loss(model, loss):
-    """A function of truth and answer, the mean over the examples."""
+def _loss_function(model, loss):
+    """Returns a function of targets and outputs, the mean loss over the examples."""
     if loss is None:
         loss = getattr(model, "loss", None) if getattr(model, "compiled", False) else None
         if loss is None or isinstance(loss, dict | list | tuple):
             raise ValueError("landscape: `loss` must be given: the model is not compiled with a single loss.")
-    found = keras.losses.get(loss)
-    return found if isinstance(found, keras.losses.Loss) else lambda y, answer: keras.ops.mean(found(y, answer))
+    function = keras.losses.get(loss)
+    if isinstance(function, keras.losses.Loss):
+        return function
+    return lambda y_true, y_pred: keras.ops.mean(function(y_true, y_pred))
 
 
-def directed(model):
-    """The weights that directions go along, with the axes that make up one filter of each.
+def filter_weights(model):
+    """Returns the trainable weights that consist of filters, with the axes that one filter spans.
 
-    A filter is what one output channel multiplies its inputs with.
+    A filter contains the weights of one output channel.
 
     Args:
         model: a built Keras model.
     Returns:
-        A list of (weight, axes to take the length over).
+        A list of (weight, axes to compute the norm over).
     """
-    waiting = {id(weight) for weight in model.trainable_weights if len(weight.shape) > 1}
-    found = []
+    remaining = {id(weight) for weight in model.trainable_weights if len(weight.shape) > 1}
+    weights = []
     for layer in model._flatten_layers():
         for weight in layer._trainable_variables:
-            if id(weight) in waiting:
-                waiting.remove(id(weight))
-                found.append((weight, _axes(layer, weight)))
-    return found
+            if id(weight) in remaining:
+                remaining.remove(id(weight))
+                weights.append((weight, _filter_axes(layer, weight)))
+    return weights
 
 
-def _axes(layer, weight):
+def _filter_axes(layer, weight):
     rank = len(weight.shape)
-    if isinstance(layer, kinds.Embedding):
+    if isinstance(layer, keras_layers.Embedding):
         return (rank - 1,)
-    if isinstance(layer, kinds.DepthwiseConv1D | kinds.DepthwiseConv2D) or weight.name == "depthwise_kernel":
+    depthwise = keras_layers.DepthwiseConv1D | keras_layers.DepthwiseConv2D
+    if isinstance(layer, depthwise) or weight.name == "depthwise_kernel":
         return tuple(range(rank - 2))
-    if isinstance(layer, kinds.Conv1DTranspose | kinds.Conv2DTranspose | kinds.Conv3DTranspose):
+    transposed = keras_layers.Conv1DTranspose | keras_layers.Conv2DTranspose | keras_layers.Conv3DTranspose
+    if isinstance(layer, transposed):
         return (*range(rank - 2), rank - 1)
-    if isinstance(layer, kinds.EinsumDense) and weight.name == "kernel":
-        _, kernel, answer = layer.equation.replace("->", ",").split(",")
-        return tuple(i for i, letter in enumerate(kernel) if letter not in answer)
+    if isinstance(layer, keras_layers.EinsumDense) and weight.name == "kernel":
+        _, kernel, output = layer.equation.replace("->", ",").split(",")
+        return tuple(i for i, letter in enumerate(kernel) if letter not in output)
     return tuple(range(rank - 1))
 
 
-def _direction(values, axes, draw):
-    """Random numbers, each filter as long as that of `values`."""
-    way = draw.standard_normal(values.shape)
-    size = np.sqrt((values.astype("float64") ** 2).sum(axis=axes, keepdims=True))
-    return way * size / np.sqrt((way**2).sum(axis=axes, keepdims=True))
+def _random_direction(values, axes, rng):
+    """Returns Gaussian random numbers, each filter with the norm of that of `values`."""
+    direction = rng.standard_normal(values.shape)
+    norm = np.sqrt((values.astype("float64") ** 2).sum(axis=axes, keepdims=True))
+    return direction * norm / np.sqrt((direction**2).sum(axis=axes, keepdims=True))

@@ -1,4 +1,4 @@
-"""Latent maps: where a model puts its examples just before it answers."""
+"""Latent maps: the features of examples in a model, in two dimensions."""
 
 import typing
 from typing import Literal
@@ -7,15 +7,17 @@ import keras
 import numpy as np
 
 from zoo.arguments import Count, Whole, checked
-from zoo.explain.layer_outputs import fitting, leaves, named, record
+from zoo.explain.layer_outputs import record_outputs, select_layers
+from zoo.explain.model_inputs import check_inputs
+from zoo.introspect.layers import leaf_layers
 
 
 class LatentMap(typing.NamedTuple):
-    """Examples as points of a plane."""
+    """Examples as points in two dimensions."""
 
     points: np.ndarray  # (N, 2)
-    features: np.ndarray  # (N, width) what the points were made of
-    explained: np.ndarray | None  # (2,) the share of the variance along each axis, of PCA
+    features: np.ndarray  # (N, width) before the reduction
+    explained_variance_ratio: np.ndarray | None  # (2,) fraction of the variance along each axis; None for UMAP
     layer: str
     method: str
 
@@ -23,9 +25,9 @@ class LatentMap(typing.NamedTuple):
         """Draws the points.
 
         Args:
-            path: a PNG (or PDF, SVG: by its ending) is written there.
+            path: file to write, a PNG (or PDF, SVG: by its suffix).
             labels: (N,) class of each example from 0, or a number for each, or None.
-            classes: names of the classes; without them, labels that are not whole are drawn as numbers.
+            classes: names of the classes; without them, labels that are not integers are drawn as numbers.
         Returns:
             `matplotlib.figure.Figure`.
         """
@@ -40,18 +42,19 @@ class LatentMap(typing.NamedTuple):
         if labels is None:
             axes.scatter(*self.points.T, s=12, alpha=0.7, color="#2166ac")
         elif labels.dtype.kind in "iub" or classes:
-            found = np.unique(labels.astype(int))
-            colours = matplotlib.colormaps["tab10" if len(found) <= 10 else "tab20"]
-            for i, label in enumerate(found):
-                told = str(classes[label]) if classes else str(label)
-                colour = colours(i % colours.N)
-                axes.scatter(*self.points[labels == label].T, s=12, alpha=0.75, color=colour, label=told)
+            class_indices = np.unique(labels.astype(int))
+            colors = matplotlib.colormaps["tab10" if len(class_indices) <= 10 else "tab20"]
+            for i, index in enumerate(class_indices):
+                name = str(classes[index]) if classes else str(index)
+                color = colors(i % colors.N)
+                axes.scatter(*self.points[labels == index].T, s=12, alpha=0.75, color=color, label=name)
             axes.legend(fontsize=8, frameon=False, bbox_to_anchor=(1.0, 1.0), loc="upper left", markerscale=1.5)
         else:
             drawn = axes.scatter(*self.points.T, s=12, alpha=0.75, c=labels, cmap="viridis")
             figure.colorbar(drawn, ax=axes)
-        share = ("", "") if self.explained is None else [f" ({part:.0%} of the variance)" for part in self.explained]
-        axes.set(xlabel=f"axis 1{share[0]}", ylabel=f"axis 2{share[1]}")
+        ratios = self.explained_variance_ratio
+        notes = ("", "") if ratios is None else [f" ({ratio:.0%} of the variance)" for ratio in ratios]
+        axes.set(xlabel=f"axis 1{notes[0]}", ylabel=f"axis 2{notes[1]}")
         axes.set_title(f"{self.method.upper()} of {self.features.shape[1]} features at {self.layer}", fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
         if path is not None:
@@ -69,81 +72,85 @@ def latent_map(
     batch_size: Count = 64,
     seed: Whole = 0,
 ) -> LatentMap:
-    """The examples in the model's own features, laid out in two dimensions.
+    """Reduces the features of a model for each example to two dimensions.
 
-    (N, H, W, C) float, or whatever the model takes  ->  (N, 2).
+    (N, H, W, C) float, or any input of the model  ->  (N, 2).
 
     Args:
-        model: a built Keras model, ours or not, of any number of inputs.
-        inputs: what it takes, after preprocessing; a dict or a list of arrays for several inputs.
-        layer: name, or path `inner/layer`, of the layer whose answer counts; None for what the last layer with weights,
-            the head, is given. Maps and series are averaged over their places.
-        method: pca, the directions of largest variance; or umap, which keeps neighbours together and whose distances
-            and sizes of clusters mean little.
+        model: a built Keras model, from the zoo or not, with any number of inputs.
+        inputs: inputs of the model, after preprocessing; a dict or a list of arrays for several inputs.
+        layer: name, or path `inner/layer`, of the layer whose output is used; None for the input of the last layer with
+            weights, the head. Feature maps and series are averaged over their positions.
+        method: pca for the directions of largest variance; umap to keep neighbors together, where distances and sizes
+            of clusters mean little.
         batch_size: examples in one call of the model.
-        seed: of umap.
+        seed: seed of umap.
     Returns:
-        `LatentMap(points, features, explained, layer, method)`; `.figure(path, labels, classes)` draws it.
+        `LatentMap(points, features, explained_variance_ratio, layer, method)`; `.figure(path, labels, classes)` draws
+        it.
     Raises:
-        ValueError: if the inputs do not suit, there is no such layer, there are fewer than 3 examples or 2 features, or
+        ValueError: if the inputs do not fit, there is no such layer, there are fewer than 3 examples or 2 features, or
             umap is not installed.
 
     Source: Pearson 1901, On lines and planes of closest fit to systems of points in space; McInnes, Healy, Melville
         2018, https://arxiv.org/abs/1802.03426.
     Differs: none
     """
-    inputs = fitting("latent_map", model, inputs)
-    path, found, before = _asked(model, layer)
-    flat = keras.tree.flatten(inputs)
-    features = []
-    for start in range(0, len(flat[0]), batch_size):
-        some = keras.tree.pack_sequence_as(inputs, [array[start : start + batch_size] for array in flat])
-        features.append(_features(model, some, path, found, before))
-    features = np.concatenate(features).astype("float64")
+    inputs = check_inputs("latent_map", model, inputs)
+    path, feature_layer, use_input = _feature_layer(model, layer)
+    arrays = keras.tree.flatten(inputs)
+    batches = []
+    for start in range(0, len(arrays[0]), batch_size):
+        batch = keras.tree.pack_sequence_as(inputs, [array[start : start + batch_size] for array in arrays])
+        batches.append(_features(model, batch, path, feature_layer, use_input))
+    features = np.concatenate(batches).astype("float64")
     if len(features) < 3 or features.shape[1] < 2:
         raise ValueError(f"latent_map: at least 3 examples with 2 features are needed, got {features.shape} at {path}.")
-    told = f"what {path} is given" if before else path
+    source = f"the input of {path}" if use_input else path
     if method == "umap":
-        return LatentMap(_umap(features, seed), features, None, told, method)
-    centred = features - features.mean(axis=0)
-    points, sizes, axes = np.linalg.svd(centred, full_matrices=False)
-    sign = np.sign(axes[:2][np.arange(2), np.abs(axes[:2]).argmax(axis=1)])  # so that the same data look the same
-    total = (sizes**2).sum() or 1.0
-    return LatentMap(points[:, :2] * sizes[:2] * sign, features, sizes[:2] ** 2 / total, told, method)
+        return LatentMap(_umap(features, seed), features, None, source, method)
+    centered = features - features.mean(axis=0)
+    scores, singular_values, axes = np.linalg.svd(centered, full_matrices=False)
+    sign = np.sign(axes[:2][np.arange(2), np.abs(axes[:2]).argmax(axis=1)])  # makes the signs of the axes unique
+    total = (singular_values**2).sum() or 1.0
+    points = scores[:, :2] * singular_values[:2] * sign
+    return LatentMap(points, features, singular_values[:2] ** 2 / total, source, method)
 
 
-def _asked(model, layer):
-    """(path, layer, whether what it is given counts instead of what it answers)."""
+def _feature_layer(model, layer):
+    """Returns (path, layer, whether its input is used instead of its output)."""
     if layer is not None:
-        path, found = next(iter(named("latent_map", model, (layer,)).items()))
-        return path, found, False
-    weighty = [(path, found) for path, found in leaves(model).items() if found.weights]
-    if not weighty:
-        raise ValueError(f"latent_map: `{model.name}` has no layer with weights; say which `layer` counts.")
-    return *weighty[-1], True
+        path, feature_layer = next(iter(select_layers("latent_map", model, (layer,)).items()))
+        return path, feature_layer, False
+    with_weights = [(path, x) for path, x in leaf_layers(model).items() if x.weights]
+    if not with_weights:
+        raise ValueError(f"latent_map: `{model.name}` has no layer with weights; set `layer`.")
+    return *with_weights[-1], True
 
 
-def _features(model, inputs, path, layer, before):
-    """(B, width)."""
-    given = []
+def _features(model, inputs, path, layer, use_input):
+    """Returns (B, width) features of one batch."""
+    layer_inputs = []
 
-    def see(compute):
+    def with_inputs(compute):
         def call(*args, **kwargs):
-            given.append(keras.tree.flatten(args)[0])
+            layer_inputs.append(keras.tree.flatten(args)[0])
             return compute(*args, **kwargs)
 
         return call
 
-    _, seen = record(model, inputs, {path: layer}, see)
-    answer = given[0] if before else keras.tree.flatten(seen[0][1])[0]
-    answer = keras.ops.convert_to_numpy(keras.ops.cast(answer, "float32"))
-    return answer.mean(axis=tuple(range(1, answer.ndim - 1))) if answer.ndim > 2 else answer.reshape(len(answer), -1)
+    _, records = record_outputs(model, inputs, {path: layer}, with_inputs)
+    features = layer_inputs[0] if use_input else keras.tree.flatten(records[0][1])[0]
+    features = keras.ops.convert_to_numpy(keras.ops.cast(features, "float32"))
+    if features.ndim > 2:
+        return features.mean(axis=tuple(range(1, features.ndim - 1)))
+    return features.reshape(len(features), -1)
 
 
 def _umap(features, seed):
     try:
         import umap
     except ImportError:
-        raise ValueError("latent_map: for `method` umap, UMAP must be installed: pip install umap-learn.") from None
-    near = min(15, len(features) - 1)
-    return np.asarray(umap.UMAP(n_neighbors=near, random_state=seed, n_jobs=1).fit_transform(features))
+        raise ValueError("latent_map: `method` umap needs the package UMAP: pip install umap-learn.") from None
+    neighbors = min(15, len(features) - 1)
+    return np.asarray(umap.UMAP(n_neighbors=neighbors, random_state=seed, n_jobs=1).fit_transform(features))

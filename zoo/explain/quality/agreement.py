@@ -1,4 +1,4 @@
-"""Agreement: do two explanations rank the places of an input alike?"""
+"""Agreement: rank correlations between the maps of explanation methods."""
 
 import typing
 
@@ -8,17 +8,17 @@ from zoo.arguments import checked
 
 
 class Agreement(typing.NamedTuple):
-    """Rank correlations between explanations: their mean over the examples, and its standard deviation, both (M, M)."""
+    """Rank correlations between explanations: mean and standard deviation over the examples, both (M, M)."""
 
     names: tuple
     matrix: np.ndarray
-    deviation: np.ndarray
+    std: np.ndarray
 
     def figure(self, path=None):
         """Draws the matrix.
 
         Args:
-            path: a PNG (or PDF, SVG: by its ending) is written there.
+            path: file to write, a PNG (or PDF, SVG: by its suffix).
         Returns:
             `matplotlib.figure.Figure`.
         """
@@ -27,15 +27,15 @@ class Agreement(typing.NamedTuple):
         count = len(self.names)
         figure = Figure(figsize=(2.4 + 0.7 * count, 1.6 + 0.65 * count), layout="constrained")
         axes = figure.subplots()
-        drawn = axes.imshow(self.matrix, cmap="RdBu_r", vmin=-1, vmax=1)
+        image = axes.imshow(self.matrix, cmap="RdBu_r", vmin=-1, vmax=1)
         axes.set_xticks(range(count), self.names, rotation=40, ha="right", fontsize=8)
         axes.set_yticks(range(count), self.names, fontsize=8)
         for row in range(count):
             for column in range(count):
                 value = self.matrix[row, column]
-                colour = "white" if abs(value) > 0.6 else "black"
-                axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=colour)
-        figure.colorbar(drawn, ax=axes, shrink=0.8, label="Spearman's rank correlation")
+                color = "white" if abs(value) > 0.6 else "black"
+                axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=color)
+        figure.colorbar(image, ax=axes, shrink=0.8, label="Spearman's rank correlation")
         axes.set_title("Agreement between explanations", fontsize=10)
         if path is not None:
             figure.savefig(path, dpi=120)
@@ -46,43 +46,41 @@ class Agreement(typing.NamedTuple):
 def agreement(maps: dict) -> Agreement:
     """Spearman's rank correlation between every two explanations of the same examples.
 
-    {name: (N, H, W), (N, T) or (N, F)}  ->  (M, M), 1 where two rank all places alike, -1 where in opposite order.
+    {name: (N, H, W), (N, T) or (N, F)}  ->  (M, M): 1 for equal ranks of all pixels, -1 for opposite ranks.
 
-    Explanations of either sign are ranked from against the class to for it. High agreement does not say that the
-    explanations are right; low agreement says that not all of them are.
+    Signed explanations are ranked from negative to positive. High agreement does not show that the explanations are
+    correct; low agreement shows that some of them are not.
 
     Args:
-        maps: what each method answered, by its name; all of one shape.
+        maps: the result of each method, by its name; all of one shape.
     Returns:
-        `Agreement(names, matrix, deviation)` over the examples where neither map is constant, as Grad-CAM's may be;
-        NaN where there are none. `.figure(path)` draws it.
+        `Agreement(names, matrix, std)` over the examples where neither map is constant, as Grad-CAM's may be; NaN if
+        there are none. `.figure(path)` draws it.
     Raises:
-        ValueError: if there are not two methods, or the maps are not finite numbers of one shape.
+        ValueError: if there are fewer than two methods, or the maps are not finite numbers of one shape.
 
-    Source: Adebayo et al. 2018, https://arxiv.org/abs/1810.03292, section 3, has the measure.
-    Differs: between methods, where the paper compares a method before and after.
+    Source: Adebayo et al. 2018, https://arxiv.org/abs/1810.03292, section 3, uses the measure.
+    Differs: between methods, where the paper compares a method before and after randomization.
     """
     if len(maps) < 2:
-        raise ValueError(
-            f"agreement: `maps` must be a dict of two or more explanations by name, got {len(maps)} of them."
-        )
+        raise ValueError(f"agreement: `maps` must be a dict of two or more explanations by name, got {len(maps)}.")
     arrays = {name: np.asarray(values) for name, values in maps.items()}
     shape = next(iter(arrays.values())).shape
     for name, values in arrays.items():
         if values.shape != shape or len(shape) < 2 or 0 in shape or not np.isfinite(values).all():
-            told = f"`{name}` of shape {values.shape}"
-            raise ValueError(f"agreement: `maps` must be finite and all of shape (N, ...) {shape}, got {told}.")
+            got = f"`{name}` of shape {values.shape}"
+            raise ValueError(f"agreement: `maps` must be finite and all of shape (N, ...) {shape}, got {got}.")
     stacked = list(arrays.values())
-    each = np.ma.masked_invalid([[spearman(a, b) for b in stacked] for a in stacked])
-    moments = (moment.astype("float64").filled(np.nan) for moment in (each.mean(axis=-1), each.std(axis=-1)))
-    return Agreement(tuple(map(str, arrays)), *moments)
+    correlations = np.ma.masked_invalid([[spearman(a, b) for b in stacked] for a in stacked])
+    moments = correlations.mean(axis=-1), correlations.std(axis=-1)
+    return Agreement(tuple(map(str, arrays)), *(moment.astype("float64").filled(np.nan) for moment in moments))
 
 
-def spearman(one, two):
-    """The rank correlation of each example's places, (N, ...) and (N, ...)  ->  (N,); NaN where a map is constant."""
+def spearman(first, second):
+    """Returns each example's rank correlation, (N, ...) and (N, ...)  ->  (N,); NaN where a map is constant."""
     from scipy.stats import rankdata
 
-    ranks = [rankdata(np.asarray(m).reshape(len(m), -1), axis=1) for m in (one, two)]
+    ranks = [rankdata(np.asarray(m).reshape(len(m), -1), axis=1) for m in (first, second)]
     a, b = (r - r.mean(axis=1, keepdims=True) for r in ranks)
-    size = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
-    return np.divide((a * b).sum(axis=1), size, out=np.full(len(a), np.nan), where=size > 0)
+    norms = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
+    return np.divide((a * b).sum(axis=1), norms, out=np.full(len(a), np.nan), where=norms > 0)

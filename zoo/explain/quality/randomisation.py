@@ -1,4 +1,4 @@
-"""Sanity check: an explanation must change when what the model has learned is destroyed."""
+"""Model parameter randomization test: an explanation must change when the weights of the model are randomized."""
 
 import contextlib
 import typing
@@ -8,27 +8,27 @@ import keras
 import numpy as np
 
 from zoo.arguments import Count, Whole, checked
-from zoo.explain.layer_outputs import leaves
+from zoo.explain.function_cache import cache_compiled_functions
 from zoo.explain.quality.agreement import spearman
-from zoo.explain.score import Score, resolved
-from zoo.explain.shared_functions import sharing
+from zoo.explain.score import Score, resolve_targets
+from zoo.introspect.layers import leaf_layers
 
 
 class Randomisation(typing.NamedTuple):
-    """How alike an explanation stays, layer by layer from the answer down, (L + 1,) names and (L + 1, N) likenesses."""
+    """Similarity of an explanation to the original one, layer by layer from the output: (L + 1, N) values."""
 
-    layers: tuple  # the layer that was randomised last; the first entry is the model as it is
-    spearman: np.ndarray  # of the values with their sign
-    absolute: np.ndarray  # Spearman's of the values without it
-    ssim: np.ndarray  # of images, both maps without sign and scaled to 1; NaN for series and tables
+    layers: tuple  # (L + 1,) the layer randomized last; the first entry is the original model
+    spearman: np.ndarray  # rank correlation of the signed values
+    absolute_spearman: np.ndarray  # rank correlation of the absolute values
+    ssim: np.ndarray  # structural similarity of absolute maps scaled to 1; NaN for series and tables
     method: str
     order: str
 
     def figure(self, path=None):
-        """Draws the likenesses, the mean over the examples.
+        """Draws the similarities, the mean over the examples.
 
         Args:
-            path: a PNG (or PDF, SVG: by its ending) is written there.
+            path: file to write, a PNG (or PDF, SVG: by its suffix).
         Returns:
             `matplotlib.figure.Figure`.
         """
@@ -36,20 +36,19 @@ class Randomisation(typing.NamedTuple):
 
         figure = Figure(figsize=(max(5.2, 1.6 + 0.42 * len(self.layers)), 3.9), layout="constrained")
         axes = figure.subplots()
-        drawn = (
-            ("spearman", "Spearman", "#b2182b"),
-            ("absolute", "Spearman of sizes", "#ef8a62"),
-            ("ssim", "SSIM", "#2166ac"),
+        curves = (
+            (self.spearman, "Spearman", "#b2182b"),
+            (self.absolute_spearman, "Spearman of absolute values", "#ef8a62"),
+            (self.ssim, "SSIM", "#2166ac"),
         )
-        for name, label, colour in drawn:
-            values = getattr(self, name)
+        for values, label, color in curves:
             if not np.isnan(values).all():
-                axes.plot(np.nanmean(values, axis=1), marker="o", label=label, color=colour)
+                axes.plot(np.nanmean(values, axis=1), marker="o", label=label, color=color)
         axes.axhline(0, color="grey", linewidth=0.8)
         axes.set_xticks(range(len(self.layers)), self.layers, rotation=40, ha="right", fontsize=8)
-        axes.set(ylim=(-1.05 if np.nanmin(self.spearman) < -0.2 else -0.3, 1.05), ylabel="likeness to the map before")
-        told = "from the answer down to ..." if self.order == "cascading" else "of one layer alone"
-        axes.set_title(f"{self.method}\nweights randomised {told}", fontsize=10)
+        axes.set(ylim=(-1.05 if np.nanmin(self.spearman) < -0.2 else -0.3, 1.05), ylabel="similarity to the original")
+        order = "from the output down to ..." if self.order == "cascading" else "of one layer alone"
+        axes.set_title(f"{self.method}\nweights randomized {order}", fontsize=10)
         axes.legend(fontsize=8, frameon=False)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
@@ -66,94 +65,96 @@ def randomisation(
     target: tuple[Whole, ...] | None = None,
     *,
     order: Literal["cascading", "independent"] = "cascading",
-    points: Count = 8,
+    layer_count: Count = 8,
     seed: Whole = 0,
 ) -> Randomisation:
-    """How alike an explanation stays to itself while the model's weights are randomised from the answer down.
+    """Similarity of an explanation to the original one while the model's weights are randomized from the output down.
 
-    A method whose maps stay alike does not show what the model has learned, but what the input looks like.
+    A method whose maps do not change shows the structure of the input, not what the model has learned.
 
     Args:
-        model: a model that the method explains; its weights are as before afterwards.
-        inputs: what the method takes.
-        method: an explanation, called as method(model, inputs, target) and answering (N, ...): `zoo.explain.saliency`;
-            with other settings `functools.partial(zoo.explain.integrated_gradients, tolerance=0.1)`, as a randomised
-            model's answers may hardly differ from the baseline's.
-        target: class from 0, or one for each example; None for the class that the model predicts before.
-        order: cascading, where the layers above stay randomised; or independent, one layer at a time.
-        points: how many layers are looked at, evenly spread over those with weights and always with the last and the
-            first; in a cascade those between are randomised too.
-        seed: of the randomisation.
+        model: a model that the method explains; its weights are restored afterwards.
+        inputs: inputs of the method.
+        method: an explanation, called as method(model, inputs, target), that returns (N, ...), such as
+            `zoo.explain.saliency`. Set its options with `functools.partial`, as in
+            `functools.partial(zoo.explain.integrated_gradients, tolerance=0.1)`: a randomized model's outputs may
+            hardly differ from those for the baseline.
+        target: class from 0, or one for each example; None for the class that the original model predicts.
+        order: cascading keeps the layers above randomized; independent randomizes one layer at a time.
+        layer_count: number of layers after which the similarity is computed, evenly spaced over those with weights and
+            always with the last and the first. In a cascade the layers between them are randomized too.
+        seed: seed of the randomization.
     Returns:
-        `Randomisation(layers, spearman, absolute, ssim, method, order)`; `.figure(path)` draws it.
+        `Randomisation(layers, spearman, absolute_spearman, ssim, method, order)`; `.figure(path)` draws it.
     Raises:
-        ValueError: if the model has no layer with weights, the method answers other shapes, or as the method says.
+        ValueError: if the model has no layer with weights, the method returns another shape, or from the method.
 
     Source: Adebayo et al. 2018, https://arxiv.org/abs/1810.03292, sections 3.1 and 3.2.
-    Differs: a layer is randomised by shuffling the numbers of each weight, which keeps their spread and makes sense in
-        every layer, normalisation too; the paper draws them anew.
+    Differs: a layer is randomized by shuffling the numbers of each weight, which keeps their distribution and makes
+        sense for every layer, normalization included; the paper draws new numbers.
     """
-    found = [layer for layer in leaves(model).values() if any(np.prod(w.shape) > 1 for w in layer.weights)]
-    if not found:
+    layers = [layer for layer in leaf_layers(model).values() if any(np.prod(w.shape) > 1 for w in layer.weights)]
+    if not layers:
         raise ValueError(f"randomisation: `model` must have layers with weights, {model.name} has none.")
-    found.reverse()
-    stops = np.unique(np.linspace(0, len(found) - 1, min(points, len(found))).round().astype(int))
+    layers.reverse()
+    stops = np.unique(np.linspace(0, len(layers) - 1, min(layer_count, len(layers))).round().astype(int))
     score = Score("randomisation", model, inputs, target, 64, dense=True)
-    target = resolved(score.targets, score.values(score.inputs))  # the class must not change with the weights
+    # The class must not change with the weights.
+    target = resolve_targets(score.targets, score.predict_logits(score.inputs))
     rng = np.random.default_rng(seed)
     name = getattr(getattr(method, "func", method), "__name__", type(method).__name__)
-    kept = [w.numpy() for w in model.weights]
-    with sharing(), _restoring(model, kept):
-        before = _asked(method, model, inputs, target)
-        alike = [_likeness(before, before)]
+    weights = [w.numpy() for w in model.weights]
+    with cache_compiled_functions(), _restore_at_exit(model, weights):
+        original = _explain(method, model, inputs, target)
+        similarities = [_similarities(original, original)]
         for number, stop in enumerate(stops):
             first = stops[number - 1] + 1 if number else 0
-            for layer in found[stop if order == "independent" else first : stop + 1]:
+            for layer in layers[stop if order == "independent" else first : stop + 1]:
                 for weight in layer.weights:
                     values = weight.numpy()
                     weight.assign(rng.permutation(values.ravel()).reshape(values.shape))
-            alike.append(_likeness(before, _asked(method, model, inputs, target)))
+            similarities.append(_similarities(original, _explain(method, model, inputs, target)))
             if order == "independent":
-                _restore(model, kept)
-    likeness = [np.stack(part) for part in zip(*alike, strict=True)]
-    return Randomisation(("as it is", *(found[i].name for i in stops)), *likeness, name, order)
+                _restore(model, weights)
+    columns = [np.stack(column) for column in zip(*similarities, strict=True)]
+    return Randomisation(("original", *(layers[i].name for i in stops)), *columns, name, order)
 
 
 @contextlib.contextmanager
-def _restoring(model, kept):
+def _restore_at_exit(model, weights):
     try:
         yield
     finally:
-        _restore(model, kept)
+        _restore(model, weights)
 
 
-def _restore(model, kept):
-    for weight, values in zip(model.weights, kept, strict=True):
+def _restore(model, weights):
+    for weight, values in zip(model.weights, weights, strict=True):
         weight.assign(values)
 
 
-def _asked(method, model, inputs, target):
-    found = np.asarray(method(model, inputs, target))
-    if found.ndim < 2 or len(found) != len(inputs):
-        raise ValueError(f"randomisation: `method` must answer {len(inputs)} maps, got {found.shape}.")
-    return found
+def _explain(method, model, inputs, target):
+    maps = np.asarray(method(model, inputs, target))
+    if maps.ndim < 2 or len(maps) != len(inputs):
+        raise ValueError(f"randomisation: `method` must return {len(inputs)} maps, got {maps.shape}.")
+    return maps
 
 
-def _likeness(before, after):
-    """(Spearman's, Spearman's of the sizes, SSIM), each (N,)."""
-    sizes = np.abs(before), np.abs(after)
-    return spearman(before, after), spearman(*sizes), _ssim(*sizes)
+def _similarities(original, maps):
+    """Returns (Spearman, Spearman of absolute values, SSIM), each (N,)."""
+    absolute = np.abs(original), np.abs(maps)
+    return spearman(original, maps), spearman(*absolute), _ssim(*absolute)
 
 
-def _ssim(one, two):
-    """Structural similarity of maps (N, H, W) from 0 to 1, (N,); NaN where they are no pictures."""
+def _ssim(first, second):
+    """Returns (N,) structural similarities of nonnegative maps (N, H, W), each scaled to 1; NaN for other shapes."""
     import tensorflow as tf
 
-    if one.ndim != 3:
-        return np.full(len(one), np.nan)
+    if first.ndim != 3:
+        return np.full(len(first), np.nan)
     scaled = [
         np.divide(m, top, out=np.zeros(m.shape, "float32"), where=top > 0)[..., None]
-        for m in (one, two)
+        for m in (first, second)
         for top in [m.max(axis=(1, 2), keepdims=True)]
     ]
-    return tf.image.ssim(*scaled, max_val=1.0, filter_size=min(11, *one.shape[1:])).numpy()
+    return tf.image.ssim(*scaled, max_val=1.0, filter_size=min(11, *first.shape[1:])).numpy()

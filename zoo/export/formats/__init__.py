@@ -1,1 +1,1 @@
-"""Smaller or faster formats of an export."""
+"""Formats of an export besides the plain SavedModel."""

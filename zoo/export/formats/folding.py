@@ -1,4 +1,4 @@
-"""A model's weights as constants of its graph, with batch normalisation folded into the layer before it."""
+"""Graphs with constant weights, where batch normalization is folded into the layer before it."""
 
 import contextlib
 
@@ -8,7 +8,7 @@ from keras import layers
 
 from zoo.introspect.output_activation import replaced_attribute
 
-# The axis of the kernel that counts what the layer answers; None: its last two together.
+# Name of the kernel, and its axis of output channels; None: the last two axes together.
 _KERNELS = {
     layers.Dense: ("kernel", -1),
     layers.Conv1D: ("kernel", -1),
@@ -24,81 +24,85 @@ _KERNELS = {
 }
 
 
-def pairs(models):
-    """The (layer, BatchNormalization) of these models where the second is all that reads the first.
+def foldable_pairs(models):
+    """Returns the pairs (layer, BatchNormalization) of `models` that can be computed as one affine map.
+
+    The layer is linear, and nothing but the BatchNormalization reads its output.
 
     Args:
-        models: functional or Sequential; models within them are searched too.
+        models: functional or Sequential; nested models are searched too.
     Returns:
-        List of pairs whose affine maps can be made one.
+        List of pairs.
     """
-    every = {id(layer): layer for model in models for layer in model._flatten_layers()}
-    answers = {id(t) for m in every.values() if isinstance(m, keras.Model) for t in getattr(m, "outputs", None) or []}
-    found = []
-    for bn in every.values():
+    all_layers = {id(layer): layer for model in models for layer in model._flatten_layers()}
+    outputs = {
+        id(t) for m in all_layers.values() if isinstance(m, keras.Model) for t in getattr(m, "outputs", None) or []
+    }
+    pairs = []
+    for bn in all_layers.values():
         if type(bn) is not layers.BatchNormalization or len(bn._inbound_nodes) != 1:
             continue
-        (source,) = bn._inbound_nodes[0].input_tensors
-        layer = source._keras_history.operation
+        (tensor,) = bn._inbound_nodes[0].input_tensors
+        layer = tensor._keras_history.operation
         linear = getattr(layer, "activation", None) in (None, keras.activations.linear)
-        last = bn.axis in (-1, len(source.shape) - 1)
-        alone = len(getattr(layer, "_inbound_nodes", [])) == 1 and len(layer._outbound_nodes) == 1
-        if type(layer) in _KERNELS and linear and last and alone and id(source) not in answers:
+        on_last_axis = bn.axis in (-1, len(tensor.shape) - 1)
+        only_reader = len(getattr(layer, "_inbound_nodes", [])) == 1 and len(layer._outbound_nodes) == 1
+        if type(layer) in _KERNELS and linear and on_last_axis and only_reader and id(tensor) not in outputs:
             kernel = getattr(layer, _KERNELS[type(layer)][0])
             if isinstance(kernel, keras.Variable) and getattr(layer, "data_format", None) != "channels_first":
-                found.append((layer, bn))
-    return found
+                pairs.append((layer, bn))
+    return pairs
 
 
 @contextlib.contextmanager
-def frozen(models, *, weights="float32"):
-    """While it lasts, graphs that are traced through these models hold their weights as constants.
+def constant_weights(models, *, weights="float32"):
+    """Context in which graphs traced through `models` hold the weights as constants, batch normalization folded.
 
     Args:
         models: built Keras models.
-        weights: float32, or bfloat16: large weights are stored in half the space, and computed with in float32.
+        weights: float32; or bfloat16, where matrices and kernels are stored in half the space and used in float32.
     Yields:
-        A function from a graph to the same graph with constants, to be traced within.
+        A function from a graph to the same graph with constants, to be traced within the context.
     """
     import tensorflow as tf
 
     values = {id(v): (v, np.asarray(v)) for model in models for v in model.variables}
     with contextlib.ExitStack() as stack:
-        for layer, bn in pairs(models):
-            scale, offset = _affine(layer, bn)
+        for layer, bn in foldable_pairs(models):
+            scale, offset = _affine_map(layer, bn)
             name, axis = _KERNELS[type(layer)]
             kernel = getattr(layer, name)
-            values[id(kernel)] = (kernel, _scaled(np.asarray(kernel), scale, axis))
-            stack.enter_context(replaced_attribute(bn, "call", _shift(offset)))
+            values[id(kernel)] = (kernel, _scale_kernel(np.asarray(kernel), scale, axis))
+            stack.enter_context(replaced_attribute(bn, "call", _add_offset(offset)))
 
         def constant(value):
             if weights == "bfloat16" and value.dtype == "float32" and value.ndim > 1:
                 return tf.cast(tf.constant(value, "bfloat16"), "float32")
             return tf.constant(value)
 
-        def trace(call):
-            def traced(*arguments):
-                given = [(v, constant(a)) for v, a in values.values()]
-                with keras.StatelessScope(state_mapping=given):
+        def with_constants(call):
+            def call_with_constants(*arguments):
+                state = [(variable, constant(value)) for variable, value in values.values()]
+                with keras.StatelessScope(state_mapping=state):
                     return call(*arguments)
 
-            return traced
+            return call_with_constants
 
-        yield trace
+        yield with_constants
 
 
-def _affine(layer, bn):
-    """(scale, offset), float64: batch normalisation after the layer is scale * the layer without bias + offset."""
+def _affine_map(layer, bn):
+    """(scale, offset), float64: batch normalization of the layer's output is scale * (output without bias) + offset."""
     mean, variance = (np.asarray(v, "float64") for v in (bn.moving_mean, bn.moving_variance))
     gamma = np.asarray(bn.gamma, "float64") if bn.scale else 1.0
     beta = np.asarray(bn.beta, "float64") if bn.center else 0.0
     bias = np.asarray(layer.bias, "float64") if layer.use_bias else 0.0
     scale = gamma / np.sqrt(variance + bn.epsilon)
-    # The layer goes on adding its own bias after the kernel was scaled.
+    # The layer still adds its own bias after the kernel was scaled.
     return scale, scale * (bias - mean) + beta - bias
 
 
-def _scaled(kernel, scale, axis):
+def _scale_kernel(kernel, scale, axis):
     if axis is None:
         scale = scale.reshape(kernel.shape[-2:])
     elif axis == -2:
@@ -106,7 +110,7 @@ def _scaled(kernel, scale, axis):
     return (kernel.astype("float64") * scale).astype(kernel.dtype)
 
 
-def _shift(offset):
+def _add_offset(offset):
     import tensorflow as tf
 
     def call(x, *args, **kwargs):

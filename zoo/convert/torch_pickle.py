@@ -1,9 +1,9 @@
-"""PyTorch's files, read without PyTorch and without trusting them.
+"""Reads PyTorch files without PyTorch, and without running code from them.
 
-A pickle is a program that may call whatever it names. This reader admits the few names that a dictionary of tensors
-needs and refuses every other one, and what it admits can only describe: numbers are read after the program has ended.
-Two layouts exist: a zip of `data.pkl` and one file a storage (since PyTorch 1.6), and one stream of five pickles
-followed by the storages (before).
+A pickle is a program that may call anything it names. This reader allows the few names that a dictionary of tensors
+needs, and refuses all others. The allowed names only describe tensors: numbers are read after the pickle has ended.
+There are two formats: a zip file with `data.pkl` and one file per storage (since PyTorch 1.6), and a stream of five
+pickles followed by the storages (before).
 
 Source: https://docs.pytorch.org/docs/stable/notes/serialization.html and the files themselves.
 """
@@ -16,12 +16,12 @@ import zipfile
 
 import numpy as np
 
-_MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of the older layout
-_PROTOCOL = 1001  # the second
+_MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of the older format
+_PROTOCOL = 1001  # the second pickle
 
 
 class _Element(typing.NamedTuple):
-    """What a storage is made of: NumPy's code without the byte order."""
+    """Type of a storage's elements, as NumPy's code without the byte order."""
 
     code: str
 
@@ -29,12 +29,12 @@ class _Element(typing.NamedTuple):
 class _Storage(typing.NamedTuple):
     key: str
     code: str
-    length: int  # elements
-    start: int  # of a view into a larger storage, in elements
+    length: int  # number of elements
+    start: int  # first element, where it is a view of a larger storage
 
 
 class Tensor(typing.NamedTuple):
-    """A tensor that the pickle describes: a window with strides onto a storage."""
+    """A tensor as the pickle describes it: a strided view of a storage."""
 
     storage: _Storage
     offset: int
@@ -43,14 +43,14 @@ class Tensor(typing.NamedTuple):
 
 
 class _Dict(dict):
-    """An OrderedDict; the attributes that PyTorch hangs on one (its `_metadata`) are not kept."""
+    """An OrderedDict, without the attributes that PyTorch sets on it (`_metadata`)."""
 
     def __setstate__(self, state):
         pass
 
 
 class _Call:
-    """A function that a pickle may call, closed so that the pickle cannot set anything on it."""
+    """A function that a pickle may call. The pickle cannot set attributes on it."""
 
     __slots__ = ("_function",)
 
@@ -65,7 +65,7 @@ class _Call:
 
 
 def _tensor(storage, offset, shape, strides, *_):
-    """What `_rebuild_tensor_v2` is told; gradients and hooks are not kept."""
+    """Returns a `Tensor` from the arguments of `_rebuild_tensor_v2`, without gradients and hooks."""
     numbers = (offset, *shape, *strides)
     if not isinstance(storage, _Storage) or any(type(n) is not int or n < 0 for n in numbers):
         raise ValueError(f"it has a tensor of no storage, or of shape {shape}, strides {strides}, offset {offset}")
@@ -75,7 +75,7 @@ def _tensor(storage, offset, shape, strides, *_):
     return Tensor(storage, offset, tuple(shape), tuple(strides))
 
 
-_STORAGES = {
+_STORAGE_DTYPES = {
     "Float": "f4",
     "Double": "f8",
     "Half": "f2",
@@ -89,7 +89,7 @@ _STORAGES = {
     "ComplexFloat": "c8",
     "ComplexDouble": "c16",
 }
-_ADMITTED = {f"torch.{name}Storage": _Element(code) for name, code in _STORAGES.items()} | {
+_ALLOWED = {f"torch.{name}Storage": _Element(code) for name, code in _STORAGE_DTYPES.items()} | {
     "collections.OrderedDict": _Call(_Dict),
     "torch.Size": _Call(tuple),
     "torch.Tensor": _Element(""),
@@ -103,19 +103,19 @@ _ADMITTED = {f"torch.{name}Storage": _Element(code) for name, code in _STORAGES.
 
 
 class _Unpickler(pickle.Unpickler):
-    """Runs a pickle that can name nothing but `_ADMITTED`."""
+    """Loads a pickle that names nothing but `_ALLOWED`."""
 
     def __init__(self, file):
         super().__init__(file, encoding="utf-8")
 
     def find_class(self, module, name):
-        asked = f"{module}.{name}"
-        if asked not in _ADMITTED:
+        qualified_name = f"{module}.{name}"
+        if qualified_name not in _ALLOWED:
             raise ValueError(
-                f"it asks for `{asked}`, which no tensor needs, so it is refused. Where you trust the file, open it"
-                " with PyTorch and save `model.state_dict()` alone"
+                f"it asks for `{qualified_name}`, which no tensor needs, so it is refused. Where you trust the file, "
+                "open it with PyTorch and save `model.state_dict()` alone"
             )
-        return _ADMITTED[asked]
+        return _ALLOWED[qualified_name]
 
     def persistent_load(self, pid):
         _, element, key, _, length, *view = pid
@@ -127,87 +127,88 @@ class _Unpickler(pickle.Unpickler):
         return _Storage(str(key), element.code, length, start)
 
 
-def read_pickled(data):
-    """What a PyTorch file holds, and what turns its tensors into arrays.
+def read_torch_file(data):
+    """Returns the content of a PyTorch file, and a function from its tensors to arrays.
 
     Args:
         data: the file, as bytes.
     Returns:
-        (tree, fetch): the unpickled object with a `Tensor` in the place of every tensor, and the function that makes a
-        read-only array of one; bfloat16 comes as float32.
+        (tree, to_array): the unpickled object with a `Tensor` for every tensor, and the function that returns the
+        read-only array of a `Tensor`, bfloat16 as float32.
     Raises:
-        ValueError: if the pickle asks for anything but tensors, or a tensor lies outside its storage.
-        Exception: of any kind, as unpickling goes, if the file is truncated or no PyTorch file.
+        ValueError: if the pickle needs anything but tensors, or a tensor exceeds its storage.
+        Exception: of any kind, from unpickling, if the file is truncated or not a PyTorch file.
     """
-    return _zipped(data) if data.startswith(b"PK") else _stream(data)
+    return _read_zip(data) if data.startswith(b"PK") else _read_stream(data)
 
 
-def _zipped(data):
+def _read_zip(data):
     archive = zipfile.ZipFile(io.BytesIO(data))
     names = archive.namelist()
     root = next((n.removesuffix("data.pkl") for n in names if n.count("/") == 1 and n.endswith("/data.pkl")), None)
     if root is None:
         raise ValueError("it is a zip without PyTorch's data.pkl")
-    big = f"{root}byteorder" in names and archive.read(f"{root}byteorder").strip() == b"big"
+    big_endian = f"{root}byteorder" in names and archive.read(f"{root}byteorder").strip() == b"big"
     tree = _Unpickler(io.BytesIO(archive.read(f"{root}data.pkl"))).load()
-    return tree, _fetch(lambda key: archive.read(f"{root}data/{key}"), big)
+    return tree, _array_function(lambda key: archive.read(f"{root}data/{key}"), big_endian)
 
 
-def _stream(data):
+def _read_stream(data):
     file = io.BytesIO(data)
     if _Unpickler(file).load() != _MAGIC or _Unpickler(file).load() != _PROTOCOL:
         raise ValueError("it is a pickle, but not of PyTorch")
-    big = not _Unpickler(file).load()["little_endian"]
+    big_endian = not _Unpickler(file).load()["little_endian"]
     tree = _Unpickler(file).load()
-    described = {s.key: s for s in _storages(tree)}
-    held = {}
+    descriptions = {s.key: s for s in _storages(tree)}
+    storages = {}
     for key in _Unpickler(file).load():
-        (length,) = struct.unpack(">q" if big else "<q", file.read(8))
-        # a storage that no tensor uses has no known element: nothing after it could be found
-        if key not in described or length < 0:
+        (length,) = struct.unpack(">q" if big_endian else "<q", file.read(8))
+        # the element size of a storage that no tensor uses is unknown, so what follows it cannot be found
+        if key not in descriptions or length < 0:
             raise ValueError(f"it has a storage {key} of {length} elements that no tensor uses")
-        held[key] = file.read(length * _dtype(described[key].code, big).itemsize)
-    return tree, _fetch(held.__getitem__, big)
+        storages[key] = file.read(length * _dtype(descriptions[key].code, big_endian).itemsize)
+    return tree, _array_function(storages.__getitem__, big_endian)
 
 
 def _storages(tree):
-    """Every storage in nested dicts, lists and tuples, each container visited once."""
-    seen, left = set(), [tree]
-    while left:
-        item = left.pop()
+    """Yields the storages in nested dicts, lists and tuples; each container is visited once."""
+    visited, queue = set(), [tree]
+    while queue:
+        item = queue.pop()
         if isinstance(item, Tensor):
             yield item.storage
-        elif isinstance(item, dict | list | tuple) and id(item) not in seen:
-            seen.add(id(item))
-            left.extend(item.values() if isinstance(item, dict) else item)
+        elif isinstance(item, dict | list | tuple) and id(item) not in visited:
+            visited.add(id(item))
+            queue.extend(item.values() if isinstance(item, dict) else item)
 
 
-def _dtype(code, big):
-    return np.dtype((">" if big else "<") + ("u2" if code == "bfloat16" else code))
+def _dtype(code, big_endian):
+    return np.dtype((">" if big_endian else "<") + ("u2" if code == "bfloat16" else code))
 
 
-def _fetch(raw, big):
-    storages = {}  # tensors may share one
+def _array_function(read_storage, big_endian):
+    """Returns a function from a `Tensor` to its array; `read_storage` returns the bytes of a storage by key."""
+    storages = {}  # tensors may share a storage
 
-    def flat(key, code):
+    def storage_array(key, code):
         if (key, code) not in storages:
-            storages[key, code] = from_bytes(raw(key), code, big)
+            storages[key, code] = array_from_bytes(read_storage(key), code, big_endian)
         return storages[key, code]
 
-    def fetch(tensor):
+    def to_array(tensor):
         key, code, length, start = tensor.storage
-        window = flat(key, code)[start : start + length]
+        window = storage_array(key, code)[start : start + length]
         if len(window) != length:
             raise ValueError(f"it is truncated: storage {key} has {len(window)} of {length} elements")
         strides = [s * window.itemsize for s in tensor.strides]
         return np.lib.stride_tricks.as_strided(window[tensor.offset :], tensor.shape, strides, writeable=False)
 
-    return fetch
+    return to_array
 
 
-def from_bytes(data, code, big=False):
-    """A flat array of `data`; code is NumPy's, or bfloat16, which is the upper half of a float32."""
-    flat = np.frombuffer(data, _dtype(code, big))
-    if code == "bfloat16":
+def array_from_bytes(data, code, big_endian=False):
+    """Returns bytes as a flat array of a NumPy type code, or of bfloat16 as float32."""
+    flat = np.frombuffer(data, _dtype(code, big_endian))
+    if code == "bfloat16":  # the upper half of a float32
         return (flat.astype("u4") << 16).view("f4")
     return flat.astype(flat.dtype.newbyteorder("="), copy=False)

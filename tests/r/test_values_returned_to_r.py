@@ -1,4 +1,4 @@
-"""What R reads back, and what its habits used to turn into a wrong answer without a word; without R."""
+"""Values that R reads back, and inputs of R that would silently be misread; tested without R."""
 
 import types
 from pathlib import Path
@@ -10,36 +10,36 @@ import pytest
 import recipes
 import zoo
 from recipes.data import load
-from recipes.data.series.windows import _times
+from recipes.data.series.times import parse_times
 from zoo import r_interop, r_setup
 from zoo.arguments import Count, checked, convert
 
 
 @pytest.fixture
-def from_r(monkeypatch):
+def called_from_r(monkeypatch):
     monkeypatch.setitem(r_interop.sys.modules, "rpytools", types.ModuleType("rpytools"))
 
 
-def test_large_counts_and_paths_are_what_r_can_read(from_r):
+def test_large_integers_become_floats_and_paths_strings(called_from_r):
     @checked
-    def answers(n: Count = 1):
+    def results(n: Count = 1):
         return {"macs": 2**40, "few": n, "sizes": (2**31, 2**31 - 1), "yes": True, "path": Path("a") / "b"}
 
-    found = answers()
-    assert found == {"macs": 2.0**40, "few": 1, "sizes": (2.0**31, 2**31 - 1), "yes": True, "path": "a/b"}
-    assert type(found["macs"]) is float and type(found["few"]) is int and found["yes"] is True
-    assert type(found["sizes"][0]) is float and type(found["sizes"][1]) is int
+    values = results()
+    assert values == {"macs": 2.0**40, "few": 1, "sizes": (2.0**31, 2**31 - 1), "yes": True, "path": "a/b"}
+    assert type(values["macs"]) is float and type(values["few"]) is int and values["yes"] is True
+    assert type(values["sizes"][0]) is float and type(values["sizes"][1]) is int
 
 
-def test_python_keeps_its_own_answers():
+def test_values_are_unchanged_when_called_from_python():
     @checked
-    def answer():
+    def results():
         return Path("a"), 2**40
 
-    assert answer() == (Path("a"), 2**40)
+    assert results() == (Path("a"), 2**40)
 
 
-def test_errors_count_and_write_as_r_does(from_r):
+def test_errors_use_the_indices_and_notation_of_r(called_from_r):
     with pytest.raises(ValueError, match=r"^units\[2\] must be a whole number of at least 1, got 2.5"):
         convert([1.0, 2.5], tuple[Count, ...], "units")
     with pytest.raises(ValueError, match=r"got c\(1, NULL, FALSE, 'a'\)"):
@@ -50,7 +50,7 @@ def test_errors_count_and_write_as_r_does(from_r):
         convert({"a": 1.0}, Count, "units")
 
 
-def test_a_name_that_is_not_there_offers_the_nearest():
+def test_a_missing_attribute_suggests_the_closest_name():
     with pytest.raises(AttributeError, match=r"zoo has no 'resnet51'. Did you mean `resnet56`\?"):
         _ = zoo.resnet51
     assert not hasattr(zoo, "__no_such__")
@@ -62,7 +62,7 @@ def factor(levels, n=24):
     return pd.DataFrame({"size": rng.normal(size=n) + 9 * (kind == "a"), "kind": kind})
 
 
-def test_a_factors_levels_are_the_classes_in_their_order():
+def test_factor_levels_are_the_classes_in_their_order():
     data = load(factor(["b", "a"]), target="kind")
     assert data.classes == ("b", "a")
     assert [data.classes[i] for i in data.train.targets] == ["a" if v > 4.5 else "b" for v in data.train.inputs["size"]]
@@ -77,34 +77,34 @@ def run():
     return recipes.Classification(epochs=1).fit("dnn", load(factor(["b", "a"]), target="kind"), verbose=False, units=2)
 
 
-def test_gaps_and_no_rows_have_no_answer(run):
+def test_missing_values_and_empty_tables_are_refused(run):
     with pytest.raises(ValueError, match="must have no gaps, as training had none .*got 1 of 2 .* the column 'size'"):
         run.predict({"size": [1.0, np.nan]}, labels=True)
     with pytest.raises(ValueError, match="must have an example or more, got none"):
         run.predict({"size": []})
 
 
-def test_gaps_are_filled_where_training_filled_them():
+def test_missing_values_are_imputed_where_training_imputed_them():
     frame = factor(["b", "a"])
     frame.loc[3, "size"] = np.nan
     data = load(frame, target="kind", missing="impute")
-    found = recipes.Classification(epochs=1).fit("dnn", data, verbose=False, units=2)
-    assert np.isfinite(found.predict({"size": [1.0, np.nan]})).all()
+    run = recipes.Classification(epochs=1).fit("dnn", data, verbose=False, units=2)
+    assert np.isfinite(run.predict({"size": [1.0, np.nan]})).all()
 
 
-def test_gaps_in_arrays_have_no_answer():
+def test_missing_values_in_arrays_are_refused():
     x, y = np.random.default_rng(0).normal(size=(24, 3)), [0, 1] * 12
-    found = recipes.Classification(epochs=1).fit("dnn", (x, y), verbose=False, units=2)
+    run = recipes.Classification(epochs=1).fit("dnn", (x, y), verbose=False, units=2)
     x[2, 1] = np.nan
     with pytest.raises(ValueError, match="got 1 of 24 examples with NaN or NA"):
-        found.predict(x)
+        run.predict(x)
 
 
-def test_a_run_is_shown_in_a_line(run):
+def test_the_repr_of_a_run_is_one_line(run):
     assert repr(run).startswith("<Run: Classification of dnn on <table: classification of table 1 columns, 2 classes;")
 
 
-def test_home_is_where_paths_begin(monkeypatch, tmp_path):
+def test_a_tilde_in_paths_is_the_home_folder(monkeypatch, tmp_path):
     data = load(factor(["b", "a"]).assign(age=range(0, 48, 2)), target="kind")
     run = recipes.Classification(epochs=1).fit("dnn", data, verbose=False, units=2)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -116,18 +116,18 @@ def test_home_is_where_paths_begin(monkeypatch, tmp_path):
     assert {"page.html", "run", "why.png"} == {p.name for p in tmp_path.iterdir()}
 
 
-def test_integer64_is_not_taken_for_doubles():
+def test_integer64_is_refused():
     bits = np.arange(1, 25).view("float64")
-    with pytest.raises(ValueError, match=r"the column 'n' must hold doubles, got R's integer64.*as.numeric\(x\)"):
+    with pytest.raises(ValueError, match=r"the column 'n' must have doubles, got R's integer64.*as.numeric\(x\)"):
         load(factor(["b", "a"]).assign(n=bits), target="kind")
-    with pytest.raises(ValueError, match="x must hold doubles, got R's integer64"):
+    with pytest.raises(ValueError, match="x must have doubles, got R's integer64"):
         load([bits.reshape(12, 2), [0, 1] * 6])
     with pytest.warns(UserWarning, match="left out `n`: it has no values"):
         load(factor(["b", "a"]).assign(n=np.nan), target="kind", missing="impute")
     assert load([np.zeros((12, 2)) + np.arange(12)[:, None], [0, 1] * 6]).kind == "vector"
 
 
-def test_named_lists_of_arrays_are_pairs():
+def test_named_lists_of_arrays_are_inputs_and_targets():
     x, y = np.random.default_rng(0).normal(size=(24, 3)), [0, 1] * 12
     one = load({"x": x, "y": y})
     np.testing.assert_array_equal(one.train.inputs, load((x, y)).train.inputs)
@@ -137,9 +137,9 @@ def test_named_lists_of_arrays_are_pairs():
     assert list(table.columns) == ["x"]
 
 
-def test_day_and_month_are_not_guessed():
+def test_ambiguous_dates_are_refused():
     def times(*words):
-        return _times(pd.DataFrame({"day": words}), "day")
+        return parse_times(pd.DataFrame({"day": words}), "day")
 
     assert times("13.01.2020", "01.02.2020")[1] == pd.Timestamp("2020-02-01")
     assert times("01/13/2020", "01/02/2020")[1] == pd.Timestamp("2020-01-02")
@@ -148,19 +148,19 @@ def test_day_and_month_are_not_guessed():
         times("01.02.2020", "01.03.2020")
 
 
-def test_a_function_of_r_is_no_note(tmp_path):
+def test_the_server_refuses_an_r_function(tmp_path):
     def note(sentence):
         raise AssertionError
 
     note.__module__ = "rpytools.call"
-    with pytest.raises(ValueError, match="Server: `note` must be no function of R"):
+    with pytest.raises(ValueError, match="Server: `note` must not be an R function"):
         zoo.serving.Server(str(tmp_path), note=note)
 
 
-def test_a_python_that_r_does_not_run_is_named(from_r, monkeypatch, tmp_path):
+def test_an_environment_of_another_python_is_reported(called_from_r, monkeypatch, tmp_path):
     monkeypatch.setenv("RETICULATE_PYTHON", "here")
     monkeypatch.setattr(r_setup.sys, "prefix", str(tmp_path))
-    assert not list(r_setup._of_r((1, 28)))
+    assert not list(r_setup._r_problems((1, 28)))
     (tmp_path / "pyvenv.cfg").write_text("home = /usr/bin\nversion = 3.9.1\n")
-    ((problem, mend),) = r_setup._of_r((1, 28))
-    assert "with the modules of Python 3.9.1" in problem and "make r-env R_PYTHON=" in mend
+    ((problem, solution),) = r_setup._r_problems((1, 28))
+    assert "with the modules of Python 3.9.1" in problem and "make r-env R_PYTHON=" in solution

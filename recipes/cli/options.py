@@ -1,0 +1,31 @@
+"""Options that several commands share, and the parsing of their values."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder written by `zoo train --out`.")]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Images, or one CSV or Parquet table.")]
+
+
+def parse_setting(text):
+    """Splits NAME=VALUE and parses the value as JSON if it is JSON; lists become tuples."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--set must be NAME=VALUE, got {text!r}.")
+    try:
+        value = json.loads(value)
+    except json.JSONDecodeError:
+        value = tuple(value.split(",")) if name == "augment" else value
+    return name, tuple(value) if isinstance(value, list) else value
+
+
+def parse_size(text):
+    """Parses HEIGHTxWIDTH, or one number for both, as (height, width) [pixels]."""
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdigit() and int(side) > 0 for side in sides):
+        raise ValueError(f"--size must be HEIGHTxWIDTH in pixels, such as 64x64, got {text!r}.")
+    return int(sides[0]), int(sides[-1])

@@ -1,0 +1,53 @@
+"""Output of the commands: results on stdout, progress and notes on stderr."""
+
+import json
+import math
+import sys
+
+
+def print_note(text):
+    """Prints one line to stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def print_json(value):
+    """Prints a value as JSON to stdout."""
+    print(json.dumps(value, indent=1, default=str))
+
+
+def print_rows(rows, as_json, columns=None):
+    """Prints dicts to stdout: as JSON, as a table on a terminal, or tab-separated in a pipe.
+
+    Args:
+        rows: dicts with the same keys.
+        as_json: whether to print JSON.
+        columns: keys to print; None for all.
+    """
+    rows = [{k: r[k] for k in columns or r} for r in rows]
+    if as_json:
+        print_json(rows)
+    elif sys.stdout.isatty() and rows:
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(*map(str, rows[0]))
+        for row in rows:
+            table.add_row(*(str(format_value(v)) for v in row.values()))
+        Console().print(table)
+    else:
+        for row in ([{k: k for k in rows[0]}] if rows else []) + rows:
+            print("\t".join(str(v) for v in row.values()))
+
+
+def print_metrics(metrics, baseline=None):
+    """Prints one line per metric that is a number, with the baseline's value if `baseline` is given."""
+    for key, value in metrics.items():
+        if isinstance(value, int | float):
+            print(f"{key}\t{value:.4g}" + ("" if baseline is None else f"\t{baseline.get(key, '')}"))
+
+
+def format_value(value):
+    """Formats numbers with thousands separators or four significant digits, NaN as empty; returns the rest as it is."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return "" if math.isnan(value) else f"{value:,.0f}" if value == int(value) else f"{value:.4g}"
+    return value

@@ -1,0 +1,173 @@
+"""Words that the project does not use: public names, options, help texts and documents have the field's terms."""
+
+import ast
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+import typer.main
+
+import recipes
+import zoo
+from recipes.cli.main import app
+from zoo.registry import entries
+
+ROOT = Path(__file__).parents[1]
+ARGUMENTS = [
+    "at_once",
+    "batch",
+    "boundaries",
+    "calm",
+    "category",
+    "clip",
+    "compare",
+    "draws",
+    "drop",
+    "every",
+    "examined",
+    "form",
+    "forms",
+    "given",
+    "head_rate",
+    "keep",
+    "known",
+    "largest",
+    "pieces",
+    "pixels",
+    "poll",
+    "rate",
+    "reach",
+    "renew",
+    "season",
+    "seen",
+    "told",
+    "toward",
+    "trunk",
+    "trunks",
+    "until",
+    "wait",
+]
+NAMES = [
+    "answer",
+    "answers",
+    "BriskDropout",
+    "DoublingConv",
+    "Enlarge",
+    "fused_adam",
+    "fused_norm",
+    "HalvingConv",
+    "Lookup",
+    "more_examples",
+    "papers",
+    "phases",
+    "proof",
+    "Recipe",
+    "replay",
+    "Seen",
+    "shelf",
+    "tfexplain",
+    "trunk",
+    "trunks",
+    "WORKED",
+    "Worked",
+    "worked",
+]
+PHRASES = (
+    r"worked (recipe|row)s?",
+    r"trivial",
+    r"\btrunks?\b",
+    r"\brenew(s|ed|ing)?\b",
+    r"\bshel(f|ves)\b",
+    r"\bdoors?\b",
+    r"\btold\b",
+    r"\bat once\b",
+    r"\bknows? nothing\b",
+    r"\bthe share of\b",
+    r"\banswer(s|ed|ing)?\b",
+    r"\brivals?\b",
+    r"\bproofs?\b|\bproved?\b",
+    r"\bforetell|\bforetold\b",
+)
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "vignettes/first-hour.Rmd"]
+DOCUMENTS += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "examples").rglob("*.R"))
+DOCUMENTS += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "saved_models").glob("*/card.md"))
+
+
+def forbidden(text):
+    """The lines of a text that have a forbidden phrase."""
+    pattern = re.compile("|".join(PHRASES), re.IGNORECASE)
+    return [line.strip() for line in text.splitlines() if pattern.search(line)]
+
+
+def public_objects():
+    """Every public function and class of the index of zoo, zoo.explain, zoo.serving and recipes, by its name."""
+    objects = {f"recipes.{name}": getattr(recipes, name) for name in recipes.WHERE}
+    for module in (zoo, zoo.explain, zoo.serving):
+        names = getattr(module, "__all__", None) or [n for n in vars(module) if not n.startswith("_")]
+        objects |= {
+            f"{module.__name__}.{n}": getattr(module, n) for n in names if not inspect.ismodule(getattr(module, n))
+        }
+    return objects
+
+
+OBJECTS = public_objects()
+CALLABLES = {name: value for name, value in OBJECTS.items() if callable(value)}
+
+
+def test_a_forbidden_word_is_found():
+    assert forbidden("A worked recipe.\nA reference recipe.") == ["A worked recipe."]
+
+
+def test_public_names():
+    assert [name for name in OBJECTS if name.rpartition(".")[2] in NAMES] == []
+
+
+@pytest.mark.parametrize("name", sorted(CALLABLES))
+def test_public_arguments(name):
+    try:
+        parameters = inspect.signature(CALLABLES[name]).parameters
+    except (TypeError, ValueError):
+        pytest.skip("has no signature")
+    assert [p for p in parameters if p in ARGUMENTS] == []
+
+
+@pytest.mark.parametrize("name", sorted(CALLABLES))
+def test_public_docstrings(name):
+    if name.rpartition(".")[2] in entries and entries[name.rpartition(".")[2]].parent:
+        pytest.skip("a variant has its family's docstring")
+    assert forbidden(inspect.getdoc(CALLABLES[name]) or "") == []
+
+
+@pytest.mark.parametrize("command", sorted(typer.main.get_command(app).commands))
+def test_command_line(command):
+    parsed = typer.main.get_command(app).commands[command]
+    texts = [parsed.help or "", *(getattr(p, "help", None) or "" for p in parsed.params)]
+    assert forbidden("\n".join(texts)) == []
+    options = [option.lstrip("-").replace("-", "_") for p in parsed.params for option in p.opts]
+    assert [option for option in options if option in ARGUMENTS] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_documents(document):
+    text = (ROOT / document).read_text()
+    if document == "CONTRIBUTING.md":  # its last section is the table of old and new names
+        text = text[: text.index("## Renamed")]
+    assert forbidden(text) == []
+
+
+@pytest.mark.parametrize("package", ["zoo", "recipes"])
+def test_error_messages(package):
+    """String constants of raise statements, wherever they stand."""
+    lines = []
+    for path in (ROOT / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Raise):
+                texts = [n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+                lines += [f"{path.name}: {line}" for text in texts for line in forbidden(text)]
+    assert lines == []
+
+
+def test_the_index_of_recipes_has_no_stale_module():
+    assert [name for name, module in recipes.WHERE.items() if not hasattr(importlib.import_module(module), name)] == []
