@@ -51,7 +51,7 @@ def _vocabulary(run):
     """Returns a function from a token id to its text, the mask token's id, and the ids of tokens that are no text."""
     preset = next((layer for layer in run.preprocessing.layers if isinstance(layer, PresetTokens)), None)
     if preset is not None:
-        return lambda token_id: preset.tokenizer.id_to_token(int(token_id)), preset.masked, sorted(preset.framing)
+        return lambda token_id: preset.tokenizer.id_to_token(int(token_id)), preset.mask_id, sorted(preset.special_ids)
     tokens = ["", "[unknown]", *run.task.vocabulary_of(run.data)]
     return tokens.__getitem__, UNKNOWN, [PADDING]
 

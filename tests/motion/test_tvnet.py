@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import zoo
-from recipes.tasks.motion import inside
+from recipes.tasks.motion import stays_inside
 from tests.tolerance import assert_close
 from zoo.layers.primal_dual import PrimalDual, divergence, image_gradient
 
@@ -26,7 +26,7 @@ def tvl1(first, second, warps, iterations):
     for _ in range(warps):
         coordinates = [y + u[1], x + u[0]]
         g = np.stack([map_coordinates(d, coordinates, order=1, mode="nearest") for d in (dx, dy)])
-        g = g * inside(np.moveaxis(u, 0, -1))
+        g = g * stays_inside(np.moveaxis(u, 0, -1))
         residual = map_coordinates(second, coordinates, order=1, mode="nearest") - first - (g * u).sum(0)
         for _ in range(iterations):
             rho, squared_norm = residual + (g * u).sum(0), (g**2).sum(0) + 1e-12
@@ -58,7 +58,7 @@ def test_the_untrained_network_estimates_a_motion_of_several_pixels():
     model = zoo.tvnet((64, 64, 2), scales=3, warps=3, iterations=8, all_flows=True)
     flows = [np.asarray(f) for f in model(frames)]
     assert [f.shape for f in flows] == [(1, 64, 64, 2), (1, 32, 32, 2), (1, 16, 16, 2)]
-    error = np.linalg.norm(flows[0][0] - flow, axis=-1)[inside(flow)]
+    error = np.linalg.norm(flows[0][0] - flow, axis=-1)[stays_inside(flow)]
     assert error.mean() < 0.1 * np.linalg.norm(flow, axis=-1).mean()
     assert np.abs(flows[2][0].mean((0, 1)) - (3, -2)).max() < 1  # coarser flows are in pixels of the frames too
     dark = {n: 0.2 * f + 0.3 for n, f in frames.items()}
