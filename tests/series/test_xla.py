@@ -52,16 +52,16 @@ def test_two_training_steps_are_the_same_with_and_without_xla(name):
 
 @pytest.mark.parametrize("name", ["rnn", "lstm, masked", "gru of any length", "convlstm"])
 def test_xla_is_off_for_recurrent_networks_with_the_reason(name):
-    choice = accelerate.choose(MODELS[name][0](), steps=10)
+    choice = accelerate.choose_acceleration(MODELS[name][0](), steps=10)
     assert choice.settings["jit_compile"] is False
     assert "recurrent layers" in choice.record["reason"]
 
 
 def test_xla_is_off_for_attention_with_the_reason():
-    choice = accelerate.choose(MODELS["attention"][0](), steps=10)
+    choice = accelerate.choose_acceleration(MODELS["attention"][0](), steps=10)
     assert choice.settings["jit_compile"] is False and "attention" in choice.record["reason"]
 
 
 def test_xla_can_be_requested_for_a_recurrent_network():
-    choice = accelerate.choose(MODELS["rnn"][0](), steps=10, mode="xla")
-    assert choice.settings["jit_compile"] is True and "asked for" in choice.record["reason"]
+    choice = accelerate.choose_acceleration(MODELS["rnn"][0](), steps=10, mode="xla")
+    assert choice.settings["jit_compile"] is True and "accelerate=xla" in choice.record["reason"]
