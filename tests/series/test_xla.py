@@ -64,4 +64,4 @@ def test_xla_is_off_for_attention_with_the_reason():
 
 def test_xla_can_be_requested_for_a_recurrent_network():
     choice = accelerate.choose_acceleration(MODELS["rnn"][0](), steps=10, mode="xla")
-    assert choice.settings["jit_compile"] is True and "XLA for any model" in choice.record["reason"]
+    assert choice.settings["jit_compile"] is True and "accelerate=xla" in choice.record["reason"]

@@ -37,8 +37,8 @@ def unet(
 
     Args:
         input_shape: (H, W, C) of one image [pixels]; H and W may be None. With same padding they must be divisible by
-            2 ** (len(filters) - 1), or by the encoder's largest stride. With valid padding every pooled map must have
-            even sides: sides of 188, 204, ..., 572 give outputs of 4, 20, ..., 388.
+            2 ** (len(filters) - 1), or by the encoder's largest stride. With valid padding the sides of every pooled
+            map must be even, as for sides of 188, 204, ..., 572, which give outputs of 4, 20, ..., 388.
         classes: number of classes. For a single class use `activation="sigmoid"`.
         filters: number of filters at each scale, finest first. With `encoder`, those of the decoder at strides 1, 2,
             4, ...; a quarter of the paper's numbers is customary.
