@@ -23,9 +23,10 @@ def list_(
         columns = None if as_json else ("name", "task", "parameters", "input", "summary")
         print_rows(table.to_dict("records"), as_json, columns)
         return
-    import recipes
+    from recipes.data import sources
+    from recipes.reference.recipes import reference_recipes
 
-    tables = {"recipes": recipes.reference_recipes, "data": recipes.sources}
+    tables = {"recipes": reference_recipes, "data": sources}
     if what not in tables:
         from zoo.arguments import suggestion
 

@@ -52,10 +52,10 @@ def predict_raster(
     as_json: Json = False,
 ):
     """Write the class of every pixel of a raster as a GeoTIFF; the same command resumes an interrupted one."""
-    import recipes
+    from recipes.raster import predict as raster_prediction
 
     band_list = tuple(int(b) if b.isdigit() else b for b in bands.split(",")) if bands else ()
-    result = recipes.predict_raster(
+    result = raster_prediction.predict_raster(
         run,
         raster,
         out,

@@ -44,7 +44,7 @@ def train(
 
     zoo train classification --model lenet5 --data folder:photos --out runs/photos
     """
-    import recipes
+    from recipes.data import load
     from recipes.reference.recipes import train_and_export
     from zoo.registry import entry
 
@@ -53,7 +53,7 @@ def train(
     options = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
     options = {name: value for name, value in options.items() if value is not None}
     task = recipe.task.replace(**options, **dict(parse_setting(text) for text in settings or []))
-    loaded = recipes.load(recipe.data, seed=task.seed, **({"strict": True} if strict else {}))
+    loaded = load(recipe.data, seed=task.seed, **({"strict": True} if strict else {}))
     arguments = dict(recipe.arguments or {})
     if size:
         arguments["input_shape"] = (*parse_size(size), loaded.shape[-1])

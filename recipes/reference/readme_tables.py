@@ -53,16 +53,16 @@ def architecture_table(rows):
 
 def recipe_table():
     """Returns the README's table of reference recipes."""
-    import recipes
+    from recipes.reference.recipes import reference_recipes
 
-    return table(_as_code(row, "name", "model") for row in recipes.reference_recipes())
+    return table(_as_code(row, "name", "model") for row in reference_recipes())
 
 
 def data_table():
     """Returns the README's table of bundled data, with the sources that `recipes.load` takes."""
-    import recipes.data
+    from recipes.data import sources
 
-    return table(_as_code({**row, "name": f"bundled:{row['name']}"}, "name") for row in recipes.data.sources())
+    return table(_as_code({**row, "name": f"bundled:{row['name']}"}, "name") for row in sources())
 
 
 def _as_code(row, *keys):

@@ -1,4 +1,4 @@
-"""Learning rate schedules with warm-up, and the optimizer of a recipe."""
+"""Learning rate schedules with warm-up, and the optimizer of a task."""
 
 import itertools
 from typing import Literal
@@ -152,12 +152,13 @@ def _verify_boundaries(boundaries, warmup_steps, steps):
         )
 
 
-def optimizer(recipe, steps):
-    """Returns the Keras optimizer of a recipe for `steps` training steps."""
+def optimizer(task, steps):
+    """Returns the Keras optimizer of a task for `steps` training steps."""
     momentum = {"momentum": {"momentum": 0.9}, "nesterov": {"momentum": 0.9, "nesterov": True}}
-    options = momentum.get(recipe.optimizer, {})
-    name = "sgd" if recipe.optimizer in momentum else recipe.optimizer
-    if recipe.weight_decay:
-        options["weight_decay"] = recipe.weight_decay
-    config = {"learning_rate": recipe.rates(steps), "global_clipnorm": recipe.global_clipnorm, **options}
+    options = momentum.get(task.optimizer, {})
+    name = "sgd" if task.optimizer in momentum else task.optimizer
+    if task.weight_decay:
+        options["weight_decay"] = task.weight_decay
+    learning_rate = task.learning_rate_schedule(steps)
+    config = {"learning_rate": learning_rate, "global_clipnorm": task.global_clipnorm, **options}
     return patch_adam(keras.optimizers.get({"class_name": name, "config": config}))

@@ -252,7 +252,10 @@ def test_errors_name_the_file_and_leave_no_file(raster, tmp_path):
         ({"run": tmp_path / "run"}, "`run` must be the folder of a run"),
         ({"blend": "cosin"}, "Did you mean `cosine`"),
         ({"run": keras.Sequential([layers.Input((None, None, 2)), layers.GlobalAveragePooling2D()])}, "every pixel"),
-        ({"run": keras.Sequential([layers.Input((None, None, 2)), layers.Conv2D(2, 3)])}, "every pixel of an image"),
+        (
+            {"run": keras.Sequential([layers.Input((None, None, 2)), layers.Conv2D(2, 3)])},
+            "output of the size of the image",
+        ),
     ]
     before = sorted(tmp_path.iterdir())
     for options, message in cases:

@@ -96,7 +96,7 @@ def test_cifar56eco_recipes_can_train_on_other_data_without_a_download(monkeypat
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 255, (40, 16, 16, 1)).astype("uint8"), np.arange(40) % 2
     for name in ("cnn_cifar56eco", "resnet14_cifar56eco"):
-        with pytest.raises(ValueError, match="needs CIFAR-100, .* `bundled:animal-silhouettes` travels in a package"):
+        with pytest.raises(ValueError, match="needs CIFAR-100, .* `bundled:animal-silhouettes` needs no such download"):
             recipes.train(name)
         run = recipes.train(name, data=(x, y), epochs=2, batch_size=8, verbose=False)
         assert np.isfinite(run.history["loss"]).all() and run.model.output_shape == (None, 2)

@@ -2,7 +2,6 @@
 
 import pytest
 
-import recipes
 from recipes.reference import readme_tables
 from recipes.reference.readme_tables import cell, fill_blocks, format_count, link, main, table
 from zoo.introspect.architecture_table import measure
@@ -100,8 +99,10 @@ def readme(tmp_path, monkeypatch):
     """Path of a README with markers, beside a CSV of two architectures."""
     monkeypatch.setattr(readme_tables, "names", lambda: ["dnn", "lenet5"])
     monkeypatch.setattr(readme_tables, "CSV", tmp_path / "architectures.csv")
-    monkeypatch.setattr(recipes, "reference_recipes", lambda: [{"name": "digits", "model": "lenet5", "accuracy": 0.98}])
-    monkeypatch.setattr(recipes.data, "sources", lambda: [{"name": "digits", "rows": 5000}])
+    monkeypatch.setattr(
+        "recipes.reference.recipes.reference_recipes", lambda: [{"name": "digits", "model": "lenet5", "accuracy": 0.98}]
+    )
+    monkeypatch.setattr("recipes.data.sources", lambda: [{"name": "digits", "rows": 5000}])
     readme = tmp_path / "README.md"
     readme.write_text("\n".join(f"<!-- {n} -->\n<!-- /{n} -->" for n in ("architectures", "recipes", "data")), "utf-8")
     return readme

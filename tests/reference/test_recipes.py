@@ -54,7 +54,7 @@ def test_every_recipe_has_a_minimum_and_committed_results_above_it():
         assert metrics["seed"] == recipes.REFERENCE[name].task.seed
         assert metrics["export"]["largest_difference"] <= metrics["export"]["tolerance"]
         run = json.loads((RESULTS_FOLDER / name / "run.json").read_text())
-        assert run["numbers"]["epochs"] == recipes.REFERENCE[name].task.epochs
+        assert run["hyperparameters"]["epochs"] == recipes.REFERENCE[name].task.epochs
         source = recipes.REFERENCE[name].results_data or recipes.REFERENCE[name].data
         assert as_source_spec(run["record"]["data"]).matches(as_source_spec(source))
 
