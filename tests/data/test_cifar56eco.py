@@ -22,7 +22,7 @@ def fake(count=400):
     return x, y[:, None]
 
 
-def test_there_are_the_lectures_56_classes_in_the_order_of_their_labels():
+def test_the_56_classes_are_in_the_order_of_their_labels():
     assert len(reader.CLASSES) == 56 and list(reader.CLASSES) == sorted(reader.CLASSES)
     assert list(reader.CLASSES.values()) == sorted(reader.CLASSES.values())
     assert {"bear", "forest", "willow_tree", "worm"} <= set(reader.CLASSES.values())
@@ -30,7 +30,7 @@ def test_there_are_the_lectures_56_classes_in_the_order_of_their_labels():
     assert len(kept) == 28_000 and np.bincount(places).tolist() == [500] * 56
 
 
-def test_through_keras(monkeypatch, online):
+def test_download_through_keras(monkeypatch, online):
     monkeypatch.setattr(keras.datasets.cifar100, "load_data", lambda: (fake(1000), fake(200)))
     data = load("cifar56eco:keras?validation=0.2")
     assert (data.name, data.shape, data.dtype, len(data.classes)) == ("cifar56eco:keras", (32, 32, 3), "uint8", 56)
@@ -41,10 +41,10 @@ def test_through_keras(monkeypatch, online):
     assert data.classes[0] == "bear" and data.classes[-1] == "worm"
 
 
-def test_through_tensorflow_datasets(online):
+def test_download_through_tensorflow_datasets(online):
     # The mock draws the same images for every split, which is a warning
-    told = "are also in the (train|validation) split"
-    with tfds.testing.mock_data(num_examples=1200), pytest.warns(UserWarning, match=told):
+    message = "are also in the (train|validation) split"
+    with tfds.testing.mock_data(num_examples=1200), pytest.warns(UserWarning, match=message):
         data = load("cifar56eco:tfds")
         first = next(
             (x, int(y))
@@ -56,7 +56,7 @@ def test_through_tensorflow_datasets(online):
     assert data.classes[data.test.targets[0]] == reader.CLASSES[first[1]]
 
 
-def test_without_a_network_it_says_what_is_needed_and_what_would_do(monkeypatch, tmp_path):
+def test_without_a_network_the_error_names_the_download_and_an_alternative(monkeypatch, tmp_path):
     monkeypatch.setattr(reader, "is_reachable", lambda host: False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     build = tfds.builder
@@ -66,7 +66,7 @@ def test_without_a_network_it_says_what_is_needed_and_what_would_do(monkeypatch,
             load(f"cifar56eco:{way}")
 
 
-def test_a_failed_download_and_other_ways_are_told(monkeypatch, online):
+def test_failed_downloads_and_unknown_sources_are_errors(monkeypatch, online):
     def fail():
         raise OSError("the archive is gone")
 

@@ -27,7 +27,7 @@ def split_units(part, labels):
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("fractions", [(0.15, 0.15), (0.2, 0.0), (0.0, 0.3), (0.05, 0.6)])
-def test_classes_have_the_same_share_everywhere(seed, fractions):
+def test_classes_have_the_same_fraction_in_every_split(seed, fractions):
     rng = np.random.default_rng(seed)
     targets = rng.choice(4, 1000, p=(0.6, 0.3, 0.07, 0.03))
     part = parts_of(1000, split(targets, unique(1000), fractions, seed))
@@ -37,14 +37,14 @@ def test_classes_have_the_same_share_everywhere(seed, fractions):
             assert abs(((part == i) & (targets == k)).sum() - share * (targets == k).sum()) <= 2
 
 
-def test_shares_that_come_out_even_are_exact():
+def test_fractions_without_remainder_are_exact():
     part = parts_of(5000, split(np.repeat(np.arange(10), 500), unique(5000), (0.15, 0.15)))
     assert np.bincount(part).tolist() == [3500, 750, 750]
     assert all(np.bincount(part[500 * k : 500 * k + 500]).tolist() == [350, 75, 75] for k in range(10))
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_many_small_classes_keep_the_shares_of_the_whole(seed):
+def test_many_small_classes_keep_the_overall_fractions(seed):
     targets = np.repeat(np.arange(100), 5)
     part = parts_of(500, split(targets, unique(500), (0.15, 0.15), seed))
     assert all({0, 1, 2} == set(part[targets == k]) for k in range(100))
@@ -58,7 +58,7 @@ def test_a_class_of_two_is_in_training_and_in_test():
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_identical_examples_groups_and_blocks_are_never_parted(seed):
+def test_identical_examples_groups_and_blocks_are_in_one_split(seed):
     rng = np.random.default_rng(seed)
     targets = rng.integers(0, 3, 300)
     keys = rng.integers(0, 200, 300).astype(np.uint64)
@@ -76,7 +76,7 @@ def test_identical_examples_groups_and_blocks_are_never_parted(seed):
     assert all(abs(targets[part == i].mean() - targets.mean()) < 0.15 for i in range(3))
 
 
-def test_what_groups_link_stays_together():
+def test_linked_groups_stay_together():
     # 0 and 1 are identical, 1 and 2 of one group, 2 and 3 of one block
     keys = np.array([7, 7, *range(10, 28)], dtype=np.uint64)
     groups = np.array([0, 1, 1, *range(3, 20)])
@@ -86,13 +86,13 @@ def test_what_groups_link_stays_together():
         assert len(set(part[:4])) == 1
 
 
-def test_squares_are_squares():
+def test_square_blocks_are_squares():
     assert len(set(square_blocks([0, 9.9, 5], [0, 9.9, 5], 10))) == 1
     blocks = square_blocks([0, 10, -0.1, 0], [0, 0, 0, 25], 10)
     assert len(set(blocks)) == 4
 
 
-def test_neighbouring_tiles_are_apart_in_blocks():
+def test_neighboring_tiles_are_in_blocks():
     x, y = (a.ravel() for a in np.meshgrid(np.arange(40), np.arange(40)))
     part = parts_of(1600, split(np.zeros(1600, int), unique(1600), (0.2, 0.2), 0, blocks=square_blocks(x, y, 8)))
     grid = part.reshape(40, 40)
@@ -100,7 +100,7 @@ def test_neighbouring_tiles_are_apart_in_blocks():
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_numbers_are_stratified_by_tenths(outputs):
+def test_numbers_are_stratified_by_deciles(outputs):
     rng = np.random.default_rng(0)
     y = np.exp(rng.normal(size=(400, outputs))).astype("float32")
     part = parts_of(400, split(y, unique(400), (0.2, 0.2)))
@@ -110,7 +110,7 @@ def test_numbers_are_stratified_by_tenths(outputs):
     assert all(abs((part == i).mean() - s) < 0.01 for i, s in enumerate((0.6, 0.2, 0.2)))
 
 
-def test_several_labels_have_the_same_share_everywhere():
+def test_several_labels_have_the_same_fraction_in_every_split():
     rng = np.random.default_rng(0)
     y = (rng.random((400, 4)) < (0.5, 0.3, 0.1, 0.05)).astype("uint8")
     part = parts_of(400, split(y, unique(400), (0.2, 0.2)))
@@ -120,7 +120,7 @@ def test_several_labels_have_the_same_share_everywhere():
     assert all(abs((part == i).mean() - s) < 0.05 for i, s in enumerate((0.6, 0.2, 0.2)))
 
 
-def test_a_seed_repeats_and_another_differs():
+def test_equal_seeds_give_equal_splits_and_others_differ():
     targets = np.random.default_rng(0).integers(0, 3, 200)
     groups = np.arange(200) // 4
     for g in (None, groups):
@@ -134,7 +134,7 @@ def test_training_is_not_sorted_by_class():
     assert 20 < (train[:100] < 500).sum() < 80
 
 
-def test_keys_are_of_the_content():
+def test_content_keys_are_equal_for_equal_content():
     x = np.zeros((4, 2, 2), "uint8")
     x[2, 0, 0] = 1
     keys = content_keys(x)
@@ -144,7 +144,7 @@ def test_keys_are_of_the_content():
     assert keys[0] == keys[1] != keys[2]
 
 
-def test_what_cannot_be_split_is_refused():
+def test_splits_that_cannot_be_made_are_errors():
     with pytest.raises(ValueError, match=r"`validation` \+ `test` must be below 1, got 0.5 \+ 0.5"):
         split(np.zeros(10, int), unique(10), (0.5, 0.5))
     targets, groups = np.array([0] * 10 + [1] * 10), np.array([0] * 10 + [1] * 10)

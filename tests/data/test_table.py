@@ -218,7 +218,7 @@ def test_renamed_columns_are_noted(table):
     assert "columns renamed: 'height (m)' is `height_m`" in data.notes and "height_m" in data.columns
 
 
-def test_parts_may_be_given(table):
+def test_splits_may_be_given(table):
     x, y = table.drop(columns=["species", "site"]), table["species"]
     data = load(((x[:40], y[:40]), (x[40:], y[40:])), validation=0)
     assert (len(data.train), len(data.validation), len(data.test)) == (40, 0, 20)

@@ -26,7 +26,7 @@ def test_an_image_set_has_its_classes(online):
     assert isinstance(data.train.inputs, np.ndarray) and data.source.startswith("http")
 
 
-def test_photos_stay_a_stream(online):
+def test_images_of_different_sizes_stay_a_dataset(online):
     with tfds.testing.mock_data(num_examples=60):
         data = load("tfds:imagenette")
         assert data.shape == (None, None, 3) and len(data.classes) == 10
@@ -79,8 +79,8 @@ def prepared(tmp_path, monkeypatch):
     monkeypatch.setattr(tfds, "builder", lambda name: build(name, data_dir=tmp_path))
 
 
-def test_what_is_prepared_needs_no_network_and_keeps_its_own_splits(prepared, monkeypatch):
-    monkeypatch.setattr(reader, "is_reachable", lambda: pytest.fail("it asked for the network"))
+def test_prepared_data_need_no_network_and_keep_their_splits(prepared, monkeypatch):
+    monkeypatch.setattr(reader, "is_reachable", lambda: pytest.fail("the network was used"))
     data = load("tfds:leaves/open", validation=0.25)
     assert [len(p) for p in (data.train, data.validation, data.test)] == [30, 10, 10]
     assert data.classes == ("oak", "elm") and data.kind == "vector" and data.description == "Leaves"
@@ -94,7 +94,7 @@ def test_a_split_without_labels_is_left_out(prepared):
     assert "the test split has no labels: left out" in data.notes
 
 
-def test_without_a_network_it_says_so_in_seconds(tmp_path, monkeypatch):
+def test_without_a_network_the_error_comes_within_seconds(tmp_path, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "")
     build = tfds.builder
     monkeypatch.setattr(tfds, "builder", lambda name: build(name, data_dir=tmp_path))
@@ -112,7 +112,7 @@ def test_without_a_network_it_says_so_in_seconds(tmp_path, monkeypatch):
     assert time.monotonic() - began < 10
 
 
-def test_a_host_that_never_answers_is_given_up():
+def test_a_host_that_never_responds_is_not_reachable():
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -121,7 +121,7 @@ def test_a_host_that_never_answers_is_given_up():
         assert time.monotonic() - began < 3
 
 
-def test_a_failed_download_is_told(tmp_path, monkeypatch, online):
+def test_a_failed_download_is_in_the_error(tmp_path, monkeypatch, online):
     build = tfds.builder
     monkeypatch.setattr(tfds, "builder", lambda name: build(name, data_dir=tmp_path))
 
@@ -133,7 +133,7 @@ def test_a_failed_download_is_told(tmp_path, monkeypatch, online):
         load("tfds:mnist")
 
 
-def test_names_and_kinds_that_cannot_be_are_named(online):
+def test_unsuitable_names_and_data_sets_are_errors(online):
     with pytest.raises(ValueError, match=r"TensorFlow Datasets has no 'mnst'. Did you mean `mnist`\?"):
         load("tfds:mnst")
     with pytest.raises(ValueError, match="must have an input and a target, got idx, label, sentence"):

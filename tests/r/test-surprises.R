@@ -54,7 +54,7 @@ test_that("integer64, named lists and ambiguous dates are understood or refused"
   expect_match(message_of(recipes$load(wide, target = "Species")), "integer64, of which only the bits", fixed = TRUE)
   months <- data.frame(day = sprintf("01.%02d.2020", 1:12)[rep(1:12, 5)], level = 1:60)
   expect_match(message_of(recipes$load(months, time = "day", target = "level", window = 3)),
-               "day and month cannot be told apart", fixed = TRUE)
+               "day and month are ambiguous", fixed = TRUE)
 })
 
 test_that("a function of R is not called from a thread of Python", {

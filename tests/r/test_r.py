@@ -149,7 +149,7 @@ ANSWERED = (
     "drop = FALSE",
     "the table has gaps in `Sepal.Width` (2)",
     "`inputs` must have no gaps",
-    "day and month cannot be told apart",
+    "day and month are ambiguous",
 )
 
 

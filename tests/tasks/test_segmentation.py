@@ -248,7 +248,7 @@ def test_membranes_of_the_papers_own_challenge():
 
 @pytest.mark.parametrize("step", ["mixup", "rand_augment", keras.layers.RandomFlip()])
 def test_steps_that_would_leave_the_mask_behind_are_refused(step):
-    with pytest.raises(ValueError, match="`steps` must move the mask with the image, and .* does not"):
+    with pytest.raises(ValueError, match="`steps` must transform the mask with the image, got .*, which does not"):
         Joint((step,), seed=0)
 
 

@@ -44,7 +44,8 @@ def read_table(
 
     Args:
         source: path of a CSV (comma, semicolon or tab; also gzipped) or Parquet file, a data frame or a dict of
-            columns; or (x, y) with x a data frame or a dict, two or three splits of such, or a tf.data.Dataset of dicts.
+            columns; or (x, y) with x a data frame or a dict, two or three splits of such, or a tf.data.Dataset of
+            dicts.
         target: target column, or columns; not used where the targets are given as y.
         task: classification, multilabel or regression; inferred from the targets if None.
         columns: input columns; all suitable ones where empty.
