@@ -98,7 +98,7 @@ def on_data(run, source):
     if source is None and own is None:
         raise ValueError(f"`data` must be given: {run} was trained on arrays, which it does not keep.")
     seed = saved.told["numbers"]["seed"]
-    data = reopen(own, seed=seed) if source is None else load(source, seed=seed, validation=0.0, test=0.0)
+    data = reopen(own) if source is None else load(source, seed=seed, validation=0.0, test=0.0)
     revived = revive(run, data)
     if tuple(data.classes) != saved.classes or list(data.outputs) != list(told["outputs"]):
         raise ValueError(

@@ -127,8 +127,10 @@ def test_gaps_are_an_error_unless_missing_is_set():
 def test_groups_stay_whole():
     groups = np.arange(40) // 4
     data = load((IMAGES, LABELS), group=groups, validation=0.2, test=0.2)
-    found = [set(groups[p.names]) for p in splits(data)]
-    assert all(found) and not (found[0] & found[1] or found[0] & found[2] or found[1] & found[2])
+    group_sets = [set(groups[p.names]) for p in splits(data)]
+    assert all(group_sets) and not (
+        group_sets[0] & group_sets[1] or group_sets[0] & group_sets[2] or group_sets[1] & group_sets[2]
+    )
     assert "10 groups kept whole" in data.split_description
     with pytest.raises(ValueError, match="`group` must have one label for each of 40 examples, got shape"):
         load((IMAGES, LABELS), group=groups[:5])

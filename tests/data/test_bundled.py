@@ -125,9 +125,9 @@ def test_sources_lists_what_loading_returns():
 
 def test_mnist_loads_in_under_two_seconds_once_it_is_there():
     load("bundled:mnist-5k")
-    began = time.process_time()
+    start = time.process_time()
     load("bundled:mnist-5k")
-    assert time.process_time() - began < 2
+    assert time.process_time() - start < 2
 
 
 def test_an_unknown_name_offers_the_nearest():
@@ -178,8 +178,8 @@ def test_without_a_network_the_line_to_run_is_given(tmp_path, monkeypatch):
 def test_two_threads_may_download_one_wheel(tmp_path, monkeypatch):
     monkeypatch.setenv("FIELDZOO_CACHE", str(tmp_path))
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        both = list(pool.map(packages.PENGUINS.read, ["palmerpenguins/data/penguins.csv"] * 2))
-    assert [len(text) for text in both] == [15241, 15241]
+        contents = list(pool.map(packages.PENGUINS.read, ["palmerpenguins/data/penguins.csv"] * 2))
+    assert [len(text) for text in contents] == [15241, 15241]
     assert [p.name for p in (tmp_path / "wheels").iterdir()] == [packages.PENGUINS.file]
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from recipes.data import load
+from recipes.data import load, reopen
 from recipes.data.bundled import cifar56eco as reader
 
 
@@ -26,8 +26,8 @@ def test_the_56_classes_are_in_the_order_of_their_labels():
     assert len(reader.CLASSES) == 56 and list(reader.CLASSES) == sorted(reader.CLASSES)
     assert list(reader.CLASSES.values()) == sorted(reader.CLASSES.values())
     assert {"bear", "forest", "willow_tree", "worm"} <= set(reader.CLASSES.values())
-    kept, places = reader.select_classes(np.repeat(np.arange(100), 500))
-    assert len(kept) == 28_000 and np.bincount(places).tolist() == [500] * 56
+    indices, labels = reader.select_classes(np.repeat(np.arange(100), 500))
+    assert len(indices) == 28_000 and np.bincount(labels).tolist() == [500] * 56
 
 
 def test_download_through_keras(monkeypatch, online):
@@ -36,9 +36,11 @@ def test_download_through_keras(monkeypatch, online):
     assert (data.name, data.shape, data.dtype, len(data.classes)) == ("cifar56eco:keras", (32, 32, 3), "uint8", 56)
     assert [len(p) for p in (data.train, data.validation, data.test)] == [448, 112, 112]
     labels = np.array(list(reader.CLASSES))
-    for part in (data.train, data.validation, data.test):
-        np.testing.assert_array_equal(part.inputs[:, 0, 0, 0], labels[part.targets])
+    for split in (data.train, data.validation, data.test):
+        np.testing.assert_array_equal(split.inputs[:, 0, 0, 0], labels[split.targets])
     assert data.classes[0] == "bear" and data.classes[-1] == "worm"
+    assert str(data.source_spec) == "cifar56eco:keras?validation=0.2"
+    np.testing.assert_array_equal(reopen(data.source_spec.to_json()).train.inputs, data.train.inputs)
 
 
 def test_download_through_tensorflow_datasets(online):
@@ -61,9 +63,9 @@ def test_without_a_network_the_error_names_the_download_and_an_alternative(monke
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     build = tfds.builder
     monkeypatch.setattr(tfds, "builder", lambda name: build(name, data_dir=tmp_path))
-    for way, host in (("keras", "toronto"), ("tfds", "googleapis")):
+    for library, host in (("keras", "toronto"), ("tfds", "googleapis")):
         with pytest.raises(ValueError, match=f"needs CIFAR-100, .*{host}.* `bundled:animal-silhouettes` needs no"):
-            load(f"cifar56eco:{way}")
+            load(f"cifar56eco:{library}")
 
 
 def test_failed_downloads_and_unknown_sources_are_errors(monkeypatch, online):

@@ -1,4 +1,4 @@
-"""Preprocessing: layers whose statistics are the training part's, the same in the pipeline, saved and served."""
+"""Preprocessing: layers whose statistics are the training split's, the same in the pipeline, saved and served."""
 
 import dataclasses
 
@@ -179,17 +179,17 @@ def test_pipeline_prediction_saved_model_and_export_preprocess_exactly_alike(kin
     resized = (9, 4, 2) if kind == "images" else None
     model = preprocessing(data, resized)
     raw = data.test.head(8)
-    wanted = np.asarray(model(raw))
-    np.testing.assert_array_equal(model.predict(raw, verbose=0), wanted)
+    expected = np.asarray(model(raw))
+    np.testing.assert_array_equal(model.predict(raw, verbose=0), expected)
     for batch in (1, 4):
         mapped = data.test.dataset().take(8).batch(batch).map(lambda x, y: model(x, training=False))
-        np.testing.assert_array_equal(np.concatenate(list(mapped.as_numpy_iterator())), wanted)
+        np.testing.assert_array_equal(np.concatenate(list(mapped.as_numpy_iterator())), expected)
     model.save(tmp_path / "m.keras")
-    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "m.keras")(raw), wanted)
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "m.keras")(raw), expected)
     model.export(tmp_path / "served", verbose=False)
     served = tf.saved_model.load(tmp_path / "served")
     inputs = {k: tf.constant(v)[:, None] for k, v in raw.items()} if isinstance(raw, dict) else tf.constant(raw)
-    np.testing.assert_array_equal(served.serve(inputs), wanted)
+    np.testing.assert_array_equal(served.serve(inputs), expected)
 
 
 def test_images_of_different_sizes_are_resized_one_by_one(tmp_path):
@@ -220,11 +220,11 @@ def test_a_dataset_is_normalized_like_its_array(monkeypatch):
 @pytest.mark.parametrize("make", [table, images, vectors])
 def test_preprocessing_is_float32_under_any_dtype_policy(make):
     data = make()
-    wanted = np.asarray(preprocessing(data)(data.test.head(4)))
+    expected = np.asarray(preprocessing(data)(data.test.head(4)))
     keras.config.set_dtype_policy("mixed_bfloat16")
-    found = preprocessing(data)(data.test.head(4))
-    assert found.dtype == tf.float32
-    np.testing.assert_array_equal(found, wanted)
+    outputs = preprocessing(data)(data.test.head(4))
+    assert outputs.dtype == tf.float32
+    np.testing.assert_array_equal(outputs, expected)
 
 
 @pytest.mark.parametrize(

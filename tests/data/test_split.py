@@ -1,4 +1,4 @@
-"""Splits: nothing is shared, shares and classes are kept, seeds repeat."""
+"""Splits: disjoint, stratified, with units kept whole, and repeatable."""
 
 import numpy as np
 import pytest
@@ -10,19 +10,19 @@ def unique(n):
     return np.arange(n, dtype=np.uint64)
 
 
-def parts_of(n, places):
-    """(N,) the part of every example; fails where one is in two parts or in none."""
-    part = np.full(n, -1)
-    for i, chosen in enumerate(places):
-        assert (part[chosen] == -1).all()
-        part[chosen] = i
-    assert (part >= 0).all()
-    return part
+def assignment_of(n, indices):
+    """Returns (N,) the split of every example; fails where one is in two splits or in none."""
+    assignment = np.full(n, -1)
+    for i, selected in enumerate(indices):
+        assert (assignment[selected] == -1).all()
+        assignment[selected] = i
+    assert (assignment >= 0).all()
+    return assignment
 
 
-def split_units(part, labels):
-    """How many labels have examples in more than one part."""
-    return sum(len(np.unique(part[labels == label])) > 1 for label in np.unique(labels))
+def count_divided(assignment, labels):
+    """Returns the number of labels with examples in more than one split."""
+    return sum(len(np.unique(assignment[labels == label])) > 1 for label in np.unique(labels))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -30,31 +30,31 @@ def split_units(part, labels):
 def test_classes_have_the_same_fraction_in_every_split(seed, fractions):
     rng = np.random.default_rng(seed)
     targets = rng.choice(4, 1000, p=(0.6, 0.3, 0.07, 0.03))
-    part = parts_of(1000, split(targets, unique(1000), fractions, seed))
-    for i, share in enumerate((1 - sum(fractions), *fractions)):
-        assert abs((part == i).sum() - share * 1000) <= 3
+    assignment = assignment_of(1000, split(targets, unique(1000), fractions, seed))
+    for i, fraction in enumerate((1 - sum(fractions), *fractions)):
+        assert abs((assignment == i).sum() - fraction * 1000) <= 3
         for k in range(4):
-            assert abs(((part == i) & (targets == k)).sum() - share * (targets == k).sum()) <= 2
+            assert abs(((assignment == i) & (targets == k)).sum() - fraction * (targets == k).sum()) <= 2
 
 
 def test_fractions_without_remainder_are_exact():
-    part = parts_of(5000, split(np.repeat(np.arange(10), 500), unique(5000), (0.15, 0.15)))
-    assert np.bincount(part).tolist() == [3500, 750, 750]
-    assert all(np.bincount(part[500 * k : 500 * k + 500]).tolist() == [350, 75, 75] for k in range(10))
+    assignment = assignment_of(5000, split(np.repeat(np.arange(10), 500), unique(5000), (0.15, 0.15)))
+    assert np.bincount(assignment).tolist() == [3500, 750, 750]
+    assert all(np.bincount(assignment[500 * k : 500 * k + 500]).tolist() == [350, 75, 75] for k in range(10))
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_many_small_classes_keep_the_overall_fractions(seed):
     targets = np.repeat(np.arange(100), 5)
-    part = parts_of(500, split(targets, unique(500), (0.15, 0.15), seed))
-    assert all({0, 1, 2} == set(part[targets == k]) for k in range(100))
-    assert (part == 0).sum() >= 0.58 * 500  # one of five must be in each of the other parts
+    assignment = assignment_of(500, split(targets, unique(500), (0.15, 0.15), seed))
+    assert all({0, 1, 2} == set(assignment[targets == k]) for k in range(100))
+    assert (assignment == 0).sum() >= 0.58 * 500  # one of five must be in each of the other splits
 
 
 def test_a_class_of_two_is_in_training_and_in_test():
     targets = np.array([0] * 20 + [1] * 2)
-    part = parts_of(22, split(targets, unique(22), (0.15, 0.15)))
-    assert sorted(part[-2:]) == [0, 2]
+    assignment = assignment_of(22, split(targets, unique(22), (0.15, 0.15)))
+    assert sorted(assignment[-2:]) == [0, 2]
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -63,17 +63,17 @@ def test_identical_examples_groups_and_blocks_are_in_one_split(seed):
     targets = rng.integers(0, 3, 300)
     keys = rng.integers(0, 200, 300).astype(np.uint64)
     groups = np.array([f"site {i}" for i in rng.integers(0, 150, 300)])
-    part = parts_of(300, split(targets, keys, (0.2, 0.2), seed))
-    assert split_units(part, keys) == 0
-    assert split_units(part, groups) > 0  # so that the next line can fail
-    part = parts_of(300, split(targets, unique(300), (0.2, 0.2), seed, groups=groups))
-    assert split_units(part, groups) == 0
+    assignment = assignment_of(300, split(targets, keys, (0.2, 0.2), seed))
+    assert count_divided(assignment, keys) == 0
+    assert count_divided(assignment, groups) > 0  # so that the next line can fail
+    assignment = assignment_of(300, split(targets, unique(300), (0.2, 0.2), seed, groups=groups))
+    assert count_divided(assignment, groups) == 0
     x, y = rng.uniform(0, 100, (2, 300))
     blocks = square_blocks(x, y, 10)
-    part = parts_of(300, split(targets, unique(300), (0.2, 0.2), seed, blocks=blocks))
-    assert split_units(part, blocks) == 0
-    assert all(abs((part == i).mean() - share) < 0.05 for i, share in enumerate((0.6, 0.2, 0.2)))
-    assert all(abs(targets[part == i].mean() - targets.mean()) < 0.15 for i in range(3))
+    assignment = assignment_of(300, split(targets, unique(300), (0.2, 0.2), seed, blocks=blocks))
+    assert count_divided(assignment, blocks) == 0
+    assert all(abs((assignment == i).mean() - fraction) < 0.05 for i, fraction in enumerate((0.6, 0.2, 0.2)))
+    assert all(abs(targets[assignment == i].mean() - targets.mean()) < 0.15 for i in range(3))
 
 
 def test_linked_groups_stay_together():
@@ -82,8 +82,8 @@ def test_linked_groups_stay_together():
     groups = np.array([0, 1, 1, *range(3, 20)])
     blocks = np.array([0, 1, 2, 2, *range(4, 20)])
     for seed in range(20):
-        part = parts_of(20, split(np.zeros(20, int), keys, (0.2, 0.2), seed, groups, blocks))
-        assert len(set(part[:4])) == 1
+        assignment = assignment_of(20, split(np.zeros(20, int), keys, (0.2, 0.2), seed, groups, blocks))
+        assert len(set(assignment[:4])) == 1
 
 
 def test_square_blocks_are_squares():
@@ -94,8 +94,10 @@ def test_square_blocks_are_squares():
 
 def test_neighboring_tiles_are_in_blocks():
     x, y = (a.ravel() for a in np.meshgrid(np.arange(40), np.arange(40)))
-    part = parts_of(1600, split(np.zeros(1600, int), unique(1600), (0.2, 0.2), 0, blocks=square_blocks(x, y, 8)))
-    grid = part.reshape(40, 40)
+    assignment = assignment_of(
+        1600, split(np.zeros(1600, int), unique(1600), (0.2, 0.2), 0, blocks=square_blocks(x, y, 8))
+    )
+    grid = assignment.reshape(40, 40)
     assert (grid[:, 1:] != grid[:, :-1]).mean() < 1 / 8  # only across the blocks' edges
 
 
@@ -103,21 +105,21 @@ def test_neighboring_tiles_are_in_blocks():
 def test_numbers_are_stratified_by_deciles(outputs):
     rng = np.random.default_rng(0)
     y = np.exp(rng.normal(size=(400, outputs))).astype("float32")
-    part = parts_of(400, split(y, unique(400), (0.2, 0.2)))
+    assignment = assignment_of(400, split(y, unique(400), (0.2, 0.2)))
     low = y[:, 0] < np.quantile(y[:, 0], 0.5)
     tolerance = 0.02 if outputs == 1 else 0.12
-    assert all(abs(low[part == i].mean() - 0.5) < tolerance for i in range(3))
-    assert all(abs((part == i).mean() - s) < 0.01 for i, s in enumerate((0.6, 0.2, 0.2)))
+    assert all(abs(low[assignment == i].mean() - 0.5) < tolerance for i in range(3))
+    assert all(abs((assignment == i).mean() - s) < 0.01 for i, s in enumerate((0.6, 0.2, 0.2)))
 
 
 def test_several_labels_have_the_same_fraction_in_every_split():
     rng = np.random.default_rng(0)
     y = (rng.random((400, 4)) < (0.5, 0.3, 0.1, 0.05)).astype("uint8")
-    part = parts_of(400, split(y, unique(400), (0.2, 0.2)))
+    assignment = assignment_of(400, split(y, unique(400), (0.2, 0.2)))
     for k in range(4):
-        for i, share in enumerate((0.6, 0.2, 0.2)):
-            assert abs(y[part == i, k].sum() - share * y[:, k].sum()) <= 4
-    assert all(abs((part == i).mean() - s) < 0.05 for i, s in enumerate((0.6, 0.2, 0.2)))
+        for i, fraction in enumerate((0.6, 0.2, 0.2)):
+            assert abs(y[assignment == i, k].sum() - fraction * y[:, k].sum()) <= 4
+    assert all(abs((assignment == i).mean() - s) < 0.05 for i, s in enumerate((0.6, 0.2, 0.2)))
 
 
 def test_equal_seeds_give_equal_splits_and_others_differ():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from recipes.data import load
+from recipes.data import load, reopen
 from recipes.data import tfds as reader
 
 
@@ -86,6 +86,8 @@ def test_prepared_data_need_no_network_and_keep_their_splits(prepared, monkeypat
     assert data.classes == ("oak", "elm") and data.kind == "vector" and data.description == "Leaves"
     np.testing.assert_array_equal(data.test.inputs[:, 0] % 2, data.test.targets)
     assert data.test.inputs.min() == -109 and data.train.inputs[:, 0].max() < 40
+    assert str(data.source_spec) == "tfds:leaves/open?task=classification&missing=error&validation=0.25"
+    np.testing.assert_array_equal(reopen(data.source_spec.to_json()).train.inputs, data.train.inputs)
 
 
 def test_a_split_without_labels_is_left_out(prepared):

@@ -56,7 +56,7 @@ test_that("dates make a series", {
   days <- data.frame(day = as.Date("2020-01-01") + 0:59, flow = sin(0:59), rain = c(NA, rep(1:3, length.out = 59)))
   hours <- transform(days, day = as.POSIXct("2020-01-01", tz = "UTC") + 3600 * (0:59))
   for (table in list(days, hours)) {
-    data <- recipes$load(table, time = "day", target = "flow", window = 5, horizon = c(1, 2), keep = "flow")
+    data <- recipes$load(table, time = "day", target = "flow", window = 5, horizon = c(1, 2), columns = "flow")
     expect_equal(unlist(data$shape), c(5L, 1L))
     expect_equal(unlist(data$outputs), c("flow +1", "flow +2"))
   }
