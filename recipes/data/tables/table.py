@@ -65,7 +65,6 @@ def read_table(
     """
     arguments = dict(locals())
     import pandas as pd
-    import tensorflow as tf
 
     source = without_names(source)
     split_options = SplitOptions(validation, test, seed)
@@ -77,6 +76,8 @@ def read_table(
         frame, facts = read_frame(source)
         data = from_frames([frame], split_options, target=target, **options, **facts)
         return with_source_spec(data, "table", arguments)
+    import tensorflow as tf
+
     pools = []
     for split, entry in named_splits(source):
         if isinstance(entry, tf.data.Dataset):
