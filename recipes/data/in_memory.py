@@ -12,10 +12,11 @@ def kind_of_source(source):
         ValueError: if it is no data at all.
     """
     import pandas as pd
-    import tensorflow as tf
 
     if isinstance(source, pd.DataFrame | dict):
         return "table"
+    import tensorflow as tf
+
     if not isinstance(source, tuple | list | tf.data.Dataset):
         raise ValueError(
             "load: `source` must be a string, (x, y), a data frame, a dict of columns or a tf.data.Dataset, got "

@@ -105,7 +105,7 @@ def read_tfds(
 
 def _refuse_table_options(name, options):
     for option, value in options.items():
-        if value not in (None, ()):
+        if value not in (None, (), "error"):
             raise ValueError(f"`{option}` is for tables, got it for tfds:{name}, which is none.")
 
 

@@ -123,7 +123,7 @@ def open_with_data(run, source=None):
     if source is None and own_source is None:
         raise ValueError(f"`data` must be given: {run} was trained on arrays, which a run does not save.")
     seed = saved.info["hyperparameters"]["seed"]
-    data = reopen(own_source, seed=seed) if source is None else load(source, seed=seed, validation=0.0, test=0.0)
+    data = reopen(own_source) if source is None else load(source, seed=seed, validation=0.0, test=0.0)
     reopened = reopen_run(run, data)
     data, outputs = reopened.data, saved.info["data"]["outputs"]
     if tuple(data.classes) != saved.classes or list(data.outputs) != list(outputs):

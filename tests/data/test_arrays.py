@@ -96,7 +96,7 @@ def test_lists_and_fortran_arrays_of_r_are_read():
     assert len(data.test) == 10 and len(data.train) + len(data.validation) == 30
 
 
-def test_parts_may_be_given():
+def test_splits_may_be_given():
     three = load(((IMAGES[:20], LABELS[:20]), (IMAGES[20:30], LABELS[20:30]), (IMAGES[30:], LABELS[30:])))
     assert [len(p) for p in splits(three)] == [20, 10, 10]
     np.testing.assert_array_equal(three.test.inputs, IMAGES[30:])
@@ -127,8 +127,10 @@ def test_gaps_are_an_error_unless_missing_is_set():
 def test_groups_stay_whole():
     groups = np.arange(40) // 4
     data = load((IMAGES, LABELS), group=groups, validation=0.2, test=0.2)
-    found = [set(groups[p.names]) for p in splits(data)]
-    assert all(found) and not (found[0] & found[1] or found[0] & found[2] or found[1] & found[2])
+    group_sets = [set(groups[p.names]) for p in splits(data)]
+    assert all(group_sets) and not (
+        group_sets[0] & group_sets[1] or group_sets[0] & group_sets[2] or group_sets[1] & group_sets[2]
+    )
     assert "10 groups kept whole" in data.split_description
     with pytest.raises(ValueError, match="`group` must have one label for each of 40 examples, got shape"):
         load((IMAGES, LABELS), group=groups[:5])
@@ -188,7 +190,7 @@ def test_a_dataset_of_dicts_is_a_table():
         assert all(data.train.inputs["b"][i] == "uv"[data.train.targets[i] % 2] for i in range(len(data.train)))
 
 
-def test_a_stream_that_does_not_fit_is_read_in_splits(monkeypatch):
+def test_a_dataset_that_does_not_fit_in_memory_stays_a_dataset(monkeypatch):
     monkeypatch.setattr(streams, "MAX_BYTES_IN_MEMORY", 100)
     data = load(dataset())
     assert isinstance(data.train.inputs, tf.data.Dataset) and data.shape == (6, 5, 2)
@@ -234,7 +236,7 @@ def test_unsuitable_datasets_are_errors():
         load(dataset().take(0))
 
 
-def test_streams_may_be_splits():
+def test_splits_may_be_datasets():
     data = load((dataset().take(24), dataset().skip(24)), validation=0)
     assert (len(data.train), len(data.test)) == (24, 16)
     np.testing.assert_array_equal(data.test.inputs, IMAGES[24:])

@@ -176,8 +176,8 @@ def test_without_a_network_the_line_to_run_is_given(tmp_path, monkeypatch):
 def test_two_threads_may_download_one_wheel(tmp_path, monkeypatch):
     monkeypatch.setenv("FIELDZOO_CACHE", str(tmp_path))
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        both = list(pool.map(packages.PENGUINS.read, ["palmerpenguins/data/penguins.csv"] * 2))
-    assert [len(text) for text in both] == [15241, 15241]
+        contents = list(pool.map(packages.PENGUINS.read, ["palmerpenguins/data/penguins.csv"] * 2))
+    assert [len(text) for text in contents] == [15241, 15241]
     assert [p.name for p in (tmp_path / "wheels").iterdir()] == [packages.PENGUINS.file]
 
 

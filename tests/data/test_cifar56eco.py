@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from recipes.data import load
+from recipes.data import load, reopen
 from recipes.data.bundled import cifar56eco as reader
 
 
@@ -22,29 +22,31 @@ def fake(count=400):
     return x, y[:, None]
 
 
-def test_there_are_the_lectures_56_classes_in_the_order_of_their_labels():
+def test_the_56_classes_are_in_the_order_of_their_labels():
     assert len(reader.CLASSES) == 56 and list(reader.CLASSES) == sorted(reader.CLASSES)
     assert list(reader.CLASSES.values()) == sorted(reader.CLASSES.values())
     assert {"bear", "forest", "willow_tree", "worm"} <= set(reader.CLASSES.values())
-    kept, places = reader.select_classes(np.repeat(np.arange(100), 500))
-    assert len(kept) == 28_000 and np.bincount(places).tolist() == [500] * 56
+    indices, labels = reader.select_classes(np.repeat(np.arange(100), 500))
+    assert len(indices) == 28_000 and np.bincount(labels).tolist() == [500] * 56
 
 
-def test_through_keras(monkeypatch, online):
+def test_download_through_keras(monkeypatch, online):
     monkeypatch.setattr(keras.datasets.cifar100, "load_data", lambda: (fake(1000), fake(200)))
     data = load("cifar56eco:keras?validation=0.2")
     assert (data.name, data.shape, data.dtype, len(data.classes)) == ("cifar56eco:keras", (32, 32, 3), "uint8", 56)
     assert [len(p) for p in (data.train, data.validation, data.test)] == [448, 112, 112]
     labels = np.array(list(reader.CLASSES))
-    for part in (data.train, data.validation, data.test):
-        np.testing.assert_array_equal(part.inputs[:, 0, 0, 0], labels[part.targets])
+    for split in (data.train, data.validation, data.test):
+        np.testing.assert_array_equal(split.inputs[:, 0, 0, 0], labels[split.targets])
     assert data.classes[0] == "bear" and data.classes[-1] == "worm"
+    assert str(data.source_spec) == "cifar56eco:keras?validation=0.2"
+    np.testing.assert_array_equal(reopen(data.source_spec.to_json()).train.inputs, data.train.inputs)
 
 
-def test_through_tensorflow_datasets(online):
+def test_download_through_tensorflow_datasets(online):
     # The mock draws the same images for every split, which is a warning
-    told = "are also in the (train|validation) split"
-    with tfds.testing.mock_data(num_examples=1200), pytest.warns(UserWarning, match=told):
+    message = "are also in the (train|validation) split"
+    with tfds.testing.mock_data(num_examples=1200), pytest.warns(UserWarning, match=message):
         data = load("cifar56eco:tfds")
         first = next(
             (x, int(y))
@@ -56,17 +58,17 @@ def test_through_tensorflow_datasets(online):
     assert data.classes[data.test.targets[0]] == reader.CLASSES[first[1]]
 
 
-def test_without_a_network_it_says_what_is_needed_and_what_would_do(monkeypatch, tmp_path):
+def test_without_a_network_the_error_names_the_download_and_an_alternative(monkeypatch, tmp_path):
     monkeypatch.setattr(reader, "is_reachable", lambda host: False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     build = tfds.builder
     monkeypatch.setattr(tfds, "builder", lambda name: build(name, data_dir=tmp_path))
-    for way, host in (("keras", "toronto"), ("tfds", "googleapis")):
+    for library, host in (("keras", "toronto"), ("tfds", "googleapis")):
         with pytest.raises(ValueError, match=f"needs CIFAR-100, .*{host}.* `bundled:animal-silhouettes` needs no"):
-            load(f"cifar56eco:{way}")
+            load(f"cifar56eco:{library}")
 
 
-def test_a_failed_download_and_other_ways_are_told(monkeypatch, online):
+def test_failed_downloads_and_unknown_sources_are_errors(monkeypatch, online):
     def fail():
         raise OSError("the archive is gone")
 

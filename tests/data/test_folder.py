@@ -83,7 +83,7 @@ def test_grayscale_images_have_one_band_unless_others_have_color(tmp_path):
     assert "8 grayscale images repeated in three bands, as others have color" in data.notes
 
 
-def saved(path, image, **options):
+def save_and_read(path, image, **options):
     image.save(path, **options)
     return read_image(path)
 
@@ -91,26 +91,28 @@ def saved(path, image, **options):
 def test_alpha_is_laid_on_white(tmp_path):
     pixels = np.zeros((2, 2, 4), "uint8")
     pixels[0, :] = (10, 20, 30, 255)
-    found = saved(tmp_path / "a.png", Image.fromarray(pixels))
-    assert found.pixels.tolist() == [[[10, 20, 30]] * 2, [[255, 255, 255]] * 2]
-    assert found.conversions == ("transparency laid on white",) and not found.plain
-    grey = saved(tmp_path / "la.png", Image.fromarray(pixels[..., [0, 3]]))
+    decoded = save_and_read(tmp_path / "a.png", Image.fromarray(pixels))
+    assert decoded.pixels.tolist() == [[[10, 20, 30]] * 2, [[255, 255, 255]] * 2]
+    assert decoded.conversions == ("transparency laid on white",) and not decoded.plain
+    grey = save_and_read(tmp_path / "la.png", Image.fromarray(pixels[..., [0, 3]]))
     assert grey.pixels.tolist() == [[[10]] * 2, [[255]] * 2]
 
 
 def test_palettes_and_black_and_white_are_converted(tmp_path):
     image = Image.fromarray(np.array([[[255, 0, 0], [0, 0, 255]]], "uint8")).quantize(4)
     for suffix in ("png", "gif"):
-        found = saved(tmp_path / f"p.{suffix}", image)
-        assert found.pixels.tolist() == [[[255, 0, 0], [0, 0, 255]]] and "palette converted" in found.conversions
-    found = saved(tmp_path / "bw.png", Image.fromarray(np.array([[True, False]])))
-    assert found.pixels.tolist() == [[[255], [0]]]
+        decoded = save_and_read(tmp_path / f"p.{suffix}", image)
+        assert decoded.pixels.tolist() == [[[255, 0, 0], [0, 0, 255]]] and "palette converted" in decoded.conversions
+    decoded = save_and_read(tmp_path / "bw.png", Image.fromarray(np.array([[True, False]])))
+    assert decoded.pixels.tolist() == [[[255], [0]]]
 
 
 def test_sixteen_bits_become_eight(tmp_path):
     for suffix in ("png", "tif"):
-        found = saved(tmp_path / f"deep.{suffix}", Image.fromarray(np.array([[0, 257, 65535, 12850]], "uint16")))
-        assert found.pixels[0, :, 0].tolist() == [0, 1, 255, 50] and found.brightest == 65535
+        decoded = save_and_read(
+            tmp_path / f"deep.{suffix}", Image.fromarray(np.array([[0, 257, 65535, 12850]], "uint16"))
+        )
+        assert decoded.pixels[0, :, 0].tolist() == [0, 1, 255, 50] and decoded.brightest == 65535
 
 
 def test_a_dark_16_bit_set_is_noted(tmp_path):
@@ -128,9 +130,9 @@ def test_the_orientation_in_the_exif_is_applied(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held 90 degrees counter-clockwise
     upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
-    found = read_image(tmp_path / "turned.png")
-    np.testing.assert_array_equal(found.pixels, np.asarray(upright))
-    assert found.conversions == ("turned upright by its EXIF",) and not found.plain
+    decoded = read_image(tmp_path / "turned.png")
+    np.testing.assert_array_equal(decoded.pixels, np.asarray(upright))
+    assert decoded.conversions == ("turned upright by its EXIF",) and not decoded.plain
 
 
 def test_floating_point_files_are_skipped(root):
@@ -199,8 +201,8 @@ def test_copies_are_in_one_split_whatever_their_names(tmp_path):
         for i in range(10):
             Image.open(tmp_path / name / f"{i}.png").save(tmp_path / name / f"copy{i}.bmp")
     data = load(f"folder:{tmp_path}", validation=0.3, test=0.3)
-    seen = [{x.tobytes() for x in p.head(99)} for p in (data.train, data.validation, data.test)]
-    assert all(seen) and not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
+    contents = [{x.tobytes() for x in p.head(99)} for p in (data.train, data.validation, data.test)]
+    assert all(contents) and not (contents[0] & contents[1] or contents[0] & contents[2] or contents[1] & contents[2])
 
 
 def test_groups_are_matched_in_the_paths(tmp_path):

@@ -17,9 +17,9 @@ def photos(*sizes):
 def test_the_bundled_photos_are_whole():
     data = recipes.load("bundled:photos?test=0.3")
     assert (data.task, data.shape, data.dtype, data.classes) == ("restoration", (None, None, 3), "uint8", ())
-    names = [str(n) for part in SPLITS for n in getattr(data, part).names]
+    names = [str(n) for split in SPLITS for n in getattr(data, split).names]
     assert len(names) == len(set(names)) == 7
-    assert [len(getattr(data, part)) for part in SPLITS] == [4, 1, 2]
+    assert [len(getattr(data, split)) for split in SPLITS] == [4, 1, 2]
     assert dict(zip(names, [p.shape for q in SPLITS for p in getattr(data, q).inputs.images], strict=True)) == {
         "astronaut.png": (512, 512, 3), "chelsea.png": (300, 451, 3), "coffee.png": (400, 600, 3),
         "ihc.png": (512, 512, 3), "rocket.jpg": (427, 640, 3), "china.jpg": (427, 640, 3), "flower.jpg": (427, 640, 3),
@@ -34,8 +34,8 @@ def test_training_and_validation_images_become_patches_and_test_images_stay_whol
     data = from_image_list(images, [f"p{i}" for i in range(7)], SplitOptions(test=0.3), name="seven")
     cut = in_patches(data, 8)
     assert cut.train.inputs.shape[1:] == (8, 8, 3) and len(cut.test) == 2
-    for part in ("train", "validation"):
-        for patch, name in zip(getattr(cut, part).inputs, getattr(cut, part).names, strict=True):
+    for split in ("train", "validation"):
+        for patch, name in zip(getattr(cut, split).inputs, getattr(cut, split).names, strict=True):
             image = images[int(name[1:])]
             corners = [(r, c) for r in range(0, 13, 8) for c in range(0, 23, 8)]
             assert any(np.array_equal(patch, image[r : r + 8, c : c + 8]) for r, c in corners)
@@ -46,9 +46,9 @@ def test_training_and_validation_images_become_patches_and_test_images_stay_whol
 
 def test_patches_lie_side_by_side_and_the_rest_is_left_out():
     (image,) = photos((9, 13))
-    found = cut_patches(Examples(ImageList((image,)), np.zeros(1)), 4)
-    assert len(found) == 2 * 3
-    np.testing.assert_array_equal(found.inputs[4], image[4:8, 4:8])
+    patches = cut_patches(Examples(ImageList((image,)), np.zeros(1)), 4)
+    assert len(patches) == 2 * 3
+    np.testing.assert_array_equal(patches.inputs[4], image[4:8, 4:8])
     assert len(cut_patches(Examples(image[None], np.zeros(1)), 4, 1)) == 6 * 10
     with pytest.raises(ValueError, match="`patch` must be at most 9, the side of the smallest image, got 10"):
         cut_patches(Examples(image[None], np.zeros(1)), 10)
@@ -57,7 +57,7 @@ def test_patches_lie_side_by_side_and_the_rest_is_left_out():
 def test_identical_images_are_in_one_split_and_other_bands_are_an_error():
     images = photos(*[(8, 8)] * 6)
     data = from_image_list([*images, images[0]], list("abcdefg"), SplitOptions(), name="twins")
-    sides = [part for part in SPLITS for n in getattr(data, part).names if n in "ag"]
-    assert len(set(sides)) == 1
+    splits = [split for split in SPLITS for n in getattr(data, split).names if n in "ag"]
+    assert len(set(splits)) == 1
     with pytest.raises(ValueError, match=r"images must be \(H, W, 3\) uint8, got \(8, 8, 1\) uint8: grey"):
         from_image_list([*images, images[0][..., :1]], [*"abcdef", "grey"], SplitOptions(), name="mixed")

@@ -43,8 +43,8 @@ def test_folders_of_equal_names_become_images_with_masks(tmp_path):
     assert (data.task, data.kind, data.shape, data.dtype) == ("segmentation", "image", (8, 8, 1), "uint8")
     assert data.classes == ("ground", "tree") and [len(p) for p in splits(data)] == [6, 3, 3]
     assert data.train.targets.dtype == np.uint8 and data.train.targets.shape == (6, 8, 8)
-    for part in splits(data):
-        np.testing.assert_array_equal(part.inputs[..., 0] >= 100, part.targets == 1)
+    for split in splits(data):
+        np.testing.assert_array_equal(split.inputs[..., 0] >= 100, split.targets == 1)
     assert "whole images in one split" in data.split_description and "seed 0" in data.split_description
     names = np.concatenate([p.names for p in splits(data)])
     assert len(set(names)) == 12 and "scene3.png" in names
@@ -74,16 +74,16 @@ def test_numbered_instances_become_foreground_separated_or_boundary():
         data = load((x, y), task="segmentation", instances=how, validation=0, test=0)
         return data.classes, data.train.targets[0]
 
-    classes, found = read("foreground")
+    classes, labels = read("foreground")
     assert classes == ("background", "foreground")
-    np.testing.assert_array_equal(found, INSTANCES > 0)
-    _, found = read("separated")
-    np.testing.assert_array_equal(found, separated(INSTANCES))
-    assert not found[1:5, 2:4].any() and found[1:5, 1].all() and found[1:5, 4:6].all() and found[6:, 6:].all()
-    classes, found = read("boundary")
+    np.testing.assert_array_equal(labels, INSTANCES > 0)
+    _, labels = read("separated")
+    np.testing.assert_array_equal(labels, separated(INSTANCES))
+    assert not labels[1:5, 2:4].any() and labels[1:5, 1].all() and labels[1:5, 4:6].all() and labels[6:, 6:].all()
+    classes, labels = read("boundary")
     assert classes[2] == "boundary"
-    np.testing.assert_array_equal(found > 0, INSTANCES > 0)
-    assert found[2, 1] == 2 and found[2, 4] == 1 and (found[1:5, 2:4] == 2).all()
+    np.testing.assert_array_equal(labels > 0, INSTANCES > 0)
+    assert labels[2, 1] == 2 and labels[2, 4] == 1 and (labels[1:5, 2:4] == 2).all()
 
 
 def test_depth_bands_and_palettes_are_unchanged(tmp_path):
@@ -121,14 +121,14 @@ def test_one_large_image_is_split_in_space():
     y, x = np.mgrid[:64, :64]
     image = np.stack([y, x], -1)[None].astype("uint8")  # the value of each pixel is its position
     data = load((image, RNG.integers(0, 2, (1, 64, 64))), task="segmentation", tile=8, validation=0.25, test=0.25)
-    sides = np.full((64, 64), -1)
-    for i, part in enumerate(splits(data)):
-        for tile in part.inputs.astype(int):
-            assert (sides[tile[..., 0], tile[..., 1]] == -1).all()  # no pixel is there twice
-            sides[tile[..., 0], tile[..., 1]] = i
-    assert (sides >= 0).all() and len(data.train) == 32
+    split_index = np.full((64, 64), -1)
+    for i, split in enumerate(splits(data)):
+        for tile in split.inputs.astype(int):
+            assert (split_index[tile[..., 0], tile[..., 1]] == -1).all()  # no pixel is there twice
+            split_index[tile[..., 0], tile[..., 1]] = i
+    assert (split_index >= 0).all() and len(data.train) == 32
     blocks = (
-        sides.reshape(64 // (8 * BLOCK_TILES), 8 * BLOCK_TILES, -1, 8 * BLOCK_TILES)
+        split_index.reshape(64 // (8 * BLOCK_TILES), 8 * BLOCK_TILES, -1, 8 * BLOCK_TILES)
         .swapaxes(1, 2)
         .reshape(-1, (8 * BLOCK_TILES) ** 2)
     )
@@ -139,11 +139,11 @@ def test_one_large_image_is_split_in_space():
 def test_many_images_stay_whole_and_groups_too(tmp_path):
     source = folders(tmp_path, 12, 8)
     tiled = load(source + "&tile=4")
-    owners = [{n.split()[0] for n in part.names} for part in splits(tiled)]
+    owners = [{n.split()[0] for n in split.names} for split in splits(tiled)]
     assert sum(map(len, owners)) == 12 and len(tiled.train.names) == 4 * len(owners[0])
     grouped = load(source + r"&group=scene(\d)")  # scene1, scene10 and scene11 are one group
-    sides = [i for i, part in enumerate(splits(grouped)) for n in part.names if n.startswith("scene1")]
-    assert len(sides) == 3 and len(set(sides)) == 1
+    split_index = [i for i, split in enumerate(splits(grouped)) for n in split.names if n.startswith("scene1")]
+    assert len(split_index) == 3 and len(set(split_index)) == 1
     assert "10 groups" in grouped.split_description
 
 

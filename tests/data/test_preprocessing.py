@@ -1,4 +1,4 @@
-"""Preprocessing: layers whose statistics are the training part's, the same in the pipeline, saved and served."""
+"""Preprocessing: layers whose statistics are the training split's, the same in the pipeline, saved and served."""
 
 import dataclasses
 
@@ -64,7 +64,7 @@ def test_eight_bit_images_are_divided_by_255():
     assert_close(model(x), x / 255)
 
 
-def test_raw_images_keep_their_numbers_and_one_grey_band_becomes_three():
+def test_raw_images_keep_their_values_and_one_grayscale_band_becomes_three():
     data = images()
     x = data.train.head(5)
     np.testing.assert_array_equal(preprocessing(data, (6, 5, 2), raw=True)(x), x.astype("float32"))
@@ -80,7 +80,7 @@ def test_raw_images_keep_their_numbers_and_one_grey_band_becomes_three():
         preprocessing(grey, (6, 5, 4), raw=True)
 
 
-def test_resizing_is_that_of_antialiased_bilinear_images():
+def test_resizing_is_bilinear_and_antialiased():
     data = images()
     model = preprocessing(data, (4, 10, 2))
     assert model.output_shape == (None, 4, 10, 2)
@@ -90,7 +90,7 @@ def test_resizing_is_that_of_antialiased_bilinear_images():
     assert preprocessing(data, (None, None, 2)).output_shape == (None, 6, 5, 2)
 
 
-def test_other_images_are_normalised_band_by_band_by_the_training_part():
+def test_other_images_are_normalized_band_by_band_by_the_training_split():
     for dtype in ("float32", "uint16", "int32"):
         data = images(dtype)
         y = np.asarray(preprocessing(data)(data.train.inputs))
@@ -99,7 +99,7 @@ def test_other_images_are_normalised_band_by_band_by_the_training_part():
 
 
 @pytest.mark.parametrize("make", [vectors, series])
-def test_features_are_normalised_by_the_training_part_alone(make):
+def test_features_are_normalized_by_the_training_split_only(make):
     data = make()
     model = preprocessing(data)
     shifted = dataclasses.replace(data, test=dataclasses.replace(data.test, inputs=data.test.inputs + 100))
@@ -110,7 +110,7 @@ def test_features_are_normalised_by_the_training_part_alone(make):
     assert_close(y.std(axes), 1)
 
 
-def test_the_gaps_of_a_vector_get_the_median_and_an_indicator():
+def test_gaps_of_vectors_become_the_median_with_an_indicator():
     data = vectors()
     model = preprocessing(data)
     assert model.output_shape == (None, 5)
@@ -123,13 +123,13 @@ def test_the_gaps_of_a_vector_get_the_median_and_an_indicator():
     assert np.isfinite(np.asarray(model(np.full((1, 4), np.nan, "float32")))).all()
 
 
-def test_a_feature_that_does_not_vary_is_centred():
+def test_a_constant_feature_is_centered():
     x = np.stack([np.full(N, 0.1), np.arange(N)], 1)
     model = preprocessing(load((x, np.arange(N) % 2)))
     assert_close(model(np.array([[0.1, 30], [1.1, 30]], "float32"))[:, 0], [0, 1])
 
 
-def test_a_tables_row_is_numbers_indicators_and_categories():
+def test_a_row_of_a_table_becomes_numbers_indicators_and_one_hot_categories():
     data = table()
     model = preprocessing(data)
     assert feature_names(data) == [
@@ -148,14 +148,14 @@ def test_a_tables_row_is_numbers_indicators_and_categories():
     assert np.asarray(new)[0, 4:].tolist() == [1, 0, 0, 0, 0]
 
 
-def test_without_the_policy_a_gap_is_not_hidden():
+def test_without_imputation_a_gap_stays_nan():
     data = table("error")
     assert "area missing" not in feature_names(data)
     row = {**data.test.head(1), "area": np.array([np.nan], "float32")}
     assert np.isnan(np.asarray(preprocessing(data)(row))).any()
 
 
-def test_a_table_of_one_column_and_of_names_like_our_layers():
+def test_a_table_of_one_column_and_columns_named_like_layers():
     levels = RNG.choice(list("abcdefgh"), N)
     frame = pd.DataFrame({"numbers": RNG.normal(size=N), "levels_of_a": levels, "y": np.arange(N) % 2})
     data = load(frame, target="y")
@@ -175,25 +175,25 @@ MAKERS = {
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-def test_pipeline_prediction_saved_and_served_are_exactly_the_same(kind, tmp_path):
+def test_pipeline_prediction_saved_model_and_export_preprocess_exactly_alike(kind, tmp_path):
     data = MAKERS[kind]()
     resized = (9, 4, 2) if kind == "images" else None
     model = preprocessing(data, resized)
     raw = data.test.head(8)
-    wanted = np.asarray(model(raw))
-    assert_close(model.predict(raw, verbose=0), wanted)
+    expected = np.asarray(model(raw))
+    assert_close(model.predict(raw, verbose=0), expected)
     for batch in (1, 4):
         mapped = data.test.dataset().take(8).batch(batch).map(lambda x, y: model(x, training=False))
-        assert_close(np.concatenate(list(mapped.as_numpy_iterator())), wanted)
+        assert_close(np.concatenate(list(mapped.as_numpy_iterator())), expected)
     model.save(tmp_path / "m.keras")
-    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "m.keras")(raw), wanted)
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "m.keras")(raw), expected)
     model.export(tmp_path / "served", verbose=False)
     served = tf.saved_model.load(tmp_path / "served")
     inputs = {k: tf.constant(v)[:, None] for k, v in raw.items()} if isinstance(raw, dict) else tf.constant(raw)
-    assert_close(served.serve(inputs), wanted)
+    assert_close(served.serve(inputs), expected)
 
 
-def test_photos_of_different_sizes_are_resized_one_by_one(tmp_path):
+def test_images_of_different_sizes_are_resized_one_by_one(tmp_path):
     data = photos(tmp_path)
     model = preprocessing(data, (8, 8, 3))
     one_by_one = data.train.dataset().map(lambda x, y: model(x[None], training=False)[0])
@@ -204,11 +204,11 @@ def test_photos_of_different_sizes_are_resized_one_by_one(tmp_path):
     served = tf.saved_model.load(tmp_path / "served")
     x = data.train.head(1)
     assert_close(served.serve(tf.constant(x)), model(x))
-    with pytest.raises(ValueError, match="`input_shape` must be given, as the photos of .* differ in size"):
+    with pytest.raises(ValueError, match="`input_shape` must be given, as the images of .* differ in size"):
         preprocessing(data)
 
 
-def test_a_stream_is_normalised_like_its_array(monkeypatch):
+def test_a_dataset_is_normalized_like_its_array(monkeypatch):
     from recipes.data import streams
 
     x, y = RNG.normal(3, 2, (N, 4, 4, 2)).astype("float32"), np.arange(N) % 2
@@ -219,13 +219,13 @@ def test_a_stream_is_normalised_like_its_array(monkeypatch):
 
 
 @pytest.mark.parametrize("make", [table, images, vectors])
-def test_it_is_float32_whatever_the_policy(make):
+def test_preprocessing_is_float32_under_any_dtype_policy(make):
     data = make()
-    wanted = np.asarray(preprocessing(data)(data.test.head(4)))
+    expected = np.asarray(preprocessing(data)(data.test.head(4)))
     keras.config.set_dtype_policy("mixed_bfloat16")
-    found = preprocessing(data)(data.test.head(4))
-    assert found.dtype == tf.float32
-    assert_close(found, wanted)
+    outputs = preprocessing(data)(data.test.head(4))
+    assert outputs.dtype == tf.float32
+    assert_close(outputs, expected)
 
 
 @pytest.mark.parametrize(
@@ -239,12 +239,12 @@ def test_it_is_float32_whatever_the_policy(make):
         (images, (2.5, 5, 2), r"`input_shape`\[0\] must be a whole number of at least 1, got 2.5"),
     ],
 )
-def test_shapes_that_do_not_go_together_are_refused(make, shape, message):
+def test_unsuitable_shapes_are_errors(make, shape, message):
     with pytest.raises(ValueError, match=message):
         preprocessing(make(), shape)
 
 
-def test_a_column_that_training_never_saw_is_refused():
+def test_a_column_without_a_training_value_is_an_error():
     data = table()
     empty = {**data.train.inputs, "area": np.full(len(data.train), np.nan, "float32")}
     broken = dataclasses.replace(data, train=dataclasses.replace(data.train, inputs=empty))

@@ -52,8 +52,8 @@ def test_tiles_are_read_on_demand_and_equal_the_files(tmp_path, monkeypatch):
 
     sizes, read_window = [], tiles.read_window
     monkeypatch.setattr(tiles, "read_window", lambda *args: sizes.append(args[-2:]) or read_window(*args))
-    for part in splits(data):
-        for (x, y), name in zip(part.dataset().as_numpy_iterator(), part.names, strict=True):
+    for split in splits(data):
+        for (x, y), name in zip(split.dataset().as_numpy_iterator(), split.names, strict=True):
             row, column = map(int, np.array(name.split())[[2, 4]])
             there = np.s_[row : row + 16, column : column + 16]
             height, width = TRUTH[there].shape
@@ -69,8 +69,8 @@ def test_tiles_are_read_on_demand_and_equal_the_files(tmp_path, monkeypatch):
 
 def test_blocks_of_tiles_are_in_one_split(tmp_path):
     data = load(source_of(tmp_path, more="&tile=8"))
-    squares = [{(r // 16, c // 16) for _, r, c in part.inputs.positions} for part in splits(data)]
-    assert all(squares) and not squares[0] & squares[1] and not (squares[0] | squares[1]) & squares[2]
+    blocks = [{(r // 16, c // 16) for _, r, c in split.inputs.positions} for split in splits(data)]
+    assert all(blocks) and not blocks[0] & blocks[1] and not (blocks[0] | blocks[1]) & blocks[2]
     assert "30 blocks of 2 x 2 tiles kept whole" in data.split_description and "seed 0" in data.split_description
     whole = load(source_of(tmp_path, more="&tile=8&validation=0&test=0"))
     assert len(whole.train) == 9 * 12 and len(whole.test) == 0 and "all in training" in whole.split_description
@@ -84,18 +84,18 @@ def test_nodata_in_any_band_is_ignored_and_left_out_of_the_statistics(tmp_path):
     assert data.missing == "pad" and data.dtype == "float32" and sum(map(len, splits(data))) == 29
     assert any("1 of 30 tiles are all nodata" in note for note in data.notes)
     gaps = 0
-    for part in splits(data):
-        for x, y in part.dataset().as_numpy_iterator():
-            gone = np.isnan(x).any(-1)
-            gaps += gone.sum()
-            assert (np.isnan(x).all(-1) == gone).all() and (y[gone] == IGNORE).all()
+    for split in splits(data):
+        for x, y in split.dataset().as_numpy_iterator():
+            missing = np.isnan(x).any(-1)
+            gaps += missing.sum()
+            assert (np.isnan(x).all(-1) == missing).all() and (y[missing] == IGNORE).all()
     assert gaps == 4
     pixels = np.stack([data.train.inputs.read(i) for i in range(len(data.train))])
     prepare = preprocessing(data)
-    found = np.asarray(prepare(pixels))
+    normalized = np.asarray(prepare(pixels))
     flat = pixels.reshape(-1, 2).astype(np.float64)
-    wanted = (pixels - np.nanmean(flat, 0)) / np.nanstd(flat, 0)
-    assert_close(found, np.nan_to_num(wanted), rtol=1e-4)
+    expected = (pixels - np.nanmean(flat, 0)) / np.nanstd(flat, 0)
+    assert_close(normalized, np.nan_to_num(expected), rtol=1e-4)
 
 
 def test_bands_are_read_by_number_or_by_name(tmp_path):
@@ -118,8 +118,8 @@ def test_folders_and_patterns_pair_rasters_of_equal_names(tmp_path):
     data = load(f"raster:{tmp_path / 'x'}?labels={tmp_path / 'y'}&tile=16")
     again = load(f"raster:{tmp_path}/x/s*.tif?labels={tmp_path}/y/*.tif&tile=16&group=s(.).tif")
     assert sum(map(len, splits(data))) == sum(map(len, splits(again))) == 180
-    sides = [{name.split()[0] for name in part.names} for part in splits(again)]
-    assert not set.intersection(*sides) and len(set.union(*sides)) == 6 and "6 groups" in again.split_description
+    files = [{name.split()[0] for name in split.names} for split in splits(again)]
+    assert not set.intersection(*files) and len(set.union(*files)) == 6 and "6 groups" in again.split_description
     (tmp_path / "y" / "s1.tif").unlink()
     with pytest.raises(ValueError, match=r"every raster must have its labels, got .*s1.tif without labels"):
         load(f"raster:{tmp_path / 'x'}?labels={tmp_path / 'y'}")

@@ -12,6 +12,7 @@ import recipes
 from recipes.data import SourceSpec, as_source_spec, load, reopen
 from recipes.data.readers import READERS, reader_named
 from recipes.data.source_spec import reader_options
+from recipes.runs.predict_files import evaluate_run
 
 RNG = np.random.default_rng(0)
 SPLITS = ("train", "validation", "test")
@@ -172,6 +173,32 @@ def test_a_table_is_read_again_with_its_target(tmp_path):
     data = load(f"table:{tmp_path}/t.csv", target="b")
     assert str(data.source_spec) == f"table:{tmp_path}/t.csv?target=b&task=classification&missing=error"
     assert reopen(data.source_spec).classes == ("u", "v")
+
+
+def test_a_saved_run_on_a_table_is_evaluated_on_the_same_target_and_split(tmp_path, monkeypatch):
+    table(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    data = load("table:t.csv", target="b", drop_columns=("site", "c, d"), seed=3)
+    run = recipes.Classification(epochs=1, batch_size=16).fit("dnn", data, out=tmp_path / "run", verbose=False)
+    monkeypatch.chdir("/")
+    assert evaluate_run(tmp_path / "run")["accuracy"] == run.evaluate("test")["accuracy"]
+
+
+def test_a_saved_run_on_a_raster_predicts_from_the_bands_in_the_given_order(tmp_path):
+    rasterio = pytest.importorskip("rasterio", reason="rasterio is in the extra `raster`")
+    source, options = raster(tmp_path)
+    data = load(f"raster:{source}", **{**options, "tile": 16})
+    run = recipes.Segmentation(epochs=1, batch_size=4).fit("unet", data, verbose=False, filters=(4, 8))
+    run.save(tmp_path / "run")
+    maps = []
+    for i, (trained, bands) in enumerate([(run, ()), (tmp_path / "run", ()), (run, (3, 2, 1)), (run, (1, 2, 3))]):
+        path = tmp_path / f"{i}.tif"
+        recipes.predict_raster(trained, source, path, bands=bands, overlap=4, probabilities=True, verbose=False)
+        with rasterio.open(path) as file:
+            maps.append(file.read())
+    np.testing.assert_array_equal(maps[0], maps[2])
+    np.testing.assert_array_equal(maps[1], maps[2])
+    assert not np.array_equal(maps[2], maps[3])
 
 
 def test_options_of_a_spec_may_be_changed(tmp_path):

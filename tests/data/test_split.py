@@ -1,4 +1,4 @@
-"""Splits: nothing is shared, shares and classes are kept, seeds repeat."""
+"""Splits: disjoint, stratified, with units kept whole, and repeatable."""
 
 import numpy as np
 import pytest
@@ -10,117 +10,119 @@ def unique(n):
     return np.arange(n, dtype=np.uint64)
 
 
-def parts_of(n, places):
-    """(N,) the part of every example; fails where one is in two parts or in none."""
-    part = np.full(n, -1)
-    for i, chosen in enumerate(places):
-        assert (part[chosen] == -1).all()
-        part[chosen] = i
-    assert (part >= 0).all()
-    return part
+def assignment_of(n, indices):
+    """Returns (N,) the split of every example; fails where one is in two splits or in none."""
+    assignment = np.full(n, -1)
+    for i, selected in enumerate(indices):
+        assert (assignment[selected] == -1).all()
+        assignment[selected] = i
+    assert (assignment >= 0).all()
+    return assignment
 
 
-def split_units(part, labels):
-    """How many labels have examples in more than one part."""
-    return sum(len(np.unique(part[labels == label])) > 1 for label in np.unique(labels))
+def count_divided(assignment, labels):
+    """Returns the number of labels with examples in more than one split."""
+    return sum(len(np.unique(assignment[labels == label])) > 1 for label in np.unique(labels))
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("fractions", [(0.15, 0.15), (0.2, 0.0), (0.0, 0.3), (0.05, 0.6)])
-def test_classes_have_the_same_share_everywhere(seed, fractions):
+def test_classes_have_the_same_fraction_in_every_split(seed, fractions):
     rng = np.random.default_rng(seed)
     targets = rng.choice(4, 1000, p=(0.6, 0.3, 0.07, 0.03))
-    part = parts_of(1000, split(targets, unique(1000), fractions, seed))
-    for i, share in enumerate((1 - sum(fractions), *fractions)):
-        assert abs((part == i).sum() - share * 1000) <= 3
+    assignment = assignment_of(1000, split(targets, unique(1000), fractions, seed))
+    for i, fraction in enumerate((1 - sum(fractions), *fractions)):
+        assert abs((assignment == i).sum() - fraction * 1000) <= 3
         for k in range(4):
-            assert abs(((part == i) & (targets == k)).sum() - share * (targets == k).sum()) <= 2
+            assert abs(((assignment == i) & (targets == k)).sum() - fraction * (targets == k).sum()) <= 2
 
 
-def test_shares_that_come_out_even_are_exact():
-    part = parts_of(5000, split(np.repeat(np.arange(10), 500), unique(5000), (0.15, 0.15)))
-    assert np.bincount(part).tolist() == [3500, 750, 750]
-    assert all(np.bincount(part[500 * k : 500 * k + 500]).tolist() == [350, 75, 75] for k in range(10))
+def test_fractions_without_remainder_are_exact():
+    assignment = assignment_of(5000, split(np.repeat(np.arange(10), 500), unique(5000), (0.15, 0.15)))
+    assert np.bincount(assignment).tolist() == [3500, 750, 750]
+    assert all(np.bincount(assignment[500 * k : 500 * k + 500]).tolist() == [350, 75, 75] for k in range(10))
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_many_small_classes_keep_the_shares_of_the_whole(seed):
+def test_many_small_classes_keep_the_overall_fractions(seed):
     targets = np.repeat(np.arange(100), 5)
-    part = parts_of(500, split(targets, unique(500), (0.15, 0.15), seed))
-    assert all({0, 1, 2} == set(part[targets == k]) for k in range(100))
-    assert (part == 0).sum() >= 0.58 * 500  # one of five must be in each of the other parts
+    assignment = assignment_of(500, split(targets, unique(500), (0.15, 0.15), seed))
+    assert all({0, 1, 2} == set(assignment[targets == k]) for k in range(100))
+    assert (assignment == 0).sum() >= 0.58 * 500  # one of five must be in each of the other splits
 
 
 def test_a_class_of_two_is_in_training_and_in_test():
     targets = np.array([0] * 20 + [1] * 2)
-    part = parts_of(22, split(targets, unique(22), (0.15, 0.15)))
-    assert sorted(part[-2:]) == [0, 2]
+    assignment = assignment_of(22, split(targets, unique(22), (0.15, 0.15)))
+    assert sorted(assignment[-2:]) == [0, 2]
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_identical_examples_groups_and_blocks_are_never_parted(seed):
+def test_identical_examples_groups_and_blocks_are_in_one_split(seed):
     rng = np.random.default_rng(seed)
     targets = rng.integers(0, 3, 300)
     keys = rng.integers(0, 200, 300).astype(np.uint64)
     groups = np.array([f"site {i}" for i in rng.integers(0, 150, 300)])
-    part = parts_of(300, split(targets, keys, (0.2, 0.2), seed))
-    assert split_units(part, keys) == 0
-    assert split_units(part, groups) > 0  # so that the next line can fail
-    part = parts_of(300, split(targets, unique(300), (0.2, 0.2), seed, groups=groups))
-    assert split_units(part, groups) == 0
+    assignment = assignment_of(300, split(targets, keys, (0.2, 0.2), seed))
+    assert count_divided(assignment, keys) == 0
+    assert count_divided(assignment, groups) > 0  # so that the next line can fail
+    assignment = assignment_of(300, split(targets, unique(300), (0.2, 0.2), seed, groups=groups))
+    assert count_divided(assignment, groups) == 0
     x, y = rng.uniform(0, 100, (2, 300))
     blocks = square_blocks(x, y, 10)
-    part = parts_of(300, split(targets, unique(300), (0.2, 0.2), seed, blocks=blocks))
-    assert split_units(part, blocks) == 0
-    assert all(abs((part == i).mean() - share) < 0.05 for i, share in enumerate((0.6, 0.2, 0.2)))
-    assert all(abs(targets[part == i].mean() - targets.mean()) < 0.15 for i in range(3))
+    assignment = assignment_of(300, split(targets, unique(300), (0.2, 0.2), seed, blocks=blocks))
+    assert count_divided(assignment, blocks) == 0
+    assert all(abs((assignment == i).mean() - fraction) < 0.05 for i, fraction in enumerate((0.6, 0.2, 0.2)))
+    assert all(abs(targets[assignment == i].mean() - targets.mean()) < 0.15 for i in range(3))
 
 
-def test_what_groups_link_stays_together():
+def test_linked_groups_stay_together():
     # 0 and 1 are identical, 1 and 2 of one group, 2 and 3 of one block
     keys = np.array([7, 7, *range(10, 28)], dtype=np.uint64)
     groups = np.array([0, 1, 1, *range(3, 20)])
     blocks = np.array([0, 1, 2, 2, *range(4, 20)])
     for seed in range(20):
-        part = parts_of(20, split(np.zeros(20, int), keys, (0.2, 0.2), seed, groups, blocks))
-        assert len(set(part[:4])) == 1
+        assignment = assignment_of(20, split(np.zeros(20, int), keys, (0.2, 0.2), seed, groups, blocks))
+        assert len(set(assignment[:4])) == 1
 
 
-def test_squares_are_squares():
+def test_square_blocks_are_squares():
     assert len(set(square_blocks([0, 9.9, 5], [0, 9.9, 5], 10))) == 1
     blocks = square_blocks([0, 10, -0.1, 0], [0, 0, 0, 25], 10)
     assert len(set(blocks)) == 4
 
 
-def test_neighbouring_tiles_are_apart_in_blocks():
+def test_neighboring_tiles_are_in_blocks():
     x, y = (a.ravel() for a in np.meshgrid(np.arange(40), np.arange(40)))
-    part = parts_of(1600, split(np.zeros(1600, int), unique(1600), (0.2, 0.2), 0, blocks=square_blocks(x, y, 8)))
-    grid = part.reshape(40, 40)
+    assignment = assignment_of(
+        1600, split(np.zeros(1600, int), unique(1600), (0.2, 0.2), 0, blocks=square_blocks(x, y, 8))
+    )
+    grid = assignment.reshape(40, 40)
     assert (grid[:, 1:] != grid[:, :-1]).mean() < 1 / 8  # only across the blocks' edges
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_numbers_are_stratified_by_tenths(outputs):
+def test_numbers_are_stratified_by_deciles(outputs):
     rng = np.random.default_rng(0)
     y = np.exp(rng.normal(size=(400, outputs))).astype("float32")
-    part = parts_of(400, split(y, unique(400), (0.2, 0.2)))
+    assignment = assignment_of(400, split(y, unique(400), (0.2, 0.2)))
     low = y[:, 0] < np.quantile(y[:, 0], 0.5)
     tolerance = 0.02 if outputs == 1 else 0.12
-    assert all(abs(low[part == i].mean() - 0.5) < tolerance for i in range(3))
-    assert all(abs((part == i).mean() - s) < 0.01 for i, s in enumerate((0.6, 0.2, 0.2)))
+    assert all(abs(low[assignment == i].mean() - 0.5) < tolerance for i in range(3))
+    assert all(abs((assignment == i).mean() - s) < 0.01 for i, s in enumerate((0.6, 0.2, 0.2)))
 
 
-def test_several_labels_have_the_same_share_everywhere():
+def test_several_labels_have_the_same_fraction_in_every_split():
     rng = np.random.default_rng(0)
     y = (rng.random((400, 4)) < (0.5, 0.3, 0.1, 0.05)).astype("uint8")
-    part = parts_of(400, split(y, unique(400), (0.2, 0.2)))
+    assignment = assignment_of(400, split(y, unique(400), (0.2, 0.2)))
     for k in range(4):
-        for i, share in enumerate((0.6, 0.2, 0.2)):
-            assert abs(y[part == i, k].sum() - share * y[:, k].sum()) <= 4
-    assert all(abs((part == i).mean() - s) < 0.05 for i, s in enumerate((0.6, 0.2, 0.2)))
+        for i, fraction in enumerate((0.6, 0.2, 0.2)):
+            assert abs(y[assignment == i, k].sum() - fraction * y[:, k].sum()) <= 4
+    assert all(abs((assignment == i).mean() - s) < 0.05 for i, s in enumerate((0.6, 0.2, 0.2)))
 
 
-def test_a_seed_repeats_and_another_differs():
+def test_equal_seeds_give_equal_splits_and_others_differ():
     targets = np.random.default_rng(0).integers(0, 3, 200)
     groups = np.arange(200) // 4
     for g in (None, groups):
@@ -134,7 +136,7 @@ def test_training_is_not_sorted_by_class():
     assert 20 < (train[:100] < 500).sum() < 80
 
 
-def test_keys_are_of_the_content():
+def test_content_keys_are_equal_for_equal_content():
     x = np.zeros((4, 2, 2), "uint8")
     x[2, 0, 0] = 1
     keys = content_keys(x)
@@ -144,7 +146,7 @@ def test_keys_are_of_the_content():
     assert keys[0] == keys[1] != keys[2]
 
 
-def test_what_cannot_be_split_is_refused():
+def test_splits_that_cannot_be_made_are_errors():
     with pytest.raises(ValueError, match=r"`validation` \+ `test` must be below 1, got 0.5 \+ 0.5"):
         split(np.zeros(10, int), unique(10), (0.5, 0.5))
     targets, groups = np.array([0] * 10 + [1] * 10), np.array([0] * 10 + [1] * 10)

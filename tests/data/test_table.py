@@ -62,11 +62,11 @@ def test_columns_are_numbers_or_categories(file):
 
 
 def test_rows_keep_their_inputs_target_and_number(file, table):
-    for part in splits(load(f"table:{file}?target=species")):
-        for i in range(len(part)):
-            row = table.loc[part.names[i]]
-            assert part.inputs["height"][i] == np.float32(row.height) and part.inputs["soil"][i] == row.soil
-            assert ("birch", "oak")[part.targets[i]] == row.species
+    for split in splits(load(f"table:{file}?target=species")):
+        for i in range(len(split)):
+            row = table.loc[split.names[i]]
+            assert split.inputs["height"][i] == np.float32(row.height) and split.inputs["soil"][i] == row.soil
+            assert ("birch", "oak")[split.targets[i]] == row.species
 
 
 def test_files_frames_and_dicts_give_the_same_data(file, table, tmp_path):
@@ -177,15 +177,15 @@ def test_groups_and_blocks_stay_whole(table):
     assert "12 groups of site kept whole" in data.split_description
     for block in (("x", "y", 25), ["x", "y", 25.0]):
         data = load(table, target="biomass", block=block)
-        squares = [set(zip(p.inputs["x"] // 25, p.inputs["y"] // 25, strict=True)) for p in splits(data)]
-        assert all(squares) and not (squares[0] & squares[1] or squares[0] & squares[2] or squares[1] & squares[2])
+        blocks = [set(zip(p.inputs["x"] // 25, p.inputs["y"] // 25, strict=True)) for p in splits(data)]
+        assert all(blocks) and not (blocks[0] & blocks[1] or blocks[0] & blocks[2] or blocks[1] & blocks[2])
     assert "`x` is an input too; `drop_columns` leaves it out" in data.notes
 
 
 def test_identical_rows_are_in_one_split(table):
     double = pd.concat([table, table.assign(biomass=0)], ignore_index=True)
-    for part in splits(load(double, target="biomass")):
-        assert set(part.names % N) == set(part.names[part.names < N])
+    for split in splits(load(double, target="biomass")):
+        assert set(split.names % N) == set(split.names[split.names < N])
 
 
 def test_columns_without_information_are_left_out_with_a_warning(table):
@@ -193,11 +193,11 @@ def test_columns_without_information_are_left_out_with_a_warning(table):
         plot=[f"plot {i}" for i in range(N)], row=np.arange(5, N + 5), country="IT", void=np.nan,
         day=pd.Timestamp("2020-01-01") + pd.to_timedelta(np.arange(N) % 9, unit="D"),
     )  # fmt: skip
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning) as warned:
         data = load(table, target="species")
     assert not {"plot", "row", "country", "void", "day"} & set(data.columns)
     notes = "\n".join(data.notes)
-    assert len(told) == 5
+    assert len(warned) == 5
     for text in (
         "`plot`: it is text with a distinct value in almost every row", "`row`: it numbers the rows",
         "`country`: it has the same value in every row", "`void`: it has no values", "`day`: a date is no number",
@@ -218,7 +218,7 @@ def test_renamed_columns_are_noted(table):
     assert "columns renamed: 'height (m)' is `height_m`" in data.notes and "height_m" in data.columns
 
 
-def test_parts_may_be_given(table):
+def test_splits_may_be_given(table):
     x, y = table.drop(columns=["species", "site"]), table["species"]
     data = load(((x[:40], y[:40]), (x[40:], y[40:])), validation=0)
     assert (len(data.train), len(data.validation), len(data.test)) == (40, 0, 20)

@@ -26,35 +26,35 @@ def test_a_column_of_a_table_and_an_array_are_the_same_texts(tmp_path):
     pd.DataFrame({"note": x, "kind": y, "year": 1990}).to_csv(tmp_path / "notes.csv", index=False)
     table = recipes.load(f"table:{tmp_path / 'notes.csv'}?target=kind&text=note")
     assert (table.kind, table.shape, table.classes) == ("text", (), ("bird", "fish"))
-    for given in ((x, y), (np.array(x), np.array(y)), (np.array(x, object), pd.Series(y, dtype="category"))):
-        found = recipes.load(given)
-        for part in ("train", "validation", "test"):
-            mine, theirs = getattr(table, part), getattr(found, part)
-            assert mine.inputs.tolist() == theirs.inputs.tolist()
-            assert mine.targets.tolist() == theirs.targets.tolist()
+    for source in ((x, y), (np.array(x), np.array(y)), (np.array(x, object), pd.Series(y, dtype="category"))):
+        data = recipes.load(source)
+        for split in ("train", "validation", "test"):
+            one, other = getattr(table, split), getattr(data, split)
+            assert one.inputs.tolist() == other.inputs.tolist()
+            assert one.targets.tolist() == other.targets.tolist()
 
 
 def test_given_splits_and_a_dataset_of_strings():
     import tensorflow as tf
 
     x, y = texts()
-    found = recipes.load(((x[:30], y[:30]), (x[30:], y[30:])))
-    assert found.test.inputs.tolist() == x[30:] and len(found.train) + len(found.validation) == 30
+    data = recipes.load(((x[:30], y[:30]), (x[30:], y[30:])))
+    assert data.test.inputs.tolist() == x[30:] and len(data.train) + len(data.validation) == 30
     stream = tf.data.Dataset.from_tensor_slices((x, [int(label == "bird") for label in y]))
-    found = recipes.load(stream, classes=("fish", "bird"))
-    assert found.kind == "text" and isinstance(found.train.inputs[0], str)
-    assert all(("heron" in text) == (c == 1) for text, c in zip(found.test.inputs, found.test.targets, strict=True))
+    data = recipes.load(stream, classes=("fish", "bird"))
+    assert data.kind == "text" and isinstance(data.train.inputs[0], str)
+    assert all(("heron" in text) == (c == 1) for text, c in zip(data.test.inputs, data.test.targets, strict=True))
 
 
 def test_equal_texts_are_in_one_split_and_groups_stay_whole():
     x, y = texts(20)
-    found = recipes.load((x * 3, y * 3))
-    parts = [set(p.inputs) for p in (found.train, found.validation, found.test)]
-    assert not parts[0] & parts[1] and not parts[0] & parts[2] and not parts[1] & parts[2]
+    data = recipes.load((x * 3, y * 3))
+    inputs = [set(p.inputs) for p in (data.train, data.validation, data.test)]
+    assert not inputs[0] & inputs[1] and not inputs[0] & inputs[2] and not inputs[1] & inputs[2]
     writers = np.repeat(np.arange(10), 2)
-    found = recipes.load((x, y), group=writers, validation=0.2, test=0.2)
-    sides = [set(writers[p.names]) for p in (found.train, found.validation, found.test)]
-    assert not sides[0] & sides[1] and not sides[0] & sides[2]
+    data = recipes.load((x, y), group=writers, validation=0.2, test=0.2)
+    labels = [set(writers[p.names]) for p in (data.train, data.validation, data.test)]
+    assert not labels[0] & labels[1] and not labels[0] & labels[2]
 
 
 def test_empty_texts_are_an_error_that_names_rows_unless_missing_is_drop():
@@ -62,9 +62,9 @@ def test_empty_texts_are_an_error_that_names_rows_unless_missing_is_drop():
     x[3], x[7], y[9] = "  ", None, None
     with pytest.raises(ValueError, match="got empty texts in rows 3, 7; missing='drop' leaves them out"):
         recipes.load((x, y))
-    found = recipes.load((x, y), missing="drop")
-    assert sum(map(len, (found.train, found.validation, found.test))) == 37
-    assert "left out 3 of 40 texts" in found.notes[0]
+    data = recipes.load((x, y), missing="drop")
+    assert sum(map(len, (data.train, data.validation, data.test))) == 37
+    assert "left out 3 of 40 texts" in data.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -92,22 +92,22 @@ def test_is_texts():
 def test_every_character_but_the_first_is_a_target_once(tmp_path):
     for i in range(8):
         (tmp_path / f"{i}.txt").write_text(sentences(i))
-    found = recipes.load(f"text:{tmp_path}?window=16")
-    assert found.task == "language_model"
-    for part in (found.train, found.validation, found.test):
-        for x, y in zip(part.inputs, part.targets, strict=True):
+    data = recipes.load(f"text:{tmp_path}?window=16")
+    assert data.task == "language_model"
+    for split in (data.train, data.validation, data.test):
+        for x, y in zip(split.inputs, split.targets, strict=True):
             assert x[1:] == y[:-1] and 1 <= len(x) <= 16
-        first = [name for name in part.names if name.endswith(" 0")]
-        assert sum(map(len, part.targets)) == sum(len(sentences(int(n[0]))) - 1 for n in first)
-    assert found.train.names[-1][0] < found.validation.names[0][0] < found.test.names[0][0]
-    assert found.outputs == ("", "[UNK]", *sorted(set("".join(found.train.inputs) + found.train.targets[-1])))
+        first = [name for name in split.names if name.endswith(" 0")]
+        assert sum(map(len, split.targets)) == sum(len(sentences(int(n[0]))) - 1 for n in first)
+    assert data.train.names[-1][0] < data.validation.names[0][0] < data.test.names[0][0]
+    assert data.outputs == ("", "[UNK]", *sorted(set("".join(data.train.inputs) + data.train.targets[-1])))
 
 
 def test_one_document_is_cut_where_paragraphs_end(tmp_path):
     text = "".join(sentences(i, 12) for i in range(30))
     (tmp_path / "book.txt").write_text(text)
-    found = recipes.load(f"text:{tmp_path / 'book.txt'}")
-    stretches = [p.inputs[0][:1] + "".join(p.targets) for p in (found.train, found.validation, found.test)]
+    data = recipes.load(f"text:{tmp_path / 'book.txt'}")
+    stretches = [p.inputs[0][:1] + "".join(p.targets) for p in (data.train, data.validation, data.test)]
     assert "".join(stretches) == text
     assert all(stretch.endswith(".\n\n") for stretch in stretches)
 
@@ -115,13 +115,13 @@ def test_one_document_is_cut_where_paragraphs_end(tmp_path):
 def test_a_document_that_stands_in_a_longer_one_is_left_out():
     whole, other = sentences(0, 200), sentences(1)
     documents = {"part": whole[300:600], "whole": whole, "other": other, "mixed": other[:150] + sentences(2)}
-    kept, repeated = without_repeats(documents)
-    assert set(kept) == {"whole", "mixed"} and repeated == ["part", "other"]
+    selected, repeated = without_repeats(documents)
+    assert set(selected) == {"whole", "mixed"} and repeated == ["part", "other"]
     assert RUN_WORDS == 10
-    found = from_documents(
+    data = from_documents(
         {**documents, "more": sentences(4), "last": sentences(5)}, SplitOptions(), window=128, name="some"
     )
-    assert "left out 2 documents" in " ".join(found.notes) and "part 0" not in found.train.names
+    assert "left out 2 documents" in " ".join(data.notes) and "part 0" not in data.train.names
 
 
 @pytest.mark.parametrize(
@@ -152,10 +152,10 @@ def test_unsuitable_text_files_are_errors(tmp_path):
 def test_splits_of_python_topics_share_no_document_and_a_note_has_the_python_version():
     import platform
 
-    found = recipes.load("bundled:python-topics?window=64")
-    sides = [{n.split(" ")[0] for n in p.names} for p in (found.train, found.validation, found.test)]
-    assert all(sides) and not sides[0] & sides[1] and not sides[0] & sides[2] and not sides[1] & sides[2]
-    assert platform.python_version() in found.notes[0] and "other versions have other texts" in found.notes[0]
+    data = recipes.load("bundled:python-topics?window=64")
+    labels = [{n.split(" ")[0] for n in p.names} for p in (data.train, data.validation, data.test)]
+    assert all(labels) and not labels[0] & labels[1] and not labels[0] & labels[2] and not labels[1] & labels[2]
+    assert platform.python_version() in data.notes[0] and "other versions have other texts" in data.notes[0]
     if platform.python_version() == "3.11.7":
-        assert "79 documents" in found.notes[0] and "464,970 characters" in found.notes[0]
-    assert max(map(len, found.train.inputs)) == 64
+        assert "79 documents" in data.notes[0] and "464,970 characters" in data.notes[0]
+    assert max(map(len, data.train.inputs)) == 64

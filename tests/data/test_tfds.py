@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from recipes.data import load
+from recipes.data import load, reopen
 from recipes.data import tfds as reader
 
 
@@ -25,7 +25,7 @@ def test_an_image_set_has_its_classes(online):
     assert isinstance(data.train.inputs, np.ndarray) and data.source.startswith("http")
 
 
-def test_photos_stay_a_stream(online):
+def test_images_of_different_sizes_stay_a_dataset(online):
     with tfds.testing.mock_data(num_examples=60):
         data = load("tfds:imagenette")
         assert data.shape == (None, None, 3) and len(data.classes) == 10
@@ -78,13 +78,15 @@ def prepared(tmp_path, monkeypatch):
     monkeypatch.setattr(tfds, "builder", lambda name: build(name, data_dir=tmp_path))
 
 
-def test_what_is_prepared_needs_no_network_and_keeps_its_own_splits(prepared, monkeypatch):
-    monkeypatch.setattr(reader, "is_reachable", lambda: pytest.fail("it asked for the network"))
+def test_prepared_data_need_no_network_and_keep_their_splits(prepared, monkeypatch):
+    monkeypatch.setattr(reader, "is_reachable", lambda: pytest.fail("the network was used"))
     data = load("tfds:leaves/open", validation=0.25)
     assert [len(p) for p in (data.train, data.validation, data.test)] == [30, 10, 10]
     assert data.classes == ("oak", "elm") and data.kind == "vector" and data.description == "Leaves"
     np.testing.assert_array_equal(data.test.inputs[:, 0] % 2, data.test.targets)
     assert data.test.inputs.min() == -109 and data.train.inputs[:, 0].max() < 40
+    assert str(data.source_spec) == "tfds:leaves/open?task=classification&missing=error&validation=0.25"
+    np.testing.assert_array_equal(reopen(data.source_spec.to_json()).train.inputs, data.train.inputs)
 
 
 def test_a_split_without_labels_is_left_out(prepared):
@@ -93,7 +95,7 @@ def test_a_split_without_labels_is_left_out(prepared):
     assert "the test split has no labels: left out" in data.notes
 
 
-def test_without_a_network_it_says_so_in_seconds(tmp_path, monkeypatch):
+def test_without_a_network_the_error_comes_within_seconds(tmp_path, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "")
     build = tfds.builder
     monkeypatch.setattr(tfds, "builder", lambda name: build(name, data_dir=tmp_path))
@@ -109,14 +111,14 @@ def test_without_a_network_it_says_so_in_seconds(tmp_path, monkeypatch):
         load("tfds:titanic")
 
 
-def test_a_host_that_never_answers_is_given_up():
+def test_a_host_that_never_responds_is_not_reachable():
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         assert not reader.is_reachable(f"http://127.0.0.1:{silent.getsockname()[1]}", 0.5)  # it would wait for ever
 
 
-def test_a_failed_download_is_told(tmp_path, monkeypatch, online):
+def test_a_failed_download_is_in_the_error(tmp_path, monkeypatch, online):
     build = tfds.builder
     monkeypatch.setattr(tfds, "builder", lambda name: build(name, data_dir=tmp_path))
 
@@ -128,7 +130,7 @@ def test_a_failed_download_is_told(tmp_path, monkeypatch, online):
         load("tfds:mnist")
 
 
-def test_names_and_kinds_that_cannot_be_are_named(online):
+def test_unsuitable_names_and_data_sets_are_errors(online):
     with pytest.raises(ValueError, match=r"TensorFlow Datasets has no 'mnst'. Did you mean `mnist`\?"):
         load("tfds:mnst")
     with pytest.raises(ValueError, match="must have an input and a target, got idx, label, sentence"):

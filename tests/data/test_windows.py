@@ -25,11 +25,11 @@ def test_a_window_is_what_came_before_its_targets():
     data = load(daily())
     assert (data.task, data.kind, data.shape) == ("forecasting", "series", (5, 1))
     assert data.outputs == ("flow +1", "flow +2", "flow +3")
-    for part in (data.train, data.validation, data.test):
-        last = part.inputs[:, -1, 0]
-        np.testing.assert_array_equal(part.inputs[:, :, 0], last[:, None] + np.arange(-4, 1))
-        np.testing.assert_array_equal(part.targets, last[:, None] + [1, 2, 3])
-        assert part.names[0].startswith(str(np.datetime64("2020-01-01") + np.timedelta64(int(last[0]), "D")))
+    for split in (data.train, data.validation, data.test):
+        last = split.inputs[:, -1, 0]
+        np.testing.assert_array_equal(split.inputs[:, :, 0], last[:, None] + np.arange(-4, 1))
+        np.testing.assert_array_equal(split.targets, last[:, None] + [1, 2, 3])
+        assert split.names[0].startswith(str(np.datetime64("2020-01-01") + np.timedelta64(int(last[0]), "D")))
 
 
 def test_single_steps_of_the_horizon_may_be_forecast():
@@ -61,8 +61,8 @@ def test_baselines_of_a_yearly_series():
     data = load(yearly)
     test, baselines = data.test, data.baselines["test"]
     np.testing.assert_array_equal(baselines["persistence"], np.repeat(test.inputs[:, -1], 3, axis=1))
-    usual = baselines["climatology"][np.abs(test.targets - 183).max(1) < 150]
-    assert np.abs(usual - test.targets[np.abs(test.targets - 183).max(1) < 150]).max() < 1e-3
+    climate = baselines["climatology"][np.abs(test.targets - 183).max(1) < 150]
+    assert np.abs(climate - test.targets[np.abs(test.targets - 183).max(1) < 150]).max() < 1e-3
     assert np.abs(baselines["seasonal naive"] - test.targets).max() in (0, 1)  # 2020 is a leap year
 
 

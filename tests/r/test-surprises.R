@@ -54,7 +54,7 @@ test_that("named lists are accepted; integer64 and ambiguous dates raise", {
   expect_match(message_of(recipes$load(wide, target = "Species")), "integer64, of which only the bits", fixed = TRUE)
   months <- data.frame(day = sprintf("01.%02d.2020", 1:12)[rep(1:12, 5)], level = 1:60)
   expect_match(message_of(recipes$load(months, time = "day", target = "level", window = 3)),
-               "day and month cannot be told apart", fixed = TRUE)
+               "day and month are ambiguous", fixed = TRUE)
 })
 
 test_that("an R function as a callback of a Python thread raises", {

@@ -152,7 +152,7 @@ VIGNETTE_ERRORS = (
     "drop = FALSE",
     "the table has gaps in `Sepal.Width` (2)",
     "`inputs` must have no gaps",
-    "day and month cannot be told apart",
+    "day and month are ambiguous",
 )
 
 

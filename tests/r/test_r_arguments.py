@@ -196,7 +196,7 @@ def test_missing_values_of_r_are_missing_values(monkeypatch):
 def test_arrays_of_factors_are_refused_when_loaded():
     with pytest.raises(ValueError, match="Text and factors are columns of a data frame"):
         load([[["u", "v"]] * 8, ["a", "b"] * 4])
-    with pytest.raises(ValueError, match=r"got 3 labels over and over in 24 rows .*are columns of a data frame"):
+    with pytest.raises(ValueError, match=r"got 3 repeated labels in 24 rows .*are columns of a data frame"):
         load([["u", "v", "w"] * 8, ["a", "b"] * 12])
 
 

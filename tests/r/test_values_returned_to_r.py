@@ -144,7 +144,7 @@ def test_ambiguous_dates_are_refused():
     assert times("13.01.2020", "01.02.2020")[1] == pd.Timestamp("2020-02-01")
     assert times("01/13/2020", "01/02/2020")[1] == pd.Timestamp("2020-01-02")
     assert times("2020-02-01")[0] == pd.Timestamp("2020-02-01")
-    with pytest.raises(ValueError, match="got '01.02.2020' in the column 'day', where day and month cannot be told"):
+    with pytest.raises(ValueError, match="got '01.02.2020' in the column 'day', where day and month are ambiguous"):
         times("01.02.2020", "01.03.2020")
 
 

@@ -188,7 +188,7 @@ def test_arguments_data_and_models_that_do_not_fit_are_refused():
         quick().fit(zoo.dncnn((16, 16, 1), **SMALL), waves(), verbose=False)
     with pytest.raises(ValueError, match="`patch` must be at most 12, the side of the smallest image, got 16"):
         quick().fit("dncnn", waves(8, 12), verbose=False)
-    with pytest.raises(ValueError, match=r"photos must be \(H, W, 1\) uint8, got .* float32: image 0"):
+    with pytest.raises(ValueError, match=r"images must be \(H, W, 1\) uint8, got .* float32: image 0"):
         quick().fit("dncnn", waves().astype("float32"), verbose=False)
     with pytest.raises(ValueError, match="`data` must be 8-bit images in memory or in files, got <breast-cancer"):
         quick().fit("dncnn", "bundled:breast-cancer", verbose=False)

@@ -253,7 +253,7 @@ def test_membranes_of_the_isbi_2012_challenge_are_segmented():
 
 @pytest.mark.parametrize("step", ["mixup", "rand_augment", keras.layers.RandomFlip()])
 def test_steps_that_cannot_transform_masks_are_refused(step):
-    with pytest.raises(ValueError, match="`steps` must move the mask with the image, and .* does not"):
+    with pytest.raises(ValueError, match="`steps` must transform the mask with the image, got .*, which does not"):
         Joint((step,), seed=0)
 
 

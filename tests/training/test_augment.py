@@ -1,4 +1,4 @@
-"""Augmentation: what moves where, what is random, what repeats, and what is refused."""
+"""Augmentation: geometry, randomness and seeds, pixel values, mixed targets, and errors."""
 
 import gc
 import math
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from recipes.data.augment import augmentation, move, move_whole, steps
+from recipes.data.augment import affine_transform, augmentation, integer_transform, steps
 from recipes.data.augment.rand_augment import autocontrast, equalize
 from tests.tolerance import assert_close
 
@@ -41,50 +41,51 @@ def test_every_step_is_described():
         assert row["default"] is None or row["low"] <= row["default"] <= row["high"]
 
 
-# What moves where
+# Geometry
 
 
 @pytest.mark.parametrize(
-    ("arguments", "place"),
+    ("arguments", "position"),
     [
-        ({"turn": math.pi / 2}, (2, 3)),  # counter-clockwise: from right of the centre to above it
-        ({"turn": -math.pi / 2}, (6, 5)),
-        ({"turn": math.pi}, (5, 2)),
+        ({"angle": math.pi / 2}, (2, 3)),  # counter-clockwise: from right of the center to above it
+        ({"angle": -math.pi / 2}, (6, 5)),
+        ({"angle": math.pi}, (5, 2)),
         ({"shift": (1, 2)}, (5, 7)),
         ({"flip": (-1, 1)}, (3, 2)),
         ({"flip": (1, -1)}, (5, 6)),
         ({"zoom": 2.0}, (2, 8)),
         ({"shear": (1.0, 0.0)}, (3, 7)),
-        ({"turn": math.pi / 2, "shift": (0, 1)}, (3, 3)),  # first turned, then shifted
-        ({"turn": math.pi / 2, "flip": (-1, 1)}, (6, 3)),  # first mirrored, then turned
+        ({"angle": math.pi / 2, "shift": (0, 1)}, (3, 3)),  # first rotated, then shifted
+        ({"angle": math.pi / 2, "flip": (-1, 1)}, (6, 3)),  # first flipped, then rotated
     ],
 )
-def test_a_known_pixel_goes_where_the_geometry_puts_it(arguments, place):
+def test_a_pixel_is_at_its_computed_position(arguments, position):
     image = np.zeros((1, 9, 9, 1), "float32")
-    image[0, 3, 6] = 1  # 2 right of the centre and 1 above it
-    moved = move(image, fill="constant", **arguments).numpy()[0, :, :, 0]
-    assert np.unravel_index(moved.argmax(), moved.shape) == place
-    assert moved[place] == pytest.approx(1, abs=1e-5)
-    if "turn" not in arguments and not {"zoom", "shear"} & set(arguments):
-        assert_close(move_whole(image, fill="constant", **arguments)[0, :, :, 0], moved)
+    image[0, 3, 6] = 1  # 2 right of the center and 1 above it
+    transformed = affine_transform(image, fill="constant", **arguments).numpy()[0, :, :, 0]
+    assert np.unravel_index(transformed.argmax(), transformed.shape) == position
+    assert transformed[position] == pytest.approx(1, abs=1e-5)
+    if "angle" not in arguments and not {"zoom", "shear"} & set(arguments):
+        shifted = integer_transform(image, fill="constant", **arguments)
+        assert_close(shifted[0, :, :, 0], transformed)
 
 
-def test_a_blob_turns_by_any_angle_and_each_image_by_its_own():
+def test_a_blob_rotates_by_the_angle_of_its_image():
     y, x = np.mgrid[:33, :33] - 16.0
     blob = np.exp(-((x - 8) ** 2 + y**2) / 8).astype("float32")[None, :, :, None]
     angles = np.radians([0, 30, 100, -45]).astype("float32")
-    moved = move(np.repeat(blob, 4, 0), turn=angles, fill="constant").numpy()[..., 0]
-    centre = [((m * x).sum() / m.sum(), -(m * y).sum() / m.sum()) for m in moved]
-    np.testing.assert_allclose(centre, 8 * np.stack([np.cos(angles), np.sin(angles)], 1), atol=0.02)
+    rotated = affine_transform(np.repeat(blob, 4, 0), angle=angles, fill="constant").numpy()[..., 0]
+    center = [((m * x).sum() / m.sum(), -(m * y).sum() / m.sum()) for m in rotated]
+    np.testing.assert_allclose(center, 8 * np.stack([np.cos(angles), np.sin(angles)], 1), atol=0.02)
 
 
 @pytest.mark.parametrize(
     ("fill", "row"), [("reflect", [1, 0, 0, 1]), ("nearest", [0, 0, 0, 1]), ("constant", [7, 7, 0, 1])]
 )
-def test_what_lies_outside_is_filled(fill, row):
+def test_pixels_from_outside_are_filled(fill, row):
     image = np.arange(4, dtype="float32").reshape(1, 1, 4, 1)
-    for act in (move, move_whole):
-        assert act(image, shift=(2, 0), fill=fill, value=7.0).numpy().ravel().tolist() == row
+    for transform in (affine_transform, integer_transform):
+        assert transform(image, shift=(2, 0), fill=fill, value=7.0).numpy().ravel().tolist() == row
 
 
 @pytest.mark.parametrize(
@@ -99,29 +100,29 @@ def test_amount_0_changes_nothing(names):
 def test_flips_and_crops_are_exact():
     images = augment("flip", "flip_vertical").over(dataset(IMAGES)).unbatch()
     kinds = set()
-    for (moved, _), image in zip(images, IMAGES, strict=True):
+    for (flipped, _), image in zip(images, IMAGES, strict=True):
         options = [image, image[:, ::-1], image[::-1], image[::-1, ::-1]]
-        kinds |= {i for i, option in enumerate(options) if np.array_equal(moved, option)}
+        kinds |= {i for i, option in enumerate(options) if np.array_equal(flipped, option)}
     assert kinds == {0, 1, 2, 3}
     padded = np.pad(IMAGES, [(0, 0), (2, 2), (2, 2), (0, 0)])
-    places = set()
-    for i, (moved, _) in enumerate(augment("crop:2", fill="constant").over(dataset()).unbatch()):
+    positions = set()
+    for i, (cropped, _) in enumerate(augment("crop:2", fill="constant").over(dataset()).unbatch()):
         windows = {(r, c): padded[i, r : r + 16, c : c + 12] for r in range(5) for c in range(5)}
-        places |= {place for place, window in windows.items() if np.array_equal(moved, window)}
-    assert len(places) > 8
-    assert {r for r, _ in places} == {c for _, c in places} == {0, 1, 2, 3, 4}
+        positions |= {position for position, window in windows.items() if np.array_equal(cropped, window)}
+    assert len(positions) > 8
+    assert {r for r, _ in positions} == {c for _, c in positions} == {0, 1, 2, 3, 4}
 
 
-# What is random, and what repeats
+# Randomness and seeds
 
 
 @every
-def test_a_seed_repeats_and_epochs_batches_and_images_differ(name):
-    same = np.repeat(IMAGES[:1], 24, 0) if name not in MIXING else IMAGES
+def test_equal_seeds_give_equal_images_and_epochs_batches_and_images_differ(name):
+    source = np.repeat(IMAGES[:1], 24, 0) if name not in MIXING else IMAGES
     runs = []
-    for seed, elsewhere in ((0, 1), (0, 2), (1, 1)):
-        tf.random.set_seed(elsewhere)  # of no consequence
-        run = augment(name, seed=seed).over(dataset(same)).prefetch(1)
+    for seed, global_seed in ((0, 1), (0, 2), (1, 1)):
+        tf.random.set_seed(global_seed)  # must have no effect
+        run = augment(name, seed=seed).over(dataset(source)).prefetch(1)
         gc.collect()
         runs.append((epoch(run), epoch(run)))
     first, again, other = runs
@@ -132,36 +133,36 @@ def test_a_seed_repeats_and_epochs_batches_and_images_differ(name):
     assert images.shape == IMAGES.shape
     assert np.isfinite(images).all()
     assert len({image.tobytes() for image in images[:8]}) > 1
-    for different in (same, later, other[0][0], np.roll(images, 8, axis=0)):
+    for different in (source, later, other[0][0], np.roll(images, 8, axis=0)):
         assert not np.array_equal(images, different)
     expected = (1, targets.sum(-1)) if name in MIXING else (LABELS, targets)
     assert_close(*expected)
 
 
-def test_a_serial_map_repeats_too():
+def test_a_sequential_map_is_repeatable():
     runs = [dataset().map(augment("rotate", "noise", seed=4)) for _ in range(2)]
     first, again = ([epoch(run)[0] for _ in range(2)] for run in runs)
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(*first)
 
 
-def test_fit_sees_other_images_in_each_epoch():
-    seen = []
+def test_every_epoch_of_fit_has_other_images():
+    batches = []
 
-    class Watch(keras.layers.Layer):
+    class Record(keras.layers.Layer):
         def call(self, x):
-            tf.py_function(lambda x: seen.append(x.numpy().tobytes()), [x], [])
+            tf.py_function(lambda x: batches.append(x.numpy().tobytes()), [x], [])
             return x
 
-    model = keras.Sequential([Watch(), keras.layers.Flatten(), keras.layers.Dense(4)])
+    model = keras.Sequential([Record(), keras.layers.Flatten(), keras.layers.Dense(4)])
     model.compile("sgd", "mse", run_eagerly=True)
     data = augment("shift").over(dataset().map(lambda x, y: (x, tf.one_hot(y, 4))))
     model.fit(data, epochs=2, verbose=0, shuffle=False)
-    assert len(set(seen)) == len(seen) >= 6
+    assert len(set(batches)) == len(batches) >= 6
 
 
 @every
-def test_five_bands_move_and_what_makes_no_sense_is_refused(name):
+def test_five_bands_are_augmented_alike_or_refused(name):
     images = np.repeat(IMAGES[:8, :, :, :1], 5, -1)
     act = augment(name)
     if name in ("rand_augment", "jpeg_quality"):
@@ -177,10 +178,10 @@ def test_five_bands_move_and_what_makes_no_sense_is_refused(name):
             act(images[..., :1])
 
 
-# What the values are
+# Pixel values
 
 
-def test_values_keep_to_the_range_or_pass():
+def test_values_are_clipped_to_the_range_if_there_is_one():
     for name in ("contrast:1", "brightness:1", "noise:1", "rand_augment:1"):
         images = augment(name)(IMAGES).numpy()
         assert 0 <= images.min() < images.max() <= 1
@@ -188,7 +189,7 @@ def test_values_keep_to_the_range_or_pass():
     assert images.min() < -2 < 2 < images.max()
 
 
-def test_contrast_and_brightness_do_what_they_say():
+def test_contrast_and_brightness_stay_within_their_amounts():
     images = augment("contrast:0.5", value_range=None)(IMAGES).numpy()
     assert_close(images.mean((1, 2)), IMAGES.mean((1, 2)))
     factor = images.std((1, 2)) / IMAGES.std((1, 2))
@@ -198,23 +199,23 @@ def test_contrast_and_brightness_do_what_they_say():
     assert 10 < added.max() <= 50
 
 
-def test_cutout_and_grid_mask_erase_what_they_should():
+def test_cutout_and_grid_mask_erase_the_expected_fraction():
     ones = np.ones((64, 32, 32, 1), "float32")
     erased = augment("cutout:0.5", fill_value=-3.0)(ones).numpy()
     assert set(np.unique(erased)) == {-3.0, 1.0}
-    share = (erased < 0).mean((1, 2, 3))
-    assert share.max() == pytest.approx(0.25, abs=0.03)
-    assert share.min() >= 0.0625 - 0.03  # a corner leaves a quarter of it
+    fraction = (erased < 0).mean((1, 2, 3))
+    assert fraction.max() == pytest.approx(0.25, abs=0.03)
+    assert fraction.min() >= 0.0625 - 0.03  # a corner leaves a quarter of it
     erased = augment("grid_mask:0.5")(ones).numpy() == 0
     assert erased.mean() == pytest.approx(0.25, abs=0.04)
 
 
-def test_rand_augments_tables_are_right():
+def test_equalize_and_autocontrast_by_hand():
     x = np.array([0, 51, 51, 255], "float32").reshape(1, 2, 2, 1) / 255
     assert_close(equalize(tf.constant(x)).numpy().ravel(), [0, 1 / 3, 1 / 3, 1])
     assert_close(autocontrast(tf.constant(0.2 + x / 2)).numpy(), x)
-    for table in (equalize, autocontrast):
-        assert_close(table(tf.fill([1, 2, 2, 1], 0.4)), np.full((1, 2, 2, 1), 0.4, "float32"))
+    for operation in (equalize, autocontrast):
+        assert_close(operation(tf.fill([1, 2, 2, 1], 0.4)), np.full((1, 2, 2, 1), 0.4, "float32"))
 
 
 @pytest.mark.parametrize("name", ["mixup:1", "cutmix", "mosaic:0.1"])
@@ -232,8 +233,8 @@ def test_weights_are_mixed_so_that_the_loss_is_the_sum_of_both(name):
     flat = np.broadcast_to(np.eye(4, dtype="float32")[LABELS][:, None, None], (24, 8, 8, 4))
     weights = np.array([1.0, 2.0, 5.0, 0.0], "float32")  # of the classes
     images, targets, mixed = augment(name)(flat, LABELS, weights[LABELS])
-    share = tf.reduce_mean(images, [1, 2]).numpy()
-    assert_close(targets * mixed[:, None], share * weights)
+    fraction = tf.reduce_mean(images, [1, 2]).numpy()
+    assert_close(targets * mixed[:, None], fraction * weights)
 
 
 def test_keras_layers_are_steps_too():
@@ -241,7 +242,7 @@ def test_keras_layers_are_steps_too():
     assert {np.array_equal(a, b) for a, b in zip(images, IMAGES, strict=True)} == {True, False}
 
 
-def test_batches_keep_their_form():
+def test_batches_keep_their_structure():
     act = augment("flip")
     assert act(IMAGES).shape == IMAGES.shape
     assert [a.shape for a in act(IMAGES, LABELS, LABELS)] == [IMAGES.shape, LABELS.shape, LABELS.shape]
@@ -251,7 +252,7 @@ def test_batches_keep_their_form():
     assert augment().over(dataset().map(lambda x, y: x)).element_spec.shape.as_list() == [None, 16, 12, 3]
 
 
-# What is refused
+# Errors
 
 
 @pytest.mark.parametrize(
@@ -268,12 +269,12 @@ def test_batches_keep_their_form():
         (3, "`steps` must be names or Keras layers, got 3"),
     ],
 )
-def test_steps_that_cannot_be_meant_are_refused(step, message):
+def test_unsuitable_steps_are_errors(step, message):
     with pytest.raises(ValueError, match=message):
         augment(step)
 
 
-def test_arguments_and_batches_that_do_not_fit_are_refused():
+def test_unsuitable_arguments_and_batches_are_errors():
     for arguments, message in (
         ({"seed": 1.5}, "`seed` must be a whole number"),
         ({"fill": "mirror"}, "`fill` must be one of 'reflect'"),
@@ -283,11 +284,11 @@ def test_arguments_and_batches_that_do_not_fit_are_refused():
             augment("flip", **arguments)
     with pytest.raises(ValueError, match="`value_range` must be given for rand_augment"):
         augment("rand_augment", value_range=None)
-    with pytest.raises(ValueError, match="must name shift once, got it 2 times"):
+    with pytest.raises(ValueError, match="must contain shift once, got it 2 times"):
         augment("shift:0.1", "shift:0.2")
     for images, message in (
         (IMAGES[0], r"must be a batch \(B, H, W, C\) with C known, got \(16, 12, 3\)"),
-        (np.zeros((2, 8, 8, 1), "uint8"), "must be float32, scaled already, got uint8"),
+        (np.zeros((2, 8, 8, 1), "uint8"), "must be float32 after preprocessing, got uint8"),
         ({"images": IMAGES}, r"batches must be \(images, targets\), got a dict of images"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -1,4 +1,4 @@
-"""Augmentation that is drawn anew only every few epochs, where drawing it costs more than the training step."""
+"""Data echoing: several epochs reuse one augmented copy of the data, where augmentation costs more than training."""
 
 import queue
 from concurrent.futures import ThreadPoolExecutor
@@ -6,21 +6,21 @@ from concurrent.futures import ThreadPoolExecutor
 import tensorflow as tf
 
 
-def echo_batches(changes, data, count, batch_size, echo_epochs, seed):
-    """Shuffled batches whose changes are drawn for the whole part at once and kept for `echo_epochs` epochs.
+def echo_batches(augment, data, count, batch_size, echo_epochs, seed):
+    """Returns shuffled batches of an augmented copy of the training split that `echo_epochs` epochs reuse.
 
-    Each epoch is one pass over the dataset. A small model's step takes less time than changing its images does; with
-    `echo_epochs` of 6 the cost falls to a sixth, and an image is still seen in as many forms as there are sixths of the run.
-    A pass is prepared while the one before it is trained on, outside of the dataset's own graph: tf.data sets its
-    functions up again for each pass, which for these took longer than a draw.
+    Each epoch is one pass over the dataset. A small model's training step takes less time than augmenting its batch.
+    With `echo_epochs` of 6 the cost of augmentation falls to a sixth, and a run of 60 epochs has ten versions of each
+    image. A pass is prepared while the model trains on the one before it, outside of the dataset's own graph: tf.data
+    sets its functions up again for each pass, which took longer than the augmentation.
 
     Args:
-        changes: an `Augmentation`.
-        data: tf.data.Dataset of single prepared (image, target), small enough to be kept in memory four times.
-        count: how many examples there are.
+        augment: an `Augmentation`.
+        data: tf.data.Dataset of single prepared (image, target), small enough to fit in memory four times.
+        count: number of examples.
         batch_size: examples per step; a smaller last batch is left out.
-        echo_epochs: epochs that share one draw.
-        seed: of the draws and the order.
+        echo_epochs: epochs that reuse one augmented copy.
+        seed: of the augmentation and the order.
     Returns:
         tf.data.Dataset of (images, targets) batches.
 
@@ -28,16 +28,16 @@ def echo_batches(changes, data, count, batch_size, echo_epochs, seed):
     """
     with tf.device("CPU"):
         images, targets = next(iter(data.batch(count)))
-        passes = _passes(changes, images, targets, batch_size, echo_epochs, seed)
+        passes = _passes(augment, images, targets, batch_size, echo_epochs, seed)
         spec = tf.nest.map_structure(tf.TensorSpec.from_tensor, next(passes))
     worker = ThreadPoolExecutor(1, thread_name_prefix="augmentation")
-    ahead = queue.Queue()
-    ahead.put(worker.submit(next, passes))
+    next_passes = queue.Queue()
+    next_passes.put(worker.submit(next, passes))
 
     def advance():
-        ready = ahead.get()
-        ahead.put(worker.submit(next, passes))
-        return ready.result()
+        future = next_passes.get()
+        next_passes.put(worker.submit(next, passes))
+        return future.result()
 
     def one_pass(_):
         batches = tf.py_function(advance, [], [s.dtype for s in spec])
@@ -46,30 +46,30 @@ def echo_batches(changes, data, count, batch_size, echo_epochs, seed):
     return tf.data.Dataset.from_tensors(0).map(one_pass).unbatch()
 
 
-def _passes(changes, images, targets, batch_size, echo_epochs, seed):
-    """Endless passes over the examples, each (images, targets) of (steps, batch, ...); the first one twice.
+def _passes(augment, images, targets, batch_size, echo_epochs, seed):
+    """Yields passes over the examples without end, each (images, targets) of (steps, batch, ...); the first twice.
 
-    The first is there for its shape; it costs no draw more, as it is the one that the first epochs share.
+    The first is for its shape; it takes no further augmentation, as it is the copy that the first epochs reuse.
     """
     count = len(images) // batch_size * batch_size
 
     @tf.function(autograph=False)
-    def draw(now):
-        return changes.change(tf.stack([seed, now]), images, targets)
+    def augmented(epoch):
+        return augment.change(tf.stack([seed, epoch]), images, targets)
 
     @tf.function(autograph=False)
-    def shuffled(drawn, now):
-        order = tf.random.experimental.stateless_shuffle(tf.range(len(images)), seed=tf.stack([seed + 1, now]))
+    def shuffled(copy, epoch):
+        order = tf.random.experimental.stateless_shuffle(tf.range(len(images)), seed=tf.stack([seed + 1, epoch]))
         order = tf.reshape(order[:count], [-1, batch_size])
-        return [tf.gather(kept, order) for kept in drawn]
+        return [tf.gather(values, order) for values in copy]
 
-    drawn = draw(tf.constant(0))
-    yield shuffled(drawn, tf.constant(0))
-    now = 0
+    copy = augmented(tf.constant(0))
+    yield shuffled(copy, tf.constant(0))
+    epoch = 0
     while True:
         with tf.device("CPU"):
-            if now % echo_epochs == 0 and now:
-                drawn = draw(tf.constant(now))
-            ready = shuffled(drawn, tf.constant(now))
-        yield ready
-        now += 1
+            if epoch % echo_epochs == 0 and epoch:
+                copy = augmented(tf.constant(epoch))
+            batches = shuffled(copy, tf.constant(epoch))
+        yield batches
+        epoch += 1

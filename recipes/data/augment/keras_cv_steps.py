@@ -1,7 +1,7 @@
-"""The steps that Keras lacks and keras-cv has: its layers do the work, the draws are ours.
+"""Steps that Keras lacks and keras-cv has: its layers compute them with random numbers drawn here.
 
-Drawn by the layers themselves they would not follow the seed (JitteredResize) or repeat in part in each epoch (Mosaic).
-keras-cv is imported only where one of these is wanted.
+The layers' own random numbers do not follow the seed (JitteredResize) or repeat in part in each epoch (Mosaic).
+keras-cv is imported only where one of these steps is used.
 """
 
 import tensorflow as tf
@@ -10,7 +10,7 @@ NAMES = ("mosaic", "jittered_resize", "channel_shuffle")
 
 
 def layer(name):
-    """The layer of keras-cv behind a step; made outside of the pipeline, as it owns a generator."""
+    """Returns the layer of keras-cv for a step; it must be built outside of the pipeline, as it owns a generator."""
     import keras_cv
 
     if name == "mosaic":
@@ -19,14 +19,14 @@ def layer(name):
         return keras_cv.layers.ChannelShuffle(seed=1, dtype="float32")
     try:
         return keras_cv.layers.JitteredResize((1, 1), scale_factor=(1.0, 1.0), dtype="float32")
-    except RuntimeError as error:  # it asks for TensorFlow's global generator, which deterministic operations forbid
+    except RuntimeError as error:  # it uses TensorFlow's global generator, which deterministic operations forbid
         raise ValueError(
-            "augmentation: `jittered_resize` does not go with deterministic operations; take zoom and shift."
+            "augmentation: `jittered_resize` does not work with deterministic operations; use zoom and shift."
         ) from error
 
 
 def mosaic(images, targets, weights, seed, amount, shuffler):
-    """Four images of the batch around a point that leaves each side at least `amount`; targets in shares of area.
+    """Puts four images of the batch around a point with at least `amount` to each side; targets by fraction of area.
 
     Source: Bochkovskiy et al. 2020, https://arxiv.org/abs/2004.10934.
     """
@@ -38,16 +38,16 @@ def mosaic(images, targets, weights, seed, amount, shuffler):
     seeds = tf.unstack(tf.random.split(seed, 2))
     batch = tf.shape(images)[0]
     others = tf.random.stateless_uniform([batch, 3], seeds[0], 0, batch, "int32")
-    drawn = {
+    parameters = {
         "permutation_order": tf.concat([tf.range(batch)[:, None], others], -1),
         "mosaic_centers": tf.random.stateless_uniform([batch, 2], seeds[1], amount, 1 - amount),
     }
-    mixed = shuffler.augment_images(images, drawn)
-    return tf.ensure_shape(mixed, images.shape), shuffler.augment_labels(targets, drawn, images=images), None
+    mixed = shuffler.augment_images(images, parameters)
+    return tf.ensure_shape(mixed, images.shape), shuffler.augment_labels(targets, parameters, images=images), None
 
 
 def jittered_resize(images, seed, amount, resizer):
-    """Scales each image by 1 / (1 + amount) to 1 + amount and cuts or pads it to the old size; cuts at a random place.
+    """Scales each image by 1 / (1 + amount) to 1 + amount and crops (at random) or pads it to its size.
 
     Source: the large scale jitter of Ghiasi et al. 2021, https://arxiv.org/abs/2012.07177.
     """

@@ -1,29 +1,29 @@
-"""Changes that mix the images of a batch, and their targets with them in the same shares."""
+"""Steps that mix the images of a batch, and their targets in the same fractions."""
 
 import tensorflow as tf
 
 
 def beta(seed, batch, alpha):
-    """(B,) shares drawn from Beta(alpha, alpha)."""
+    """Returns (B,) numbers drawn from Beta(alpha, alpha)."""
     one, other = (tf.random.stateless_gamma([batch], s, alpha) for s in tf.unstack(tf.random.split(seed, 2)))
     return tf.math.divide_no_nan(one, one + other)
 
 
 def mixup(images, targets, weights, seed, amount):
-    """Each image with another of its batch, in shares of Beta(amount, amount).
+    """Mixes each image with another of its batch, with a fraction drawn from Beta(amount, amount).
 
-    Source: Zhang et al. 2018, https://arxiv.org/abs/1710.09412. Differs: a share for each image, not for each batch.
+    Source: Zhang et al. 2018, https://arxiv.org/abs/1710.09412. Differs: a fraction for each image, not for each batch.
     """
     seeds = tf.unstack(tf.random.split(seed, 2))
     batch = tf.shape(images)[0]
-    share = beta(seeds[0], batch, amount)
+    fraction = beta(seeds[0], batch, amount)
     partner = tf.random.experimental.stateless_shuffle(tf.range(batch), seeds[1])
-    mixed = _blend(images, tf.gather(images, partner), share)
-    return mixed, *_blend_targets(targets, weights, partner, share)
+    mixed = _blend(images, tf.gather(images, partner), fraction)
+    return mixed, *_blend_targets(targets, weights, partner, fraction)
 
 
 def cutmix(images, targets, weights, seed, amount):
-    """A rectangle of each image from another of its batch, in areas of Beta(amount, amount).
+    """Replaces a rectangle of each image by that of another image, with an area drawn from Beta(amount, amount).
 
     Source: Yun et al. 2019, https://arxiv.org/abs/1905.04899. Differs: an area for each image, not for each batch.
     """
@@ -31,42 +31,42 @@ def cutmix(images, targets, weights, seed, amount):
     size = tf.shape(images)
     batch, height, width = size[0], size[1], size[2]
     side = tf.sqrt(1 - beta(seeds[0], batch, amount))[:, None]
-    centre = tf.random.stateless_uniform([2, batch, 1], seeds[1])
+    center = tf.random.stateless_uniform([2, batch, 1], seeds[1])
     partner = tf.random.experimental.stateless_shuffle(tf.range(batch), seeds[2])
 
-    def between(centre, length):
+    def between(center, length):
         length = tf.cast(length, "float32")
-        place = tf.range(length)[None]
-        middle, half = tf.floor(centre * length), tf.floor(side * length) / 2
-        return (place >= tf.floor(middle - half)) & (place < tf.floor(middle + half))
+        index = tf.range(length)[None]
+        middle, half = tf.floor(center * length), tf.floor(side * length) / 2
+        return (index >= tf.floor(middle - half)) & (index < tf.floor(middle + half))
 
-    cut = between(centre[0], height)[:, :, None] & between(centre[1], width)[:, None, :]
-    share = 1 - tf.reduce_mean(tf.cast(cut, "float32"), [1, 2])  # what is left, counted
+    cut = between(center[0], height)[:, :, None] & between(center[1], width)[:, None, :]
+    fraction = 1 - tf.reduce_mean(tf.cast(cut, "float32"), [1, 2])  # of the image that is left, counted
     mixed = tf.where(cut[..., None], tf.gather(images, partner), images)
-    return mixed, *_blend_targets(targets, weights, partner, share)
+    return mixed, *_blend_targets(targets, weights, partner, fraction)
 
 
-def _blend(one, other, share):
-    share = tf.reshape(share, [-1, *[1] * (one.shape.rank - 1)])
-    return one * share + other * (1 - share)
+def _blend(one, other, fraction):
+    fraction = tf.reshape(fraction, [-1, *[1] * (one.shape.rank - 1)])
+    return one * fraction + other * (1 - fraction)
 
 
-def _blend_targets(targets, weights, partner, share):
-    """Targets and sample weights whose cross-entropy is the sum of both examples' own, each with share and weight."""
+def _blend_targets(targets, weights, partner, fraction):
+    """Returns targets and sample weights whose cross-entropy is the sum of both examples', by fraction and weight."""
     others = tf.gather(targets, partner)
     if weights is None:
-        return _blend(targets, others, share), None
-    own = tf.cast(weights, "float32") * share
-    both = own + tf.gather(tf.cast(weights, "float32"), partner) * (1 - share)
-    return _blend(targets, others, tf.math.divide_no_nan(own, both)), both
+        return _blend(targets, others, fraction), None
+    weighted = tf.cast(weights, "float32") * fraction
+    total = weighted + tf.gather(tf.cast(weights, "float32"), partner) * (1 - fraction)
+    return _blend(targets, others, tf.math.divide_no_nan(weighted, total)), total
 
 
-def mixable(targets, classes):
-    """Targets as shares: class indices one-hot, all else as floats.
+def soft_targets(targets, classes):
+    """Returns targets that can be mixed: class indices one-hot, others as floats.
 
     Args:
         targets: (B,) or (B, 1) class indices, or (B, ...) numbers, or None.
-        classes: how many classes there are; needed for indices.
+        classes: number of classes; needed for indices.
     Raises:
         ValueError: if there are no targets, or indices without `classes`.
     """

@@ -1,18 +1,18 @@
-"""From named steps to a function of batches."""
+"""Augmentation: named steps as a function of batches."""
 
 from typing import Literal
 
 import keras
 import tensorflow as tf
 
-from recipes.data.augment import colours, keras_cv_steps, mixing
+from recipes.data.augment import keras_cv_steps, mixing, pixel_values
 from recipes.data.augment.elastic import elastic
-from recipes.data.augment.geometric import random_move
+from recipes.data.augment.geometric import random_transform
 from recipes.data.augment.rand_augment import rand_augment
 from recipes.data.augment.steps import GEOMETRIC, MIXING, parse
 from zoo.arguments import Count, Whole, checked
 
-RANGED = ("rand_augment", "jpeg_quality")
+NEED_VALUE_RANGE = ("rand_augment", "jpeg_quality")
 
 
 @checked
@@ -25,23 +25,23 @@ def augmentation(
     fill: Literal["reflect", "nearest", "constant"] = "reflect",
     fill_value: float = 0.0,
 ):
-    """Random changes to batches of images: `augment = augmentation(("flip", "rotate:0.05"), seed=1)`.
+    """Returns a random augmentation of batches of images: `augment = augmentation(("flip", "rotate:0.05"), seed=1)`.
 
-    `augment.over(dataset)` is the dataset of changed batches: parallel, anew in each epoch, and the same again for the
-    same seed. `augment(images, targets)` changes one batch, and `dataset.map(augment)` each; its random state moves on
-    with each call, so the same again needs a map that is not parallel.
+    `augment.over(dataset)` is the dataset of augmented batches: in parallel, different in each epoch, and equal for
+    equal seeds. `augment(images, targets)` augments one batch, and `dataset.map(augment)` each of a dataset. Its random
+    state advances with each call, so that only a sequential map is repeatable.
 
-    Geometric steps (flip, flip_vertical, crop, rotate, shift, zoom, shear) become one move of each image, in the place
-    of the first of them; all others act in the order given.
+    Geometric steps (flip, flip_vertical, crop, rotate, shift, zoom, shear) become one transform of each image, at the
+    position of the first of them. All others act in the order given.
 
     Args:
         steps: names as `recipes.data.augment.steps()` lists them, with an amount as in "rotate:0.05" or without, or
             Keras layers, which act on the images with randomness of their own.
-        seed: of all draws but those of Keras layers.
-        classes: how many classes there are, where targets are class indices and a step mixes them.
-        value_range: smallest and largest value of the images, which values are kept to; None (standardised images, or
-            others that have no bounds) lets them pass. rand_augment and jpeg_quality need it.
-        fill: what moves bring in from outside: the image mirrored at its border, its border, or `fill_value`.
+        seed: of all random numbers but those of Keras layers.
+        classes: number of classes, where targets are class indices and a step mixes them.
+        value_range: smallest and largest value of the images, to which values are clipped; None (standardized images,
+            or others without bounds) does not clip. rand_augment and jpeg_quality need it.
+        fill: pixels from outside the image: the mirrored image (reflect), its border (nearest), or `fill_value`.
         fill_value: of constant, cutout and grid_mask, in the images' units.
     Returns:
         `Augmentation`.
@@ -66,21 +66,21 @@ def augmentation(
     names = [name for name, _ in plan if isinstance(name, str)]
     for name in names:
         if names.count(name) > 1 and name in GEOMETRIC:
-            raise ValueError(f"augmentation: `steps` must name {name} once, got it {names.count(name)} times.")
-        if name in RANGED and not value_range:
+            raise ValueError(f"augmentation: `steps` must contain {name} once, got it {names.count(name)} times.")
+        if name in NEED_VALUE_RANGE and not value_range:
             raise ValueError(f"augmentation: `value_range` must be given for {name}, as in (0, 1), got None.")
     return Augmentation(plan, seed, classes, value_range, fill, fill_value)
 
 
 class Augmentation:
-    """What `augmentation` returns: a function of batches, (images), (images, targets) or (images, targets, weights)."""
+    """A function of batches: (images), (images, targets) or (images, targets, weights). See `augmentation`."""
 
     def __init__(self, plan, seed, classes, value_range, fill, fill_value):
-        moves = {name: amount for name, amount in plan if name in GEOMETRIC}
+        geometric = {name: amount for name, amount in plan if name in GEOMETRIC}
         first = next((i for i, (name, _) in enumerate(plan) if name in GEOMETRIC), None)
         self.plan = [step for i, step in enumerate(plan) if i == first or step[0] not in GEOMETRIC]
-        if moves:
-            self.plan[first] = ("move", moves)
+        if geometric:
+            self.plan[first] = ("transform", geometric)
         self.seed, self.classes, self.value_range = seed, classes, value_range
         self.fill, self.fill_value = fill, fill_value
         self.layers = {name: keras_cv_steps.layer(name) for name, _ in plan if name in keras_cv_steps.NAMES}
@@ -88,25 +88,25 @@ class Augmentation:
             self.generator = tf.random.Generator.from_seed(seed)
 
     def __call__(self, images, targets=None, weights=None):
-        """Changes one batch.
+        """Augments one batch.
 
         Args:
             images: (B, H, W, C) float.
-            targets: whatever belongs to the images; only steps that mix change it.
+            targets: of the images; only steps that mix images change them.
             weights: (B,), of the examples.
         Returns:
-            What came in, changed.
+            The augmented arguments.
         Raises:
             ValueError: if a step cannot act on such images or targets.
         """
         return self.change(self.generator.make_seeds()[:, 0], images, targets, weights)
 
     def over(self, dataset):
-        """`dataset`, of batches, with each batch changed: anew in each epoch, the same again for the same seed."""
+        """Returns `dataset` with each batch augmented: different in each epoch, equal for equal seeds."""
         with tf.device("CPU"):
             epochs = tf.Variable(0, dtype="int64")
 
-        def count(_):
+        def next_epoch(_):
             return epochs.assign_add(1)
 
         def seeds(epoch):
@@ -116,9 +116,8 @@ class Augmentation:
         def change(seed, batch):
             return self.change(seed, *(batch if isinstance(batch, tuple) else (batch,)))
 
-        # tf.data's own random dataset would depend on the global seed too, and a generator on how far batches are
-        # prepared ahead
-        numbered = tf.data.Dataset.zip((tf.data.Dataset.range(1).map(count).flat_map(seeds), dataset))
+        # tf.data's own random dataset depends on the global seed too, and a generator on the prefetched batches
+        numbered = tf.data.Dataset.zip((tf.data.Dataset.range(1).map(next_epoch).flat_map(seeds), dataset))
         if dataset.cardinality() != tf.data.UNKNOWN_CARDINALITY:
             numbered = numbered.apply(tf.data.experimental.assert_cardinality(dataset.cardinality()))
         layers = any(not isinstance(name, str) for name, _ in self.plan)  # their state must see batches in order
@@ -126,60 +125,60 @@ class Augmentation:
 
     @tf.autograph.experimental.do_not_convert
     def change(self, seed, images, targets=None, weights=None):
-        """Changes one batch as `seed`, (2,) integers, has it; arguments and answer as of a call."""
+        """Augments one batch with the random numbers of `seed`, (2,) integers; arguments and result as of a call."""
         if isinstance(images, dict):
             raise ValueError(f"augmentation: batches must be (images, targets), got a dict of {', '.join(images)}.")
         images = tf.convert_to_tensor(images)
         _verify_images(images)
         for i, (name, amount) in enumerate(self.plan):
-            own = tf.random.fold_in(seed, i)
+            step_seed = tf.random.fold_in(seed, i)
             if name in MIXING:
-                targets = mixing.mixable(None if targets is None else tf.convert_to_tensor(targets), self.classes)
+                targets = mixing.soft_targets(None if targets is None else tf.convert_to_tensor(targets), self.classes)
                 if name == "mosaic":
-                    mixed = keras_cv_steps.mosaic(images, targets, weights, own, amount, self.layers[name])
+                    mixed = keras_cv_steps.mosaic(images, targets, weights, step_seed, amount, self.layers[name])
                 else:
-                    mixed = getattr(mixing, name)(images, targets, weights, own, amount)
+                    mixed = getattr(mixing, name)(images, targets, weights, step_seed, amount)
                 images, targets, weights = mixed
             else:
-                images = self.alone(name, amount, own, images)
+                images = self.apply_step(name, amount, step_seed, images)
         if targets is None:
             return images
         return (images, targets) if weights is None else (images, targets, weights)
 
-    def alone(self, name, amount, seed, images):
-        """One step that leaves the targets as they are."""
+    def apply_step(self, name, amount, seed, images):
+        """Returns the images after one step that does not change the targets."""
         if not isinstance(name, str):
             return name(images, training=True)
         _verify_bands(name, images.shape[-1])
         outside = {"fill": self.fill, "value": self.fill_value}
-        if name == "move":
-            return random_move(images, seed, amount, **outside)
+        if name == "transform":
+            return random_transform(images, seed, amount, **outside)
         if name == "elastic":
             return elastic(images, seed, amount)
         if name == "rand_augment":
             return rand_augment(images, seed, amount, self.value_range, **outside)
         if name in ("cutout", "grid_mask"):
-            return getattr(colours, name)(images, seed, amount, self.fill_value)
+            return getattr(pixel_values, name)(images, seed, amount, self.fill_value)
         if name == "channel_shuffle":
             return keras_cv_steps.channel_shuffle(images, seed, self.layers[name])
         if name == "jittered_resize":
             return keras_cv_steps.jittered_resize(images, seed, amount, self.layers[name])
-        return getattr(colours, name)(images, seed, amount, self.value_range)
+        return getattr(pixel_values, name)(images, seed, amount, self.value_range)
 
 
 def _verify_images(images):
     if images.shape.rank != 4 or images.shape[-1] is None:
         raise ValueError(f"augmentation: images must be a batch (B, H, W, C) with C known, got {tuple(images.shape)}.")
     if images.dtype != tf.float32:
-        raise ValueError(f"augmentation: images must be float32, scaled already, got {images.dtype.name}.")
+        raise ValueError(f"augmentation: images must be float32 after preprocessing, got {images.dtype.name}.")
 
 
 def _verify_bands(name, bands):
-    wrong = {
+    unsuitable = {
         "rand_augment": bands not in (1, 3),
         "jpeg_quality": bands not in (1, 3),
         "channel_shuffle": bands < 2,
     }
-    if wrong.get(name):
-        needed = "2 bands or more" if name == "channel_shuffle" else "1 band or 3"
-        raise ValueError(f"augmentation: `{name}` needs images of {needed}, got {bands}.")
+    if unsuitable.get(name):
+        expected = "2 bands or more" if name == "channel_shuffle" else "1 band or 3"
+        raise ValueError(f"augmentation: `{name}` needs images of {expected}, got {bands}.")

@@ -65,6 +65,6 @@ def whole_images(contents, *, validation: Fraction = 0.15, test: Fraction = 0.15
 
 
 @checked
-def test_pairs(contents, *, validation: Fraction = 0.15, test: Fraction = 0.15, seed: Whole = 0) -> Data:
+def held_out_frames(contents, *, validation: Fraction = 0.15, test: Fraction = 0.15, seed: Whole = 0) -> Data:
     """Returns pairs of frames that are all in the test split; the fractions and the seed are not used."""
     return held_out_pairs(name=NAME, **contents)

@@ -162,7 +162,7 @@ SETS = {
         "a rocket, a palace, a flower.",
     ),
     "motorcycle": BundledSet(
-        packages.motorcycle, kinds.test_pairs, {},
+        packages.motorcycle, kinds.held_out_frames, {},
         "motion", 1, 0, "not stated (scikit-image; Middlebury stereo 2014)",
         "https://vision.middlebury.edu/stereo/data/scenes2014/",
         "A motorcycle from the left and from the right, 125 x 185 pixels, with the motion between the two: minus the "

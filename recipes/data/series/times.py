@@ -37,8 +37,8 @@ def parse_times(frame, column):
         leading = text.str.extract(r"^(\d{1,2})[./-](\d{1,2})[./-]\d{2,4}").dropna().astype(int)
         if len(leading) and (leading.max() <= 12).all():
             raise ValueError(
-                f"`time` must be dates such as 2020-01-31, got {text.iloc[0]!r} in the column {column!r}, where day and "
-                'month are ambiguous; in R as.Date(x, "%d.%m.%Y").'
+                f"`time` must be dates such as 2020-01-31, got {text.iloc[0]!r} in the column {column!r}, where day "
+                'and month are ambiguous; in R as.Date(x, "%d.%m.%Y").'
             )
         day_first = bool(len(leading)) and leading[0].max() > 12
         times = pd.to_datetime(text, format=date_format or "mixed", dayfirst=day_first, errors="coerce")

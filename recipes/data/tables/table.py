@@ -44,7 +44,8 @@ def read_table(
 
     Args:
         source: path of a CSV (comma, semicolon or tab; also gzipped) or Parquet file, a data frame or a dict of
-            columns; or (x, y) with x a data frame or a dict, two or three splits of such, or a tf.data.Dataset of dicts.
+            columns; or (x, y) with x a data frame or a dict, two or three splits of such, or a tf.data.Dataset of
+            dicts.
         target: target column, or columns; not used where the targets are given as y.
         task: classification, multilabel or regression; inferred from the targets if None.
         columns: input columns; all suitable ones where empty.
@@ -64,7 +65,6 @@ def read_table(
     """
     arguments = dict(locals())
     import pandas as pd
-    import tensorflow as tf
 
     source = without_names(source)
     split_options = SplitOptions(validation, test, seed)
@@ -76,6 +76,8 @@ def read_table(
         frame, facts = read_frame(source)
         data = from_frames([frame], split_options, target=target, **options, **facts)
         return with_source_spec(data, "table", arguments)
+    import tensorflow as tf
+
     pools = []
     for split, entry in named_splits(source):
         if isinstance(entry, tf.data.Dataset):
