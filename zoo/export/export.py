@@ -57,7 +57,7 @@ def export(
     `scores`. With `training_statistics` they also return `skew` (B, 3). The batch size is free, and so are height and
     width where the model was built with None for them. Augmentation and dropout are off, as in inference.
 
-    Parity check: `inputs` run through every signature, one example and all at once, in another process that imports
+    Parity check: `inputs` run through every signature, one example and all together, in another process that imports
     neither this package nor Keras. The outputs must equal those of `model.predict` for the preprocessed inputs, where
     preprocessing runs in a graph as in tf.data. Both run on the CPU. JPEG files are decoded as by Pillow, to within
     0.001 of the output's scale. PATH/VERSION/assets.extra gets parity.json, the record of all comparisons, and the same

@@ -62,7 +62,7 @@ def gan(
         https://github.com/goodfeli/adversarial/blob/master/mnist.yaml.
     Differs: the momentum is constant, where the authors raise it to 0.7 over 250 epochs; the generator's last bias is
         initialized with 0, not with the pixels' mean; the networks are updated in turns as in the paper, where the
-        code updates both at once.
+        code updates both in one step.
     """
     arguments.image_shape(name, image_shape, fixed=True, argument="image_shape")
     x = noise = layers.Input((latent,), name="noise")
