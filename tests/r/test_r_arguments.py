@@ -132,10 +132,10 @@ def test_a_run_predicts_data_frames_and_lists_of_r(tmp_path):
     examples = run.data_frame("examples")
     assert (examples["target"] == examples["prediction"]).mean() == run.evaluate("test")["accuracy"]
     assert_close(examples[["a", "b"]].sum(axis=1), 1, rtol=1e-5)
-    with pytest.raises(ValueError, match="`split` must be one of train, validation, test, got 'tets'"):
+    with pytest.raises(ValueError, match="`split` must be one of 'train', 'validation', 'test', got 'tets'"):
         run.data_frame("examples", split="tets")
     paths = run.plots(str(tmp_path / "plots"))
-    assert set(paths) >= {"learning_curves", "what_it_confuses"}
+    assert set(paths) >= {"learning_curves", "confusion_matrix"}
     for path in paths.values():
         with open(path, "rb") as file:
             assert file.read(8) == b"\x89PNG\r\n\x1a\n"

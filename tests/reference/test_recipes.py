@@ -71,7 +71,7 @@ def test_results_are_of_reference_recipes_only():
 
 def test_a_pretrained_backbone_is_much_better_than_training_from_scratch():
     metrics = json.loads((RESULTS_FOLDER / "lite0_silhouettes" / "metrics.json").read_text())
-    assert metrics["from_scratch"]["part"] == "test"
+    assert metrics["from_scratch"]["split"] == "test"
     assert metrics["test"]["accuracy"] > metrics["from_scratch"]["accuracy"] + 0.2
 
 
