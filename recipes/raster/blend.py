@@ -205,6 +205,8 @@ def _tile_axes(source, raster, tile, overlap, blend):
         side = fixed or -(-(tile or DEFAULT_TILE) // unit) * unit
         axis_overlap = min(DEFAULT_OVERLAP, side // 4) if overlap is None else overlap
         axis_overlap = -(-axis_overlap // unit) * unit
+        if overlap is None and axis_overlap >= side:  # tiles of one stride cannot overlap
+            axis_overlap = 0
         if fixed and tile not in (None, fixed):
             raise ValueError(f"predict_raster: `tile` must be the model's {fixed} pixels or None, got {tile}.")
         if axis_overlap >= side:

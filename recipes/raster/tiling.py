@@ -70,7 +70,7 @@ def tile_axis(size, tile, overlap, *, unit=1, receptive_radius=None, blend="cosi
     """
     padded = -(-size // unit) * unit
     tile = tile if fixed else min(tile, padded)
-    starts = [*range(0, max(padded - tile, 0), tile - overlap), max(padded - tile, 0)]
+    starts = [0] if padded <= tile else [*range(0, padded - tile, tile - overlap), padded - tile]
     width = overlap
     if receptive_radius is not None and 2 * receptive_radius < overlap:
         width = overlap - 2 * receptive_radius

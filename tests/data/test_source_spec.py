@@ -165,7 +165,7 @@ def test_a_raster_is_read_again_with_the_bands_in_the_given_order(tmp_path):
     np.testing.assert_array_equal(again.train.inputs.read(0), data.train.inputs.read(0))
     every = load(f"raster:{source}", **{**options, "bands": ()})
     np.testing.assert_array_equal(every.train.inputs.read(0)[..., ::-1], data.train.inputs.read(0))
-    assert every.source_spec.options["bands"] == [1, 2, 3]  # those that were read
+    assert every.source_spec.options["bands"] == []  # all; a raster with more bands is not like the training data
 
 
 def test_a_table_is_read_again_with_its_target(tmp_path):
@@ -199,6 +199,18 @@ def test_a_saved_run_on_a_raster_predicts_from_the_bands_in_the_given_order(tmp_
     np.testing.assert_array_equal(maps[0], maps[2])
     np.testing.assert_array_equal(maps[1], maps[2])
     assert not np.array_equal(maps[2], maps[3])
+
+
+def test_a_run_on_all_bands_refuses_a_raster_with_more_bands(tmp_path):
+    rasterio = pytest.importorskip("rasterio", reason="rasterio is in the extra `raster`")
+    source, options = raster(tmp_path)
+    data = load(f"raster:{source}", **{**options, "tile": 16, "bands": ()})
+    run = recipes.Segmentation(epochs=1, batch_size=4).fit("unet", data, verbose=False, filters=(4, 8))
+    more = tmp_path / "more.tif"
+    with rasterio.open(source) as file, rasterio.open(more, "w", **{**file.profile, "count": 4}) as out:
+        out.write(np.concatenate([file.read(), file.read([1])]))
+    with pytest.raises(ValueError, match="`bands` must be the model's 3 bands, got 4 of .*more.tif"):
+        recipes.predict_raster(run, more, tmp_path / "map.tif", verbose=False)
 
 
 def test_options_of_a_spec_may_be_changed(tmp_path):

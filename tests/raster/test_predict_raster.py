@@ -156,6 +156,13 @@ def test_weights_of_overlapping_tiles_sum_to_one():
         assert axis.starts[-1] + tile == size
 
 
+@pytest.mark.parametrize(("side", "tile"), [(64, None), (48, 64), (64, 16)])
+def test_the_default_overlap_fits_small_rasters_and_tiles(tmp_path, side, tile):
+    raster = save(tmp_path / "small.tif", np.ones((2, side, side), "float32"))
+    recipes.predict_raster(network(), raster, tmp_path / "out.tif", tile=tile, verbose=False)
+    assert read(tmp_path / "out.tif").shape == (1, side, side)
+
+
 def test_a_run_its_folder_and_the_command_line_predict_the_same(tmp_path, capsys):
     source = source_of(tmp_path, more="&tile=16&bands=2,1&classes=bog&classes=wood", names=("red", "NIR"))
     run = recipes.Segmentation(epochs=1, batch_size=8).fit("unet", source, verbose=False, filters=(4, 8))

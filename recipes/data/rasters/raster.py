@@ -97,10 +97,7 @@ def read_raster(
         shape=(tile, tile, len(rasters[0].bands)), dtype=dtype, classes=mask_classes.names, outputs=(), **splits,
         source=str(images), split_description=description, notes=tuple(notes), missing="pad" if gaps else "error",
     )  # fmt: skip
-    return with_source_spec(
-        data, "raster", arguments, labels=absolute_path(labels), classes=mask_classes.resolved(),
-        bands=bands or rasters[0].bands,
-    )  # fmt: skip
+    return with_source_spec(data, "raster", arguments, labels=absolute_path(labels), classes=mask_classes.resolved())
 
 
 def _raster_files(path):
