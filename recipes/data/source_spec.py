@@ -98,9 +98,9 @@ def reader_options(reader):
 
     The default is `inspect.Parameter.empty` for an argument that must be given.
     """
-    own = {name: kind for name, kind in reader.__annotations__.items() if name != "return"}
+    annotations = {name: kind for name, kind in reader.__annotations__.items() if name != "return"}
     hints = typing.get_type_hints(
-        types.SimpleNamespace(__annotations__=own), inspect.unwrap(reader).__globals__, include_extras=True
+        types.SimpleNamespace(__annotations__=annotations), inspect.unwrap(reader).__globals__, include_extras=True
     )
     parameters = list(inspect.signature(reader).parameters.items())[1:]
     return {name: (hints.get(name, str), parameter.default) for name, parameter in parameters}

@@ -113,10 +113,10 @@ def flow_colors(flow, longest=None):
     """
     from matplotlib.colors import hsv_to_rgb
 
-    known = np.isfinite(flow).all(-1)
-    flow = np.where(known[..., None], flow, 0)
+    valid = np.isfinite(flow).all(-1)
+    flow = np.where(valid[..., None], flow, 0)
     length = np.linalg.norm(flow, axis=-1)
     hue = np.arctan2(flow[..., 1], flow[..., 0]) / (2 * np.pi) % 1
     saturation = np.clip(length / max(longest or length.max(), 1e-6), 0, 1)
     colors = hsv_to_rgb(np.stack([hue, saturation, np.ones_like(hue)], axis=-1))
-    return np.where(known[..., None], colors, 0.6)
+    return np.where(valid[..., None], colors, 0.6)

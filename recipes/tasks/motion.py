@@ -103,9 +103,9 @@ class Motion(Task):
         import tensorflow as tf
 
         def with_frames(x, y):
-            known = tf.reduce_all(tf.math.is_finite(y), axis=-1, keepdims=True)
+            has_flow = tf.reduce_all(tf.math.is_finite(y), axis=-1, keepdims=True)
             frames = (tf.concat([x["first"], x["second"]], axis=-1) + 1) / 2
-            return x, tf.concat([tf.where(known, y, 0.0), tf.cast(known, "float32"), frames], axis=-1)
+            return x, tf.concat([tf.where(has_flow, y, 0.0), tf.cast(has_flow, "float32"), frames], axis=-1)
 
         return super().pipeline(examples, training, preprocessing, classes).map(with_frames)
 
@@ -153,14 +153,14 @@ class Motion(Task):
         """
         examples = getattr(data, split)
         targets = examples.targets
-        known = np.isfinite(targets).all(-1)
+        has_flow = np.isfinite(targets).all(-1)
         warp_error = self.warp_error(examples, predictions)
         baseline_error = self.warp_error(examples, np.zeros_like(predictions))
         metrics = {"examples": len(targets), "warp_error": warp_error, "skill": 1 - warp_error / baseline_error}
         baseline = {"warp_error": baseline_error, "skill": 0.0, "name": "no motion"}
-        if known.any():
-            metrics["endpoint_error"] = float(np.linalg.norm(predictions - targets, axis=-1)[known].mean())
-            baseline["endpoint_error"] = float(np.linalg.norm(targets, axis=-1)[known].mean())
+        if has_flow.any():
+            metrics["endpoint_error"] = float(np.linalg.norm(predictions - targets, axis=-1)[has_flow].mean())
+            baseline["endpoint_error"] = float(np.linalg.norm(targets, axis=-1)[has_flow].mean())
         return {**metrics, "baseline": baseline}
 
     def warp_error(self, examples, flows):
@@ -168,8 +168,8 @@ class Motion(Task):
         targets, total, count = examples.targets, 0.0, 0
         for i, flow in enumerate(flows):
             first, second = (examples.inputs[n][i].astype("float32") / 255 for n in ("first", "second"))
-            known = np.isfinite(targets[i]).all(-1)
-            stays = stays_inside(np.where(known[..., None], targets[i], 0)) & (known | ~known.any())
+            has_flow = np.isfinite(targets[i]).all(-1)
+            stays = stays_inside(np.where(has_flow[..., None], targets[i], 0)) & (has_flow | ~has_flow.any())
             total += float(np.abs(first - warp_image(second, flow))[stays].mean(-1).sum())
             count += int(stays.sum())
         return total / max(count, 1)
@@ -227,10 +227,10 @@ class FlowLoss(keras.losses.Loss):
         factor = y_true.shape[1] // y_pred.shape[1]
         if factor > 1:
             y_true = keras.ops.average_pool(y_true, factor, factor)
-        known, frames = y_true[..., 2], y_true[..., 3:]
+        flow_fraction, frames = y_true[..., 2], y_true[..., 3:]
         if self.kind == "endpoint":
-            flow = y_true[..., :2] / keras.ops.maximum(known, 1e-6)[..., None]
-            valid = keras.ops.cast(known > 0.5, "float32")
+            flow = y_true[..., :2] / keras.ops.maximum(flow_fraction, 1e-6)[..., None]
+            valid = keras.ops.cast(flow_fraction > 0.5, "float32")
             return self.weight * losses.masked_mean(losses.safe_norm(flow - y_pred), valid)
         flow = y_pred / factor
         # A flow of one pixel has no neighbours; the gradient of an empty mean stops the whole process

@@ -97,10 +97,10 @@ class TextClassification(Classification):
             return check_tokenizer(open_tokenizer(self.tokenizer), model, self.length)
         rows, size = embedding_rows(model), len(self.vocabulary_of(data)) + 2
         if rows < size:
-            found = f"for {rows:,} tokens" if rows else "without an embedding"
+            received = f"for {rows:,} tokens" if rows else "without an embedding"
             raise ValueError(
                 f"`model` must have an embedding for each of the {size:,} tokens of {data.name}, got {model.name} "
-                f"{found}; build it for as many, or lower `vocabulary`."
+                f"{received}; build it for as many, or lower `vocabulary`."
             )
         if isinstance(model.input, dict) and rows != size:
             raise ValueError(

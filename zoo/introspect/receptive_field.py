@@ -62,8 +62,8 @@ def _propagate(calls, fields):
             _propagate(call.inner_calls, fields)
             continue
         bounded = all(bounds is not None for _, bounds in inputs)
-        known = is_keras_code(call.operation) and not wrapper and bounded
-        output_bounds = _output_bounds(call, *zip(*inputs, strict=True)) if known else None
+        is_bounded = is_keras_code(call.operation) and not wrapper and bounded
+        output_bounds = _output_bounds(call, *zip(*inputs, strict=True)) if is_bounded else None
         fields.update((id(t), output_bounds) for t in call.outputs)
 
 
