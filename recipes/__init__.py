@@ -4,7 +4,7 @@
 >>> run = recipes.Classification(epochs=50).fit("lenet5", "bundled:mnist-5k")
 >>> run.evaluate()["accuracy"]
 
-Names are imported on first use, so that the command line answers `--help` without TensorFlow.
+Names are imported on first use, so that the command line prints `--help` without TensorFlow.
 """
 
 import importlib
@@ -29,7 +29,7 @@ WHERE = {
     "read_table": "recipes.data.tables.table",
     "read_text": "recipes.data.text.documents",
     "read_tfds": "recipes.data.tfds",
-    # One task a recipe
+    # Tasks
     "Classification": "recipes.tasks.classification",
     "FineTuning": "recipes.tasks.fine_tuning",
     "Regression": "recipes.tasks.regression",

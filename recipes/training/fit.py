@@ -8,9 +8,11 @@ from recipes.training import accelerate as acceleration
 from recipes.training.callbacks import callbacks, check_finite, join_sessions
 from recipes.training.energy import energy
 from recipes.training.run import Run
+from zoo.arguments import FilePath, checked
 
 
-def fit(task, model, data, *, out=None, verbose=True, **arguments):
+@checked
+def fit(task, model, data, *, out: FilePath | None = None, verbose: bool = True, **arguments):
     """Trains a model on data and returns the trained run.
 
     >>> run = recipes.fit(recipes.Classification(epochs=10), "lenet5", "bundled:mnist-5k")

@@ -32,7 +32,7 @@ UNCHECKED = {
     "variant": "takes a Python function",
     "verify_range": "takes arrays",
     "sources": "has no arguments",
-    "worked": "has no arguments",
+    "reference_recipes": "has no arguments",
     "Data": "made by `load`",
     "Examples": "made by `load`",
     "Run": "made by `fit`",
@@ -95,9 +95,9 @@ def test_every_default_is_accepted_as_r_sends_it(name):
 
 def test_a_named_list_of_class_weights_is_keyed_by_class_name():
     data = load(flowers(), target="kind")
-    weights = recipes.Classification(class_weight={"b": 50.0, "a": 1.0}).weights(data)
+    weights = recipes.Classification(class_weight={"b": 50.0, "a": 1.0}).class_weights(data)
     assert weights == {0: 1.0, 1: 50.0}
-    assert recipes.Classification(class_weight={"0": 2.0, "1": 1.0}).weights(data) == {0: 2.0, 1: 1.0}
+    assert recipes.Classification(class_weight={"0": 2.0, "1": 1.0}).class_weights(data) == {0: 2.0, 1: 1.0}
     with pytest.raises(ValueError, match=r"`class_weight` must be a dict, in R a named list such as list\(a = 1\)"):
         recipes.Classification(class_weight=[1.0, 50.0])
 

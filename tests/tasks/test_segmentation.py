@@ -265,7 +265,7 @@ def test_arguments_models_and_data_that_do_not_fit_are_refused():
         quick().fit("lenet5", (x, y), verbose=False)
     with pytest.raises(ValueError, match=r"`model` must predict \(H, W, 2\), the 2 classes .*got unet with .*3\)"):
         quick().fit(zoo.unet((16, 16, 1), 3, **SMALL), (x, y), verbose=False)
-    with pytest.raises(ValueError, match="every pixel of an image, got unet.*padding='same'"):
+    with pytest.raises(ValueError, match="output of the size of the image, got unet.*padding='same'"):
         quick().fit("unet", (x, y), verbose=False, padding="valid", **SMALL)
     with pytest.raises(ValueError, match="`data` must be for segmentation, got .*; train it with"):
         quick().fit("unet", recipes.load((x, np.arange(8) % 2)), verbose=False, **SMALL)

@@ -173,7 +173,7 @@ def test_folders_of_pairs_are_read_whole_or_in_tiles(tmp_path):
     files = [tmp_path / folder / "00.png" for folder in ("inputs", "targets")]
     one = recipes.load(f"pairs:{files[0]}?labels={files[1]}&tile=4")
     assert sum(len(split) for split in (one.train, one.validation, one.test)) == 16
-    assert "squares" in one.split  # not whole pairs
+    assert "whole tiles" in one.split_description  # not whole pairs
 
 
 def resize(path):
