@@ -47,6 +47,7 @@ def squares(count=90):
     return recipes.load((images, np.arange(count) % 2))
 
 
+@pytest.mark.slow
 def test_the_gain_is_the_mean_difference_from_real_images_alone():
     sizes = {"real_per_class": 16, "generated_per_class": 16, "seeds": 1, "steps": 4, "epochs": 2}
     gains = gain_from_generated(squares(), "vae", **sizes, latent=2, units=(8,))

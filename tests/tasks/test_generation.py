@@ -31,7 +31,7 @@ TINY = {
     "dcgan": {"filters": 4, "latent": 4},
     "conditional_gan": {},
     "autoencoder": {"latent": 3},
-    "realnvp": {"scales": 2, "filters": 4, "blocks": 1},
+    "realnvp": {"scales": 1, "filters": 4, "blocks": 1},
     "rbm": {"latent": 5},
 }
 

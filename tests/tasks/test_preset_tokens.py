@@ -114,12 +114,14 @@ def other_process(run, tmp_path_factory):
     return folder, export, np.load(folder / "predictions.npz")
 
 
+@pytest.mark.slow
 def test_a_saved_run_predicts_the_same_in_another_process(run, other_process, preset):
     folder, _, predictions = other_process
     assert json.loads((folder / "run/run.json").read_text())["hyperparameters"]["tokenizer"] == preset
     assert_close(predictions["saved"], run.predict(TEXTS))
 
 
+@pytest.mark.slow
 def test_the_export_takes_strings_and_its_notes_name_tensorflow_text(run, other_process):
     from zoo.serving.model_store import LoadedModel
 
@@ -145,6 +147,7 @@ def test_a_tokenizer_object_is_saved_with_the_preprocessing_and_summarized_in_ru
     assert_close(reopened.predict(TEXTS), shorter.predict(TEXTS))
 
 
+@pytest.mark.slow
 def test_only_a_graph_with_operations_of_tensorflow_text_needs_it(other_process, monkeypatch):
     plain = Path(__file__).parents[2] / "saved_models" / "lenet5_mnist" / "1"
     assert isolated_inference.custom_operations(plain) == []
