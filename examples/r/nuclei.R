@@ -5,12 +5,12 @@ library(reticulate)
 recipes <- import("recipes")
 epochs <- as.numeric(c(commandArgs(TRUE), 30)[1])
 
-recipe <- recipes$Segmentation(
+task <- recipes$Segmentation(
   epochs = epochs, batch_size = 8, learning_rate = 2e-3, augment = c("flip", "flip_vertical", "rotate:0.5")
 )
 data <- recipes$load("bundled:nuclei", test = 0.25)
 print(data)
-run <- recipe$fit("unet", data, verbose = FALSE, filters = c(16, 32, 64), batch_norm = TRUE, dropout = 0)
+run <- task$fit("unet", data, verbose = FALSE, filters = c(16, 32, 64), batch_norm = TRUE, dropout = 0)
 
 # Probabilities of tiles x rows x columns x classes; pixels are nuclei if the second class has more than 0.5
 tiles <- data$test$head(4)

@@ -7,13 +7,13 @@ zoo <- import("zoo")
 recipes <- import("recipes")
 epochs <- as.numeric(c(commandArgs(TRUE), 8)[1])
 
-recipe <- recipes$FineTuning(
+task <- recipes$FineTuning(
   epochs = epochs, learning_rate = 2e-4, head_epochs = ceiling(epochs / 2), head_learning_rate = 3e-3, warmup = 0.1,
   train_examples = 300,
   augment = c("flip", "rotate:0.03", "shift:0.1", "zoom:0.1")
 )
 data <- recipes$load("bundled:animal-silhouettes", validation = 0.02, test = 0.1)
-run <- recipe$fit("efficientnet_lite0", data, verbose = FALSE, input_shape = c(64, 64, 3))
+run <- task$fit("efficientnet_lite0", data, verbose = FALSE, input_shape = c(64, 64, 3))
 print(run$data_frame("history"), digits = 3)
 
 # How confident are its wrong predictions?

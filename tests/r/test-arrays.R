@@ -9,8 +9,8 @@ bright <- function(n = 16) {
 test_that("an array keeps its index order, and trains as in Python", {
   needs_arrays()
   d <- bright()
-  recipe <- recipes$Classification(epochs = 2, seed = 3, learning_rate = 0.01)
-  run <- recipe$fit("cnn", list(d$x, d$label), verbose = FALSE, filters = 4, units = 4)
+  task <- recipes$Classification(epochs = 2, seed = 3, learning_rate = 0.01)
+  run <- task$fit("cnn", list(d$x, d$label), verbose = FALSE, filters = 4, units = 4)
   expect_equal(unlist(run$data$classes), c("bright", "dark"))
   py_run_string("
 def python_predict(x, label):
@@ -79,9 +79,9 @@ test_that("missing values and labels from 1 raise an error", {
 test_that("errors for a matrix and a factor name R functions", {
   needs_arrays()
   d <- bright()
-  recipe <- recipes$Classification(epochs = 1)
+  task <- recipes$Classification(epochs = 1)
   flat <- matrix(d$x, 16)
-  expect_match(message_of(recipe$fit("cnn", list(flat, d$label), verbose = FALSE)), "array_reshape(x, c(N, H, W, C))",
+  expect_match(message_of(task$fit("cnn", list(flat, d$label), verbose = FALSE)), "array_reshape(x, c(N, H, W, C))",
                fixed = TRUE)
   expect_match(message_of(recipes$load(list(iris$Species, iris$Species))), "columns of a data frame", fixed = TRUE)
 })
