@@ -60,22 +60,6 @@ def preprocessing(data, input_shape: Shape | None = None, *, raw: bool = False) 
     return model
 
 
-def feature_names(data):
-    """Returns the names of the F features that `preprocessing` makes of a table's row.
-
-    Args:
-        data: `Data` of kind table.
-    Returns:
-        List of F strings: `age`, `age missing`, `island=Biscoe`, `island=other`.
-    """
-    names = _columns(data, "number")
-    if names and data.missing == "impute":
-        names += [f"{names[i]} missing" for i in _features_with_gaps(_numbers(data))]
-    for column, levels in _levels(data).items():
-        names += [f"{column}=other", *(f"{column}={level}" for level in levels)]
-    return names
-
-
 def moments(data):
     """Returns (mean, variance) by which `preprocessing` normalizes each feature of a series or vector, or each band."""
     medians = _medians(data.train.inputs, data) if data.missing == "impute" else None
