@@ -9,7 +9,7 @@ epochs <- as.numeric(c(commandArgs(TRUE), 10)[1])
 task <- recipes$Classification(epochs = epochs, batch_size = 64, learning_rate = 3e-3)
 run <- task$fit("lenet5", "bundled:mnist-5k", verbose = FALSE)
 
-digits <- run$data$test$head(6) # an array of 6 x 28 x 28 x 1 grey levels
+digits <- run$data$test$head(6) # an array of 6 x 28 x 28 x 1 gray levels
 predicted <- factor(run$predict(digits, labels = TRUE), levels = run$data$classes)
 print(predicted)
 

@@ -166,7 +166,7 @@ def measure_randomization(model, inputs, classes, methods):
     for method in methods:
         arguments = {**METHODS[method], **({"steps": 16} if method == "integrated_gradients" else {})}
         attribute = functools.partial(getattr(explain, method), **arguments)
-        similarity = explain.randomisation(model, inputs, attribute, classes, layer_count=MAX_LAYERS)
+        similarity = explain.randomization(model, inputs, attribute, classes, layer_count=MAX_LAYERS)
         record["layers"] = list(similarity.layers)
         if np.isnan(similarity.spearman[0]).all():
             continue  # constant maps have no rank correlation

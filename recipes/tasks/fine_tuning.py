@@ -22,7 +22,7 @@ class FineTuning(Classification):
     Training has two phases. The first trains the head on the frozen backbone, so that the head's random weights do not
     spoil the backbone. The second also trains the backbone's topmost stages, at a lower learning rate. Batch
     normalization stays frozen in inference mode. Images are passed to the backbone in the input range that it records;
-    one grey band is repeated to three.
+    one gray band is repeated to three.
 
     `fit` takes for `model` what `zoo.transfer` takes as `backbone`: a name with bundled weights ("efficientnet_lite0"),
     a `keras.Model`, or a TF Hub module. Further arguments are those of `zoo.transfer`, such as

@@ -233,9 +233,9 @@ class FlowLoss(keras.losses.Loss):
             valid = keras.ops.cast(flow_fraction > 0.5, "float32")
             return self.weight * losses.masked_mean(losses.safe_norm(flow - y_pred), valid)
         flow = y_pred / factor
-        # A flow of one pixel has no neighbours; the gradient of an empty mean stops the whole process
-        has_neighbours = self.smoothness and min(flow.shape[1:3]) > 1
-        smoothness = losses.Smoothness()(frames, flow) if has_neighbours else 0.0
+        # A flow of one pixel has no neighbors; the gradient of an empty mean stops the whole process
+        has_neighbors = self.smoothness and min(flow.shape[1:3]) > 1
+        smoothness = losses.Smoothness()(frames, flow) if has_neighbors else 0.0
         return self.weight * (losses.Photometric()(frames, flow) + self.smoothness * smoothness)
 
     def get_config(self):

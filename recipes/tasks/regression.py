@@ -108,7 +108,7 @@ class Regression(Task):
         from recipes.reports.report import scatter
 
         figure = scatter(getattr(run.data, split).targets, run.predict_split(split), run.data.outputs)
-        return [("Predicted and observed", "A perfect model puts every point on the grey line.", figure)]
+        return [("Predicted and observed", "A perfect model puts every point on the gray line.", figure)]
 
 
 @keras.saving.register_keras_serializable("recipes")

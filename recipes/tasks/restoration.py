@@ -43,7 +43,7 @@ class Restoration(Task):
 
     Args:
         degradation: noise or bicubic.
-        sigma: standard deviation of the noise [grey levels of 255].
+        sigma: standard deviation of the noise [gray levels of 255].
         scale: upsampling factor.
         patch: side of a training patch [pixels of the clean image]; for bicubic a multiple of `scale`.
         loss: mse, mae or charbonnier.
@@ -220,7 +220,7 @@ class Restoration(Task):
         }
 
     def export_settings(self, run):
-        """Returns the model, whose export outputs images from 0 to 1, and a tolerance of a fortieth of a grey level."""
+        """Returns the model, whose export outputs images from 0 to 1, and a tolerance of a fortieth of a gray level."""
         return run.model, None, 1e-4
 
     def summarize(self, metrics, split):

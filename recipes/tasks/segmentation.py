@@ -232,7 +232,7 @@ class Segmentation(Task):
         fractions = np.round(matrix / np.maximum(matrix.sum(1, keepdims=True), 1), 3)
         caption = "Of the images with several classes: the two with most wrong pixels, a middling one and the best. "
         two_classes = "Red pixels are false positives, blue ones are false negatives."
-        caption += two_classes if len(run.data.classes) == 2 else "Red pixels are wrong; grey ones are ignored."
+        caption += two_classes if len(run.data.classes) == 2 else "Red pixels are wrong; gray ones are ignored."
         rows = "Rows are targets, columns are predictions, as fractions of the row; a perfect model fills the diagonal."
         return [
             ("Image, target, prediction, error", caption, panels(run, split, self.ignore)),

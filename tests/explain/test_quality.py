@@ -108,10 +108,10 @@ def edges(model, inputs, target):
 
 def test_an_explanation_that_ignores_the_model_does_not_change_but_saliency_does():
     model, x = zoo.cnn((12, 12, 1), 3, filters=(6, 6), units=(8,)), random_array(3, 12, 12, 1)
-    unchanged = explain.randomisation(model, x, edges, layer_count=3)
+    unchanged = explain.randomization(model, x, edges, layer_count=3)
     for values in (unchanged.spearman, unchanged.absolute_spearman, unchanged.ssim):
         assert_close(values, np.ones_like(values))
-    result = explain.randomisation(model, x, explain.saliency, layer_count=2)
+    result = explain.randomization(model, x, explain.saliency, layer_count=2)
     assert result.method == "saliency"
     assert_close([p[0] for p in (result.spearman, result.absolute_spearman, result.ssim)], np.ones((3, 3)))
     assert (result.spearman[-1] < 0.6).all()
@@ -129,7 +129,7 @@ def test_layers_are_randomized_from_the_output_down_also_in_nested_models_and_we
         recorded.append([w.numpy().copy() for w in model.weights])
         return explain.saliency(model, inputs, target)
 
-    result = explain.randomisation(model, random_array(2, 8, 8, 3), recording_saliency, order=order)
+    result = explain.randomization(model, random_array(2, 8, 8, 3), recording_saliency, order=order)
     assert result.layers[:3] == ("original", "last", "head")
     assert result.layers[-1] == next(layer.name for layer in backbone.layers if layer.weights)
     for now, then in zip(model.weights, before, strict=True):
@@ -149,7 +149,7 @@ def test_the_target_is_the_class_of_the_original_model_and_the_layers_are_evenly
         targets.append(target)
         return explain.saliency(model, inputs, target)
 
-    result = explain.randomisation(model, x, recording_saliency, layer_count=3)
+    result = explain.randomization(model, x, recording_saliency, layer_count=3)
     assert result.layers == ("original", "head", "c5", "c1")
     assert len(targets) == 4
     assert all((np.array(target) == predicted).all() for target in targets)
@@ -166,17 +166,17 @@ def test_weights_are_restored_when_the_method_fails():
         return inputs
 
     with pytest.raises(RuntimeError, match="no"):
-        explain.randomisation(model, x, fail)
+        explain.randomization(model, x, fail)
     for now, then in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(now, then)
     with pytest.raises(ValueError, match=r"`method` must return 2 maps, got \(\)"):
-        explain.randomisation(model, x, lambda *_: 0)
+        explain.randomization(model, x, lambda *_: 0)
     with pytest.raises(ValueError, match="`model` must have layers with weights"):
-        explain.randomisation(keras.Sequential([layers.Input((6,)), layers.Activation("relu")]), x, explain.saliency)
+        explain.randomization(keras.Sequential([layers.Input((6,)), layers.Activation("relu")]), x, explain.saliency)
 
 
 def test_the_randomization_test_of_a_table_is_drawn_without_ssim(tmp_path):
-    result = explain.randomisation(linear((6,), classes=2), random_array(2, 6), explain.integrated_gradients)
+    result = explain.randomization(linear((6,), classes=2), random_array(2, 6), explain.integrated_gradients)
     assert np.isnan(result.ssim).all()
     axes = result.figure(tmp_path / "sanity.png").axes[0]
     assert [t.get_text() for t in axes.get_legend().get_texts()] == ["Spearman", "Spearman of absolute values"]

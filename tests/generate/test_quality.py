@@ -85,7 +85,7 @@ def test_a_generator_of_one_of_two_clusters_has_full_precision_and_half_recall()
 def test_precision_and_recall_on_a_line_by_hand():
     real, generated = np.array([[0.0], [1.0], [3.0]]), np.array([[2.9], [9.0], [9.5]])
     # Balls with 1 neighbor: real [-1, 1], [0, 2], [1, 5]; generated with radius 6.1 at 2.9 and 0.5 at 9 and 9.5.
-    assert precision_recall(real, generated, neighbours=1) == {"precision": pytest.approx(1 / 3), "recall": 1.0}
+    assert precision_recall(real, generated, neighbors=1) == {"precision": pytest.approx(1 / 3), "recall": 1.0}
 
 
 def test_copies_of_training_images_are_detected_and_new_images_are_not():
@@ -151,6 +151,6 @@ def test_sets_of_different_features_too_few_examples_or_nan_are_refused(real, ge
             distance(real, generated)
 
 
-def test_too_few_examples_for_the_neighbours_are_refused():
+def test_too_few_examples_for_the_neighbors_are_refused():
     with pytest.raises(ValueError, match=r"N at least 4, got \(3, 2\)"):
         precision_recall(np.ones((3, 2)), np.ones((5, 2)))

@@ -10,7 +10,7 @@ def drawn(name, shape):
     count = int(np.prod(shape))
     spread = np.frombuffer(hashlib.shake_256(name.encode()).digest(count), "int8").reshape(shape) / np.float32(128)
     if name.endswith(("running_var", "moving_variance", "gamma")) or (len(shape) == 1 and name.endswith("weight")):
-        return 1 + spread / 2  # of a normalisation
+        return 1 + spread / 2  # of a normalization
     if len(shape) < 2 or name.endswith("bias"):
         return 0.3 * spread
     if name.endswith("kernel"):  # Keras: inputs before outputs; a depthwise kernel is (H, W, C, 1)

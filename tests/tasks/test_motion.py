@@ -152,8 +152,8 @@ def test_the_loss_of_a_constant_motion_is_the_same_at_every_scale():
 
 def test_hue_is_the_direction_of_the_flow():
     flow = np.array([[[1, 0], [-1, 0], [0, 0], [np.nan, 0]]])
-    colours = flow_colors(flow)
-    assert_close(colours[0], [(1, 0, 0), (0, 1, 1), (1, 1, 1), (0.6, 0.6, 0.6)], rtol=1e-5)
+    colors = flow_colors(flow)
+    assert_close(colors[0], [(1, 0, 0), (0, 1, 1), (1, 1, 1), (0.6, 0.6, 0.6)], rtol=1e-5)
 
 
 def test_figures_show_all_panels_at_full_size(data):

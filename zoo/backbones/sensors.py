@@ -15,7 +15,7 @@ class Band(typing.NamedTuple):
 
 
 SENSORS = {
-    # Sentinel-2A's centres and bandwidths in ESA's Sentinel-2 user guide, MSI spatial and spectral resolution,
+    # Sentinel-2A's centers and bandwidths in ESA's Sentinel-2 user guide, MSI spatial and spectral resolution,
     # https://sentiwiki.copernicus.eu/web/s2-mission; Level-2A has no B10
     "sentinel2_l2a": {
         "B01": Band("coastal", 442.7, 21, 60),

@@ -29,7 +29,7 @@ from zoo.explain.figures.show_classes import show_classes
 from zoo.explain.methods import methods
 from zoo.explain.quality.agreement import agreement
 from zoo.explain.quality.faithfulness import deletion, insertion
-from zoo.explain.quality.randomisation import randomisation
+from zoo.explain.quality.randomization import randomization
 
 __all__ = [
     "activations",
@@ -57,7 +57,7 @@ __all__ = [
     "occlusion",
     "pgd",
     "preserve_gradient_registry",
-    "randomisation",
+    "randomization",
     "receptive_fields",
     "rise",
     "robustness_curve",

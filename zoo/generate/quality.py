@@ -63,30 +63,30 @@ def kernel_distance(real, generated):
 
 
 @checked
-def precision_recall(real, generated, neighbours: Count = 3):
+def precision_recall(real, generated, neighbors: Count = 3):
     """Computes precision (fidelity) and recall (coverage) of generated examples.
 
     The manifold of a set is estimated by balls around its examples, each with the distance to the example's
-    `neighbours`-th nearest neighbor in the set as radius.
+    `neighbors`-th nearest neighbor in the set as radius.
 
     Args:
         real: (N, F) features, or images of any shape, which are flattened.
         generated: (M, F) features.
-        neighbours: number k of nearest neighbors; larger sets need more.
+        neighbors: number k of nearest neighbors; larger sets need more.
     Returns:
         dict: precision, the fraction of `generated` in the manifold of `real`, and recall, the fraction of `real` in
         the manifold of `generated`; 0 to 1.
     Raises:
-        ValueError: if the sets have different features, no more than `neighbours` examples, or values that are not
+        ValueError: if the sets have different features, no more than `neighbors` examples, or values that are not
             finite.
 
     Source: Kynkaanniemi et al. 2019, https://arxiv.org/abs/1904.06991, eqs. 1 and 2; k = 3.
     """
-    real, generated = _as_features(real, generated, neighbours + 1)
+    real, generated = _as_features(real, generated, neighbors + 1)
 
     def fraction_inside(manifold, points):
         # Index 0 is the distance of a point to itself.
-        radii = np.partition(_distances(manifold, manifold), neighbours, axis=1)[:, neighbours]
+        radii = np.partition(_distances(manifold, manifold), neighbors, axis=1)[:, neighbors]
         return float((_distances(points, manifold) <= radii).any(axis=1).mean())
 
     return {"precision": fraction_inside(real, generated), "recall": fraction_inside(generated, real)}
@@ -214,7 +214,7 @@ def compare(
     generated,
     features=None,
     *,
-    neighbours: Count = 3,
+    neighbors: Count = 3,
     stddev: Positive | None = None,
     seed: int = 0,
 ):
@@ -225,7 +225,7 @@ def compare(
         held_out: (K, ...) real images that it was not trained on, the reference of all metrics.
         generated: (M, ...) images of the generator.
         features: function (N, ...) images -> (N, F) features, or None for the pixels.
-        neighbours: number of nearest neighbors in precision and recall.
+        neighbors: number of nearest neighbors in precision and recall.
         stddev: standard deviation of the noise in `noisy_baseline`; None for a tenth of the images' range.
         seed: random seed of the baselines.
     Returns:
@@ -251,7 +251,7 @@ def compare(
         metrics[name] = {
             "frechet": frechet_distance(real, extracted),
             "kernel": kernel_distance(real, extracted),
-            **precision_recall(real, extracted, neighbours),
+            **precision_recall(real, extracted, neighbors),
             "ratio": copying["ratio"],
             "copies": copying["copies"],
         }

@@ -14,7 +14,7 @@ from zoo.explain.score import Score, resolve_targets
 from zoo.introspect.layers import leaf_layers
 
 
-class Randomisation(typing.NamedTuple):
+class Randomization(typing.NamedTuple):
     """Similarity of an explanation to the original one, layer by layer from the output: (L + 1, N) values."""
 
     layers: tuple  # (L + 1,) the layer randomized last; the first entry is the original model
@@ -58,7 +58,7 @@ class Randomisation(typing.NamedTuple):
 
 
 @checked
-def randomisation(
+def randomization(
     model: keras.Model,
     inputs: np.ndarray,
     method: typing.Callable,
@@ -67,7 +67,7 @@ def randomisation(
     order: Literal["cascading", "independent"] = "cascading",
     layer_count: Count = 8,
     seed: Whole = 0,
-) -> Randomisation:
+) -> Randomization:
     """Similarity of an explanation to the original one while the model's weights are randomized from the output down.
 
     A method whose maps do not change shows the structure of the input, not what the model has learned.
@@ -85,7 +85,7 @@ def randomisation(
             always with the last and the first. In a cascade the layers between them are randomized too.
         seed: seed of the randomization.
     Returns:
-        `Randomisation(layers, spearman, absolute_spearman, ssim, method, order)`; `.figure(path)` draws it.
+        `Randomization(layers, spearman, absolute_spearman, ssim, method, order)`; `.figure(path)` draws it.
     Raises:
         ValueError: if the model has no layer with weights, the method returns another shape, or from the method.
 
@@ -95,10 +95,10 @@ def randomisation(
     """
     layers = [layer for layer in leaf_layers(model).values() if any(np.prod(w.shape) > 1 for w in layer.weights)]
     if not layers:
-        raise ValueError(f"randomisation: `model` must have layers with weights, {model.name} has none.")
+        raise ValueError(f"randomization: `model` must have layers with weights, {model.name} has none.")
     layers.reverse()
     stops = np.unique(np.linspace(0, len(layers) - 1, min(layer_count, len(layers))).round().astype(int))
-    score = Score("randomisation", model, inputs, target, 64, dense=True)
+    score = Score("randomization", model, inputs, target, 64, dense=True)
     # The class must not change with the weights.
     target = resolve_targets(score.targets, score.predict_logits(score.inputs))
     rng = np.random.default_rng(seed)
@@ -117,7 +117,7 @@ def randomisation(
             if order == "independent":
                 _restore(model, weights)
     columns = [np.stack(column) for column in zip(*similarities, strict=True)]
-    return Randomisation(("original", *(layers[i].name for i in stops)), *columns, name, order)
+    return Randomization(("original", *(layers[i].name for i in stops)), *columns, name, order)
 
 
 @contextlib.contextmanager
@@ -136,7 +136,7 @@ def _restore(model, weights):
 def _explain(method, model, inputs, target):
     maps = np.asarray(method(model, inputs, target))
     if maps.ndim < 2 or len(maps) != len(inputs):
-        raise ValueError(f"randomisation: `method` must return {len(inputs)} maps, got {maps.shape}.")
+        raise ValueError(f"randomization: `method` must return {len(inputs)} maps, got {maps.shape}.")
     return maps
 
 
