@@ -170,6 +170,7 @@ def test_custom_layers_are_traced_or_have_a_method_or_are_unknown():
     assert macs(sequential((5, 4), MixerWithMacs())) == 5000
     assert macs(sequential((None, 4), MixerWithMacs())) is None
     assert macs(sequential((None, None, 3), layers.Conv2D(2, 3))) is None
+    assert macs(sequential((None, 8, 8, 3), layers.ConvLSTM2D(2, 3, return_sequences=True))) is None
     x = layers.Input((5,))
     assert macs(keras.Model(x, ops.vectorized_map(lambda row: row * 2, x))) is None
 

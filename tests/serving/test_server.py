@@ -17,6 +17,8 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from tests.exported_models import NAMES, photos
 from tests.tolerance import assert_close
 from zoo.serving import Server
+from zoo.serving.model_store import RequestError
+from zoo.serving.rest import _to_array
 
 
 @pytest.fixture(scope="module")
@@ -182,3 +184,8 @@ def test_a_folder_without_models_and_a_port_in_use_are_errors(tmp_path, server, 
     port = int(server.grpc_address.rpartition(":")[2])
     with pytest.raises(OSError, match=f"serve: cannot listen on 127.0.0.1:{port}"):
         Server(str(tmp_path), rest_port=0, grpc_port=port)
+
+
+def test_an_empty_list_for_a_boolean_input_is_a_bad_request():
+    with pytest.raises(RequestError, match='input "mask" must be bool, got an empty list'):
+        _to_array("mask", [], tf.bool.as_datatype_enum)

@@ -103,7 +103,7 @@ def _layer_macs(layer, call):
     if isinstance(layer, layers.Conv1D | layers.Conv2D | layers.Conv3D):
         return _size(outputs) * _size(layer.kernel.shape[:-1])
     if isinstance(layer, layers.ConvLSTM1D | layers.ConvLSTM2D | layers.ConvLSTM3D):
-        cells = _size(outputs) / layer.filters / (inputs[1] if layer.return_sequences else 1)
+        cells = _size(outputs) / layer.filters / ((inputs[1] or UNKNOWN) if layer.return_sequences else 1)
         return _size(inputs[1:2]) * cells * (_size(layer.cell.kernel.shape) + _size(layer.cell.recurrent_kernel.shape))
     if isinstance(layer, layers.RNN):
         return _size(inputs[1:2]) * _cell_macs(layer.cell, (inputs[0], *inputs[2:]))

@@ -178,6 +178,8 @@ def _to_array(name, values, dtype_enum):
 
 
 def _describe(array):
+    if not array.size:
+        return "an empty list"
     if array.dtype.kind in "fi":
         return f"numbers from {array.min():g} to {array.max():g}"
     return {"b": "true or false", "U": "text"}.get(array.dtype.kind, "neither numbers nor text")
