@@ -100,6 +100,6 @@ def test_recipes_and_generative_models_are_patched():
         model.compile()
     optimizers = [gan.optimizer, gan.discriminator_optimizer, vae.optimizer, ddpm.optimizer]
     assert type(vae.optimizer) is keras.optimizers.Adam
-    optimizers.append(recipes.Classification().optimize(10))
+    optimizers.append(recipes.Classification().make_optimizer(10))
     for optimizer in optimizers:
         assert ("update_step" in vars(optimizer)) == (type(optimizer) is keras.optimizers.Adam)
