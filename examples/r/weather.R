@@ -8,7 +8,7 @@ epochs <- as.numeric(c(commandArgs(TRUE), 30)[1])
 run <- recipes$Forecasting(epochs = epochs, learning_rate = 3e-3, quantiles = c(0.1, 0.5, 0.9))$fit(
   "lstm", "bundled:seattle-weather", verbose = FALSE, units = 32
 )
-cat(run$data$split, "\n")
+cat(run$data$split_description, "\n")
 
 metrics <- run$evaluate("test")
 leads <- do.call(rbind, lapply(names(metrics$by_lead), function(lead) {

@@ -10,6 +10,7 @@ import numpy as np
 from zoo.atomic_write import write_text
 
 EXAMPLES = 5  # examples per attribution figure
+PATH_ERROR = 0.05  # largest error of integrated gradients, as a fraction of the logit's change
 
 
 def write_report(run, path):
@@ -215,14 +216,18 @@ def pixel_attributions(run, split):
     mistakes = confident_mistakes(targets, probabilities, EXAMPLES)
     caption = (
         "Integrated gradients (Sundararajan et al. 2017): red pixels are evidence for the predicted class, which is "
-        "above each image, blue pixels against it."
+        f"above each image, blue pixels against it. They sum to the change of the logit within {PATH_ERROR:.0%}."
     )
     figures = []
     for title, indices in (("Attributions of correct predictions", correct), ("Most confident mistakes", mistakes)):
         if len(indices) == 0:
             continue
         inputs = preprocess(run, examples.take(indices))
-        maps = explain.integrated_gradients(run.model, inputs, target=predicted[indices])
+        try:
+            maps = explain.integrated_gradients(run.model, inputs, target=predicted[indices], tolerance=PATH_ERROR)
+        except ValueError as error:  # the gradients vary too strongly along the path
+            figures.append((title, f"Not computed: {error}", None))
+            continue
         titles = [
             f"{run.data.classes[predicted[i]]} {probabilities[i, predicted[i]]:.0%}"
             + (f"\ntrue: {run.data.classes[targets[i]]}" if predicted[i] != targets[i] else "")
