@@ -51,7 +51,10 @@ def slow_except(fast, names):
 # distinct network once, and tests that take seconds run for families only. `make test-all` runs them for all names.
 every_name = pytest.mark.parametrize("name", sorted(CASES))
 every_network = slow_except(distinct(CASES), sorted(CASES))
-every_family = slow_except([n for n in CASES if not entries[n].parent], sorted(CASES))
+FAMILIES = [n for n in CASES if not entries[n].parent]
+every_family = slow_except(FAMILIES, sorted(CASES))
+LARGE_GRAPHS = ("ddpm", "pwcnet", "raft_small")  # tens of seconds to trace and save
+every_small_family = slow_except([n for n in FAMILIES if n not in LARGE_GRAPHS], sorted(CASES))
 
 
 def test_every_registered_name_has_a_case():
@@ -115,7 +118,7 @@ def test_keras_file_round_trip_is_exact(name, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-@every_family
+@every_small_family
 def test_saved_model_outputs_equal_predict(name, tmp_path):
     model = build_cached(name)
     x = batch(model, name)

@@ -134,6 +134,7 @@ def test_a_model_without_samples_is_evaluated_by_its_reconstructions(data):
     assert metrics["skill"] > 0
 
 
+@pytest.mark.slow
 def test_a_diffusion_model_interpolates_between_images():
     model = zoo.ddpm((8, 8, 1), filters=(8, 8), depth=1, attention=(), steps=30)
     images = np.random.default_rng(0).uniform(-1, 1, (8, 8, 8, 1)).astype("float32")

@@ -309,6 +309,7 @@ def fragile_features(count, seed):
     return np.concatenate([strong, weak], 1).astype("float32"), targets
 
 
+@pytest.mark.slow
 def test_adversarial_training_raises_the_accuracy_under_attack():
     from zoo import explain
 
