@@ -118,7 +118,7 @@ def _name_codes(pools, features):
 
 
 def _prepare(builder, name):
-    """Downloads and prepares the data set if it is not prepared; raises a ValueError at once where that cannot be."""
+    """Downloads and prepares the data set if it is not prepared; raises a ValueError where it cannot."""
     if builder.is_prepared():
         return
     image = any(type(f).__name__ == "Image" for f in builder.info.features.values())

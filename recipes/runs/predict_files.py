@@ -7,6 +7,7 @@ import numpy as np
 from recipes.data import as_source_spec, load, reopen
 from recipes.data.images.image_files import ImageFiles, read_pixels
 from recipes.data.input_batches import table_batch
+from recipes.data.rasters.geotiff import open_raster, raster_info, read_window
 from recipes.data.tables.table_files import read_table_file
 from recipes.data.text.labelled_texts import text_files
 from recipes.runs.load import load_run, reopen_run
@@ -42,9 +43,20 @@ def read_inputs(saved, files):
     if data["kind"] != "image":
         raise ValueError(f"`run` must be on photos or on a table to read files, got one on {data['kind']} data.")
     if data["task"] == "segmentation":
-        return [(str(f), check_pixels(read_pixels(f), data, f)[None]) for f in files]
+        spec = as_source_spec(saved.info["record"]["data"])
+        bands = tuple(spec.options.get("bands", ())) if spec else ()
+        return [(str(f), check_pixels(read_bands(f, bands), data, f)[None]) for f in files]
     photos = ImageFiles(np.array([str(f) for f in files]), np.zeros(len(files), bool), (None, None, data["shape"][-1]))
     return [(str(f), read_photo(photos, i)[None]) for i, f in enumerate(files)]
+
+
+def read_bands(path, bands):
+    """Returns the pixels of an image file (H, W, C): the bands of a raster that the run was trained on, or all."""
+    if not bands:
+        return read_pixels(path)
+    raster = raster_info(path, bands, caller="predict")
+    with open_raster(path, caller="predict") as file:
+        return read_window(file, raster, 0, 0, raster.height, raster.width)[0]
 
 
 def check_pixels(pixels, data, path):
@@ -119,11 +131,11 @@ def open_with_data(run, source=None):
         `Run`.
     """
     saved = load_run(run)
-    own_source = saved.info["record"]["data"]
-    if source is None and own_source is None:
+    trained_source = saved.info["record"]["data"]
+    if source is None and trained_source is None:
         raise ValueError(f"`data` must be given: {run} was trained on arrays, which a run does not save.")
     seed = saved.info["hyperparameters"]["seed"]
-    data = reopen(own_source) if source is None else load(source, seed=seed, validation=0.0, test=0.0)
+    data = reopen(trained_source) if source is None else load(source, seed=seed, validation=0.0, test=0.0)
     reopened = reopen_run(run, data)
     data, outputs = reopened.data, saved.info["data"]["outputs"]
     if tuple(data.classes) != saved.classes or list(data.outputs) != list(outputs):

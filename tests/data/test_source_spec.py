@@ -12,7 +12,8 @@ import recipes
 from recipes.data import SourceSpec, as_source_spec, load, reopen
 from recipes.data.readers import READERS, reader_named
 from recipes.data.source_spec import reader_options
-from recipes.runs.predict_files import evaluate_run
+from recipes.runs.load import load_run
+from recipes.runs.predict_files import evaluate_run, read_inputs
 
 RNG = np.random.default_rng(0)
 SPLITS = ("train", "validation", "test")
@@ -199,6 +200,9 @@ def test_a_saved_run_on_a_raster_predicts_from_the_bands_in_the_given_order(tmp_
     np.testing.assert_array_equal(maps[0], maps[2])
     np.testing.assert_array_equal(maps[1], maps[2])
     assert not np.array_equal(maps[2], maps[3])
+    ((_, pixels),) = read_inputs(load_run(tmp_path / "run"), [source])
+    with rasterio.open(source) as file:
+        np.testing.assert_array_equal(pixels[0], np.moveaxis(file.read([3, 2, 1]), 0, -1))
 
 
 def test_a_run_on_all_bands_refuses_a_raster_with_more_bands(tmp_path):

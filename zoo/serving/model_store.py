@@ -265,7 +265,7 @@ def _versions_to_serve(numbers, policy):
 class RequestQueue:
     """Limits the requests in a server: `with queue: queue.run(function)`.
 
-    At most `workers` requests run and `length` wait. The next is refused at once.
+    At most `workers` requests run and `length` wait. The next is refused immediately.
 
     Args:
         workers: number of requests that run at the same time.
