@@ -29,7 +29,7 @@ ORDER = (
     ("zoo.blocks",),
     ("zoo.layers",),
     ("zoo.registry",),
-    ("zoo.keras_patches", "zoo.package_files", "zoo.r_setup"),
+    ("zoo.inputs", "zoo.keras_patches", "zoo.package_files", "zoo.r_setup"),
     ("zoo.arguments", "zoo.atomic_write", "zoo.devices"),
     ("zoo.r_interop",),
 )

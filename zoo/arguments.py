@@ -18,9 +18,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from zoo.r_interop import called_from_r, format_index, format_value, to_r
-
-R_NA_INTEGER = -(2**31)  # how R's NA of type integer arrives
+from zoo.r_interop import R_NA, called_from_r, format_index, format_value, to_r
 
 
 class Limits(typing.NamedTuple):
@@ -157,7 +155,7 @@ def _scalar(value):
 
 def _means_any_size(value):
     """Whether a size is None or one of the forms in which R's NA arrives."""
-    return value is None or value is True or _equals_number(value, R_NA_INTEGER) or _is_nan(value)
+    return value is None or value is True or _equals_number(value, R_NA) or _is_nan(value)
 
 
 def _equals_number(value, number):
@@ -173,7 +171,7 @@ def _whole(value, limits, name):
     number = _scalar(value)
     if isinstance(number, bool | np.bool_) or not isinstance(number, numbers.Real):
         raise ValueError(f"{name} must be {expected}, got {format_value(value)}.")
-    if _equals_number(number, R_NA_INTEGER) or _is_nan(number):
+    if _equals_number(number, R_NA) or _is_nan(number):
         raise ValueError(f"{name} must be {expected}, got NA.")
     if not float(number).is_integer() or (limits and not limits.contain(number)):
         raise ValueError(f"{name} must be {expected}, got {format_value(number)}.")

@@ -3,6 +3,7 @@
 import os
 import sys
 
+R_NA = -(2**31)  # how R's missing whole number arrives
 R_MAX_INTEGER = 2**31 - 1  # reticulate turns a larger int into another number without an error
 
 

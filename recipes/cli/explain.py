@@ -52,21 +52,22 @@ def explain_files(run, files, out, method="integrated_gradients", target=None, *
     import numpy as np
 
     from recipes.runs.load import load_run
-    from recipes.runs.predict_files import predict_batch, read_inputs
+    from recipes.training.prediction import predict_batch, preprocess_batch, readable_batches
     from zoo import explain
 
     saved = load_run(run)
     _verify_method(saved.model, method)
     _verify_target(saved.classes, method, target)
-    inputs = read_inputs(saved, files)
-    preprocessed = np.concatenate([np.asarray(saved.preprocessing(batch, training=False)) for _, batch in inputs])
-    predictions = np.concatenate([predict_batch(saved, batch) for _, batch in inputs])
-    targets = predictions.argmax(-1) if target is None else np.full(len(inputs), saved.classes.index(target))
+    batches = list(readable_batches(saved, files, caller="explain"))
+    names = [name for batch in batches for name in batch.names]
+    preprocessed = np.concatenate([preprocess_batch(saved, batch.inputs) for batch in batches])
+    predictions = np.concatenate([predict_batch(saved, batch.inputs) for batch in batches])
+    targets = predictions.argmax(-1) if target is None else np.full(len(names), saved.classes.index(target))
     arguments = arguments if method == ROLLOUT else {"target": targets, **arguments}
     maps = getattr(explain, method)(saved.model, preprocessed, **arguments)
     titles = [
         f"{Path(name).name}\n{saved.classes[c]} {p[c]:.0%}" if saved.classes else Path(name).name
-        for (name, _), c, p in zip(inputs, targets, predictions, strict=True)
+        for name, c, p in zip(names, targets, predictions, strict=True)
     ]
     explain.show(preprocessed, maps, path=str(out), titles=titles)
     return out
@@ -133,10 +134,10 @@ def digits_page(run, port=0, layers=None):
     run = Path(run)
     reference = RESULTS_FOLDER / run.name
     saved = load_run(reference if not run.exists() and (reference / "run.json").is_file() else run)
-    data = saved.info["data"]
-    if data["kind"] != "image" or not saved.classes:
+    if saved.schema.kind != "image" or not saved.classes:
         raise ValueError(
-            f"digits: `run` must be a classification of images, got {data['task']} of {data['kind']} data."
+            f"digits: `run` must be a classification of images, got {saved.data_record['task']} of "
+            f"{saved.schema.kind} data."
         )
     return explain.digit_page(
         saved.model,

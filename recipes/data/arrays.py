@@ -9,10 +9,11 @@ from recipes.data.examples import Data
 from recipes.data.in_memory import is_texts, named_splits, without_names
 from recipes.data.split import SplitOptions, content_keys
 from recipes.data.streams import read_stream
-from recipes.data.tables.frames import verify_doubles
-from recipes.data.targets import R_NA, gaps
+from recipes.data.targets import gaps
 from recipes.data.text.labelled_texts import from_texts
 from zoo.arguments import Fraction, Whole, checked
+from zoo.inputs.frames import verify_doubles
+from zoo.r_interop import R_NA
 
 
 @checked

@@ -40,6 +40,7 @@ def assemble(
     notes=(),
     group=None,
     block=None,
+    complete=True,
     **facts,
 ):
     """Returns `Data` from pools: reads the targets, splits pools that are not split, and reports overlaps.
@@ -54,6 +55,7 @@ def assemble(
         outputs: names of the target columns.
         notes: sentences of the reader.
         group, block: the options, for the description of the split.
+        complete: whether every class must have examples for training and testing; not for the evaluation of a model.
         **facts: source, license, description, as `Data` has them.
     Returns:
         `Data`.
@@ -62,7 +64,7 @@ def assemble(
     """
     sizes = [len(p.y) for p in pools]
     y = np.concatenate([np.asarray(p.y) for p in pools]) if len(pools) > 1 else pools[0].y
-    targets = read_targets(y, task=task, classes=classes, outputs=outputs, image=kind == "image")
+    targets = read_targets(y, task=task, classes=classes, outputs=outputs, image=kind == "image", complete=complete)
     values = np.split(targets.values, np.cumsum(sizes)[:-1])
     notes, splits, descriptions, keys = [*notes, *targets.notes], {}, [], {}
     given_splits = {p.split for p in pools}
@@ -87,7 +89,7 @@ def assemble(
     unchanged = [name_ for name_ in ordered if name_ != "train" or not descriptions]
     if unchanged:
         descriptions.append(f"the {', '.join(unchanged)} split{'s' * (len(unchanged) > 1)} as given")
-    notes += _overlaps(keys, ordered) + _missing_classes(splits, targets)
+    notes += _overlaps(keys, ordered) + (_missing_classes(splits, targets) if complete else [])
     return Data(
         name=name, task=targets.task, kind=kind, shape=shape, dtype=dtype, classes=targets.classes,
         outputs=targets.outputs, **splits, columns=columns or {}, notes=tuple(notes), missing=missing or "error",

@@ -21,7 +21,8 @@ def preprocessing(data, input_shape: Shape | None = None, *, raw: bool = False) 
     numbers of a table feature by feature, to mean 0 and variance 1. Steps after a series' end (`missing` is pad) become
     0. Images are then resized (bilinear, antialiased, not cropped) where the model has another size. Gaps are imputed
     where `data.missing` is impute: in a series by the value before, else by the training split's median; features with
-    gaps there get an indicator. Each category becomes one-hot, with an entry for levels that training did not have.
+    gaps there get an indicator. Each category becomes one-hot; a level that training did not have is all zeros, so that
+    no untrained weight takes part in its prediction.
 
     Args:
         data: `Data`.
@@ -203,7 +204,8 @@ def _table_model(data):
         features.append(_normalized(x, _numbers(data), data, "numbers-"))
     for c, levels in _levels(data).items():
         lookup = layers.StringLookup(vocabulary=levels, output_mode="one_hot", num_oov_indices=1, name=f"levels-of-{c}")
-        features.append(lookup(inputs[c]))
+        # Without the entry of unknown levels, whose weights training would leave as they were drawn
+        features.append(lookup(inputs[c])[..., 1:])
     return _model(inputs, _concatenated(features, "features-joined"))
 
 

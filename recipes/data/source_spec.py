@@ -51,7 +51,7 @@ class SourceSpec:
 
 
 def with_source_spec(data, reader, arguments, *, is_path=True, **resolved):
-    """Returns `data` with the spec of its reading.
+    """Returns `data` with the resolved options of its reader and, where the source is a path, its spec.
 
     Args:
         data: `Data` as read.
@@ -60,17 +60,18 @@ def with_source_spec(data, reader, arguments, *, is_path=True, **resolved):
         is_path: whether the source is a path, which the spec has absolute.
         **resolved: values of options that the reader chose itself.
     Returns:
-        `Data`; `data` itself if the source is in memory.
+        `Data`.
     """
     (_, source), *options = arguments.items()
-    if not isinstance(source, str | os.PathLike):
-        return data
     options = {**dict(options), **resolved}
     for name in ("task", "missing"):  # read from the data where they are not given
         if name in options and options[name] is None:
             options[name] = getattr(data, name)
-    source = absolute_path(source) if is_path else str(source)
-    return dataclasses.replace(data, source_spec=SourceSpec(reader, source, _json_values(options)))
+    if not isinstance(source, str | os.PathLike):
+        in_memory = {name: value for name, value in options.items() if name != "group" or isinstance(value, str)}
+        return dataclasses.replace(data, options=_json_values(in_memory))
+    source, options = absolute_path(source) if is_path else str(source), _json_values(options)
+    return dataclasses.replace(data, options=options, source_spec=SourceSpec(reader, source, options))
 
 
 def absolute_path(path):

@@ -5,10 +5,9 @@ import typing
 import numpy as np
 
 from zoo.arguments import suggestion
-from zoo.r_interop import called_from_r
+from zoo.r_interop import R_NA, called_from_r
 
 MAX_INTEGER_CLASSES = 20  # whole numbers are classes up to this many distinct values, and amounts above
-R_NA = -(2**31)  # what R sends for a missing whole number
 SHOWN = 5  # classes that an error lists
 
 
@@ -33,7 +32,7 @@ def gaps(y):
     return missing.reshape(len(y), -1).any(1)
 
 
-def read_targets(y, *, task=None, classes=(), outputs=("target",), image=False):
+def read_targets(y, *, task=None, classes=(), outputs=("target",), image=False, complete=True):
     """Reads targets from strings, booleans, whole numbers (also as floats), one-hot or multi-hot rows, or floats.
 
     Args:
@@ -42,6 +41,7 @@ def read_targets(y, *, task=None, classes=(), outputs=("target",), image=False):
         classes: names of the classes, where `y` has their index from 0 or a column for each.
         outputs: names of the numeric columns.
         image: whether the inputs are images: whole numbers are then classes, whatever their number.
+        complete: whether two classes or more must have two examples or more; not for the evaluation of a model.
     Returns:
         `Targets`.
     Raises:
@@ -69,8 +69,33 @@ def read_targets(y, *, task=None, classes=(), outputs=("target",), image=False):
             raise ValueError(f"`classes` must have {y.shape[1]} names, one for each column, got {len(names)}.")
         if task == "multilabel":
             return Targets(y.astype(np.uint8), task, tuple(names), (), tuple(notes))
-        return _from_indices(y.argmax(1), tuple(names), notes)
-    return _read_classes(y, classes, notes)
+        return _from_indices(y.argmax(1), tuple(names), notes, complete)
+    return _read_classes(y, classes, notes, complete)
+
+
+def class_indices(y, classes):
+    """Returns (N,) int32: the index of each label in the classes of a trained model, by name.
+
+    Args:
+        y: (N,) labels as the user wrote them: strings, booleans or numbers.
+        classes: names of the classes.
+    Raises:
+        ValueError: if a label is none of the classes; the nearest is offered.
+    """
+    y = _as_array(y)
+    if y.dtype.kind == "f" and _is_whole(y):
+        y = y.astype(np.int64)
+    labels, positions = np.unique(y, return_inverse=True)
+    index = {name: i for i, name in enumerate(classes)}
+    names = [name if name in index else name.strip() for name in map(str, labels.tolist())]
+    unknown = [name for name in names if name not in index]
+    if unknown:
+        listed = ", ".join(map(repr, unknown[:SHOWN])) + f" and {len(unknown) - SHOWN} more" * (len(unknown) > SHOWN)
+        raise ValueError(
+            f"the target must have the classes of the model, {', '.join(classes)}, got {listed}."
+            f"{suggestion(unknown[0], classes)}"
+        )
+    return np.array([index[name] for name in names], dtype=np.int32)[positions.reshape(-1)]
 
 
 def _as_array(y):
@@ -124,7 +149,7 @@ def _infer_task(y, image, notes):
     return task
 
 
-def _read_classes(y, classes, notes):
+def _read_classes(y, classes, notes, complete):
     if y.ndim != 1:
         raise ValueError(f"the target must be one class per example, got shape {y.shape}.")
     if y.dtype.kind == "f":
@@ -133,7 +158,7 @@ def _read_classes(y, classes, notes):
         y = y.astype(np.int64)
     labels, index = np.unique(y, return_inverse=True)
     if not classes:
-        return _from_indices(index, tuple(map(str, labels.tolist())), notes)
+        return _from_indices(index, tuple(map(str, labels.tolist())), notes, complete)
     if y.dtype.kind in "iu":
         if labels.min() < 0 or labels.max() >= len(classes):
             one_based = labels.min() == 1
@@ -142,19 +167,21 @@ def _read_classes(y, classes, notes):
                 f"labels must lie in [0, {len(classes) - 1}], the indices of `classes`, got [{labels.min()}, "
                 f"{labels.max()}].{hint}"
             )
-        return _from_indices(y, tuple(classes), notes)
+        return _from_indices(y, tuple(classes), notes, complete)
     for name in labels.tolist():
         if name not in classes:
             raise ValueError(f"`classes` must name every label, got {name!r}.{suggestion(name, classes)}")
     class_index = {name: i for i, name in enumerate(classes)}
-    return _from_indices(np.array([class_index[name] for name in labels.tolist()])[index], tuple(classes), notes)
+    return _from_indices(
+        np.array([class_index[name] for name in labels.tolist()])[index], tuple(classes), notes, complete
+    )
 
 
-def _from_indices(index, names, notes):
+def _from_indices(index, names, notes, complete):
     counts = np.bincount(index, minlength=len(names))
-    if (counts > 0).sum() < 2:
+    if complete and (counts > 0).sum() < 2:
         raise ValueError(f"the data must have two classes or more, got only {names[int(np.argmax(counts))]!r}.")
-    rare = [name for name, n in zip(names, counts, strict=True) if n == 1]
+    rare = [name for name, n in zip(names, counts, strict=True) if n == 1 and complete]
     if rare:
         listed = ", ".join(map(repr, rare[:SHOWN])) + (f" and {len(rare) - SHOWN} more" if len(rare) > SHOWN else "")
         raise ValueError(

@@ -5,17 +5,18 @@ import hashlib
 import json
 import time
 import typing
+import warnings
 from pathlib import Path
 from typing import Literal
 
 import keras
 import numpy as np
 
-from recipes.data import as_source_spec
 from recipes.data.rasters.geotiff import raster_info
-from recipes.runs.load import SavedRun, load_run
+from recipes.runs.load import load_run
 from recipes.training.run import Run
 from zoo.arguments import Count, FilePath, Whole, checked
+from zoo.inputs import InputSchema, match_bands
 
 
 class RasterPrediction(typing.NamedTuple):
@@ -45,7 +46,7 @@ class SegmentationModel(typing.NamedTuple):
     preprocessing: keras.Model | None
     classes: tuple
     dtype: str | None  # of the training pixels; None accepts any
-    bands: tuple  # numbers or names; empty for all
+    schema: InputSchema | None  # of the training data
 
 
 @checked
@@ -96,7 +97,7 @@ def predict_raster(
     """
     start = time.perf_counter()
     source = as_segmentation_model(run, preprocessing, classes)
-    raster = raster_info(path, bands or source.bands, caller="predict_raster")
+    raster = raster_info(path, bands or _trained_bands(source, path), caller="predict_raster")
     verify(source, raster, out)
     from recipes.raster.blend import TileBlender
     from recipes.raster.resumable_geotiff import ResumableGeoTiff
@@ -124,24 +125,34 @@ def as_segmentation_model(run, preprocessing, classes):
     """Returns the `SegmentationModel` of a run, of its folder, or of a `keras.Model`."""
     if isinstance(run, keras.Model):
         dtype = None if preprocessing is None else preprocessing.inputs[0].dtype
-        return SegmentationModel(run, preprocessing, classes, dtype, ())
+        return SegmentationModel(run, preprocessing, classes, dtype, None)
     if preprocessing is not None or classes:
         raise ValueError(
             "predict_raster: `preprocessing` and `classes` are only for a keras.Model, got them together with a run."
         )
-    if isinstance(run, Run):
-        data, spec = {k: getattr(run.data, k) for k in ("task", "dtype", "classes")}, run.data.source_spec
-    elif isinstance(run, SavedRun | str | Path):
-        run = run if isinstance(run, SavedRun) else load_run(run)
-        data, spec = run.info["data"], as_source_spec(run.info["record"]["data"])
-    else:
+    if isinstance(run, str | Path):
+        run = load_run(run)
+    if not isinstance(run, Run):
         raise ValueError(
             f"predict_raster: `run` must be a Run, a run's folder or a keras.Model, got {type(run).__name__}."
         )
-    if data["task"] != "segmentation":
-        raise ValueError(f"predict_raster: `run` must be of the task segmentation, got one of {data['task']}.")
-    bands = tuple(spec.options.get("bands", ())) if spec else ()
-    return SegmentationModel(run.model, run.preprocessing, tuple(data["classes"]), data["dtype"], bands)
+    if run.data_record["task"] != "segmentation":
+        raise ValueError(
+            f"predict_raster: `run` must be of the task segmentation, got one of {run.data_record['task']}."
+        )
+    return SegmentationModel(run.model, run.preprocessing, run.classes, run.schema.dtype, run.schema)
+
+
+def _trained_bands(source, path):
+    """Returns the numbers of the bands of a raster that the model was trained on, matched by name; () for all."""
+    if source.schema is None:
+        return ()
+    numbers, notes = match_bands(
+        source.schema, raster_info(path, caller="predict_raster").names, path, "predict_raster"
+    )
+    for note in notes:
+        warnings.warn(note, stacklevel=3)
+    return numbers
 
 
 def verify(source, raster, out):

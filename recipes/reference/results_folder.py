@@ -39,7 +39,7 @@ def save_results(name, run, folder=RESULTS_FOLDER):
     recipe, run, out = reference_recipe(name), Path(run), Path(folder) / name
     saved = load_run(run)
     data = recipe.results_data or recipe.data
-    record = saved.info["record"]
+    record = saved.record
     spec = as_source_spec(record["data"])
     if spec is None or not spec.matches(as_source_spec(data)) or record["model"] != recipe.model:
         raise ValueError(f"save_results: `run` must be of {name} ({recipe.model} on {data}), got {run}.")

@@ -17,7 +17,7 @@ def card(folder, name=None):
     run = json.loads((folder / "run.json").read_text())
     metrics = json.loads((folder / "metrics.json").read_text())
     split = "test" if "test" in metrics else "validation"
-    values, data, record = metrics[split], run["data"], run["record"]
+    values, data, record = metrics[split], {**run["input_schema"], **run["data"]}, run["record"]
     baseline = values["baseline"]
     rows = []
     for key, value in values.items():
@@ -61,7 +61,7 @@ def input_description(data):
     if data["kind"] == "text":
         return "texts"
     if data["shape"] is None:
-        return f"rows with the columns {', '.join(data['columns'])}"
+        return f"rows with the columns {', '.join(column['source'] for column in data['columns'])}"
     size = " x ".join("any" if n is None else str(n) for n in data["shape"])
     kinds = {"image": "images", "series": "series (steps x columns)", "vector": "vectors"}
     return f"{kinds.get(data['kind'], data['kind'])} of {size} {data['dtype']}"

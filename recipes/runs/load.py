@@ -1,46 +1,34 @@
 """Saved runs read back from their folders."""
 
+import functools
 import json
-import typing
 from pathlib import Path
 
 import keras
 
+from recipes.data import as_source_spec, load, reopen
 from recipes.tasks import TASKS
 from recipes.training.run import FORMAT, Run
 from zoo.arguments import FilePath, checked, suggestion
+from zoo.inputs import InputSchema
 from zoo.layers.preset_tokens import find_preset_tokens
 
 FILES = ("model.keras", "preprocessing.keras", "run.json")
 
 
-class SavedRun(typing.NamedTuple):
-    """A run read back from its folder: what is needed to predict and to explain, without the data.
-
-    Attributes:
-        model: the trained `keras.Model`.
-        preprocessing: `keras.Model` from raw inputs to the model's inputs.
-        info: the content of run.json.
-    """
-
-    model: keras.Model
-    preprocessing: keras.Model
-    info: dict
-
-    @property
-    def classes(self):
-        """Names of the classes in the order of their index; () for other tasks."""
-        return tuple(self.info["data"]["classes"])
-
-
 @checked
-def load_run(path: FilePath):
-    """Reads what `Run.save` wrote.
+def load_run(path: FilePath, data=None) -> Run:
+    """Reads a run that was saved: the same as `fit` returned.
+
+    Predictions need no data. `evaluate`, `report`, `plots`, `data_frame` and `export` read the data again that the run
+    was trained on.
 
     Args:
         path: the run's folder.
+        data: the data that it was trained on, as `recipes.load` takes them, for a run on arrays, which a run does not
+            save; None for the source that the run saved.
     Returns:
-        `SavedRun`: model, preprocessing, and the content of run.json.
+        `Run`.
     Raises:
         ValueError: if there is no run in that folder, or another version of the format.
     """
@@ -53,7 +41,12 @@ def load_run(path: FilePath):
         )
     info = read_info(path)
     model, preprocessing = (keras.models.load_model(path / name, compile=False) for name in FILES[:2])
-    return SavedRun(model, preprocessing, info)
+    task = _task(info, preprocessing)
+    history = json.loads((path / "history.json").read_text()) if (path / "history.json").is_file() else {}
+    return Run(
+        task, model, functools.partial(_open_data, task, path, info, data), preprocessing, history, info["record"],
+        schema=InputSchema.from_json(info["input_schema"]), data_record=info["data"],
+    )  # fmt: skip
 
 
 def read_info(path):
@@ -74,20 +67,22 @@ def read_info(path):
     return info
 
 
-def reopen_run(path, data):
-    """Returns a saved run on data: those that it was trained on, or others with the same classes.
-
-    Args:
-        path: the run's folder.
-        data: a `Data`.
-    Returns:
-        `Run`.
-    """
-    saved = load_run(path)
-    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in saved.info["hyperparameters"].items()}
+def _task(info, preprocessing):
+    """Returns the task of a run with its hyperparameters."""
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in info["hyperparameters"].items()}
     if isinstance(settings.get("tokenizer"), dict):
-        settings["tokenizer"] = find_preset_tokens(saved.preprocessing).tokenizer
+        settings["tokenizer"] = find_preset_tokens(preprocessing).tokenizer
     names = {cls.__name__: cls for cls in TASKS.values()}
-    task = names[saved.info["task"]](**settings)
-    history = json.loads((Path(path) / "history.json").read_text())
-    return Run(task, saved.model, task.open_data(data), saved.preprocessing, history, saved.info["record"])
+    return names[info["task"]](**settings)
+
+
+def _open_data(task, path, info, data):
+    """Returns the `Data` of a run: those passed, or those of the source that it saved."""
+    if data is None:
+        source = as_source_spec(info["record"]["data"])
+        if source is None:
+            raise ValueError(
+                f"{path} was trained on arrays, which a run does not save; pass them: load_run(path, data)."
+            )
+        return task.open_data(reopen(source))
+    return task.open_data(load(data, seed=task.seed) if isinstance(data, str) else data)

@@ -144,7 +144,7 @@ class FineTuning(Classification):
         training_batches = self.pipeline(data.train, True, run.preprocessing, len(data.classes))
         model.fit(training_batches, epochs=epochs, verbose=0, shuffle=False, class_weight=self.class_weights(data))
         split = "test" if len(data.test) else "validation"
-        accuracy = self.evaluate(dataclasses.replace(run, model=model, evaluated={}), split)["accuracy"]
+        accuracy = self.evaluate(run.replace(model=model), split)["accuracy"]
         return {"accuracy": accuracy, "split": split, "epochs": epochs, "seconds": time.perf_counter() - start}
 
 

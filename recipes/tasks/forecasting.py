@@ -6,10 +6,10 @@ import keras
 import numpy as np
 
 from recipes.data.preprocessing import moments
-from recipes.data.tables.columns import plain_names
 from recipes.tasks.regression import Regression, StandardizedLoss
 from recipes.training.task import task
 from zoo.arguments import Fraction
+from zoo.inputs.columns import plain_names
 from zoo.layers.last_step import LastStep
 from zoo.layers.since_last import SinceLast
 

@@ -1,6 +1,5 @@
 """Optical flow between two frames, learned from known motion or from the frames alone."""
 
-import dataclasses
 from typing import ClassVar, Literal
 
 import keras
@@ -124,7 +123,7 @@ class Motion(Task):
 
     def finish_run(self, run):
         """Returns the run with a model that has a single flow as output, for frames of any size."""
-        return dataclasses.replace(run, model=finest_flow(run.model))
+        return run.replace(model=finest_flow(run.model))
 
     def baseline_loss(self, data):
         """Returns the loss of no motion, on the first training pairs."""

@@ -8,83 +8,101 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from recipes.data.input_batches import read_batch
+from recipes.data.input_schema import input_schema
+from recipes.training.prediction import predict_inputs
 from zoo.arguments import FilePath, checked
 from zoo.atomic_write import write_text
-from zoo.introspect.output_activation import output_activation, to_probabilities
 
 Split = typing.Literal["train", "validation", "test"]
-FORMAT = 2  # of run.json; raised with every change that older or newer versions cannot read
-DATA_FIELDS = (
-    "name", "task", "kind", "shape", "dtype", "classes", "outputs", "columns", "source", "license",
-    "split_description", "notes",
-)  # fmt: skip
+FORMAT = 3  # of run.json; raised with every change that older or newer versions cannot read
+DATA_FIELDS = ("name", "task", "outputs", "source", "license", "split_description", "notes")
 
 
-@dataclasses.dataclass
 class Run:
-    """A trained model with its data, metrics and cost; `fit` returns it.
+    """A trained model with its data, metrics and cost; `fit` and `load_run` return it.
 
-    Attributes:
+    Args:
         task: the task that trained it, with its hyperparameters.
         model: the trained `keras.Model`.
-        data: the `Data` that it was trained on.
+        data: the `Data` that it was trained on; or a function without arguments that reads them when they are needed.
         preprocessing: `keras.Model` from raw inputs to the model's inputs.
         history: metric name -> one number per epoch.
         record: the model's name and arguments, data source, seed, acceleration, energy, seconds, machine.
+        schema: `InputSchema` of the data; computed from them where None.
+        data_record: name, task, outputs, source, license, split and notes of the data, as run.json has them; taken from
+            the data where None.
     """
 
-    task: typing.Any
-    model: keras.Model
-    data: typing.Any
-    preprocessing: keras.Model
-    history: dict
-    record: dict
-    evaluated: dict = dataclasses.field(default_factory=dict)  # split -> its metrics
+    def __init__(self, task, model, data, preprocessing, history, record, *, schema=None, data_record=None):
+        self.task, self.model, self.preprocessing = task, model, preprocessing
+        self.history, self.record, self.evaluated = history, record, {}  # split -> its metrics
+        self._data, self._open_data = (None, data) if callable(data) else (data, None)
+        self._schema, self._data_record = schema, data_record
+
+    @property
+    def data(self):
+        """The `Data` that it was trained on; a run that was loaded reads them again."""
+        if self._data is None and self._open_data is not None:
+            self._data = self._open_data()
+        return self._data
+
+    @property
+    def schema(self):
+        """The `InputSchema`: what the model was trained on, and so what it accepts."""
+        if self._schema is None:
+            self._schema = input_schema(self.data)
+        return self._schema
+
+    @property
+    def data_record(self):
+        """Name, task, outputs, source, license, split and notes of the data."""
+        if self._data_record is None:
+            self._data_record = {field: getattr(self.data, field) for field in DATA_FIELDS}
+        return self._data_record
+
+    @property
+    def classes(self):
+        """Names of the classes in the order of their index; () for other tasks."""
+        return tuple(self.schema.classes)
+
+    def replace(self, **changes):
+        """Returns a run with task, model, data, preprocessing, history or record changed, and not yet evaluated."""
+        names = ("task", "model", "preprocessing", "history", "record")
+        arguments = {name: getattr(self, name) for name in names}
+        arguments |= {"data": self._data if self._data is not None else self._open_data}
+        kept = {} if "data" in changes else {"schema": self._schema, "data_record": self._data_record}
+        return Run(**{**arguments, **kept, **changes})
 
     def __repr__(self):
-        return f"<Run: {type(self.task).__name__} of {self.record.get('model')} on {self.data!r}>"
+        name = self.data_record["name"]
+        return f"<Run: {type(self.task).__name__} of {self.record.get('model')} on {name}>"
 
     @checked
     def predict(self, inputs, *, labels: bool = False):
-        """Predicts for raw inputs.
+        """Predicts for raw inputs, which are matched to those of the training by name.
 
         Args:
-            inputs: a raw batch: array, data frame, dict of columns, or a list of images that differ in size.
+            inputs: a raw batch or one example: array, data frame, dict of columns, or a list of images that differ in
+                size; `Examples` such as `run.data.test`; or the path of a file, or a list of paths (for a run on texts,
+                strings are texts, and a `pathlib.Path` is a file).
             labels: whether to return the name of each example's class; in R, `factor(labels, run$data$classes)`.
         Returns:
             (N, classes) probabilities, (N, outputs) numbers, or (N, H, W, classes) probabilities for every pixel; a
             list of (H, W, classes) where the images differ in size; float32. With `labels` the last axis is dropped,
-            and the array holds strings.
+            and the array holds strings. Forecasts from a table are a data frame: a row per series and step after its
+            last row.
         Raises:
             ValueError: if the inputs are not like those of the training, or `labels` is set for data without classes.
         """
-        if labels and (not self.data.classes or self.data.task == "multilabel"):
-            raise ValueError(f"predict: `labels` must be False for {self.data.task}, which has no single class.")
-        outputs = self._predict(inputs)
+        if labels and (not self.classes or self.data_record["task"] == "multilabel"):
+            raise ValueError(
+                f"predict: `labels` must be False for {self.data_record['task']}, which has no single class."
+            )
+        outputs = predict_inputs(self, inputs)
         if not labels:
             return outputs
-        names = np.array(self.data.classes)
+        names = np.array(self.classes)
         return [names[o.argmax(-1)] for o in outputs] if isinstance(outputs, list) else names[outputs.argmax(-1)]
-
-    def _predict(self, inputs):
-        batch_size = self.task.predict_batch_size
-        if isinstance(inputs, list) and inputs and all(np.ndim(image) > 1 for image in inputs):
-            batches = [self._raw_batch(np.asarray(image)[None]) for image in inputs]
-            images = [np.asarray(self.preprocessing(batch, training=False)) for batch in batches]
-            if len({image.shape for image in images}) > 1:
-                return [self._probabilities(self.model.predict(image, verbose=0))[0] for image in images]
-            preprocessed = np.concatenate(images)
-        else:
-            preprocessed = self.preprocessing.predict(self._raw_batch(inputs), batch_size=batch_size, verbose=0)
-        return self._probabilities(self.model.predict(preprocessed, batch_size=batch_size, verbose=0))
-
-    def _probabilities(self, outputs):
-        return to_probabilities(outputs, output_activation(self.model)) if self.data.classes else outputs
-
-    def _raw_batch(self, inputs):
-        shape = None if self.data.kind == "table" else self.preprocessing.input_shape[1:]
-        return read_batch(inputs, self.data, shape)
 
     @checked
     def evaluate(self, split: Split = "test"):
@@ -136,6 +154,7 @@ class Run:
         model, class_names, task_tolerance = self.task.export_settings(self)
         tolerance = task_tolerance if tolerance is None else tolerance
         arguments = {"formats": formats, "training_statistics": training_statistics}
+        arguments |= {"input_schema": None if hasattr(model, "signatures") else self.schema}
         if not hasattr(model, "signatures"):
             if inputs is None:
                 inputs = (self.data.test if len(self.data.test) else self.data.train).head(16)
@@ -210,14 +229,15 @@ class Run:
         return out
 
     def description(self):
-        """Returns what run.json holds: format version, task with its hyperparameters, data, record."""
+        """Returns what run.json holds: format version, task with its hyperparameters, data, input schema, record."""
         return {
             "format": FORMAT,
             "task": type(self.task).__name__,
             "hyperparameters": {
                 field.name: _jsonable(getattr(self.task, field.name)) for field in dataclasses.fields(self.task)
             },
-            "data": {field: getattr(self.data, field) for field in DATA_FIELDS},
+            "data": self.data_record,
+            "input_schema": self.schema.to_json(),
             "record": self.record,
         }
 

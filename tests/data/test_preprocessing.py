@@ -132,25 +132,25 @@ def test_a_constant_feature_is_centered():
 def test_a_row_of_a_table_becomes_numbers_indicators_and_one_hot_categories():
     data = table()
     model = preprocessing(data)
-    # height_m, easting, area, whether area is missing; then soil: other, "", clay, loam, sand
+    # height_m, easting, area, whether area is missing; then soil: "", clay, loam, sand
     assert {k: v.shape for k, v in model.input.items()} == dict.fromkeys(data.columns, (None, 1))
     x = data.train.inputs
     y = np.asarray(model(data.train.head(N)))
-    assert y.shape == (len(data.train), 9) and np.isfinite(y).all()
+    assert y.shape == (len(data.train), 8) and np.isfinite(y).all()
     np.testing.assert_allclose(y[:, :3].mean(0), 0, atol=0.01)  # float32 has 5,500,000 to the half
     assert_close(y[:, :3].std(0), 1, rtol=1e-3)
     np.testing.assert_array_equal(y[:, 3], np.isnan(x["area"]))
     np.testing.assert_array_equal(y[:, 4:].sum(1), 1)
-    np.testing.assert_array_equal(y[:, 7], x["soil"] == "loam")
+    np.testing.assert_array_equal(y[:, 6], x["soil"] == "loam")
     new = model({**data.test.head(1), "soil": np.array(["peat"], dtype=object)})
-    assert np.asarray(new)[0, 4:].tolist() == [1, 0, 0, 0, 0]
+    assert np.asarray(new)[0, 4:].tolist() == [0, 0, 0, 0]  # no untrained weight takes part
 
 
 def test_without_imputation_a_gap_stays_nan():
     data = table("error")
     assert (
-        preprocessing(data).output_shape[-1] == 7
-    )  # without the indicator: height_m, easting, area, and soil: other, clay, loam, sand
+        preprocessing(data).output_shape[-1] == 6
+    )  # without the indicator: height_m, easting, area, and soil: clay, loam, sand
     row = {**data.test.head(1), "area": np.array([np.nan], "float32")}
     assert np.isnan(np.asarray(preprocessing(data)(row))).any()
 
@@ -159,10 +159,10 @@ def test_a_table_of_one_column_and_columns_named_like_layers():
     levels = RNG.choice(list("abcdefgh"), N)
     frame = pd.DataFrame({"numbers": RNG.normal(size=N), "levels_of_a": levels, "y": np.arange(N) % 2})
     data = load(frame, target="y")
-    assert preprocessing(data).output_shape == (None, 2 + len(set(data.train.inputs["levels_of_a"])))
+    assert preprocessing(data).output_shape == (None, 1 + len(set(data.train.inputs["levels_of_a"])))
     assert preprocessing(load(frame, target="y", columns="numbers")).output_shape == (None, 1)
     data = load(frame, target="y", columns="levels_of_a")
-    assert preprocessing(data).output_shape == (None, 1 + len(set(data.train.inputs["levels_of_a"])))
+    assert preprocessing(data).output_shape == (None, len(set(data.train.inputs["levels_of_a"])))
 
 
 MAKERS = {
@@ -235,7 +235,7 @@ def test_preprocessing_is_float32_under_any_dtype_policy(make):
         (images, (60,), r"must be \(H, W, 2\) for images, got \(60,\)"),
         (vectors, (4,), r"`input_shape` must be \(5,\) for arrays, got \(4,\)"),
         (series, (8, 2), r"`input_shape` must be \(7, 2\) for arrays, got \(8, 2\)"),
-        (table, (7,), r"`input_shape` must be \(9,\) for table, got \(7,\)"),
+        (table, (7,), r"`input_shape` must be \(8,\) for table, got \(7,\)"),
         (images, (2.5, 5, 2), r"`input_shape`\[0\] must be a whole number of at least 1, got 2.5"),
     ],
 )

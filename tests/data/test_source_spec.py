@@ -10,10 +10,11 @@ from PIL import Image
 
 import recipes
 from recipes.data import SourceSpec, as_source_spec, load, reopen
+from recipes.data.new_inputs import read_bands
 from recipes.data.readers import READERS, reader_named
 from recipes.data.source_spec import reader_options
 from recipes.runs.load import load_run
-from recipes.runs.predict_files import evaluate_run, read_inputs
+from recipes.runs.predict_files import evaluate_run
 
 RNG = np.random.default_rng(0)
 SPLITS = ("train", "validation", "test")
@@ -200,9 +201,9 @@ def test_a_saved_run_on_a_raster_predicts_from_the_bands_in_the_given_order(tmp_
     np.testing.assert_array_equal(maps[0], maps[2])
     np.testing.assert_array_equal(maps[1], maps[2])
     assert not np.array_equal(maps[2], maps[3])
-    ((_, pixels),) = read_inputs(load_run(tmp_path / "run"), [source])
+    pixels = read_bands(source, load_run(tmp_path / "run").schema)
     with rasterio.open(source) as file:
-        np.testing.assert_array_equal(pixels[0], np.moveaxis(file.read([3, 2, 1]), 0, -1))
+        np.testing.assert_array_equal(pixels, np.moveaxis(file.read([3, 2, 1]), 0, -1))
 
 
 def test_a_run_on_all_bands_refuses_a_raster_with_more_bands(tmp_path):
@@ -213,7 +214,7 @@ def test_a_run_on_all_bands_refuses_a_raster_with_more_bands(tmp_path):
     more = tmp_path / "more.tif"
     with rasterio.open(source) as file, rasterio.open(more, "w", **{**file.profile, "count": 4}) as out:
         out.write(np.concatenate([file.read(), file.read([1])]))
-    with pytest.raises(ValueError, match="`bands` must be the model's 3 bands, got 4 of .*more.tif"):
+    with pytest.raises(ValueError, match="there must be 3 bands, as in training, got 4 in .*more.tif"):
         recipes.predict_raster(run, more, tmp_path / "map.tif", verbose=False)
 
 

@@ -13,13 +13,13 @@ import pytest
 import recipes
 import zoo
 from recipes.data import load, sources
-from recipes.data.tables.frames import frame_of
 from recipes.data.targets import gaps
 from recipes.training.callbacks import Progress
 from tests.test_contract import as_r_sends
 from tests.tolerance import assert_close
 from zoo import r_setup
 from zoo.arguments import convert
+from zoo.inputs.frames import frame_of
 from zoo.registry import entries
 
 # Public calls without `checked`, and the reason

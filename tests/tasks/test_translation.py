@@ -1,6 +1,5 @@
 """Translation: pairs from every source, training, metrics beside the baselines, panels, export and errors."""
 
-import dataclasses
 import json
 from types import SimpleNamespace
 
@@ -79,7 +78,7 @@ def test_the_diagnosis_names_predictions_that_do_not_depend_on_the_input(run):
     expected = f"The predictions are no nearer to their targets than {baseline}: train longer."
     assert run.diagnose() == [expected]
     constant = SimpleNamespace(predict=lambda inputs, **_: np.zeros((len(inputs), 16, 16, 3), "float32"))
-    sentences = dataclasses.replace(run, model=constant, evaluated={}).diagnose()
+    sentences = run.replace(model=constant).diagnose()
     assert sentences[0].startswith("The predictions hardly depend on the input: they vary 0 % as much")
 
 

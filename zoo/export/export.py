@@ -17,6 +17,8 @@ from zoo.export.predictive_model import PredictiveExport
 from zoo.export.signatures import Signatures
 from zoo.export.training_statistics import TrainingStatistics
 from zoo.export.versions import ExportError
+from zoo.inputs import InputSchema, match
+from zoo.inputs.schema import FILE as SCHEMA_FILE
 
 Format = typing.Literal["folded", "bfloat16", "int8", "litert_float", "litert_dynamic", "litert_int8", "onnx"]
 
@@ -43,6 +45,7 @@ def export(
     tolerance: Positive = 1e-5,
     formats: tuple[Format, ...] = (),
     training_statistics: TrainingStatistics | None = None,
+    input_schema: InputSchema | None = None,
 ) -> Export:
     """Writes a SavedModel in TensorFlow Serving's layout and checks in another process that it predicts as `predict`.
 
@@ -89,6 +92,8 @@ def export(
             recurrent network takes one example at a time, and does not exist in int8. `onnx` (1e-4) adds model.onnx;
             ONNX has neither strings nor grouped convolutions.
         training_statistics: result of `zoo.serving.training_statistics`, for the output `skew`; None for no `skew`.
+        input_schema: what the model was trained on; written to assets.extra/input_schema.json, by which `zoo.predictor`
+            matches data frames, and `inputs` are matched to it. None for none.
     Returns:
         `Export(path, version, difference, signatures, seconds)`.
     Raises:
@@ -112,6 +117,8 @@ def export(
             if inputs is None:
                 raise ValueError("`inputs` must be raw held-out examples for the parity check, got None.")
             signatures = Signatures(model, preprocessing, classes, training_statistics)
+            if input_schema is not None and input_schema.kind == "table":
+                inputs = match(input_schema, inputs, caller="export").batch
             job = PredictiveExport(signatures, inputs, tolerance, formats)
     except ExportError:
         raise
@@ -126,6 +133,9 @@ def export(
         warmup.write_records(temporary, folder.name, records)
         text = json.dumps({**record, "versions": _package_versions()}, indent=1, ensure_ascii=False)
         write_text(temporary / "assets.extra" / "parity.json", text + "\n")
+        if input_schema is not None:
+            schema = json.dumps(input_schema.to_json(), indent=1, ensure_ascii=False)
+            write_text(temporary / "assets.extra" / SCHEMA_FILE, schema + "\n")
         number = versions.publish(temporary, folder, version)
     seconds = time.perf_counter() - started
     return Export(str(folder / str(number)), number, record["difference"], tuple(record["signatures"]), seconds)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import typing
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from zoo.arguments import checked, suggestion
 from zoo.export import isolated_inference, versions, warmup
 from zoo.export.formats import litert, onnx_file
 from zoo.export.input_adapter import to_named_arrays
+from zoo.inputs import match, read_schema
 from zoo.serving.client import TensorInfo, decode_text
 
 # Largest difference of OpenVINO's outputs from those of the warm-up records that `auto` accepts, as a fraction of the
@@ -22,23 +24,33 @@ LOOP_OPERATIONS = ("While", "StatelessWhile", "TensorListReserve")
 class Predictor:
     """A loaded export; call it, or its `predict`, with raw inputs. `zoo.predictor` makes it.
 
+    Args:
+        run: function from arrays by name to outputs by name.
+        schema: `InputSchema` of the export, by which data frames are matched, or None.
+
     Attributes:
         engine: tensorflow, openvino, onnx or litert.
         reason: why this engine was chosen, a sentence.
         inputs: type and shape of each input: name -> `TensorInfo`.
     """
 
-    def __init__(self, engine, reason, run, inputs):
-        self.engine, self.reason, self.inputs, self._run = engine, reason, inputs, run
+    def __init__(self, engine, reason, run, inputs, schema=None):
+        self.engine, self.reason, self.inputs, self.schema, self._run = engine, reason, inputs, schema, run
 
     def predict(self, inputs):
         """Returns outputs by name for raw inputs.
 
         Args:
-            inputs: arrays (N, ...) by name, a DataFrame, or one array where the export has one input.
+            inputs: arrays (N, ...) by name, a DataFrame, or one array where the export has one input. Where the
+                export has an input schema, columns are matched to it by name: further ones are left out with a warning,
+                and a gap or text in a column of numbers is refused as by `Run.predict`.
         Raises:
             ValueError: if the inputs do not fit the export.
         """
+        if self.schema is not None and self.schema.kind == "table":
+            inputs, notes = match(self.schema, inputs, caller="predict")
+            for note in notes:
+                warnings.warn(note, stacklevel=2)
         outputs = self._run(to_named_arrays(inputs, self.inputs, prefix="predict: "))
         return {n: decode_text(n, np.asarray(a)) for n, a in outputs.items()}
 
@@ -59,7 +71,7 @@ def predictor(
     request only: they need the formats `onnx` and `litert_...` of `zoo.export`, and LiteRT may be less exact.
 
     Args:
-        path: PATH/VERSION of an export, or PATH for its latest version.
+        path: PATH/VERSION of an export, PATH for its latest version, or the folder of a run that has an export.
         engine: auto, tensorflow, openvino, onnx or litert.
         format: the LiteRT file: float, dynamic or int8; None for the smallest one of the export. LiteRT only.
     Returns:
@@ -67,21 +79,27 @@ def predictor(
     Raises:
         ValueError: if there is no export, or the engine is not installed or cannot read it.
     """
-    folder = _version_folder(Path(path).expanduser())
+    folder = _version_folder(path)
     if format is not None and engine != "litert":
         raise ValueError(f"predictor: `format` is for the engine litert, got {engine!r}.")
     if engine == "litert":
-        return _litert_predictor(folder, format)
-    if engine == "onnx":
-        return _onnx_predictor(folder)
-    if engine == "openvino":
-        return _openvino_predictor(folder, "as requested")
-    if engine == "tensorflow":
-        return _tensorflow_predictor(folder, "as requested")
-    return _auto_predictor(folder)
+        loaded = _litert_predictor(folder, format)
+    elif engine == "onnx":
+        loaded = _onnx_predictor(folder)
+    elif engine == "openvino":
+        loaded = _openvino_predictor(folder, "as requested")
+    elif engine == "tensorflow":
+        loaded = _tensorflow_predictor(folder, "as requested")
+    else:
+        loaded = _auto_predictor(folder)
+    loaded.schema = read_schema(folder)
+    return loaded
 
 
 def _version_folder(path):
+    path = Path(path).expanduser()
+    if (path / "run.json").is_file():
+        path = path / "saved_model"
     if (path / "saved_model.pb").is_file():
         return path
     numbers = [n for n in versions.version_numbers(path) if (path / str(n) / "saved_model.pb").is_file()]

@@ -28,6 +28,7 @@ class Raster(typing.NamedTuple):
     nodata: float | None  # of the first band that is read
     masked: bool  # whether GDAL has a mask of valid pixels
     georeferenced: bool
+    names: tuple  # of the bands that are read, as the file describes them; "" for a band without a name
 
 
 @contextlib.contextmanager
@@ -87,6 +88,7 @@ def raster_info(path, bands=(), single=False, caller="read_raster"):
         return Raster(
             str(path), numbers, file.height, file.width, dtypes.pop(), file.crs, file.transform,
             file.nodatavals[numbers[0] - 1], masked, georeferenced,
+            tuple(file.descriptions[n - 1] or "" for n in numbers),
         )  # fmt: skip
 
 

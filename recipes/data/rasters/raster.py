@@ -95,6 +95,7 @@ def read_raster(
     data = Data(
         name=Path(images).stem, task="segmentation", kind="image",
         shape=(tile, tile, len(rasters[0].bands)), dtype=dtype, classes=mask_classes.names, outputs=(), **splits,
+        bands=rasters[0].names if all(rasters[0].names) else (),
         source=str(images), split_description=description, notes=tuple(notes), missing="pad" if gaps else "error",
     )  # fmt: skip
     return with_source_spec(data, "raster", arguments, labels=absolute_path(labels), classes=mask_classes.resolved())

@@ -9,9 +9,10 @@ from recipes.data.examples import SPLITS, Data, Examples
 from recipes.data.series.calendar import climatology, cycles, season_length_of
 from recipes.data.series.times import parse_times, split_series, time_step
 from recipes.data.source_spec import with_source_spec
-from recipes.data.tables.columns import existing_columns, plain_names, target_columns
+from recipes.data.tables.columns import existing_columns, target_columns
 from recipes.data.tables.table_files import read_frame
 from zoo.arguments import Count, Fraction, Whole, checked
+from zoo.inputs.columns import plain_names
 
 Cycle = Literal["hour", "day_of_week", "day_of_year", "month"]
 

@@ -1,15 +1,9 @@
-"""Columns of a table: which exist, which are inputs, of what kind their values are, and their plain names."""
-
-import re
-import unicodedata
-
-import numpy as np
+"""Columns of a table: which exist, and which are inputs."""
 
 from recipes.data.assemble import warn_and_note
 from zoo.arguments import suggestion
 
 MIN_ROWS = 20  # rows from which a column with a distinct value in each row is read as an identifier
-MANY_LEVELS = 100  # levels of a category above which a note says so
 
 
 def existing_columns(argument, names, frame):
@@ -84,43 +78,3 @@ def input_columns(frame, targets, notes, *, columns, drop_columns, categorical, 
     if not names:
         raise ValueError("the table must have an input column that varies between rows, got none.")
     return names
-
-
-def column_values(column, is_category, name, notes):
-    """Returns ("number", float32 array) or ("category", object array of strings, "" where there is a gap)."""
-    from pandas.api import types
-
-    if types.is_numeric_dtype(column) and not is_category:
-        with np.errstate(invalid="ignore"):  # R's NA is a signaling NaN
-            values = column.to_numpy(dtype=np.float32, na_value=np.nan)
-        if np.isinf(values).any():
-            raise ValueError(f"`{name}` must have finite numbers, got {np.isinf(values).sum():,} infinite.")
-        return "number", values
-    if types.is_float_dtype(column) and (column.dropna() == column.dropna().round()).all():
-        column = column.astype("Int64")  # the code 3 is "3", also beside gaps
-    values = np.array(["" if gap else str(v) for v, gap in zip(column, column.isna(), strict=True)], dtype=object)
-    levels = len(np.unique(values))
-    if levels > MANY_LEVELS:
-        notes.append(f"`{name}` has {levels:,} categories, each an input of its own")
-    return "category", values
-
-
-def plain_names(columns):
-    """Maps every column name to one of letters, digits and _: 'bill length (mm)' becomes bill_length_mm.
-
-    Args:
-        columns: distinct names.
-    Returns:
-        Dict in the columns' order, with distinct values.
-    """
-    plain = {}
-    for column in columns:
-        ascii_only = unicodedata.normalize("NFKD", column).encode("ascii", "ignore").decode()
-        stem = re.sub(r"\W+", "_", ascii_only).strip("_") or "column"
-        stem = stem if stem[0].isalpha() else f"x{stem}"
-        name, n = stem, 1
-        while name in plain.values():
-            n += 1
-            name = f"{stem}_{n}"
-        plain[column] = name
-    return plain

@@ -11,10 +11,11 @@ from recipes.data.in_memory import named_splits, without_names
 from recipes.data.source_spec import with_source_spec
 from recipes.data.split import SplitOptions, square_blocks
 from recipes.data.streams import read_stream
-from recipes.data.tables.columns import column_values, existing_columns, input_columns, plain_names, target_columns
-from recipes.data.tables.frames import frame_of
+from recipes.data.tables.columns import existing_columns, input_columns, target_columns
 from recipes.data.tables.table_files import read_frame
 from zoo.arguments import Fraction, Positive, Whole, checked
+from zoo.inputs.columns import column_values, plain_names
+from zoo.inputs.frames import frame_of
 
 SHOWN = 10  # renamed columns that a note lists
 
@@ -168,6 +169,7 @@ def from_frames(
         more = f" and {len(renamed) - SHOWN} more" if len(renamed) > SHOWN else ""
         notes.append(f"columns renamed: {', '.join(renamed[:SHOWN])}{more}")
     kinds, arrays = {}, {}
+    column_names = {new: old for old, new in plain.items()}
     for old, new in plain.items():
         kinds[new], arrays[new] = column_values(inputs[old][complete], old in categorical, old, notes)
     y = y[complete].to_numpy() if y.shape[1] > 1 else y[complete].iloc[:, 0].to_numpy()
@@ -181,7 +183,8 @@ def from_frames(
         pools.append(pool)
     return assemble(
         pools, split_options, name=name, kind="table", shape=None, dtype="mixed", task=task, classes=classes,
-        missing=missing, outputs=outputs, columns=kinds, notes=notes, group=group, block=block, **facts,
+        missing=missing, outputs=outputs, columns=kinds, column_names=column_names, notes=notes, group=group,
+        block=block, **facts,
     )  # fmt: skip
 
 

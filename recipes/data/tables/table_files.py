@@ -5,8 +5,8 @@ import os
 import re
 from pathlib import Path
 
-from recipes.data.tables.frames import frame_of
 from zoo.arguments import suggestion
+from zoo.inputs.frames import frame_of
 
 HEAD = 20  # lines of a CSV file that its separator and decimal mark are read from
 

@@ -13,9 +13,7 @@ from recipes.data.tables.table import group_labels
 from recipes.data.tables.table_files import read_frame, read_table_file
 from recipes.data.targets import gaps
 from zoo.arguments import Fraction, Whole, checked, suggestion
-from zoo.r_interop import called_from_r
-
-SHOWN = 5  # rows that an error lists
+from zoo.inputs.texts import SHOWN, as_texts, listed_rows, text_batch
 
 
 @checked
@@ -105,7 +103,7 @@ def from_texts(
             what = "empty texts" if empty.any() else "texts without a target"
             raise ValueError(
                 f"every row must have a text and a target, got {what} in "
-                f"{_rows(empty if empty.any() else without_target)}; missing='drop' leaves them out."
+                f"{listed_rows(empty if empty.any() else without_target)}; missing='drop' leaves them out."
             )
         if dropped.any():
             notes.append(f"left out {dropped.sum():,} of {len(dropped):,} texts that are empty or have no target")
@@ -119,41 +117,6 @@ def from_texts(
         pools, split_options, name=name, kind="text", shape=(), dtype="string", task=task, classes=classes,
         missing=missing, outputs=outputs, notes=notes, group=group, **facts,
     )  # fmt: skip
-
-
-def as_texts(x, name):
-    """Returns an (N,) object array of str from strings or bytes; what is missing becomes "".
-
-    Args:
-        x: list, array or column.
-        name: what an error calls them.
-    Raises:
-        ValueError: naming the row, if an entry is no string.
-    """
-    texts = np.empty(len(x), object)
-    for i, entry in enumerate(x):
-        if entry is None or entry != entry or (called_from_r() and entry == "NA"):
-            entry = ""
-        if isinstance(entry, bytes):
-            entry = entry.decode("utf-8", "replace")
-        if not isinstance(entry, str):
-            raise ValueError(f"{name} must be strings, got {entry!r} in row {i}.")
-        texts[i] = str(entry)
-    return texts
-
-
-def text_batch(inputs):
-    """Returns a raw batch of texts for a run's preprocessing, from one string or several.
-
-    Raises:
-        ValueError: if they are no strings, or one of them is empty.
-    """
-    texts = as_texts([inputs] if isinstance(inputs, str | bytes) else inputs, "predict: `inputs`")
-    empty = np.array([not text for text in texts], bool)
-    if not len(texts) or empty.any():
-        received = f"empty ones in {_rows(empty)}" if len(texts) else "none"
-        raise ValueError(f"predict: `inputs` must be texts, got {received}.")
-    return texts
 
 
 def text_files(files, column):
@@ -191,9 +154,3 @@ def _refuse_labels(texts):
         f"x must be numbers or texts, got {len(levels):,} repeated labels in {len(texts):,} rows ({listed}). Text and "
         "factors are columns of a data frame."
     )
-
-
-def _rows(mask):
-    indices = np.flatnonzero(mask)
-    more = f" and {len(indices) - SHOWN:,} more" if len(indices) > SHOWN else ""
-    return f"row{'s' * (len(indices) > 1)} {', '.join(map(str, indices[:SHOWN]))}{more}"

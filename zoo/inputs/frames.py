@@ -4,8 +4,7 @@ import datetime
 
 import numpy as np
 
-from recipes.data.targets import R_NA
-from zoo.r_interop import called_from_r
+from zoo.r_interop import R_NA, called_from_r
 
 
 def frame_of(source):

@@ -1,0 +1,80 @@
+"""The input schema of a data set: what a model that is trained on it accepts."""
+
+import numpy as np
+
+from zoo.backbones.sensors import SENSORS
+from zoo.inputs.schema import Band, Column, InputSchema
+
+SAMPLE = 64  # training images whose range is recorded
+SERIES_OPTIONS = ("time", "target", "group", "columns", "calendar", "window", "horizon", "step", "missing")
+
+
+def input_schema(data):
+    """Returns the `InputSchema` of data; levels and ranges are those of the training split.
+
+    Args:
+        data: `Data`.
+    """
+    bands = _bands(data) if data.kind == "image" else ()
+    names = {band.name for band in bands}
+    return InputSchema(
+        kind=data.kind,
+        shape=None if data.shape is None else tuple(data.shape),
+        dtype=data.dtype,
+        missing=data.missing,
+        classes=tuple(data.classes),
+        targets=tuple(data.options.get("target") or ()) if data.kind in ("table", "text", "series") else (),
+        columns=tuple(_column(data, name) for name in data.columns) if data.kind == "table" else (),
+        bands=bands,
+        sensor=next((sensor for sensor, table in SENSORS.items() if names and names <= set(table)), None),
+        nodata=_nodata(data.train.inputs),
+        text=data.options.get("text") if data.kind == "text" else None,
+        series={name: data.options[name] for name in SERIES_OPTIONS if name in data.options}
+        if data.kind == "series" and "time" in data.options
+        else {},
+        image=_image_policy(data) if data.kind == "image" else {},
+    )
+
+
+def _column(data, name):
+    """Returns the `Column` of a table's input."""
+    values, source = data.train.inputs[name], data.column_names.get(name, name)
+    if data.columns[name] == "category":
+        levels = tuple(np.unique(values).tolist()) if len(values) else ()
+        return Column(name, source, "category", levels, has_gaps="" in levels)
+    gaps = np.isnan(values)
+    if gaps.all():
+        return Column(name, source, "number", has_gaps=bool(gaps.any()))
+    return Column(name, source, "number", (), float(np.nanmin(values)), float(np.nanmax(values)), bool(gaps.any()))
+
+
+def _bands(data):
+    """Returns the `Band`s of images, with the range of a sample."""
+    count = data.shape[-1]
+    rasters = getattr(data.train.inputs, "rasters", ())
+    numbers = rasters[0].bands if rasters and data.options.get("bands") else (None,) * count
+    names = list(zip(data.bands or ("",) * count, numbers, strict=True))
+    sample = data.train.head(SAMPLE) if len(data.train) else []
+    pixels = [np.asarray(image, dtype=np.float64).reshape(-1, count) for image in sample]
+    if not pixels:
+        return tuple(Band(*name) for name in names)
+    with np.errstate(all="ignore"):
+        low, high = (f([f(p, axis=0) for p in pixels], axis=0) for f in (np.fmin.reduce, np.fmax.reduce))
+    limits = [(None, None) if np.isnan(a) else (float(a), float(b)) for a, b in zip(low, high, strict=True)]
+    return tuple(Band(*name, *limit) for name, limit in zip(names, limits, strict=True))
+
+
+def _nodata(inputs):
+    rasters = getattr(inputs, "rasters", ())
+    nodata = rasters[0].nodata if rasters else None
+    return None if nodata is None or np.isnan(nodata) else float(nodata)
+
+
+def _image_policy(data):
+    """Returns how image files are read for a model of this data."""
+    return {
+        "size": "any" if None in data.shape else "fixed",
+        "orientation": "turned upright by the EXIF tag",
+        "transparency": "laid on white",
+        "depth": data.dtype,
+    }

@@ -1,0 +1,133 @@
+"""Other data for a trained run, read as its training data were and matched to them by name."""
+
+import dataclasses
+
+import numpy as np
+
+from recipes.data import Data, SourceSpec, as_source_spec, load, reopen
+from recipes.data.assemble import Pool, assemble, warn_and_note
+from recipes.data.readers import READERS, parse_source
+from recipes.data.source_spec import DEFAULT_SPLIT
+from recipes.data.split import SplitOptions
+from recipes.data.tables.table_files import read_frame
+from recipes.data.targets import class_indices, gaps
+from zoo.arguments import suggestion
+from zoo.inputs import match, match_frame
+from zoo.inputs.frames import frame_of
+
+WITHOUT_SPLIT = {**DEFAULT_SPLIT, "validation": 0.0, "test": 0.0}
+
+
+def matched_data(run, source):
+    """Returns other data for a run: all examples in the training split, matched to the run's input schema.
+
+    Columns and bands are matched by name, as in training. Options that the source does not state are those of the
+    training: target, labels, window, ... Classes may lack examples.
+
+    Args:
+        run: `Run`.
+        source: string as `recipes.load` takes it, or the path of a table or a folder; a data frame, a dict of columns,
+            (x, y) arrays, or `Data`.
+    Returns:
+        `Data`.
+    Raises:
+        ValueError: if a column, a band or the target is absent, or a label is none of the run's classes.
+    """
+    if isinstance(source, Data):
+        return _verified(run, source)
+    trained = as_source_spec(run.record["data"])
+    spec = _spec(run, source, trained)
+    kind = run.schema.kind
+    if kind in ("table", "text") and (spec is None or spec.reader in ("table", "labelled_text")):
+        return _matched_table(run, source if spec is None else spec.source, spec.options if spec else {})
+    if spec is None:
+        options = {"classes": run.classes} if run.classes and isinstance(source, tuple | list) else {}
+        return _verified(run, load(source, **WITHOUT_SPLIT, **options))
+    return _verified(run, reopen(spec))
+
+
+def _spec(run, source, trained):
+    """Returns the `SourceSpec` of a string, with the options of the training where it states none; None for arrays."""
+    if not isinstance(source, str):
+        return None
+    reader = source.partition(":")[0]
+    if reader not in READERS:
+        reader = trained.reader if trained and trained.reader != "bundled" else {"image": "folder"}.get(
+            run.schema.kind, run.schema.kind
+        )  # fmt: skip
+        source = f"{reader}:{source}"
+    stated = parse_source(source)
+    options = {}
+    if trained is not None and trained.reader == stated.reader:
+        options = {name: value for name, value in trained.options.items() if name not in ("labels", "group")}
+    options |= {"target": list(run.schema.targets)} if run.schema.targets else {}
+    if stated.reader == "series":
+        options |= run.schema.series
+    if stated.reader in ("raster", "masks", "folder") and run.classes:
+        options |= {"classes": options.get("classes") or list(run.classes)}
+    if stated.reader == "raster" and run.schema.band_names:
+        options |= {"bands": list(run.schema.band_names)}
+    return SourceSpec(stated.reader, stated.source, {**options, **WITHOUT_SPLIT, **stated.options})
+
+
+def _matched_table(run, source, options):
+    """Returns `Data` of a table whose columns are matched by name, or of its column of texts."""
+    schema = run.schema
+    frame, facts = read_frame(source) if isinstance(source, str) else (frame_of(source), {"name": "table", "notes": []})
+    target = tuple(options.get("target") or schema.targets)
+    absent = [name for name in target if name not in frame]
+    if absent or not target:
+        raise ValueError(
+            f"`data` must have the target column {', '.join(map(repr, absent or ['...']))}, got "
+            f"{', '.join(map(repr, frame.columns))}.{suggestion(str(absent[0]), frame.columns) if absent else ''}"
+        )
+    notes, y = list(facts.pop("notes")), frame[list(target)]
+    dropped = gaps(y.to_numpy())
+    if schema.kind == "table" and schema.missing == "drop":
+        dropped = dropped | _rows_with_gaps(schema, frame)
+    if dropped.any():
+        notes.append(warn_and_note(f"left out {dropped.sum():,} of {len(frame):,} rows with gaps"))
+        frame, y = frame[~dropped], y[~dropped]
+    matched = (
+        match_frame(schema, frame, "evaluate") if schema.kind == "table" else match(schema, frame, None, "evaluate")
+    )
+    for note in matched.notes:
+        warn_and_note(note)
+    y = y.to_numpy() if y.shape[1] > 1 else y.iloc[:, 0].to_numpy()
+    task = run.data_record["task"]
+    y = class_indices(y, run.classes) if task == "classification" else y
+    return assemble(
+        [Pool(matched.batch, y, "train", np.asarray(frame.index))], SplitOptions(0.0, 0.0), kind=schema.kind,
+        shape=schema.shape, dtype=schema.dtype, task=task, classes=run.classes, missing=schema.missing,
+        outputs=tuple(run.data_record["outputs"]) or ("target",), notes=[*notes, *matched.notes], complete=False,
+        columns={c.name: c.kind for c in schema.columns}, column_names={c.name: c.source for c in schema.columns},
+        **facts,
+    )  # fmt: skip
+
+
+def _rows_with_gaps(schema, frame):
+    """Returns (N,) bool: the rows with a gap in a column that the model takes."""
+    policy = dataclasses.replace(schema, missing="impute")
+    batch = match_frame(policy, frame, "evaluate").batch
+    return np.any([np.isnan(v) if v.dtype.kind == "f" else v == "" for v in batch.values()], axis=0)
+
+
+def _verified(run, data):
+    """Returns data whose classes or targets, shape and dtype are the run's; a ValueError says what differs."""
+    data = run.task.open_data(data)
+    outputs = run.data_record["outputs"]
+    if tuple(data.classes) != run.classes or list(data.outputs) != list(outputs):
+        raise ValueError(
+            f"`data` must have the classes or targets {', '.join(run.classes or outputs)}, "
+            f"got {', '.join(data.classes or data.outputs)}."
+        )
+    schema = run.schema
+    if data.kind != schema.kind or (data.shape or (0,))[-1] != (schema.shape or (0,))[-1]:
+        raise ValueError(f"`data` must be {_described(schema)}, as in training, got {_described(data)}.")
+    if data.kind == "image" and data.dtype != schema.dtype:
+        raise ValueError(f"`data` must be of {schema.dtype}, as in training, got {data.dtype}.")
+    return data
+
+
+def _described(data):
+    return f"{data.kind} data" + (f" of shape {tuple(data.shape)}" if data.shape else "")

@@ -1,0 +1,304 @@
+"""Matching of new data to the input schema of a trained model: by name where there are names."""
+
+import typing
+
+import numpy as np
+
+from zoo.arguments import suggestion
+from zoo.inputs.columns import category_codes, numbers, plain_name
+from zoo.inputs.frames import frame_of, verify_doubles
+from zoo.inputs.texts import text_batch
+from zoo.r_interop import R_NA
+
+R_HINT = "in R keep the first dimension of a single one: x[1, , drop = FALSE]"
+SHOWN = 5  # columns, levels or rows that a sentence lists
+
+
+class Match(typing.NamedTuple):
+    """New data as the model's preprocessing takes them, and what was done to them."""
+
+    batch: typing.Any  # (N, ...) array, or a dict of (N,) arrays by the names of the model's inputs
+    notes: list  # sentences: columns left out, levels that training did not have, values out of range
+
+
+def match(schema, inputs, shape=None, caller="predict"):
+    """Matches new data to a schema.
+
+    Args:
+        schema: `InputSchema`.
+        inputs: for a table a data frame, a dict of columns or of single values; else an array or a list, a batch or one
+            example; for texts strings, or a table with their column.
+        shape: of one raw input as the preprocessing takes it, None for any size; the schema's where None.
+        caller: the call that an error names.
+    Returns:
+        `Match`.
+    Raises:
+        ValueError: naming column and row, if a column is absent, a value has another type, or there is a gap that
+            training had not.
+    """
+    import pandas as pd
+
+    is_table = isinstance(inputs, dict | pd.DataFrame)
+    if schema.kind == "table":
+        if not is_table:
+            raise ValueError(
+                f"{caller}: `inputs` must be a data frame or a dict of columns for a model of a table, got "
+                f"{type(inputs).__name__}."
+            )
+        return match_frame(schema, frame_of(inputs), caller)
+    if schema.kind == "text":
+        return Match(text_batch(_text_column(schema, inputs, caller) if is_table else inputs, caller), [])
+    if schema.kind not in ("vector", "series", "image") or not isinstance(inputs, np.ndarray | list | tuple):
+        return Match(inputs, [])
+    return Match(_match_array(schema, np.asarray(inputs), shape or schema.shape, caller), [])
+
+
+def match_frame(schema, frame, caller="predict", first_row=0):
+    """Matches a data frame to the schema of a table.
+
+    Columns are matched by the name that they had in training, or by the name of the model's input, in any order.
+
+    Args:
+        schema: `InputSchema` of kind table.
+        frame: data frame.
+        caller: the call that an error names.
+        first_row: number of the frame's first row in the whole table, from 0, for the sentences.
+    Returns:
+        `Match`, whose batch is a dict of (N,) arrays in the order of the schema.
+    Raises:
+        ValueError: as `match` has it.
+    """
+    frame = frame.set_axis([str(c) for c in frame.columns], axis=1)
+    sources, notes = _source_columns(schema, frame, caller)
+    if not len(frame):
+        raise ValueError(f"{caller}: the table has no rows; it must have at least one.")
+    rows = _Rows(caller, len(frame), first_row)
+    batch = {}
+    for column in schema.columns:
+        convert = _match_numbers if column.kind == "number" else _match_levels
+        batch[column.name] = convert(schema, column, frame[sources[column.name]], rows, notes)
+    return Match(batch, notes)
+
+
+def match_bands(schema, names, path, caller="predict"):
+    """Returns the numbers, from 1, of the bands of a file that the model takes, in the order of its bands.
+
+    Args:
+        schema: `InputSchema` with bands.
+        names: name of every band of the file, "" for one without.
+        path: of the file, for the error.
+        caller: the call that an error names.
+    Returns:
+        (numbers, notes).
+    Raises:
+        ValueError: if a band is absent, or bands without names are not as many as in training.
+    """
+    expected = schema.band_names
+    if expected and any(names):
+        repeated = sorted({name for name in expected if list(names).count(name) > 1})
+        if repeated:
+            raise ValueError(f"{caller}: the bands must have distinct names, got {repeated[0]!r} twice in {path}.")
+        absent = [name for name in expected if name not in names]
+        if absent:
+            raise ValueError(
+                f"{caller}: the bands must be {', '.join(expected)}, as in training, got {', '.join(map(str, names))} "
+                f"in {path}.{suggestion(absent[0], [n for n in names if n])}"
+            )
+        extra = [name or "one without a name" for name in names if name not in expected]
+        notes = [f"{path}: left out the bands {', '.join(extra)}, which training did not have"] if extra else []
+        return tuple(list(names).index(name) + 1 for name in expected), notes
+    numbers = tuple(band.number for band in schema.bands)
+    if numbers and None not in numbers:
+        if max(numbers) > len(names):
+            raise ValueError(
+                f"{caller}: the raster must have band {max(numbers)}, as in training, got {len(names)} bands in {path}."
+            )
+        return numbers, []
+    if len(names) != len(schema.bands):
+        described = f" ({', '.join(expected)})" if expected else ""
+        raise ValueError(
+            f"{caller}: there must be {len(schema.bands)} bands{described}, as in training, got {len(names)} in {path}."
+        )
+    notes = [f"{path}: its bands have no names; they are read as {', '.join(expected)}"] if expected else []
+    return tuple(range(1, len(names) + 1)), notes
+
+
+class _Rows(typing.NamedTuple):
+    """What an error needs to name rows of a table."""
+
+    caller: str
+    count: int
+    first: int
+
+    def number(self, mask):
+        """Number of the first row in a mask, as users count: from 1."""
+        return self.first + int(np.argmax(mask)) + 1
+
+
+def _source_columns(schema, frame, caller):
+    """Returns ({input name: column of the frame}, notes); raises a ValueError for absent or ambiguous columns."""
+    names = list(frame.columns)
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"{caller}: the columns must have distinct names, got {repeated[0]!r} twice.")
+    by_plain = {}
+    for name in names:
+        by_plain.setdefault(plain_name(name.strip()), []).append(name)
+    sources = {}
+    for column in schema.columns:
+        exact = [name for name in (column.source, column.name) if name in names]
+        matches = exact[:1] or [n for n in by_plain.get(plain_name(column.source), []) if n not in sources.values()]
+        if len(matches) > 1:
+            raise ValueError(
+                f"{caller}: one column must be {column.source!r}, got {' and '.join(map(repr, matches))}; rename one."
+            )
+        if matches:
+            sources[column.name] = matches[0]
+    absent = [column.source for column in schema.columns if column.name not in sources]
+    if absent:
+        listed = ", ".join(map(repr, absent[:SHOWN])) + (f" and {len(absent) - SHOWN} more" if absent[SHOWN:] else "")
+        others = [name for name in names if name not in sources.values()]
+        raise ValueError(
+            f"{caller}: the table must have the columns that the model was trained on, got none called {listed}."
+            f"{suggestion(absent[0], others)} It has {', '.join(map(repr, names[:20]))}{', ...' * (len(names) > 20)}."
+        )
+    extra = [name for name in names if name not in sources.values() and name not in schema.targets]
+    listed = ", ".join(f"`{name}`" for name in extra[:SHOWN]) + (
+        f" and {len(extra) - SHOWN} more" * (len(extra) > SHOWN)
+    )
+    plural = "s" * (len(extra) > 1)
+    return sources, [f"left out the column{plural} {listed}, which the model was not trained on"] if extra else []
+
+
+def _match_numbers(schema, column, values, rows, notes):
+    """Returns (N,) float32 of a column of numbers."""
+    import pandas as pd
+    from pandas.api import types
+
+    if not types.is_numeric_dtype(values):
+        is_text = np.array([isinstance(v, str | bytes) for v in values], bool)
+        if is_text.any() or types.is_datetime64_any_dtype(values):
+            row = rows.number(is_text)
+            raise ValueError(
+                f"{rows.caller}: the column `{column.source}` must have numbers, as in training, got "
+                f"{values.iloc[row - 1 - rows.first]!r} in row {row}."
+            )
+        values = pd.to_numeric(values, errors="coerce")
+    try:
+        array = numbers(values, column.source)
+    except ValueError as error:
+        raise ValueError(f"{rows.caller}: {error}") from None
+    _verify_gaps(schema, column, np.isnan(array), rows)
+    if column.minimum is not None:
+        outside = (array < np.float32(column.minimum)) | (array > np.float32(column.maximum))
+        if outside.any():
+            notes.append(
+                f"`{column.source}`: {outside.sum():,} of {rows.count:,} rows are outside of the training range, "
+                f"{column.minimum:g} to {column.maximum:g}, the first is {array[np.argmax(outside)]:g} in row "
+                f"{rows.number(outside)}"
+            )
+    return array
+
+
+def _match_levels(schema, column, values, rows, notes):
+    """Returns (N,) object array of a category's levels; blanks around a level are removed where that makes it one."""
+    codes, levels = category_codes(values)
+    trained = set(column.levels)
+    levels = np.array([v.strip() if v not in trained and v.strip() in trained else v for v in levels], dtype=object)
+    gap_levels = np.array([not level.strip() for level in levels], bool)
+    levels[gap_levels] = ""
+    gaps = gap_levels[codes]
+    _verify_gaps(schema, column, gaps, rows)
+    counts = np.bincount(codes, minlength=len(levels))
+    unseen = [i for i, level in enumerate(levels) if level not in trained and not gap_levels[i]]
+    if unseen:
+        unseen.sort(key=lambda i: -counts[i])
+        listed = ", ".join(
+            f"{levels[i]!r} (rows: {counts[i]:,}{_nearest(levels[i], trained)})" for i in unseen[:SHOWN]
+        ) + (f" and {len(unseen) - SHOWN:,} more" if len(unseen) > SHOWN else "")
+        notes.append(
+            f"`{column.source}`: {counts[unseen].sum():,} of {rows.count:,} rows have a level that training did not "
+            f"have, and are predicted without it: {listed}"
+        )
+    if gaps.any() and "" not in trained:
+        notes.append(
+            f"`{column.source}`: {gaps.sum():,} of {rows.count:,} rows have a gap, which training did not have, and "
+            "are predicted without it"
+        )
+    return levels[codes]
+
+
+def _nearest(level, trained):
+    import difflib
+
+    by_lower = {t.lower(): t for t in trained if t}
+    close = difflib.get_close_matches(level.lower().strip(), by_lower, n=1, cutoff=0.5)
+    return f", nearest {by_lower[close[0]]!r}" if close else ""
+
+
+def _verify_gaps(schema, column, gaps, rows):
+    if gaps.any() and not schema.accepts_gaps:
+        raise ValueError(
+            f"{rows.caller}: the column `{column.source}` must have no gaps, as the model was trained without "
+            f"(missing='impute' trains one that fills them), got {gaps.sum():,} of {rows.count:,} rows with a gap, the "
+            f"first in row {rows.number(gaps)}."
+        )
+
+
+def _text_column(schema, inputs, caller):
+    """Returns the column of texts of a table."""
+    frame = frame_of(inputs)
+    name = schema.text if schema.text in frame else frame.columns[0] if frame.shape[1] == 1 else None
+    if name is None:
+        expected = repr(schema.text) if schema.text else "one column of texts"
+        raise ValueError(
+            f"{caller}: the table must have the column {expected}, got {', '.join(map(repr, frame.columns))}."
+            f"{suggestion(str(schema.text), frame.columns)}"
+        )
+    return frame[name]
+
+
+def _match_array(schema, x, shape, caller):
+    """Returns an array (N, *shape) in the schema's dtype, of arrays of any order and number type."""
+    dtype = np.dtype(schema.dtype)
+    if x.dtype == np.float64:
+        verify_doubles(x, f"{caller}: `inputs`")
+    if x.ndim == len(shape) and _sizes_fit(x.shape, shape) and not (x.ndim == 1 and shape[-1] == 1):
+        x = x[None]  # one example
+    elif x.ndim == len(shape) and shape[-1] == 1 and (x.ndim == 1 or _sizes_fit(x.shape[1:], shape[:-1])):
+        x = x[..., None]  # one band, or one feature, without its axis
+    elif x.ndim == len(shape) - 1 and x.ndim > 1 and shape[-1] == 1 and _sizes_fit(x.shape, shape[:-1]):
+        x = x[None, ..., None]  # one example of one band
+    if x.dtype.kind not in "biuf" or x.ndim != len(shape) + 1 or not _sizes_fit(x.shape[1:], shape):
+        sizes = ", ".join("any" if side is None else str(side) for side in shape)
+        raise ValueError(
+            f"{caller}: `inputs` must be numbers of shape (N, {sizes}), as in training, got {x.dtype} of shape "
+            f"{x.shape}; {R_HINT}."
+        )
+    if not len(x):
+        raise ValueError(f"{caller}: `inputs` must have an example or more, got none.")
+    if x.dtype.kind == "i" and (x == R_NA).any():
+        x = np.where(x == R_NA, np.nan, x)
+    if dtype.kind in "iu" and x.dtype != dtype:
+        limits = np.iinfo(dtype)
+        invalid = ~((x == np.round(x)) & (x >= limits.min) & (x <= limits.max))
+        if invalid.any():
+            raise ValueError(
+                f"{caller}: `inputs` must be whole numbers from {limits.min} to {limits.max}, as in training, got "
+                f"{x[invalid][0]:g}; multiply images from 0 to 1 by {limits.max} and round them."
+            )
+    if x.dtype.kind == "f":
+        gaps = np.isnan(x).reshape(len(x), -1).any(1)
+        if gaps.any() and not schema.accepts_gaps:
+            raise ValueError(
+                f"{caller}: `inputs` must have no gaps, as the model was trained without (missing='impute' trains one "
+                f"that fills them), got {gaps.sum():,} of {len(gaps):,} examples with NaN or NA, the first in row "
+                f"{int(np.argmax(gaps)) + 1}."
+            )
+    with np.errstate(invalid="ignore"):  # R's NA is a signaling NaN
+        return np.ascontiguousarray(x, dtype=dtype)
+
+
+def _sizes_fit(shape, expected):
+    """Whether sizes are the expected ones; None is any size."""
+    return len(shape) == len(expected) and all(e in (None, s) for s, e in zip(shape, expected, strict=True))

@@ -1,0 +1,128 @@
+"""The input schema of a trained model: what it was trained on, and so what it accepts."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+VERSION = 1  # of the schema's JSON; raised with every change that older or newer versions cannot read
+FILE = "input_schema.json"  # beside an exported SavedModel, in its folder assets.extra
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A column of a table that a model takes.
+
+    Args:
+        name: of the model's input: ASCII letters, digits and _.
+        source: name of the column in the table that the model was trained on.
+        kind: number or category.
+        levels: of a category in the training split, sorted; "" stands for a gap.
+        minimum, maximum: of the numbers in the training split; None for a category.
+        has_gaps: whether the training split had gaps in it.
+    """
+
+    name: str
+    source: str
+    kind: str
+    levels: tuple = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    has_gaps: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Band:
+    """A band of images.
+
+    Args:
+        name: as the files describe it, or "" where they do not.
+        number: in the training files, from 1, where bands were chosen by number; None where all are read.
+        minimum, maximum: of its values in a sample of the training split, in raw units.
+    """
+
+    name: str
+    number: int | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class InputSchema:
+    """What a model was trained on.
+
+    Args:
+        kind: table, image, vector, series, text, video, pair.
+        shape: of one raw input; (None, None, C) for images of any size, None for a table.
+        dtype: of the raw inputs; "mixed" for a table.
+        missing: policy for gaps: error, drop, impute or pad. Under error and drop a gap is refused.
+        classes: names of the classes in the order of their index; () for numbers.
+        targets: names of the target columns of a table; () for other sources.
+        columns: for a table, its input columns in the order of the model's inputs.
+        bands: for images, their bands in order; () where there are no images.
+        sensor: satellite sensor whose band names these are, one of `zoo.SENSORS`, or None.
+        nodata: value of pixels without data in the training raster, or None.
+        text: column of texts, or None.
+        series: for forecasts from a table: time, group, inputs, step, window, horizon, ... as the reader resolved them.
+        image: for images, how files are read: size, orientation, transparency, depth; else {}.
+    """
+
+    kind: str
+    shape: tuple | None
+    dtype: str
+    missing: str = "error"
+    classes: tuple = ()
+    targets: tuple = ()
+    columns: tuple[Column, ...] = ()
+    bands: tuple[Band, ...] = ()
+    sensor: str | None = None
+    nodata: float | None = None
+    text: str | None = None
+    series: dict = dataclasses.field(default_factory=dict)
+    image: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def accepts_gaps(self):
+        """Whether a gap in an input has a value: imputed, a level of its own, or skipped as padding."""
+        return self.missing in ("impute", "pad")
+
+    @property
+    def band_names(self):
+        """Names of the bands, or () unless all have one."""
+        names = tuple(band.name for band in self.bands)
+        return names if all(names) else ()
+
+    def to_json(self):
+        """Returns a dict of JSON values, from which `InputSchema.from_json` makes the same schema."""
+        return {"version": VERSION, **json.loads(json.dumps(dataclasses.asdict(self)))}
+
+    @classmethod
+    def from_json(cls, record):
+        """Returns the schema of such a dict.
+
+        Raises:
+            ValueError: if it has another version.
+        """
+        record = dict(record)
+        version = record.pop("version", None)
+        if version != VERSION:
+            advice = "update fieldzoo" if isinstance(version, int) and version > VERSION else "export the model again"
+            raise ValueError(f"the input schema must have version {VERSION}, got version {version}; {advice}.")
+        shape = record.pop("shape")
+        return cls(
+            shape=None if shape is None else tuple(shape),
+            classes=tuple(record.pop("classes")),
+            targets=tuple(record.pop("targets")),
+            columns=tuple(Column(**{**c, "levels": tuple(c["levels"])}) for c in record.pop("columns")),
+            bands=tuple(Band(**band) for band in record.pop("bands")),
+            **record,
+        )
+
+
+def read_schema(folder):
+    """Returns the `InputSchema` beside an exported SavedModel, or None where the export has none.
+
+    Args:
+        folder: PATH/VERSION of an export.
+    """
+    file = Path(folder) / "assets.extra" / FILE
+    return InputSchema.from_json(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
