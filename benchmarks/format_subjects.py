@@ -15,6 +15,7 @@ from recipes.data.images.image_patches import iterate_images
 from recipes.runs.load import load_run
 from recipes.tasks.generation import MAX_IMAGES, Generation
 from recipes.tasks.restoration import Restoration
+from recipes.training.prediction import to_outputs
 from recipes.training.run import Run
 from recipes.training.task import Task
 from zoo.package_files import Wheel
@@ -74,7 +75,7 @@ def recipe_subject(name, runs):
     def evaluate(predictions):
         run = Run(task, RecordedPredictions(saved.model, predictions), data, saved.preprocessing, {}, {})
         if type(task).predict_split is Task.predict_split:
-            run.predict_split = lambda split: run._probabilities(predictions)
+            run.predict_split = lambda split: to_outputs(run, predictions)
         return task.main_metric, task.evaluate(run, "test")[task.main_metric]
 
     model, _, tolerance = task.export_settings(Run(task, saved.model, data, saved.preprocessing, {}, {}))

@@ -16,7 +16,11 @@ def predict_files(run, files):
         segmentation, the most frequent class and each class's fraction of the pixels. A file that cannot be read has
         the reason under `error`.
     """
-    run = load_run(run)
+    yield from file_rows(load_run(run), files)
+
+
+def file_rows(run, files):
+    """Yields the rows of `predict_files` for a `Run`."""
     for batch in run_batches(run, files):
         warn(batch.notes)
         yield from prediction_rows(run, batch)

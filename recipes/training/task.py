@@ -13,9 +13,9 @@ from recipes.training import accelerate as acceleration
 from recipes.training import fit as training
 from recipes.training.diagnosis import diagnose
 from recipes.training.pipeline import batches, input_shape, preprocessing_for
+from recipes.training.prediction import to_outputs
 from recipes.training.schedules import Optimizer, Schedule, optimizer, schedule
 from zoo.arguments import Count, Fraction, NonNegative, Positive, Rate, Whole, checked
-from zoo.introspect.output_activation import output_activation, to_probabilities
 from zoo.registry import entry
 
 
@@ -293,8 +293,7 @@ class Task(abc.ABC):
         """Returns the model's predictions for one split, in its order: (N, classes) probabilities or (N, outputs)."""
         data = run.data
         batches = self.pipeline(getattr(data, split), False, run.preprocessing, len(data.classes))
-        outputs = run.model.predict(batches, verbose=0)
-        return to_probabilities(outputs, output_activation(run.model)) if data.classes else outputs
+        return to_outputs(run, run.model.predict(batches, verbose=0))
 
     def diagnose(self, run):
         """Returns sentences on what the learning curves show and what to try."""

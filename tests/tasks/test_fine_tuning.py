@@ -9,7 +9,7 @@ from keras import layers
 
 import recipes
 import zoo
-from recipes.runs.load import reopen_run
+from recipes.runs.load import load_run
 from recipes.tasks.fine_tuning import stratified_sample
 from tests.tolerance import assert_close
 from zoo.layers.backbone_input import BackboneInput
@@ -145,7 +145,7 @@ def test_a_run_is_compared_with_random_weights_saved_exported_and_reopened(tmp_p
     assert untrained["split"] == "test" and untrained["epochs"] == 4 and 0 <= untrained["accuracy"] <= 1
     export = run.export(tmp_path / "saved_model")
     assert export.difference <= 1e-5
-    reopened = reopen_run(tmp_path, run.data)
+    reopened = load_run(tmp_path, run.data)
     assert reopened.task == run.task
     assert_close(reopened.predict(x[:4]), run.predict(x[:4]))
 

@@ -9,7 +9,7 @@ import pytest
 import recipes
 import zoo
 from recipes.cli.main import main
-from recipes.runs.load import reopen_run
+from recipes.runs.load import load_run
 from recipes.tasks.language_model import character_ids
 from recipes.tasks.ngrams import Ngrams
 from recipes.tasks.text_generation import sample_id
@@ -40,7 +40,7 @@ def folder(data, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(folder, data):
-    return reopen_run(folder, data)
+    return load_run(folder, data)
 
 
 def test_ngram_probabilities_equal_witten_and_bells_computed_by_hand():

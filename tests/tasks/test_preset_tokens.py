@@ -13,7 +13,7 @@ import pytest
 import recipes
 import zoo
 from recipes.reports.word_figures import word_attributions
-from recipes.runs.load import reopen_run
+from recipes.runs.load import load_run
 from tests.tolerance import assert_close
 from zoo.export import isolated_inference
 from zoo.layers import PresetTokens
@@ -141,7 +141,7 @@ def test_a_tokenizer_object_is_saved_with_the_preprocessing_and_summarized_in_ru
     shorter.save(tmp_path / "run")
     summary = json.loads((tmp_path / "run/run.json").read_text())["hyperparameters"]["tokenizer"]
     assert summary == {"class": "BertTokenizer", "tokens": len(VOCABULARY)}
-    reopened = reopen_run(tmp_path / "run", run.data)
+    reopened = load_run(tmp_path / "run", run.data)
     assert reopened.task.tokenizer.get_vocabulary() == VOCABULARY and reopened.task.tokenizer.lowercase
     assert_close(reopened.predict(TEXTS), shorter.predict(TEXTS))
 
