@@ -39,6 +39,23 @@ def print_rows(rows, as_json, columns=None):
             print("\t".join(str(v) for v in row.values()))
 
 
+def print_frames(frames, as_json):
+    """Prints data frames with the same columns to stdout as they come: as one JSON list, or as rows."""
+    rows = []
+    for i, frame in enumerate(frames):
+        if as_json or sys.stdout.isatty():
+            records = frame.astype(object).to_dict("records")
+            rows += [{k: v for k, v in record.items() if v is not None and v == v} for record in records]
+            continue
+        frame.drop(columns="error", errors="ignore").to_csv(
+            sys.stdout, sep="\t", index=False, header=i == 0, lineterminator="\n"
+        )
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print_rows([row for row in rows if "error" not in row], as_json)
+
+
 def print_metrics(metrics, baseline=None):
     """Prints one line per metric that is a number, with the baseline's value if `baseline` is given."""
     for key, value in metrics.items():

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from recipes.cli.options import Files, Json, RunFolder
-from recipes.cli.output import print_json, print_metrics, print_rows
+from recipes.cli.output import print_frames, print_json, print_metrics, print_note
 
 
 def evaluate(
@@ -26,11 +26,43 @@ def evaluate(
         print_metrics(metrics, metrics["baseline"])
 
 
-def predict(run: RunFolder, files: Files, as_json: Json = False):
-    """Predict images or the rows of a table: one row each, with class and probabilities, or with numbers."""
-    from recipes.runs.predict_files import predict_files
+def predict(
+    run: RunFolder,
+    files: Files,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write: .csv, .tsv, .parquet or .jsonl; default the screen.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first file that cannot be read.")] = False,
+    as_json: Json = False,
+):
+    """Predict images or the rows of a table: one row each, with class and probabilities, or with numbers.
 
-    print_rows(predict_files(run, files), as_json)
+    A run of `forecasting` predicts the steps after the last row of a table. A file that cannot be read is named on
+    stderr, the others are predicted, and the exit code is 1.
+    """
+    from recipes.runs.load import load_run
+    from recipes.runs.predict_files import predict_files
+    from recipes.runs.prediction_file import write_frames
+
+    frames, unreadable = predict_files(load_run(run), files), []
+
+    def report_unreadable():
+        for frame in frames:
+            failed = frame[frame["error"].notna()] if "error" in frame else frame[:0]
+            for name, reason in zip(failed["input"], failed.get("error", ()), strict=True):
+                if strict:
+                    raise ValueError(f"predict: every file must be readable under --strict, got {name}: {reason}")
+                print_note(f"note: {name} cannot be read: {reason}")
+                unreadable.append(name)
+            yield frame
+
+    if out:
+        print(f"{write_frames(report_unreadable(), out)} rows\t{out}")
+    else:
+        print_frames(report_unreadable(), as_json)
+    if unreadable:
+        print_note(f"zoo: {len(unreadable)} files could not be read")
+        raise typer.Exit(1)
 
 
 def predict_raster(

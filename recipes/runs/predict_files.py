@@ -1,54 +1,90 @@
 """Prediction and evaluation with a saved run: files, tables, and other data sets."""
 
+from pathlib import Path
+
+import numpy as np
+
+from recipes.data.images.image_files import ARRAY_SUFFIXES
+from recipes.data.new_inputs import read_new_table
 from recipes.runs.load import load_run
 from recipes.runs.matched_data import matched_data
-from recipes.training.prediction import predict_batch, run_batches, warn
+from recipes.training.prediction import forecast, predict_batch, run_batches, warn
 
 
 def predict_files(run, files):
-    """Predicts for files, or for the rows of tables.
+    """Predicts for files, or for the rows of tables, batch by batch.
 
     Args:
-        run: the run's folder.
-        files: paths of images; of tables; or for a run on texts of text files or of tables with its column of texts.
+        run: `Run`, or its folder.
+        files: paths of images or of folders of images; of tables; for a run on texts of text files or of tables with
+            its column of texts; for forecasts of one table of series.
     Yields:
-        Dict for each file or row: its name, then the class and each class's probability, or the numbers. For a
-        segmentation, the most frequent class and each class's fraction of the pixels. A file that cannot be read has
-        the reason under `error`.
+        pandas.DataFrame for each batch, a row per file or row: `input`, then `class` and each class's probability, or
+        the numbers. For a segmentation, the most frequent class and each class's fraction of the pixels. For files, the
+        column `error` has the reason why one cannot be read; its other columns are empty. Forecasts have a row per
+        series and step after the last row of the table.
+    Raises:
+        ValueError: if a table does not match the run, or a file does not exist.
     """
-    yield from file_rows(load_run(run), files)
-
-
-def file_rows(run, files):
-    """Yields the rows of `predict_files` for a `Run`."""
+    run = run if hasattr(run, "schema") else load_run(run)
+    files = image_paths(files) if run.schema.kind == "image" else list(files)
+    if run.schema.series:
+        if len(files) != 1:
+            raise ValueError(f"predict: `files` must be one table of series, got {len(files)} files.")
+        frame, notes = read_new_table(run.schema, files[0])
+        warn(notes)
+        yield forecast(run, frame)
+        return
     for batch in run_batches(run, files):
         warn(batch.notes)
-        yield from prediction_rows(run, batch)
+        yield prediction_frame(run, batch)
 
 
-def prediction_rows(run, batch):
-    """Returns a dict for each example of an `InputBatch`, and for each of its failures."""
-    rows = []
-    outputs = predict_batch(run, batch.inputs) if len(batch.names) else []
-    for name, prediction in zip(batch.names, outputs, strict=True):
-        if prediction.ndim == 3:
-            prediction = class_fractions(prediction)
-        values = map(float, prediction)
-        if not run.classes:
-            rows.append({"input": name, **dict(zip(run.data_record["outputs"], values, strict=True))})
+def prediction_frame(run, batch):
+    """Returns the predictions for an `InputBatch` as a data frame, as `predict_files` documents."""
+    import pandas as pd
+
+    outputs = predict_batch(run, batch.inputs) if batch.names else []
+    values = np.array([class_fractions(o) if o.ndim == 3 else o for o in outputs], dtype=np.float32)
+    names = run.classes or tuple(run.data_record["outputs"])
+    values = values.reshape(len(batch.names), len(names))
+    columns = {"input": np.array(batch.names, dtype=object)}
+    if run.data_record["task"] == "multilabel":
+        columns["class"] = [" ".join(c for c, p in zip(names, row, strict=True) if p >= 0.5) for row in values]
+    elif run.classes:
+        columns["class"] = np.array(names, dtype=object)[values.argmax(1)]
+    frame = pd.concat([pd.DataFrame(columns), pd.DataFrame(values, columns=list(names))], axis=1)
+    if run.schema.kind == "image":
+        failed = pd.DataFrame({"input": list(batch.failures), "error": list(batch.failures.values())})
+        frame = pd.concat([frame.assign(error=pd.Series(dtype=object)), failed], ignore_index=True)
+    return frame
+
+
+def image_paths(paths):
+    """Returns files and the images in folders, at any depth, in order.
+
+    Raises:
+        ValueError: if a path does not exist, or a folder has no image.
+    """
+    files = []
+    for path in map(Path, paths):
+        path = path.expanduser()
+        if not path.is_dir():
+            files.append(path)
             continue
-        if run.data_record["task"] == "multilabel":
-            label = " ".join(c for c, p in zip(run.classes, prediction, strict=True) if p >= 0.5)
-        else:
-            label = run.classes[int(prediction.argmax())]
-        rows.append({"input": name, "class": label, **dict(zip(run.classes, values, strict=True))})
-    return [*rows, *({"input": name, "error": reason} for name, reason in batch.failures.items())]
+        images = sorted(p for p in path.rglob("*") if p.suffix.lower() in ARRAY_SUFFIXES and p.is_file())
+        images = [p for p in images if not any(part.startswith(".") for part in p.relative_to(path).parts)]
+        if not images:
+            raise ValueError(f"predict: `files` must be images or folders of images, got {path} without any.")
+        files += images
+    absent = [str(path) for path in files if not path.is_file()]
+    if absent:
+        raise ValueError(f"predict: `files` must exist, got {', '.join(absent)}.")
+    return files
 
 
 def class_fractions(probabilities):
     """Returns (classes,) the fraction of the pixels in which each class is the most probable, from (H, W, classes)."""
-    import numpy as np
-
     labels = probabilities.argmax(-1).ravel()
     return np.bincount(labels, minlength=probabilities.shape[-1]) / labels.size
 

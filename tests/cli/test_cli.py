@@ -66,6 +66,24 @@ def test_predict_prints_one_row_per_file_in_order(trained, images, capsys):
     assert abs(rows[0]["above"] + rows[0]["below"] - 1) < 1e-5
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet", ".jsonl"])
+def test_predict_writes_a_file_with_the_reason_of_unreadable_ones(trained, images, tmp_path, capsys, suffix):
+    (tmp_path / "photos" / "deep").mkdir(parents=True)
+    shutil.copy(images / "above" / "3.png", tmp_path / "photos" / "deep" / "a.png")
+    (tmp_path / "photos" / "b.png").write_bytes(b"no image")
+    out = tmp_path / f"predicted{suffix}"
+    code, printed, _ = run(capsys, "predict", trained, tmp_path / "photos", "--out", out)
+    assert code == 1 and printed == f"2 rows\t{out}\n"
+    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
+    readers |= {".tsv": lambda p: pd.read_csv(p, sep="\t"), ".jsonl": lambda p: pd.read_json(p, lines=True)}
+    table = readers[suffix](out).set_index("input")
+    assert table["class"].dropna().tolist() == ["above"]
+    assert table["error"].notna().sum() == 1 and table.index[table["error"].notna()][0].endswith("b.png")
+    assert not list(tmp_path.glob("*.part"))
+    code, _, err = run(capsys, "predict", trained, tmp_path / "photos", "--out", tmp_path / "predicted.doc")
+    assert code == 2 and "`out` must end in .csv" in err
+
+
 def test_evaluate_uses_the_test_split_or_other_data(trained, images, capsys):
     code, out, _ = run(capsys, "evaluate", trained, "--json")
     assert code == 0
@@ -143,9 +161,14 @@ def test_wrong_use_is_one_line_on_stderr_and_exit_code_2(arguments, message, cap
 def test_errors_name_unreadable_and_missing_files(trained, images, tmp_path, capsys):
     truncated = tmp_path / "cut.jpg"
     truncated.write_bytes((images / "above" / "0.jpg").read_bytes()[:300])
-    code, _, err = run(capsys, "predict", trained, truncated)
+    readable = images / "above" / "3.png"
+    code, out, err = run(capsys, "predict", trained, truncated, readable)
+    assert code == 1
+    assert "cut.jpg cannot be read: " in err and "1 files could not be read" in err
+    assert [line.split("\t")[:2] for line in out.splitlines()[1:]] == [[str(readable), "above"]]
+    code, _, err = run(capsys, "predict", trained, truncated, readable, "--strict")
     assert code == 2
-    assert "cut.jpg, which cannot be read" in err
+    assert "every file must be readable under --strict, got" in err
     code, _, err = run(capsys, "predict", trained, tmp_path / "missing.jpg")
     assert code == 2
     assert "missing.jpg" in err

@@ -8,7 +8,7 @@ import pytest
 
 import recipes
 import zoo
-from recipes.runs.predict_files import evaluate_run, file_rows
+from recipes.runs.predict_files import evaluate_run, predict_files
 from tests.tolerance import assert_close
 from zoo.serving import Server
 
@@ -53,7 +53,7 @@ def paths(trained):
         frame.to_csv(file, index=False)
 
         def by_rows():
-            return np.array([[row[c] for c in run.classes] for row in file_rows(loaded, [file])])
+            return np.concatenate([frame[list(run.classes)].to_numpy() for frame in predict_files(loaded, [file])])
 
         return {
             "run.predict": lambda: run.predict(frame),
