@@ -221,11 +221,11 @@ class Run:
         """Writes model.keras, preprocessing.keras, run.json, history.json and metrics.json into the folder `out`."""
         out = Path(out)
         out.mkdir(parents=True, exist_ok=True)
-        self.model.save(out / "model.keras")
+        save_for_inference(self.model, out / "model.keras")
         self.preprocessing.save(out / "preprocessing.keras")
-        write_json(out / "run.json", self.description())
         write_json(out / "history.json", self.history)
         write_json(out / "metrics.json", self.metrics)
+        write_json(out / "run.json", self.description())  # last: a folder with run.json is a complete run
         return out
 
     def description(self):
@@ -240,6 +240,21 @@ class Run:
             "input_schema": self.schema.to_json(),
             "record": self.record,
         }
+
+
+def save_for_inference(model, path):
+    """Saves a model without its loss, metrics and optimizer, so that Keras loads it after `import zoo` alone.
+
+    Args:
+        model: `keras.Model`; it stays compiled.
+        path: of the .keras file.
+    """
+    compiled, optimizer = model.compiled, getattr(model, "optimizer", None)
+    model.compiled, model.optimizer = False, None
+    try:
+        model.save(path)
+    finally:
+        model.compiled, model.optimizer = compiled, optimizer
 
 
 def _jsonable(value):

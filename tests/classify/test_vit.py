@@ -145,6 +145,7 @@ def test_attention_maps_of_another_model_are_refused():
         attention_maps(zoo.lenet5((14, 14, 1), 2), np.zeros((1, 14, 14, 1)))
 
 
+@pytest.mark.slow
 def test_the_feature_map_for_explanations_has_gradients_at_every_patch(golden):
     import tensorflow as tf
 

@@ -1,8 +1,10 @@
 """The commands of `zoo`: results on stdout, errors in one line on stderr, and exit codes."""
 
 import json
+import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from recipes.cli.main import main

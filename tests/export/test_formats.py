@@ -100,7 +100,7 @@ def test_each_format_is_written_and_held_to_its_own_tolerance(tmp_path):
 
 
 @pytest.mark.usefixtures("parity_check_in_process")
-@pytest.mark.parametrize("name", ["lstm", "gru"])
+@pytest.mark.parametrize("name", ["gru", pytest.param("lstm", marks=pytest.mark.slow)])
 def test_the_litert_file_of_a_recurrent_network_takes_batches_one_by_one(name, tmp_path):
     keras.utils.set_random_seed(0)
     model = zoo.build(name, (7, 2), 3, units=(4,), activation="softmax")

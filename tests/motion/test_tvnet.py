@@ -95,6 +95,7 @@ def test_the_layer_survives_serialization():
     assert (again.warps, again.iterations, again.rate, again.compute_dtype) == (2, 3, 0.2, "float32")
 
 
+@pytest.mark.slow
 def test_training_gives_the_same_losses_with_and_without_xla():
     rng = np.random.default_rng(0)
     frames = {name: rng.uniform(size=(2, 8, 8, 1)).astype("float32") for name in ("first", "second")}
