@@ -12,7 +12,9 @@ import importlib
 WHERE = {
     # Data
     "Data": "recipes.data",
+    "DataSummary": "recipes.reports.data_check",
     "Examples": "recipes.data",
+    "check_data": "recipes.reports.data_check",
     "load": "recipes.data",
     "reopen": "recipes.data",
     "sources": "recipes.data",

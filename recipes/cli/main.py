@@ -8,6 +8,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # must be set before TensorF
 
 import typer
 
+from recipes.cli.data import data
 from recipes.cli.describe import describe, list_
 from recipes.cli.explain import digits, explain
 from recipes.cli.output import print_note
@@ -33,6 +34,7 @@ app.command()(digits)
 app.command()(export)
 app.command()(serve)
 app.command("predict-raster")(predict_raster)
+app.add_typer(data, name="data")
 
 
 def main(arguments=None):
