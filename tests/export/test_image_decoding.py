@@ -178,7 +178,7 @@ def test_lossless_files_have_the_pixels_of_pillow_and_numpy(kind):
     if expected.shape[-1] == 1:
         np.testing.assert_array_equal(decode(content, 1), expected)
     elif "gray" not in kind:
-        assert decode(content, 1) == "image_bytes must be a grayscale image, as the training images, got a color image."
+        assert decode(content, 1) == "image_bytes must be grayscale, as the training images, got a color file."
 
 
 @pytest.mark.parametrize("bands", [1, 2, 3, 4])

@@ -69,7 +69,7 @@ def _check_size(height, width):
 def _check_bands(bands, is_grayscale):
     """The assertion that a model of grayscale images gets no color file."""
     return _check(
-        is_grayscale if bands == 1 else True, "image_bytes must be grayscale as in training, got a color file"
+        is_grayscale if bands == 1 else True, "image_bytes must be grayscale, as the training images, got a color file"
     )
 
 
