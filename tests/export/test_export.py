@@ -85,10 +85,14 @@ def test_parity_json_records_all_comparisons(trees):
     assert export.difference == record["difference"] <= record["tolerance"] == 1e-5
     assert record["signatures"] == list(export.signatures) == ["serving_default", "serving_bytes", "features"]
     assert record["format"] == "exact"
-    assert record["batch_sizes"] == [1, 4]
-    assert {(c["signature"], c["batch_size"]) for c in record["comparisons"]} == {
-        (signature, size) for signature in export.signatures for size in (1, 4)
+    of_files = {"PNG": (1, 4), "JPEG, the last one rotated by its EXIF": (5,), "PNG of another size": (1,)}
+    of_files["PNG: rotated by its EXIF, transparent, gray"] = (3,)
+    assert {(c["signature"], c["content"], c["batch_size"]) for c in record["comparisons"]} == {
+        *[(signature, "examples", size) for signature in ("serving_default", "features") for size in (1, 4)],
+        *[("serving_bytes", content, size) for content, sizes in of_files.items() for size in sizes],
     }
+    assert record["batch_sizes"] == [1, 3, 4, 5]
+    assert record["inputs_without_gaps"] == []
     assert record["inputs"] == {"photo": {"shape": [None, None, None, 3], "dtype": "uint8"}}
     assert record["classes"] == list(NAMES)
     assert record["notes"] == []
@@ -128,11 +132,12 @@ def test_serving_bytes_takes_files_of_any_format_and_size(trees):
         tf.io.encode_png(smooth[..., :1]),  # gray
         tf.io.encode_png(np.concatenate([raw, raw[..., :1]], axis=-1)),  # with transparency
     ]
+    color, opacity = raw.astype(int), raw[..., :1].astype(int)
+    on_white = ((color * opacity + 255 * (255 - opacity) + 127) // 255).astype("uint8")
     _model, signatures = load_signatures(export.path)
     probabilities = signatures["serving_bytes"](image_bytes=tf.stack(files))["probabilities"].numpy()
-    expected = [model.predict(preprocessing.predict(i[None], verbose=0), verbose=0)[0] for i in (raw, smooth)]
-    assert_close(probabilities[[0, 3]], [expected[0]] * 2)
-    assert_close(probabilities[2], expected[1])
+    expected = [model.predict(preprocessing.predict(i[None], verbose=0), verbose=0)[0] for i in (raw, smooth, on_white)]
+    assert_close(probabilities[[0, 2, 3]], expected)
     np.testing.assert_allclose(probabilities[1], expected[1], atol=0.02)  # a JPEG is not exact
 
 

@@ -21,9 +21,16 @@ def test_photos_of_different_sizes_are_compared_singly_and_as_files_in_one_batch
     model = zoo.cnn((8, 8, 1), 2, filters=(3,), units=(), activation="sigmoid")
     inputs = [photos(1, bands=1)[0], photos(1, bands=1, side=30)[0]]
     export = zoo.export(model, tmp_path, inputs=inputs, preprocessing=resizing(bands=1))
-    comparisons = [(c["signature"], c["batch_size"]) for c in read_record(export)["comparisons"]]
-    of_files = [("serving_bytes", 1)] * 2 + [("serving_bytes", 2), ("serving_bytes", 1)]  # the last as JPEG
-    assert comparisons == [("serving_default", 1)] * 2 + of_files + [("features", 1)] * 2
+    comparisons = [(c["signature"], c["content"], c["batch_size"]) for c in read_record(export)["comparisons"]]
+    assert comparisons == [
+        *[("serving_default", "examples", 1)] * 2,
+        *[("serving_bytes", "PNG", 1)] * 2,
+        ("serving_bytes", "PNG", 2),
+        ("serving_bytes", "JPEG, the last one rotated by its EXIF", 2),
+        ("serving_bytes", "PNG: rotated by its EXIF, transparent", 2),
+        ("serving_bytes", "PNG of another size", 1),
+        *[("features", "examples", 1)] * 2,
+    ]
     assert export.difference <= 1e-5
 
 
@@ -138,7 +145,7 @@ def test_jpeg_files_are_compared_with_the_pixels_that_pillow_decodes(tmp_path, m
     raw = np.broadcast_to(np.linspace(0, 200, 9).round()[:, None], (2, 9, 9)).astype("float32")[..., None]
     record = read_record(zoo.export(model, tmp_path, inputs=raw))
     assert 0 <= record["jpeg"]["difference"] <= record["jpeg"]["tolerance"]
-    assert [c["batch_size"] for c in record["comparisons"] if c["kind"] == "jpeg"] == [2]
+    assert [c["batch_size"] for c in record["comparisons"] if c["kind"] == "jpeg"] == [3]
 
     def run_with_wrong_jpegs(requests, path):
         outputs = run_in_process(requests, path)

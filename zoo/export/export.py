@@ -52,7 +52,9 @@ def export(
     Signatures of the SavedModel:
     - `serving_default` takes raw values by name.
     - `serving_bytes` takes `image_bytes`, the content of PNG, JPEG, BMP or GIF files. It exists where the raw input is
-      an image of 1, 3 or 4 bands of whole numbers from 0 to 255. Files are resized where the raw input's size is fixed.
+      an image of 1, 3 or 4 bands of whole numbers from 0 to 255, or of uint16. Files are decoded as in training: the
+      EXIF orientation is applied, transparency is laid on white, and 16 bits are divided by 257 unless the raw input is
+      uint16. Files whose pixels would differ are refused. Files are resized where the raw input's size is fixed.
     - `features` returns the pooled features (B, C) where the model has them.
 
     The first two return `probabilities` (after a final softmax or sigmoid) or `values`, float32; a model with several
@@ -60,11 +62,14 @@ def export(
     `scores`. With `training_statistics` they also return `skew` (B, 3). The batch size is free, and so are height and
     width where the model was built with None for them. Augmentation and dropout are off, as in inference.
 
+    Gaps (NaN, or an empty string in a category) are refused where the layers show that training had none.
+
     Parity check: `inputs` run through every signature, one example and all together, in another process that imports
     neither this package nor Keras. The outputs must equal those of `model.predict` for the preprocessed inputs, where
     preprocessing runs in a graph as in tf.data. Both run on the CPU. JPEG files are decoded as by Pillow, to within
-    0.001 of the output's scale. PATH/VERSION/assets.extra gets parity.json, the record of all comparisons, and the same
-    requests as warm-up records, so that TensorFlow Serving's first request is as fast as any other.
+    0.001 of the output's scale. Rotated, transparent, gray and resized files, a gap and an unseen level are compared
+    where the model accepts them. PATH/VERSION/assets.extra gets parity.json, the record of all comparisons, and the
+    same requests as warm-up records, so that TensorFlow Serving's first request is as fast as any other.
 
     A graph may have operations of TensorFlow Text, as the tokens of KerasHub's tokenizers need. TensorFlow Serving has
     them, the parity check loads them, parity.json notes them, and other programs need `import tensorflow_text`.

@@ -1,6 +1,5 @@
 """The parity check: does an exported model, run in another process, give the outputs of the Keras model?"""
 
-import io
 import os
 import subprocess
 import sys
@@ -10,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.export import isolated_inference
+from zoo.export import file_requests, gap_refusal, isolated_inference
 from zoo.export.versions import ExportError
 
 # Fraction of the output's scale. Pillow decodes the same pixels only where both use the same JPEG library.
 JPEG_TOLERANCE = 0.001
+UNSEEN_LEVEL = b"level that training did not have"
 
 
 class Request(typing.NamedTuple):
@@ -23,7 +23,9 @@ class Request(typing.NamedTuple):
     signature: str
     inputs: dict  # arrays by name
     expected: dict  # outputs of the Keras model, arrays by name
-    kind: str = "exact"  # how outputs are compared: exact (value by value), jpeg (mean of a map), random (range only)
+    # How outputs are compared: exact (value by value), jpeg or resized (mean of a map), random (range only).
+    kind: str = "exact"
+    content: str = "examples"  # what the inputs are, for parity.json
 
     @property
     def batch_size(self):
@@ -39,6 +41,7 @@ class Comparison(typing.NamedTuple):
     batch_size: int
     difference: float  # largest absolute; of a JPEG's maps the mean over the map
     kind: str  # as in `Request`
+    content: str = "examples"
 
 
 def make_requests(signatures, batches, with_files):
@@ -56,16 +59,9 @@ def make_requests(signatures, batches, with_files):
     predict = _predict_function(signatures)
     outputs, features = zip(*map(predict, batches), strict=True)
     requests = [Request("serving_default", b, o) for b, o in zip(batches, outputs, strict=True)]
+    requests += _gap_requests(signatures, predict, batches[-1])
     if with_files:
-        files = [
-            Request("serving_bytes", {"image_bytes": _png_files(b)}, o) for b, o in zip(batches, outputs, strict=True)
-        ]
-        singles = [request for request in files if request.batch_size == 1]
-        if len(singles) > 1 and signatures.preprocesses_to_one_size():
-            together = {n: np.concatenate([r.expected[n] for r in singles]) for n in singles[0].expected}
-            content = np.concatenate([r.inputs["image_bytes"] for r in singles])
-            files.append(Request("serving_bytes", {"image_bytes": content}, together))
-        requests += files + _jpeg_requests(predict, batches[-1])
+        requests += _file_requests(signatures, predict, batches, outputs)
     if signatures.backbone is not None:
         requests += [Request("features", b, f) for b, f in zip(batches, features, strict=True)]
     return requests
@@ -95,30 +91,57 @@ def _predict_function(signatures):
     return predict
 
 
-def _png_files(batch):
-    """(N,) bytes: each image of a batch as a PNG file."""
-    import tensorflow as tf
-
-    (images,) = batch.values()
-    return np.array([tf.io.encode_png(tf.cast(image, "uint8")).numpy() for image in images])
-
-
-def _jpeg_requests(predict, batch):
-    """The request of a batch as JPEG files, expecting the outputs for the pixels that Pillow decodes from them."""
-    from PIL import Image
-
-    ((name, images),) = batch.items()
-    if images.shape[-1] not in (1, 3):
+def _gap_requests(signatures, predict, batch):
+    """The request of a batch whose first row has a gap and an unseen level, where the model accepts them; in a list."""
+    batch, contents = dict(batch), []
+    numbers = [n for n, t in signatures.inputs.items() if "float" in t.dtype and len(t.shape) <= gap_refusal.MAX_RANK]
+    accepting = [name for name in numbers if name not in signatures.inputs_without_gaps]
+    if accepting:
+        gap_refusal.with_gaps(batch, 0, accepting[0])
+        contents.append("a gap")
+    unseen = [name for name, levels in gap_refusal.levels_of(signatures).items() if UNSEEN_LEVEL.decode() not in levels]
+    if unseen:
+        values = batch[unseen[0]].astype(object)
+        values[0] = UNSEEN_LEVEL
+        batch[unseen[0]] = values.astype("S")
+        contents.append("an unseen level")
+    if not contents:
         return []
-    files, decoded = [], []
-    for image in images.astype("uint8"):
-        file = io.BytesIO()
-        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, "JPEG", quality=95, subsampling=0)
-        files.append(file.getvalue())
-        decoded.append(np.asarray(Image.open(file)).reshape(image.shape))
-    outputs, _ = predict({name: np.stack(decoded).astype(images.dtype)})
-    outputs.pop("skew", None)  # one gray level more may count as outside the range
-    return [Request("serving_bytes", {"image_bytes": np.array(files)}, outputs, "jpeg")]
+    return [Request("serving_default", batch, predict(batch)[0], content=" and ".join(contents))]
+
+
+def _file_requests(signatures, predict, batches, outputs):
+    """Requests of image files: the examples as PNG and JPEG, and files that need turning, blending or resizing."""
+    (name,) = signatures.inputs
+    raw = signatures.inputs[name]
+    dtype = "uint16" if raw.dtype == "uint16" else "uint8"
+
+    def request(files, expected):
+        return Request("serving_bytes", {"image_bytes": np.array(files.files)}, expected, files.kind, files.content)
+
+    def predict_files(files):
+        expected, _ = predict({name: files.pixels.astype(raw.dtype)})
+        if files.kind != "exact":
+            expected.pop("skew", None)  # one gray level more may count as outside the range
+        return request(files, expected)
+
+    images = [batch[name].astype(dtype) for batch in batches]
+    requests = [request(file_requests.png_files(i), o) for i, o in zip(images, outputs, strict=True)]
+    singles = [r for r in requests if r.batch_size == 1]
+    if len(singles) > 1 and signatures.preprocesses_to_one_size():
+        together = {n: np.concatenate([r.expected[n] for r in singles]) for n in singles[0].expected}
+        content = np.concatenate([r.inputs["image_bytes"] for r in singles])
+        requests.append(singles[0]._replace(inputs={"image_bytes": content}, expected=together))
+    if raw.shape[-1] in (1, 3) and dtype == "uint8":
+        requests.append(predict_files(file_requests.jpeg_files(images[-1])))
+    requests.append(predict_files(file_requests.unusual_files(images[-1][0])))
+    if signatures.has_fixed_size() or signatures.preprocesses_to_one_size():
+        size = raw.shape[1:3] if signatures.has_fixed_size() else None
+        enlarged = file_requests.enlarged_file(images[-1][0], size)
+        if enlarged is not None:
+            rounded = size is None or "int" in raw.dtype
+            requests.append(predict_files(enlarged if rounded else enlarged._replace(kind="resized")))
+    return requests
 
 
 def run_isolated(requests, path):
@@ -180,7 +203,8 @@ def compare(requests, outputs, signatures=None):
             and request.signature != "features"
         ):
             differences += _score_differences(signatures, request, arrays)
-        comparisons.append(Comparison(request.signature, request.batch_size, max(differences), request.kind))
+        largest = max(differences)
+        comparisons.append(Comparison(request.signature, request.batch_size, largest, request.kind, request.content))
     return comparisons
 
 
@@ -204,7 +228,7 @@ def check_shape(name, expected, output):
 def _difference(name, expected, output, kind):
     check_shape(name, expected, output)
     difference = np.abs(expected.astype("float64") - output.astype("float64"))
-    if kind == "jpeg":
+    if kind in ("jpeg", "resized"):
         difference = difference.reshape(len(difference), -1, difference.shape[-1]).mean(axis=1)
     return float(np.nan_to_num(difference, nan=np.inf).max(initial=0))
 
@@ -221,7 +245,9 @@ def check_tolerance(comparisons, tolerance, subject="the exported model"):
     """
     largest = max(c.difference for c in comparisons)
     if not largest <= tolerance:
-        details = "; ".join(f"{c.signature}, batch of {c.batch_size}: {c.difference:.3g}" for c in comparisons)
+        details = "; ".join(
+            f"{c.signature}, batch of {c.batch_size} ({c.content}): {c.difference:.3g}" for c in comparisons
+        )
         raise ExportError(
             f"export: {subject} differs from predict by {largest:.3g}, more than the `tolerance` of {tolerance:g}. "
             f"{details}"

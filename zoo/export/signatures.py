@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from zoo.export import image_decoding, input_adapter
+from zoo.export import gap_refusal, image_decoding, input_adapter
 from zoo.introspect import last_spatial
 from zoo.introspect.output_activation import output_activation, to_probabilities
 
@@ -25,6 +25,7 @@ class Signatures:
         activation: "softmax", "sigmoid" or "linear".
         is_binary: whether `classes` names the two classes of a single sigmoid.
         backbone: model up to the pooled features, or None.
+        inputs_without_gaps: names of the inputs whose gaps the graphs refuse; none until it is set.
     Raises:
         ValueError: if a model is not built, or the classes do not fit the output.
     """
@@ -56,6 +57,7 @@ class Signatures:
         )
         self._check_classes(shapes)
         self.backbone = pooled_backbone(model)
+        self.inputs_without_gaps = ()
 
     def _check_classes(self, shapes):
         if self.classes is None:
@@ -69,7 +71,9 @@ class Signatures:
 
     def with_model(self, model):
         """Returns the same signatures of another model with the same inputs and outputs."""
-        return Signatures(model, self.preprocessing, self.classes, self.training_statistics)
+        signatures = Signatures(model, self.preprocessing, self.classes, self.training_statistics)
+        signatures.inputs_without_gaps = self.inputs_without_gaps
+        return signatures
 
     def input_specs(self):
         """Returns the TensorSpec of each raw input, with a free batch size."""
@@ -130,13 +134,16 @@ class Signatures:
     def predict_values(self, *tensors):
         """The graph of `serving_default`."""
         tensors = dict(zip(self.inputs, tensors, strict=True))
+        gap_refusal.refuse_gaps(tensors, self.inputs_without_gaps)
         return {**self.predict_preprocessed(self.preprocess(tensors)), **self.skew(tensors)}
 
     def predict_features(self, *tensors):
         """The graph of `features`."""
         import tensorflow as tf
 
-        inputs = self.preprocess(dict(zip(self.inputs, tensors, strict=True)))
+        tensors = dict(zip(self.inputs, tensors, strict=True))
+        gap_refusal.refuse_gaps(tensors, self.inputs_without_gaps)
+        inputs = self.preprocess(tensors)
         return {"features": tf.cast(self.backbone(inputs, training=False), "float32")}
 
     def predict_files(self, image_bytes):
@@ -175,7 +182,7 @@ class Signatures:
         import tensorflow as tf
 
         (raw,) = self.inputs.values()
-        image = image_decoding.decode_image(data, raw.shape[-1])
+        image = image_decoding.decode_image(data, raw.shape[-1], "uint16" if raw.dtype == "uint16" else "uint8")
         if self.has_fixed_size():
             image = tf.image.resize(image, raw.shape[1:3], antialias=True)
             image = tf.round(image) if "int" in raw.dtype else image
@@ -192,6 +199,8 @@ class Signatures:
             return None
         if raw.shape[-1] not in FILE_BANDS:
             return f"no serving_bytes: PNG and JPEG files have no {raw.shape[-1]} bands"
+        if raw.dtype == "uint16":
+            return ""
         values = np.concatenate([np.ravel(v) for batch in batches for v in batch.values()])
         whole = np.array_equal(values, np.clip(np.round(values), 0, 255)) and values.max() > 1
         if raw.dtype != "uint8" and not whole:

@@ -1,0 +1,129 @@
+"""Refuses gaps in the graph: NaN in numbers and empty strings in categories, where a model was trained without them."""
+
+import keras
+import numpy as np
+
+from zoo.layers.impute import Impute
+
+GAP_OPERATIONS = ("Where", "Isnan", "NanToNum", "Masking")  # Keras' own by which a graph may handle NaN
+REASON = "; the model was trained without gaps"
+MAX_RANK = 3  # tables, vectors and series; in images a check of every value would cost time
+
+
+def refuse_gaps(tensors, names):
+    """Adds the assertion that inputs have no gaps to the graph; its message names the input and the row, from 1.
+
+    Args:
+        tensors: raw tensors by signature name, (B, ...) floats or strings.
+        names: signature names of the inputs that accept no gaps.
+    """
+    import tensorflow as tf
+
+    if not names:
+        return
+    columns, texts = [], []
+    for name in names:
+        tensor = tensors[name]
+        is_text = tensor.dtype == tf.string
+        is_gap = tf.equal(tensor, "") if is_text else tf.math.is_nan(tensor)
+        is_column = tensor.shape.rank == 2 and tensor.shape[-1] == 1
+        columns.append(is_gap if is_column else tf.reduce_any(is_gap, axis=range(1, tensor.shape.rank))[:, None])
+        texts.append(f"{name} is empty in row " if is_text else f"{name} has a gap (NaN) in row ")
+    gaps = tf.concat(columns, axis=1)
+    has_gaps = tf.reduce_any(gaps)
+
+    def describe():
+        row, column = tf.unstack(tf.where(gaps)[0])
+        return tf.strings.join([tf.constant(texts)[column], tf.strings.as_string(row + 1), REASON])
+
+    message = tf.cond(has_gaps, describe, lambda: tf.constant(""))
+    tf.debugging.Assert(~has_gaps, [message])
+
+
+def inputs_without_gaps(signatures, batch):
+    """Returns the signature names of the inputs that accept no gaps, as the layers show it.
+
+    A float input accepts gaps where a layer after it may handle NaN, and an example with NaN gives finite outputs. A
+    string input accepts them where its levels include the empty string, or the preprocessing imputes.
+
+    Args:
+        signatures: `zoo.export.signatures.Signatures`.
+        batch: raw examples by signature name.
+    """
+    models = [m for m in (signatures.preprocessing, signatures.model) if m is not None]
+    operations = {name: _operations_after(models, signatures.inputs, name) for name in signatures.inputs}
+    imputes = any(isinstance(o, Impute) for o in _all_operations(models[0]))
+    refused, uncertain = [], []
+    for name, tensor in signatures.inputs.items():
+        if tensor.dtype == "string":
+            lookups = [o for o in operations[name] if isinstance(o, keras.layers.StringLookup)]
+            if lookups and not imputes and not any("" in lookup.get_vocabulary() for lookup in lookups):
+                refused.append(name)
+        elif "float" in tensor.dtype and len(tensor.shape) <= MAX_RANK:
+            (uncertain if any(map(_may_handle_gaps, operations[name])) else refused).append(name)
+    refused += _outputs_nan(signatures, batch, uncertain)
+    return tuple(name for name in signatures.inputs if name in refused)
+
+
+def with_gaps(batch, row, name):
+    """Sets a row of a float input to NaN in place; of a series only its last step."""
+    array = batch[name] = batch[name].copy()
+    array[(row, -1) if array.ndim == MAX_RANK else row] = np.nan
+
+
+def levels_of(signatures):
+    """Returns the levels of each string input that has some: signature name -> set of strings."""
+    models = [m for m in (signatures.preprocessing, signatures.model) if m is not None]
+    levels = {}
+    for name, tensor in signatures.inputs.items():
+        if tensor.dtype == "string":
+            operations = _operations_after(models, signatures.inputs, name)
+            lookups = [o for o in operations if isinstance(o, keras.layers.StringLookup) and o.num_oov_indices]
+            if lookups:
+                levels[name] = {level for lookup in lookups for level in lookup.get_vocabulary()}
+    return levels
+
+
+def _may_handle_gaps(operation):
+    """Whether an operation may turn NaN into numbers: any layer but Keras' own, and some of those."""
+    own = type(operation).__module__.startswith("keras.")
+    return not own or type(operation).__name__ in GAP_OPERATIONS
+
+
+def _outputs_nan(signatures, batch, names):
+    """Those inputs of which NaN in the first example gives outputs that are not finite."""
+    import tensorflow as tf
+
+    if not names:
+        return []
+    rows = {n: np.repeat(a[:1], len(names), axis=0) for n, a in batch.items()}
+    for row, name in enumerate(names):
+        with_gaps(rows, row, name)
+    with tf.device("CPU:0"):
+        inputs = signatures.preprocess({n: tf.constant(a) for n, a in rows.items()})
+        outputs = signatures.name_outputs(signatures.model(inputs, training=False)).values()
+    finite = [np.isfinite(o.numpy().reshape(len(names), -1)).all(axis=1) for o in outputs if o.dtype.is_floating]
+    return [name for name, is_finite in zip(names, np.all(finite, axis=0), strict=True) if not is_finite]
+
+
+def _operations_after(models, inputs, name):
+    """The operations that an input's values reach, in the preprocessing and then all of the model's."""
+    first, *rest = models
+    graph = first._functional if isinstance(first, keras.Sequential) else first
+    reached, operations = {id(inputs[name])}, []
+    for depth in sorted(graph._nodes_by_depth, reverse=True):
+        for node in graph._nodes_by_depth[depth]:
+            if node.is_input or reached.isdisjoint(map(id, node.input_tensors)):
+                continue
+            reached |= {id(t) for t in node.outputs}
+            operations += _all_operations(node.operation)
+    return operations + [o for model in rest for o in _all_operations(model)]
+
+
+def _all_operations(operation):
+    """An operation, or those of a nested model."""
+    if isinstance(operation, keras.Sequential):
+        return [o for layer in operation.layers for o in _all_operations(layer)]
+    if isinstance(operation, keras.Model) and hasattr(operation, "_operations"):
+        return [o for inner in operation._operations for o in _all_operations(inner)]
+    return [operation]
