@@ -124,7 +124,8 @@ def export(
             signatures = Signatures(model, preprocessing, classes, training_statistics)
             if input_schema is not None and input_schema.kind == "table":
                 inputs = match(input_schema, inputs, caller="export").batch
-            job = PredictiveExport(signatures, inputs, tolerance, formats)
+            accepts_gaps = input_schema is not None and input_schema.accepts_gaps
+            job = PredictiveExport(signatures, inputs, tolerance, formats, accepts_gaps)
     except ExportError:
         raise
     except ValueError as error:

@@ -29,18 +29,20 @@ class PredictiveExport:
         inputs: raw held-out examples.
         tolerance: largest absolute difference allowed.
         formats: names of further formats.
+        accepts_gaps: whether every input may have gaps, as the input schema says; if not, the layers decide.
     Attributes:
         requests: list of `zoo.export.parity_check.Request`, to be run on the export.
     Raises:
         ValueError: if the examples do not suit the model.
     """
 
-    def __init__(self, signatures, inputs, tolerance, formats):
+    def __init__(self, signatures, inputs, tolerance, formats, accepts_gaps=False):
         self.signatures, self.tolerance = signatures, tolerance
         self.saved_model_formats = [f for f in formats if f in SAVED_MODEL_FORMATS]
         self.file_formats = [f for f in formats if f not in SAVED_MODEL_FORMATS]
         self.batches = input_adapter.make_batches(signatures.structure, signatures.inputs, inputs)
-        signatures.inputs_without_gaps = gap_refusal.inputs_without_gaps(signatures, self.batches[-1])
+        if not accepts_gaps:
+            signatures.inputs_without_gaps = gap_refusal.inputs_without_gaps(signatures, self.batches[-1])
         self.note = signatures.missing_files_note(self.batches)
         self.requests = parity_check.make_requests(signatures, self.batches, with_files=self.note == "")
         self.models = [m for m in (signatures.model, signatures.preprocessing) if m is not None]
