@@ -51,7 +51,7 @@ BUNDLED = {
 }
 
 # Exists in a clone of the repository, not in an installed package.
-RESULTS_FOLDER = Path(__file__).parents[1] / "saved_models"
+RESULTS_FOLDER = Path(__file__).resolve().parents[1] / "saved_models"
 
 
 @checked
