@@ -61,7 +61,6 @@ def serve(
         print_note(DEVELOPMENT_NOTE)
         print_note("stop with ctrl-c")
         print(f"{server.rest_address}\t{server.grpc_address}", flush=True)
-        try:
-            server.wait()
-        except KeyboardInterrupt:
-            print_note("stopped")
+        server.wait()
+        print_note("stopping: new requests are refused, those in progress get their response")
+    print_note("stopped")
