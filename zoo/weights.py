@@ -118,8 +118,8 @@ def load_weights(model: keras.Model, source, *, head: bool = True) -> keras.Mode
     Raises:
         ValueError: if a weight of the model is missing in the source, a weight of the source is not used, or one has
             another shape, all listed; if the weights would compute something else in this model (padding, version); if
-            the names are unknown; if the source cannot be read, or states 100 times its size. The model is not changed then. PyTorch's
-            `num_batches_tracked`, which is not a weight, is ignored.
+            the names are unknown; if the source cannot be read, or states 100 times its size. The model is not changed
+            then. PyTorch's `num_batches_tracked`, which is not a weight, is ignored.
 
     Source: PyTorch and timm have OIHW kernels, Keras HWIO; position embeddings as timm's `resample_abs_pos_embed`.
     Differs: from `keras.Model.load_weights` in that a failure leaves the model unchanged.

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from recipes.cli.errors import check_folder, naming_full_disk
 from recipes.cli.options import Json, RunFolder
 from recipes.cli.output import print_json, print_note
 
@@ -32,9 +33,11 @@ def export(
     """Write a SavedModel of raw inputs and check in another process that it gives the same predictions."""
     from recipes.runs.predict_files import open_with_data
 
+    check_folder("OUT", out)
     saved = open_with_data(run, data)
     statistics = saved.training_statistics() if skew else None
-    result = saved.export(out, formats=tuple(formats or ()), training_statistics=statistics)
+    with naming_full_disk(out):
+        result = saved.export(out, formats=tuple(formats or ()), training_statistics=statistics)
     if as_json:
         print_json(result._asdict())
     else:

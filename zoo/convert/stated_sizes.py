@@ -1,4 +1,4 @@
-"""Refuses weight files whose content would be many times larger in memory than the file, by the sizes that they state."""
+"""Refuses weight files that would be many times larger in memory, by the sizes that they state."""
 
 import contextlib
 import zipfile
