@@ -30,7 +30,8 @@ def write_bytes(path, content):
         temporary.write_bytes(content)
         os.replace(temporary, path)
     except OSError as error:
-        error.filename, error.filename2 = str(path), None
+        if error.errno is not None:  # of a file that was open, the system names none
+            error.filename, error.filename2 = str(path), None
         raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -26,7 +26,7 @@ def parse_setting(text):
 def parse_size(text):
     """Parses HEIGHTxWIDTH, or one number for both, as (height, width) [pixels]."""
     sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.isdigit() and int(side) > 0 for side in sides):
+    if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
         raise ValueError(f"--size must be HEIGHTxWIDTH in pixels, such as 64x64, got {text!r}.")
     return int(sides[0]), int(sides[-1])
 

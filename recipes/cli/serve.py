@@ -46,11 +46,11 @@ def export(
 
 def serve(
     folder: Annotated[Path, typer.Argument(help="Exports to serve: FOLDER/NAME/VERSION, or FOLDER/VERSION.")],
-    port: Annotated[int, typer.Option(help="REST port.")] = 8501,
-    grpc_port: Annotated[int, typer.Option(help="gRPC port.")] = 8500,
+    port: Annotated[int, typer.Option(help="REST port; 0 for any free one.", min=0, max=65535)] = 8501,
+    grpc_port: Annotated[int, typer.Option(help="gRPC port; 0 for any free one.", min=0, max=65535)] = 8500,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 accepts other machines.")] = "127.0.0.1",
-    workers: Annotated[int, typer.Option(help="Requests processed concurrently.")] = 2,
-    queue: Annotated[int, typer.Option(help="Requests that may wait; further ones are refused as busy.")] = 64,
+    workers: Annotated[int, typer.Option(help="Requests processed concurrently.", min=1)] = 2,
+    queue: Annotated[int, typer.Option(help="Requests that may wait; further ones are refused as busy.", min=0)] = 64,
 ):
     """Serve exports with TensorFlow Serving's REST and gRPC interfaces, for development.
 

@@ -58,7 +58,11 @@ def train(
     entry(recipe.model)
     options = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
     options = {name: value for name, value in options.items() if value is not None}
-    task = recipe.task.replace(**options, **dict(parse_setting(text) for text in settings or []))
+    settings = dict(parse_setting(text) for text in settings or [])
+    twice = [name for name in options if name in settings]
+    if twice:
+        raise ValueError(f"{twice[0]} must be set once, got --{twice[0].replace('_', '-')} and --set {twice[0]}=....")
+    task = recipe.task.replace(**options, **settings)
     loaded = load(recipe.data, seed=task.seed, **({"strict": True} if strict else {}))
     arguments = dict(recipe.arguments or {})
     if size:

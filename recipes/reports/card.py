@@ -47,7 +47,7 @@ def card(folder, name=None):
         metrics=values,
         baseline=f"baseline: {baseline['name']}" if "name" in baseline else "baseline",
         rows=rows,
-        diagnosis=metrics["diagnosis"],
+        diagnosis=[escape_markdown(sentence, keep_code=True) for sentence in metrics["diagnosis"]],
         inputs=input_description(data),
     )
 

@@ -1,6 +1,7 @@
 """A development server with TensorFlow Serving's interfaces; production uses the stock tensorflow/serving image."""
 
 import contextlib
+import importlib.util
 import signal
 import socket
 import threading
@@ -58,12 +59,18 @@ class Server:
         poll_seconds: Whole = 2,
         note=lambda sentence: None,
     ):
+        missing = [name for name in ("fastapi", "uvicorn", "grpc") if importlib.util.find_spec(name) is None]
+        if missing:
+            raise ImportError(f"serve: needs {', '.join(missing)}, which `pip install fieldzoo[serve]` installs.")
         import uvicorn
 
         refuse_r_function(note, "Server: `note`")
         self.store = ModelStore(folder, note)
         request_queue = RequestQueue(workers, queue)
-        self._socket = socket.create_server((host, rest_port))
+        try:
+            self._socket = socket.create_server((host, rest_port))
+        except OSError as error:  # in use, or no address of this machine
+            raise OSError(error.errno, f"serve: cannot listen on {host}:{rest_port}: {error.strerror}") from None
         # Inherited by each connection: else a response's second packet waits 40 ms for the first one's receipt.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
