@@ -70,7 +70,7 @@ class Server:
         try:
             self._socket = socket.create_server((host, rest_port))
         except OSError as error:  # in use, or no address of this machine
-            raise OSError(error.errno, f"serve: cannot listen on {host}:{rest_port}: {error.strerror}") from None
+            raise OSError(f"serve: cannot listen on {host}:{rest_port}: {error.strerror}") from None
         # Inherited by each connection: else a response's second packet waits 40 ms for the first one's receipt.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
