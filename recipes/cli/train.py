@@ -54,6 +54,7 @@ def train(
 
     out = out or Path("runs") / what
     check_folder("--out", out)
+    image_size = parse_size(size) if size else None
     recipe = _recipe(what, model, data)
     entry(recipe.model)
     options = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
@@ -65,9 +66,9 @@ def train(
     task = recipe.task.replace(**options, **settings)
     loaded = load(recipe.data, seed=task.seed, **({"strict": True} if strict else {}))
     arguments = dict(recipe.arguments or {})
-    if size:
+    if image_size:
         check_size(loaded)
-        arguments["input_shape"] = (*parse_size(size), loaded.shape[-1])
+        arguments["input_shape"] = (*image_size, loaded.shape[-1])
     print_note(
         f"{what}: {recipe.model} on {loaded.name}: {len(loaded.train)} training, {len(loaded.validation)} validation, "
         f"{len(loaded.test)} test examples"

@@ -13,7 +13,7 @@ from recipes.cli.output import print_json
 from recipes.data.readers import READERS
 from recipes.tasks import TASKS
 
-FOREST = "bundled:penguins"
+PENGUINS = "bundled:penguins"
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def run(capsys, *arguments):
     return error.value.code or 0, captured.out, captured.err
 
 
-def train(*options, task="classification", model="dnn", data=FOREST):
+def train(*options, task="classification", model="dnn", data=PENGUINS):
     return ["train", task, "--model", model, "--data", data, *map(str, options)]
 
 
@@ -50,7 +50,7 @@ def train(*options, task="classification", model="dnn", data=FOREST):
         (train(data="photos"), "use folder:PATH"),
         (train("--set", "epoch=3"), "Did you mean `epochs`?"),
         (train("--epoks", "3"), "--epochs"),
-        (train("--epochs", "many"), "many"),
+        (train("--epochs", "many"), "Invalid value for '--epochs'"),
         (["predct", "a", "b"], "there is no command 'predct'. Did you mean `predict`?"),
         (["serv"], "Did you mean `serve`?"),
         (["predict"], "RUN"),
@@ -58,7 +58,7 @@ def train(*options, task="classification", model="dnn", data=FOREST):
         (["export", "nowhere", "served"], "`run` must be the folder of a run"),
         (["serve", "nowhere"], "`folder` must hold NAME/VERSION/saved_model.pb"),
         (["describe"], "MODEL"),
-        (["serve", ".", "--port", "99999"], "99999"),
+        (["serve", ".", "--port", "99999"], "Invalid value for '--port'"),
         (["serve", ".", "--workers", "0"], "--workers"),
         (train("--size", "\u00b2", data="bundled:mnist-5k"), "--size must be HEIGHTxWIDTH"),
         (train("--epochs", "3", "--set", "epochs=4"), "epochs must be set once, got --epochs and --set epochs="),
