@@ -60,5 +60,7 @@ r-env:
 	$(R_VENV)/bin/python -m pip install --quiet --upgrade pip
 	$(R_VENV)/bin/python -m pip install --quiet --editable '.[serve]' $$(Rscript -e 'v <- packageVersion("reticulate"); \
 		cat(if (v < "1.41") "numpy<2", if (v < "1.45") "pandas<3")')
+	@# reticulate adds site-packages to the path without reading the .pth files in it, so it needs the packages there
+	ln -sfn $(CURDIR)/zoo $(CURDIR)/recipes $$($(R_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 	@echo "RETICULATE_PYTHON=$(abspath $(R_VENV))/bin/python"
-	@RETICULATE_PYTHON=$(abspath $(R_VENV))/bin/python Rscript -e 'invisible(reticulate::import("zoo")$$r_check())'
+	@cd / && RETICULATE_PYTHON=$(abspath $(R_VENV))/bin/python Rscript -e 'invisible(reticulate::import("zoo")$$r_check())'

@@ -1,6 +1,8 @@
 """Atomic writes: complete content under the final name, and nothing else in the folder."""
 
+import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -26,3 +28,13 @@ def test_a_failed_write_keeps_the_old_content_and_leaves_no_temporary_file(tmp_p
         write_text(tmp_path / "table.csv", "new")
     assert os.listdir(tmp_path) == ["table.csv"]
     assert (tmp_path / "table.csv").read_text() == "old"
+
+
+def test_a_full_disk_is_an_error_with_the_path(tmp_path, monkeypatch):
+    def fail(self, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(OSError, match="No space left on device: .*table.csv'"):
+        write_text(tmp_path / "table.csv", "new")
+    assert not os.listdir(tmp_path)

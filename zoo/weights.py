@@ -10,6 +10,7 @@ from zoo.arguments import checked
 from zoo.convert import densenet, dncnn, efficientnet_lite, mobilenet_v2, presto, resnet, vgg, vit
 from zoo.convert.checkpoint import parse_checkpoint, read_checkpoint
 from zoo.convert.match import fill_model
+from zoo.convert.stated_sizes import check_keras_file
 from zoo.package_files import Wheel
 from zoo.registry import entry
 
@@ -51,7 +52,7 @@ BUNDLED = {
 }
 
 # Exists in a clone of the repository, not in an installed package.
-RESULTS_FOLDER = Path(__file__).parents[1] / "saved_models"
+RESULTS_FOLDER = Path(__file__).resolve().parents[1] / "saved_models"
 
 
 @checked
@@ -117,8 +118,8 @@ def load_weights(model: keras.Model, source, *, head: bool = True) -> keras.Mode
     Raises:
         ValueError: if a weight of the model is missing in the source, a weight of the source is not used, or one has
             another shape, all listed; if the weights would compute something else in this model (padding, version); if
-            the names are unknown; if the source cannot be read. The model is not changed then. PyTorch's
-            `num_batches_tracked`, which is not a weight, is ignored.
+            the names are unknown; if the source cannot be read, or states 100 times its size. The model is not changed
+            then. PyTorch's `num_batches_tracked`, which is not a weight, is ignored.
 
     Source: PyTorch and timm have OIHW kernels, Keras HWIO; position embeddings as timm's `resample_abs_pos_embed`.
     Differs: from `keras.Model.load_weights` in that a failure leaves the model unchanged.
@@ -160,6 +161,7 @@ def _read_source(source, model, head):
             "belongs to, and give that model as `source`."
         )
     try:
+        check_keras_file(source)
         if source.endswith(".keras"):
             return keras.models.load_model(source, compile=False)
         return _read_weights_h5(source, model)

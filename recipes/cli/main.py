@@ -1,4 +1,4 @@
-"""The command line `zoo`. Exit codes: 0, 1 (failed) and 2 (wrong use)."""
+"""The command line `zoo`. Exit codes: 0, 1 (failed, or stopped with ctrl-c) and 2 (wrong use)."""
 
 import os
 import sys
@@ -10,23 +10,33 @@ import typer
 
 from recipes.cli.data import data
 from recipes.cli.describe import describe, list_
+from recipes.cli.errors import describe_error
 from recipes.cli.explain import digits, explain
-from recipes.cli.output import print_note
+from recipes.cli.output import import_tensorflow, print_note
 from recipes.cli.predict import evaluate, predict, predict_raster
 from recipes.cli.serve import export, serve
+from recipes.cli.suggestions import NearestNameGroup
 from recipes.cli.train import train
+from recipes.cli.train_help import TrainCommand
 
+RESUMED = {  # what the same command does after it was stopped
+    "train": "; the same command resumes from the last epoch",
+    "predict-raster": "; the same command resumes",
+}
+INTERRUPTED = 130  # Typer's code of ctrl-c
 app = typer.Typer(
+    cls=NearestNameGroup,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Train, evaluate, explain and export models for ecology and geography.\n\n"
-    "To start: zoo train lenet5_mnist --out runs/digits",
+    "To start: zoo train lenet5_mnist --out runs/digits\n\n"
+    "Your photos, one folder per class: zoo train fine_tuning --model efficientnet_lite0 --data folder:photos",
 )
 app.command("list")(list_)
 app.command()(describe)
-app.command()(train)
+app.command(cls=TrainCommand)(train)
 app.command()(evaluate)
 app.command()(predict)
 app.command()(explain)
@@ -44,46 +54,28 @@ def main(arguments=None):
         arguments: list of strings; default those of the process.
     """
     command = typer.main.get_command(app)
+    arguments = sys.argv[1:] if arguments is None else arguments
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *args, **kwargs: print_note(f"note: {message}")
         try:
-            if not {"--help", "-h"} & set(sys.argv[1:] if arguments is None else arguments):
+            if not {"--help", "-h"} & set(arguments):
                 import_tensorflow()
             code = command.main(arguments, prog_name="zoo", standalone_mode=False)
+            sys.stdout.flush()
         except (KeyboardInterrupt, typer.Abort):
-            print_note("zoo: stopped; the same command resumes from the last epoch")
-            code = 1
+            code = INTERRUPTED
         except BrokenPipeError:  # `zoo list | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             code = 0
         except Exception as error:
-            usage = getattr(error, "format_message", None)  # of the parser's errors
-            print_note(f"zoo: {usage() if usage else one_line(error)}")
-            wrong_use = usage or isinstance(error, ValueError | FileNotFoundError | IsADirectoryError)
-            code = 2 if wrong_use else 1
+            sentence, code = describe_error(error)
+            print_note(f"zoo: {sentence}")
             if os.environ.get("ZOO_TRACEBACK"):
                 raise
+    if code == INTERRUPTED:
+        print_note(f"zoo: stopped{RESUMED.get(arguments[0], '') if arguments else ''}")
+        code = 1
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def import_tensorflow():
-    """Imports TensorFlow without its messages on stderr."""
-    sys.stderr.flush()
-    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        import tensorflow as tf
-
-        tf.config.list_logical_devices()
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(null)
-
-
-def one_line(error):
-    """Returns an error's message without line breaks."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 if __name__ == "__main__":

@@ -26,6 +26,12 @@ def parse_setting(text):
 def parse_size(text):
     """Parses HEIGHTxWIDTH, or one number for both, as (height, width) [pixels]."""
     sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.isdigit() and int(side) > 0 for side in sides):
+    if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
         raise ValueError(f"--size must be HEIGHTxWIDTH in pixels, such as 64x64, got {text!r}.")
     return int(sides[0]), int(sides[-1])
+
+
+def check_size(data):
+    """Raises ValueError if `--size` does not apply to this `recipes.data.Data`: it is for images only."""
+    if data.shape is None or len(data.shape) != 3:
+        raise ValueError(f"--size is for images, and {data.name} is {data.kind} data; leave it out.")

@@ -1,7 +1,7 @@
 """Output of the commands: results on stdout, progress and notes on stderr."""
 
-import json
 import math
+import os
 import sys
 
 
@@ -11,8 +11,10 @@ def print_note(text):
 
 
 def print_json(value):
-    """Prints a value as JSON to stdout."""
-    print(json.dumps(value, indent=1, default=str))
+    """Prints a value as strict JSON to stdout; NaN is null."""
+    from zoo.strict_json import json_text
+
+    print(json_text(value, indent=1))
 
 
 def print_rows(rows, as_json, columns=None):
@@ -68,3 +70,18 @@ def format_value(value):
     if isinstance(value, int | float) and not isinstance(value, bool):
         return "" if math.isnan(value) else f"{value:,.0f}" if value == int(value) else f"{value:.4g}"
     return value
+
+
+def import_tensorflow():
+    """Imports TensorFlow without its messages on stderr."""
+    sys.stderr.flush()
+    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        import tensorflow as tf
+
+        tf.config.list_logical_devices()
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)

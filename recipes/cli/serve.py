@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from recipes.cli.errors import check_folder, naming_full_disk
 from recipes.cli.options import Json, RunFolder
 from recipes.cli.output import print_json, print_note
 
@@ -32,9 +33,11 @@ def export(
     """Write a SavedModel of raw inputs and check in another process that it gives the same predictions."""
     from recipes.runs.predict_files import open_with_data
 
+    check_folder("OUT", out)
     saved = open_with_data(run, data)
     statistics = saved.training_statistics() if skew else None
-    result = saved.export(out, formats=tuple(formats or ()), training_statistics=statistics)
+    with naming_full_disk(out):
+        result = saved.export(out, formats=tuple(formats or ()), training_statistics=statistics)
     if as_json:
         print_json(result._asdict())
     else:
@@ -43,11 +46,11 @@ def export(
 
 def serve(
     folder: Annotated[Path, typer.Argument(help="Exports to serve: FOLDER/NAME/VERSION, or FOLDER/VERSION.")],
-    port: Annotated[int, typer.Option(help="REST port.")] = 8501,
-    grpc_port: Annotated[int, typer.Option(help="gRPC port.")] = 8500,
+    port: Annotated[int, typer.Option(help="REST port; 0 for any free one.", min=0, max=65535)] = 8501,
+    grpc_port: Annotated[int, typer.Option(help="gRPC port; 0 for any free one.", min=0, max=65535)] = 8500,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 accepts other machines.")] = "127.0.0.1",
-    workers: Annotated[int, typer.Option(help="Requests processed concurrently.")] = 2,
-    queue: Annotated[int, typer.Option(help="Requests that may wait; further ones are refused as busy.")] = 64,
+    workers: Annotated[int, typer.Option(help="Requests processed concurrently.", min=1)] = 2,
+    queue: Annotated[int, typer.Option(help="Requests that may wait; further ones are refused as busy.", min=0)] = 64,
 ):
     """Serve exports with TensorFlow Serving's REST and gRPC interfaces, for development.
 
@@ -61,7 +64,6 @@ def serve(
         print_note(DEVELOPMENT_NOTE)
         print_note("stop with ctrl-c")
         print(f"{server.rest_address}\t{server.grpc_address}", flush=True)
-        try:
-            server.wait()
-        except KeyboardInterrupt:
-            print_note("stopped")
+        server.wait()
+        print_note("stopping: new requests are refused, those in progress get their response")
+    print_note("stopped")

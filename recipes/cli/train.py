@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from recipes.cli.options import Json, parse_setting, parse_size
+from recipes.cli.errors import check_folder, naming_full_disk
+from recipes.cli.options import Json, check_size, parse_setting, parse_size
 from recipes.cli.output import print_json, print_metrics, print_note
 
 
@@ -13,13 +14,14 @@ def train(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="RECIPE|TASK", help="A reference recipe (`zoo list recipes`), or a task such as classification."
+            metavar="RECIPE|TASK",
+            help="A reference recipe (`zoo list recipes`), or a task, as listed below.",
         ),
     ],
     model: Annotated[str | None, typer.Option(help="Name of a model; default the recipe's.")] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="bundled:NAME, folder:PATH, masks:IMAGES?labels=MASKS, table:FILE?target=COLUMN, tfds:NAME."),
+        typer.Option(help="READER:SOURCE?OPTION=VALUE&OPTION=VALUE, such as folder:photos; all are listed below."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for model, metrics, SavedModel, report.html; default runs/RECIPE.")
@@ -40,31 +42,41 @@ def train(
 ):
     """Train a model, export it, check the export, and write a report.
 
+    zoo train fine_tuning --model efficientnet_lite0 --data folder:photos --out runs/photos
+
     zoo train lenet5_mnist --out runs/digits
 
-    zoo train classification --model lenet5 --data folder:photos --out runs/photos
+    zoo train classification --model dnn --data "table:plots.csv?target=species" --out runs/plots
     """
     from recipes.data import load
     from recipes.reference.recipes import train_and_export
     from zoo.registry import entry
 
+    out = out or Path("runs") / what
+    check_folder("--out", out)
+    image_size = parse_size(size) if size else None
     recipe = _recipe(what, model, data)
     entry(recipe.model)
     options = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
     options = {name: value for name, value in options.items() if value is not None}
-    task = recipe.task.replace(**options, **dict(parse_setting(text) for text in settings or []))
+    settings = dict(parse_setting(text) for text in settings or [])
+    twice = [name for name in options if name in settings]
+    if twice:
+        raise ValueError(f"{twice[0]} must be set once, got --{twice[0].replace('_', '-')} and --set {twice[0]}=....")
+    task = recipe.task.replace(**options, **settings)
     loaded = load(recipe.data, seed=task.seed, **({"strict": True} if strict else {}))
     arguments = dict(recipe.arguments or {})
-    if size:
-        arguments["input_shape"] = (*parse_size(size), loaded.shape[-1])
-    out = out or Path("runs") / what
+    if image_size:
+        check_size(loaded)
+        arguments["input_shape"] = (*image_size, loaded.shape[-1])
     print_note(
         f"{what}: {recipe.model} on {loaded.name}: {len(loaded.train)} training, {len(loaded.validation)} validation, "
         f"{len(loaded.test)} test examples"
     )
     for note in loaded.notes:
         print_note(f"note: {note}")
-    run = train_and_export(task, recipe.model, loaded, out, True, arguments)
+    with naming_full_disk(out):
+        run = train_and_export(task, recipe.model, loaded, out, True, arguments)
     metrics = run.evaluate("test" if len(loaded.test) else "validation")
     if as_json:
         print_json(run.metrics)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from recipes.reports.markdown import escape_markdown
+
 
 def card(folder, name=None):
     """Returns the model card of a run, in Markdown.
@@ -14,8 +16,8 @@ def card(folder, name=None):
         name: the model's name; default the name of the folder.
     """
     folder = Path(folder)
-    run = json.loads((folder / "run.json").read_text())
-    metrics = json.loads((folder / "metrics.json").read_text())
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     split = "test" if "test" in metrics else "validation"
     values, data, record = metrics[split], {**run["input_schema"], **run["data"]}, run["record"]
     baseline = values["baseline"]
@@ -29,20 +31,23 @@ def card(folder, name=None):
             rows.append((key, text, f"{baseline[key]:.4g}" if isinstance(baseline.get(key), int | float) else ""))
     arguments = ", ".join(f"{k}={v}" for k, v in record["arguments"].items())
     templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, keep_trailing_newline=True
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        finalize=escape_markdown,
     )
     return templates.get_template("card.md").render(
         name=name or folder.name,
         run=run,
         data=data,
         record=record,
-        arguments=f" ({arguments})" if arguments else "",
+        arguments=f"({arguments})" if arguments else "",
         description=bundled_description(record["data"]) or f"{data['kind'].capitalize()} data.",
         split=split,
         metrics=values,
         baseline=f"baseline: {baseline['name']}" if "name" in baseline else "baseline",
         rows=rows,
-        diagnosis=metrics["diagnosis"],
+        diagnosis=[escape_markdown(sentence, keep_code=True) for sentence in metrics["diagnosis"]],
         inputs=input_description(data),
     )
 

@@ -29,16 +29,18 @@ def test_importing_zoo_imports_no_package_that_only_serving_needs():
 
 
 @pytest.mark.slow  # a server in a process of its own
-def test_zoo_serve_predicts_until_it_is_interrupted(exports):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_zoo_serve_predicts_until_it_gets_a_signal(exports, number):
     command = [sys.executable, "-m", "recipes", "serve", str(exports.folder), "--port", "0", "--grpc-port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         for address in process.stdout.readline().split():
             with zoo.serving.Client(address, "trees") as client:
                 outputs = client.predict(photos(4))
                 assert_close(outputs["probabilities"], exports.probabilities)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, notes = process.communicate(timeout=60)
     assert process.returncode == 0
+    assert notes.endswith("those in progress get their response\nstopped\n")
     assert "trees version 2 is available" in notes
     assert "This is a development server. In production, serve the same folder with the stock" in notes
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import zoo
 from zoo.convert.checkpoint import read_checkpoint
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -277,3 +278,78 @@ def test_published_checkpoints_are_read(file, digest, count, name, shape):
     arrays = read_checkpoint(DATA / file)
     assert len(arrays) == count and arrays[name].shape == shape
     assert all(np.isfinite(array).all() for array in arrays.values())
+
+
+ZEROS = 2**27  # bytes in memory; a thousandth of it in a compressed file
+
+
+def test_a_compressed_pytorch_file_that_inflates_is_refused(tmp_path):
+    body = state_dict(w=tensor("0", "Float", ZEROS // 4, 0, (ZEROS // 4,), (1,)))
+    with zipfile.ZipFile(tmp_path / "a.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x/data.pkl", complete_pickle(body))
+        archive.writestr("x/data/0", bytes(ZEROS))
+    with pytest.raises(ValueError, match="states 134.* more than 100 times the stored size is refused"):
+        read_checkpoint(tmp_path / "a.pth")
+
+
+def test_many_compressed_members_are_refused_together(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x/data.pkl", complete_pickle(state_dict()))
+        for i in range(16):
+            archive.writestr(f"x/data/{i}", bytes(ZEROS // 16))
+    with pytest.raises(ValueError, match="more than 100 times the stored size"):
+        read_checkpoint(tmp_path / "a.pth")
+
+
+def test_a_compressed_pytorch_file_of_little_expansion_is_read(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x/data.pkl", complete_pickle(state_dict(w=tensor("0", "Float", 9000, 0, (9000,), (1,)))))
+        archive.writestr("x/data/0", bytes(36_000))
+    assert not read_checkpoint(tmp_path / "a.pth")["w"].any()
+
+
+@pytest.mark.parametrize("write", [write_zip, write_stream])
+def test_a_tensor_that_repeats_a_number_is_refused_where_it_is_huge(tmp_path, write):
+    one = {"0": np.ones(1, "<f4")}
+    with pytest.raises(ValueError, match=r"its tensor of shape \(10000, 10000\) states 800000000 bytes"):
+        read_checkpoint(write(tmp_path / "a.pt", state_dict(w=tensor("0", "Float", 1, 0, (10**4, 10**4), (0, 0))), one))
+    body = state_dict(w=tensor("0", "Float", 1, 0, (40, 3), (0, 0)))
+    assert read_checkpoint(write(tmp_path / "b.pt", body, one))["w"].shape == (40, 3)
+
+
+def test_safetensors_that_share_their_bytes_are_refused(tmp_path):
+    index = {f"w{i}": {"dtype": "F32", "shape": [25], "data_offsets": [0, 100]} for i in range(1000)}
+    head = json.dumps(index).encode()
+    (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(head)) + head + bytes(100))
+    with pytest.raises(ValueError, match="its tensors state 200 bytes and more, and it stores 100"):
+        read_checkpoint(tmp_path / "a.safetensors")
+
+
+def write_hdf5(path, **options):
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file.create_dataset("layers/dense/vars/0", (ZEROS // 4,), "f4", **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"chunks": (2**20,), "compression": "gzip"}, {"chunks": (2**20,)}])
+def test_an_hdf5_file_that_states_what_it_does_not_store_is_refused(tmp_path, options):
+    model = zoo.dnn((4,), 2, units=(3,))
+    write_hdf5(tmp_path / "a.weights.h5", **options)
+    with pytest.raises(ValueError, match="more than 100 times the stored size"):
+        zoo.load_weights(model, str(tmp_path / "a.weights.h5"))
+    model.save(tmp_path / "a.keras")
+    with zipfile.ZipFile(tmp_path / "a.keras") as saved, zipfile.ZipFile(tmp_path / "b.keras", "w") as archive:
+        archive.writestr("config.json", saved.read("config.json"))
+        archive.writestr("metadata.json", saved.read("metadata.json"))
+        archive.write(tmp_path / "a.weights.h5", "model.weights.h5")
+    with pytest.raises(ValueError, match="more than 100 times the stored size"):
+        zoo.load_weights(model, str(tmp_path / "b.keras"))
+    zoo.load_weights(model, str(tmp_path / "a.keras"))
+
+
+def test_a_compressed_keras_file_that_inflates_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", bytes(ZEROS))
+    with pytest.raises(ValueError, match="more than 100 times the stored size"):
+        zoo.load_weights(zoo.dnn((4,), 2, units=(3,)), str(tmp_path / "a.keras"))

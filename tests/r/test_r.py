@@ -69,6 +69,21 @@ def test_r_test_file_passes(file, tmp_path, request):
     print(run(["Rscript", "-e", call], tmp_path))
 
 
+@pytest.mark.skipif(not R_ENVIRONMENT.exists(), reason="needs the environment of `make r-env`")
+def test_the_r_environment_imports_zoo_and_recipes_outside_of_the_checkout(tmp_path):
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    code = 'recipes <- reticulate::import("recipes"); stopifnot(reticulate::import("zoo")$r_check())'
+    process = subprocess.run(
+        ["Rscript", "-e", code],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**environment, "RETICULATE_PYTHON": str(R_ENVIRONMENT), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        check=False,
+    )
+    assert process.returncode == 0, process.stdout[-2000:] + process.stderr[-2000:]
+
+
 # The last line that each script prints, in Python
 PYTHON_SCRIPTS = {
     "penguins": """

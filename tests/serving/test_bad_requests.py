@@ -1,8 +1,10 @@
 """Bad requests over gRPC, and exports that break in a running server: a clear error, and the server stays up."""
 
 import base64
+import io
 import json
 import shutil
+import struct
 from pathlib import Path
 
 import grpc
@@ -10,12 +12,15 @@ import httpx
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
+from tensorflow.core.framework.types_pb2 import DataType
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from tests.exported_models import photos
 from tests.serving.test_server import huge_png
 from tests.tolerance import assert_close
 from zoo.serving import Server
+from zoo.serving.image_sizes import stated_pixels
 
 DIGITS = Path(__file__).parents[2] / "saved_models" / "lenet5_mnist"
 MAX_REQUEST_BYTES = 200_000
@@ -47,13 +52,21 @@ def make_request(model, signature="", output_filter=(), **inputs):
     return request
 
 
-def tensor_stating_shape(*shape, dtype="uint8"):
-    """A tensor of a few bytes that states a shape."""
-    proto = tf.make_tensor_proto(np.zeros(1, dtype), shape=[1])
-    proto.ClearField("tensor_content")
-    proto.int_val.append(7)
-    proto.tensor_shape.CopyFrom(tf.TensorShape(shape).as_proto())
+def tensor_stating_shape(*shape, dtype="uint8", value=7):
+    """A tensor of one value that states a shape; (None,) is an unknown one."""
+    proto = tf.make_tensor_proto([b"GIF8"] if dtype == "bytes" else np.zeros(1, dtype), shape=[1])
+    if dtype != "bytes":
+        proto.ClearField("tensor_content")
+        proto.int_val.append(value)
+    proto.tensor_shape.Clear()
+    proto.tensor_shape.unknown_rank = shape == (None,)
+    for size in () if shape == (None,) else shape:
+        proto.tensor_shape.dim.add(size=size)
     return proto
+
+
+def png_stating(height, width):
+    return huge_png().replace(struct.pack(">II", 65535, 65535), struct.pack(">II", height, width))
 
 
 def truncated_tensor():
@@ -92,8 +105,26 @@ BAD_REQUESTS = {
         make_request("trees", photo=tensor_stating_shape(10**6, 10**6, 1, 3)),
         "states 3000000000000 values",
     ),
-    "too few bytes": (make_request("trees", photo=truncated_tensor()), "cannot be read"),
+    "too few bytes": (make_request("trees", photo=truncated_tensor()), "states 360 values, and it has 355"),
+    "images repeated to fill a shape": (
+        make_request("trees", photo=tensor_stating_shape(30_000, 8, 8, 3)),
+        "states 5760000 values, and it has",
+    ),
+    "files repeated to fill a shape": (
+        make_request("trees", "serving_bytes", image_bytes=tensor_stating_shape(30_000, dtype="bytes")),
+        "states 30000 values, and it has 1",
+    ),
+    "more values than the shape": (make_request("trees", photo=tensor_stating_shape(0, 8, 8, 3)), "states 0 values"),
+    "a negative size": (make_request("trees", photo=tensor_stating_shape(-1, 8, 8, 3)), "must state its whole shape"),
+    "an unknown shape": (make_request("trees", photo=tensor_stating_shape(None)), "must state its whole shape"),
+    "a value out of range": (make_request("trees", photo=tensor_stating_shape(1, 1, 1, 1, value=300)), "photo"),
+    "thousands of files": (make_request("trees", "serving_bytes", image_bytes=[b"GIF8"] * 513), "at most 512 image"),
+    "millions of pixels": (
+        make_request("trees", "serving_bytes", image_bytes=[png_stating(8000, 8000)] * 5),
+        "the images of a request may have at most 268435456 pixels, these state 320000000",
+    ),
 }
+UNKNOWN_TYPES = [*DataType.values(), 9999, 60, -3]
 
 
 @pytest.mark.parametrize("kind", BAD_REQUESTS)
@@ -108,6 +139,18 @@ def test_a_bad_grpc_request_has_a_clear_error_and_the_next_request_succeeds(pred
     assert response.outputs["probabilities"].tensor_shape.dim[0].size == 1
 
 
+def test_each_type_that_the_signature_does_not_take_is_an_invalid_argument(predict):
+    for number in UNKNOWN_TYPES:
+        request = make_request("trees", photo=photos(1))
+        request.inputs["photo"].dtype = number
+        if number == DataType.DT_UINT8:
+            continue
+        with pytest.raises(grpc.RpcError) as caught:
+            predict(request)
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT, number
+        assert 'input "photo" must be uint8, got' in caught.value.details()
+
+
 def test_a_message_above_the_size_limit_is_refused(predict):
     with pytest.raises(grpc.RpcError) as caught:
         predict(make_request("trees", photo=np.zeros((1, 300, 300, 3), "uint8")))
@@ -115,11 +158,55 @@ def test_a_message_above_the_size_limit_is_refused(predict):
     assert predict(make_request("trees", photo=photos(1))).outputs
 
 
-@pytest.mark.parametrize("body", ["[" * 90_000, '{"instances": ' + "[" * 40_000 + "]" * 40_000 + "}"])
-def test_json_that_is_nested_too_deeply_is_a_parse_error(server, body):
-    response = httpx.post(f"{server.rest_address}/v1/models/trees:predict", content=body, timeout=60)
-    assert response.status_code == 400
-    assert "JSON Parse error" in response.json()["error"]
+DEEP = "[" * 400 + "1" + "]" * 400
+BAD_JSON = {
+    "an unclosed array": "[" * 90_000,
+    "a deep array": '{"instances": ' + "[" * 40_000 + "]" * 40_000 + "}",
+    "deep objects": '{"a":' * 20_000 + "1" + "}" * 20_000,
+    "a deep array of numbers": '{"instances": [' + DEEP + "]}",
+    "a deep array of files": '{"signature_name": "serving_bytes", "instances": [' + DEEP + "]}",
+    "a deep array of texts": '{"signature_name": "serving_bytes", "inputs": ' + DEEP.replace("1", '"a"') + "}",
+    "a surrogate as a file": r'{"signature_name": "serving_bytes", "instances": ["\ud800"]}',
+    "a surrogate in base64": r'{"signature_name": "serving_bytes", "instances": [{"b64": "\udfff"}]}',
+    "a surrogate as a number": r'{"instances": ["\ud800"]}',
+    "a surrogate as a name": r'{"instances": [{"\ud800": 1}]}',
+    "a surrogate as an input": r'{"inputs": {"\udc00": 1}}',
+    "a surrogate as a signature": r'{"signature_name": "\ud800", "instances": [1]}',
+    "a number of 5,000 digits": '{"instances": [' + "9" * 5000 + "]}",
+    "no UTF-8": b'{"instances": ["\xff\xfe"]}',
+    "a text of zero bytes": b"\0" * 50,
+    "NaN for whole numbers": '{"instances": [[[[NaN, 1, 2]]]]}',
+    "null": '{"instances": [null]}',
+    "a number alone": "7",
+}
+
+
+@pytest.mark.parametrize("kind", BAD_JSON)
+def test_bad_json_has_status_400(server, kind):
+    url = f"{server.rest_address}/v1/models/trees:predict"
+    response = httpx.post(url, content=BAD_JSON[kind], timeout=60)
+    assert response.status_code == 400, response.text
+    assert response.json()["error"]
+
+
+def test_thousands_of_small_files_over_rest_have_status_400(server):
+    files = [{"b64": base64.b64encode(b"GIF8").decode()}] * 10_000
+    body = {"signature_name": "serving_bytes", "instances": files}
+    response = httpx.post(f"{server.rest_address}/v1/models/trees:predict", json=body, timeout=60)
+    assert (response.status_code, response.json()["error"][:40]) == (400, "a request may have at most 512 image fil")
+
+
+@pytest.mark.parametrize("image", ["PNG", "JPEG", "GIF", "BMP"])
+def test_the_number_of_pixels_is_read_from_the_header(image):
+    buffer = io.BytesIO()
+    Image.new("RGB", (21, 13)).save(buffer, image)
+    assert stated_pixels(buffer.getvalue()) == 21 * 13
+
+
+@pytest.mark.parametrize("version", ["9" * 5000, "9" * 19, "\u00b2", "-1"])
+def test_a_version_that_is_no_number_or_too_large_is_an_error_of_the_request(server, version):
+    response = httpx.get(f"{server.rest_address}/v1/models/trees/versions/{version}", timeout=60)
+    assert response.status_code in (400, 404)
 
 
 FILES = ["saved_model.pb", "variables/variables.index", "assets.extra/parity.json"]

@@ -179,8 +179,10 @@ def test_a_folder_without_models_and_a_port_in_use_are_errors(tmp_path, server, 
         Server(str(tmp_path), rest_port=0, grpc_port=0)
     shutil.copytree(exports.folder / "soil", tmp_path / "soil")
     port = int(server.rest_address.rpartition(":")[2])
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(OSError, match=f"serve: cannot listen on 127.0.0.1:{port}: Address already in use"):
         Server(str(tmp_path), rest_port=port, grpc_port=0)
+    with pytest.raises(OSError, match="serve: cannot listen on 192.0.2.1:0: "):
+        Server(str(tmp_path), rest_port=0, grpc_port=0, host="192.0.2.1")
     port = int(server.grpc_address.rpartition(":")[2])
     with pytest.raises(OSError, match=f"serve: cannot listen on 127.0.0.1:{port}"):
         Server(str(tmp_path), rest_port=0, grpc_port=port)

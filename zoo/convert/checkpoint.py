@@ -95,7 +95,7 @@ def _read_safetensors(data):
     if start > len(data):
         raise ValueError(f"it is truncated: its index ends at byte {start} of {len(data)}")
     header = json.loads(data[8:start])
-    arrays = {}
+    arrays, read = {}, 0
     for name, spec in header.items():
         if name == "__metadata__":
             continue
@@ -104,6 +104,9 @@ def _read_safetensors(data):
             raise ValueError(f"{name} is of {dtype}, which NumPy has no number for")
         if not 0 <= begin <= end <= len(data) - start:
             raise ValueError(f"it is truncated: {name} ends at byte {end} of {len(data) - start}")
+        read += end - begin
+        if read > len(data) - start:
+            raise ValueError(f"its tensors state {read} bytes and more, and it stores {len(data) - start}")
         flat = array_from_bytes(data[start + begin : start + end], SAFETENSORS_DTYPES[dtype])
         if min(shape, default=0) < 0 or len(flat) != math.prod(shape):
             raise ValueError(f"{name} has {len(flat)} numbers for the shape {shape}")

@@ -9,12 +9,15 @@ Source: https://docs.pytorch.org/docs/stable/notes/serialization.html and the fi
 """
 
 import io
+import math
 import pickle
 import struct
 import typing
 import zipfile
 
 import numpy as np
+
+from zoo.convert.stated_sizes import check_expansion, check_zip
 
 _MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of the older format
 _PROTOCOL = 1001  # the second pickle
@@ -72,6 +75,8 @@ def _tensor(storage, offset, shape, strides, *_):
     last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     if 0 not in shape and last >= storage.length:
         raise ValueError(f"it has a tensor of shape {tuple(shape)} that ends beyond its storage of {storage.length}")
+    # Strides of 0 repeat numbers; each counts as 8 bytes.
+    check_expansion(f"its tensor of shape {tuple(shape)}", 8 * math.prod(shape), 8 * storage.length)
     return Tensor(storage, offset, tuple(shape), tuple(strides))
 
 
@@ -144,6 +149,7 @@ def read_torch_file(data):
 
 def _read_zip(data):
     archive = zipfile.ZipFile(io.BytesIO(data))
+    check_zip(archive, len(data))
     names = archive.namelist()
     root = next((n.removesuffix("data.pkl") for n in names if n.count("/") == 1 and n.endswith("/data.pkl")), None)
     if root is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from zoo.arguments import suggestion
 from zoo.export import isolated_inference, warmup
 from zoo.export.versions import version_numbers
+from zoo.serving.image_sizes import check_image_files
 
 CONFIG_FILE = "models.config"
 
@@ -71,6 +72,8 @@ class LoadedModel:
         definition = self.definition(signature)
         check_inputs(definition, arrays)
         try:
+            if signature == "serving_bytes":
+                check_image_files([file for array in arrays.values() for file in array.tolist()])
             tensors = {n: tf.constant(a, tf.as_dtype(definition.inputs[n].dtype)) for n, a in arrays.items()}
             outputs = self._model.signatures[signature or "serving_default"](**tensors)
             return {n: outputs[n].numpy() for n in sorted(definition.outputs)}

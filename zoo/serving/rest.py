@@ -1,5 +1,6 @@
 """TensorFlow Serving's REST interface, /v1/models/..., on FastAPI."""
 
+import asyncio
 import base64
 import json
 
@@ -10,33 +11,44 @@ from zoo.serving.model_store import RequestError
 HTTP_STATUS = {
     "INVALID_ARGUMENT": 400,
     "NOT_FOUND": 404,
+    "DEADLINE_EXCEEDED": 408,
     "RESOURCE_EXHAUSTED": 429,
     "UNIMPLEMENTED": 501,
     "UNAVAILABLE": 503,
 }
+MAX_VERSION_DIGITS = 19  # of 2**63 - 1, the largest in TensorFlow Serving
 
 
-def make_app(store, queue, max_request_bytes):
+def make_app(store, queue, max_request_bytes, read_timeout):
     """Makes the FastAPI application.
 
     Args:
         store: `zoo.serving.model_store.ModelStore`.
         queue: `zoo.serving.model_store.RequestQueue`.
         max_request_bytes: largest size of a request's body, in bytes.
+        read_timeout: seconds within which a request's body must arrive.
     """
-    from fastapi import FastAPI, Request
+    from fastapi import FastAPI, Request, Response
     from fastapi.concurrency import run_in_threadpool
+    from starlette.requests import ClientDisconnect
 
     app = FastAPI(openapi_url=None)
 
     async def read_body(request):
         body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > max_request_bytes:
-                raise RequestError(
-                    "INVALID_ARGUMENT", f"a request may have at most {max_request_bytes} bytes, this one has more."
-                )
+        try:
+            async with asyncio.timeout(read_timeout):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > max_request_bytes:
+                        raise RequestError(
+                            "INVALID_ARGUMENT",
+                            f"a request may have at most {max_request_bytes} bytes, this one has more.",
+                        )
+        except TimeoutError:
+            raise RequestError(
+                "DEADLINE_EXCEEDED", f"a request must arrive within {read_timeout:g} seconds, this one has not."
+            ) from None
         return bytes(body)
 
     async def predict(request: Request):
@@ -46,10 +58,15 @@ def make_app(store, queue, max_request_bytes):
             raise RequestError("UNIMPLEMENTED", f'":{verb}" is not supported; exports have ":predict" only.')
 
         def respond(body):
-            return _response(predict_response(store.find(name, **version), body))
+            model = store.find(name, **version)
+            try:
+                return _response(predict_response(model, body))
+            except (RecursionError, UnicodeEncodeError) as error:  # nested too deeply; or text with lone surrogates
+                raise RequestError("INVALID_ARGUMENT", f"JSON Parse error: {error}") from None
 
+        body = await read_body(request)  # before it takes a place in the queue: a slow client blocks nobody
         with queue:
-            return await run_in_threadpool(queue.run, respond, await read_body(request))
+            return await run_in_threadpool(queue.run, respond, body)
 
     async def status(request: Request):
         name, version = _model_of_path(request)
@@ -66,7 +83,10 @@ def make_app(store, queue, max_request_bytes):
         app.add_api_route(path, status, methods=["GET"])
 
     async def on_request_error(request, error):
-        return _response({"error": str(error)}, HTTP_STATUS.get(error.code, 500))
+        response = _response({"error": str(error)}, HTTP_STATUS.get(error.code, 500))
+        if error.code == "DEADLINE_EXCEEDED":
+            response.headers["connection"] = "close"
+        return response
 
     async def on_exception(request, error):
         return _response({"error": f"{type(error).__name__}: {error}"}, 500)
@@ -74,7 +94,11 @@ def make_app(store, queue, max_request_bytes):
     async def on_unknown_path(request, error):  # in TensorFlow Serving's words
         return _response({"error": f"Malformed request: {request.method} {request.url.path}"}, 404)
 
+    async def on_disconnect(request, error):  # nobody reads this response
+        return Response(status_code=400)
+
     app.add_exception_handler(RequestError, on_request_error)
+    app.add_exception_handler(ClientDisconnect, on_disconnect)
     app.add_exception_handler(404, on_unknown_path)
     app.add_exception_handler(405, on_unknown_path)
     app.add_exception_handler(Exception, on_exception)
@@ -85,8 +109,9 @@ def _model_of_path(request):
     """(name, {version or label}) of a request's path."""
     parameters = dict(request.path_params)
     parameters.pop("verb", None)
-    if not parameters.get("version", "0").isdecimal():
-        raise RequestError("INVALID_ARGUMENT", f"a version must be a whole number, got {parameters['version']}.")
+    version = parameters.get("version", "0")
+    if not version.isdecimal() or len(version) > MAX_VERSION_DIGITS:
+        raise RequestError("INVALID_ARGUMENT", f"a version must be a whole number, got {version[:80]}.")
     name = parameters.pop("name")
     return name, {k: int(v) if k == "version" else v for k, v in parameters.items()}
 
@@ -95,7 +120,8 @@ def _response(content, status=200):
     from fastapi import Response
 
     # Like TensorFlow Serving, and unlike JSONResponse, this writes NaN and Infinity as they are.
-    return Response(json.dumps(content, ensure_ascii=False), status, media_type="application/json")
+    text = json.dumps(content, ensure_ascii=False)
+    return Response(text.encode("utf-8", "replace"), status, media_type="application/json")
 
 
 def predict_response(model, body):

@@ -3,18 +3,21 @@
 import math
 from concurrent import futures
 
+import numpy as np
+
 from zoo.serving.model_store import RequestError
 
+MAX_CALLS = 1000  # calls in progress, of which most may be clients that send slowly
+MAX_CONNECTION_MINUTES = 5  # age of a connection; its calls may take as long again, then the client reconnects
 
-def make_server(store, queue, address, workers, queue_length, max_request_bytes):
+
+def make_server(store, queue, address, max_request_bytes):
     """Makes a gRPC server that listens and is not started yet.
 
     Args:
         store: `zoo.serving.model_store.ModelStore`.
         queue: `zoo.serving.model_store.RequestQueue`.
         address: HOST:PORT; port 0 takes a free one.
-        workers: number of requests that run at the same time.
-        queue_length: number of requests that may wait.
         max_request_bytes: largest size of a message, in bytes.
     Returns:
         (server, port).
@@ -28,10 +31,13 @@ def make_server(store, queue, address, workers, queue_length, max_request_bytes)
         ("grpc.max_receive_message_length", max_request_bytes),
         ("grpc.max_send_message_length", -1),
         ("grpc.so_reuseport", 0),
+        ("grpc.max_connection_age_ms", MAX_CONNECTION_MINUTES * 60_000),
+        ("grpc.max_connection_age_grace_ms", MAX_CONNECTION_MINUTES * 60_000),
     ]
-    # Enough threads that requests are refused by `queue`, and do not wait in grpc's own unlimited queue.
-    server = grpc.server(futures.ThreadPoolExecutor(min(workers + queue_length + 1, 256)), options=options)
-    prediction_service = _make_prediction_service(store, queue, max_request_bytes)
+    # A call has a thread from its first byte on, so slow clients need many; `queue` limits how many calls predict.
+    threads = futures.ThreadPoolExecutor(MAX_CALLS)
+    server = grpc.server(threads, options=options, maximum_concurrent_rpcs=MAX_CALLS)
+    prediction_service = _make_prediction_service(store, queue)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction_service, server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(_make_model_service(store), server)
     try:
@@ -64,32 +70,56 @@ def _with_status_codes(method):
     return call
 
 
-def _to_array(name, proto, max_request_bytes):
-    """The array of a TensorProto.
+def _to_array(name, proto, dtype_enum):
+    """The array of a TensorProto, whose values must be as many as its shape states.
 
-    A few bytes can state a huge shape, which its values are repeated to fill, so the shape is checked first.
+    TensorFlow repeats values to fill a shape, so that a few bytes would state any number of images.
     """
     import tensorflow as tf
 
-    count = math.prod(max(d.size, 0) for d in proto.tensor_shape.dim)
-    if count > max_request_bytes:
-        raise RequestError(
-            "INVALID_ARGUMENT", f'input "{name}" states {count} values, more than the {max_request_bytes} allowed.'
-        )
+    if proto.dtype != dtype_enum:
+        expected, stated = _dtype_name(dtype_enum), _dtype_name(proto.dtype)
+        raise RequestError("INVALID_ARGUMENT", f'input "{name}" must be {expected}, got {stated}.')
+    sizes = [d.size for d in proto.tensor_shape.dim]
+    if proto.tensor_shape.unknown_rank or min(sizes, default=0) < 0:
+        raise RequestError("INVALID_ARGUMENT", f'input "{name}" must state its whole shape, got {sizes or "none"}.')
+    stated_count, count = math.prod(sizes), _value_count(proto, np.dtype(tf.as_dtype(dtype_enum).as_numpy_dtype))
+    if count != stated_count:
+        raise RequestError("INVALID_ARGUMENT", f'input "{name}" states {stated_count} values, and it has {count:g}.')
     try:
         return tf.make_ndarray(proto)
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # NumPy and TensorFlow raise different errors
         raise RequestError("INVALID_ARGUMENT", f'input "{name}" cannot be read: {error}') from None
 
 
-def _make_prediction_service(store, queue, max_request_bytes):
+def _dtype_name(dtype_enum):
+    import tensorflow as tf
+
+    try:
+        return tf.as_dtype(dtype_enum).name
+    except TypeError:
+        return f"the unknown type {dtype_enum}"
+
+
+def _value_count(proto, dtype):
+    """Number of values that a TensorProto holds, as bytes or in the field of its type."""
+    if proto.tensor_content:
+        return len(proto.tensor_content) / dtype.itemsize
+    fields = (values for field, values in proto.ListFields() if field.name.endswith("_val"))
+    counts = sum(len(values) for values in fields)
+    return counts // 2 if dtype.kind == "c" else counts
+
+
+def _make_prediction_service(store, queue):
     import tensorflow as tf
     from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
 
     def predict(request):
         spec = request.model_spec
         model = store.find(spec.name, **_version_or_label(spec))
-        arrays = {n: _to_array(n, t, max_request_bytes) for n, t in request.inputs.items()}
+        infos = model.definition(spec.signature_name).inputs
+        # The model refuses unknown names, whatever their array.
+        arrays = {n: _to_array(n, t, infos[n].dtype) if n in infos else np.empty(0) for n, t in request.inputs.items()}
         outputs = model.predict(spec.signature_name, arrays)
         names = list(request.output_filter) or list(outputs)
         unknown = [n for n in names if n not in outputs]

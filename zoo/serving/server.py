@@ -1,11 +1,14 @@
 """A development server with TensorFlow Serving's interfaces; production uses the stock tensorflow/serving image."""
 
+import contextlib
+import importlib.util
+import signal
 import socket
 import threading
 
-from zoo.arguments import Count, Whole, checked
+from zoo.arguments import Count, Positive, Whole, checked
 from zoo.r_interop import refuse_r_function
-from zoo.serving import rest, rpc
+from zoo.serving import http_protocol, rest, rpc
 from zoo.serving.model_store import ModelStore, RequestQueue
 
 DEVELOPMENT_NOTE = (
@@ -17,7 +20,9 @@ class Server:
     """Serves a folder of exports over REST and gRPC from threads of this process; a context manager.
 
     Paths, messages and status codes are TensorFlow Serving's, so that clients work with the stock image unchanged. New
-    versions in the folder are loaded as they appear. Where one cannot be loaded, the others stay in service.
+    versions in the folder are loaded as they appear. Where one cannot be loaded, the others stay in service. A client
+    that sends slowly takes no place in the queue. At the end of the `with` block, new requests are refused, and those
+    in progress get their response.
 
     Args:
         folder: FOLDER/NAME/VERSION, as `zoo.export` writes it; a models.config in it holds as in TensorFlow Serving.
@@ -27,6 +32,8 @@ class Server:
         workers: number of requests that run at the same time.
         queue: number of requests that may wait; the next is refused as UNAVAILABLE (503).
         max_request_bytes: largest size of a request, in bytes.
+        read_timeout: seconds within which a client must have sent a whole request over REST.
+        drain_timeout: seconds that requests in progress may take after the end of the `with` block.
         poll_seconds: seconds between two searches of the folder for new versions; 0 searches at the start only.
         note: function that is called with one sentence for each version that was loaded or could not be.
     Attributes:
@@ -47,26 +54,41 @@ class Server:
         workers: Count = 2,
         queue: Whole = 64,
         max_request_bytes: Count = 2**26,
+        read_timeout: Positive = 30.0,
+        drain_timeout: Whole = 25,
         poll_seconds: Whole = 2,
         note=lambda sentence: None,
     ):
+        missing = [name for name in ("fastapi", "uvicorn", "grpc") if importlib.util.find_spec(name) is None]
+        if missing:
+            raise ImportError(f"serve: needs {', '.join(missing)}, which `pip install fieldzoo[serve]` installs.")
         import uvicorn
 
         refuse_r_function(note, "Server: `note`")
         self.store = ModelStore(folder, note)
         request_queue = RequestQueue(workers, queue)
-        self._socket = socket.create_server((host, rest_port))
+        try:
+            self._socket = socket.create_server((host, rest_port))
+        except OSError as error:  # in use, or no address of this machine
+            raise OSError(f"serve: cannot listen on {host}:{rest_port}: {error.strerror}") from None
         # Inherited by each connection: else a response's second packet waits 40 ms for the first one's receipt.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            self._grpc, grpc_port = rpc.make_server(
-                self.store, request_queue, f"{host}:{grpc_port}", workers, queue, max_request_bytes
-            )
+            self._grpc, grpc_port = rpc.make_server(self.store, request_queue, f"{host}:{grpc_port}", max_request_bytes)
         except OSError:
             self._socket.close()
             raise
-        app = rest.make_app(self.store, request_queue, max_request_bytes)
-        self._rest = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_keep_alive=30))
+        app = rest.make_app(self.store, request_queue, max_request_bytes, read_timeout)
+        config = uvicorn.Config(
+            app,
+            http=http_protocol.make_protocol(read_timeout),
+            ws="none",
+            log_level="error",
+            lifespan="off",
+            timeout_keep_alive=read_timeout,
+            timeout_graceful_shutdown=drain_timeout,
+        )
+        self._rest, self._drain_timeout = uvicorn.Server(config), drain_timeout
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._rest.run, args=([self._socket],), daemon=True)]
         if poll_seconds:
@@ -83,9 +105,10 @@ class Server:
     def __exit__(self, *error):
         self._stop.set()
         self._rest.should_exit = True
-        self._grpc.stop(1).wait()
+        stopped = self._grpc.stop(self._drain_timeout)
         for thread in self._threads:
-            thread.join(10)
+            thread.join(self._drain_timeout + 10)
+        stopped.wait()
         self._socket.close()
 
     def _poll(self, seconds):
@@ -96,5 +119,27 @@ class Server:
                 self.store.note(f"{self.store.folder} cannot be read: {error}")
 
     def wait(self):
-        """Blocks until the process is interrupted."""
-        self._stop.wait()
+        """Blocks until the process gets SIGINT (ctrl-c) or SIGTERM, in the main thread; a second signal ends it."""
+        with _calling_on_signals(self._stop.set):
+            self._stop.wait()
+
+
+@contextlib.contextmanager
+def _calling_on_signals(function):
+    """Calls `function` on the first SIGINT or SIGTERM within the block; then the handlers are as before."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore():
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def on_signal(number, frame):
+        restore()
+        function()
+
+    for number in before:
+        signal.signal(number, on_signal)
+    try:
+        yield
+    finally:
+        restore()
