@@ -41,8 +41,8 @@ def future_windows(frame, options, columns=None, step=None, notes=None):
     Returns:
         `FutureWindows`.
     Raises:
-        ValueError: if a column is absent, times do not parse, the step is another than in training, a series has fewer rows than the window, or its last window has gaps and `missing` is not
-            impute.
+        ValueError: if a column is absent, times do not parse, the step is another than in training, a series has fewer
+            rows than the window, or its last window has gaps and `missing` is not impute.
     """
     notes = [] if notes is None else notes
     columns, step = list(columns or options["columns"]), step or options["step"]

@@ -1,6 +1,5 @@
 """Dates written as texts: their parts, the possible orders of day, month and year, and names of months."""
 
-import datetime
 import functools
 import re
 import unicodedata
@@ -10,8 +9,8 @@ import numpy as np
 from recipes.data.series.time_numbers import Interpretation, compose_days, compose_ordinal, full_years
 
 LANGUAGES = (
-    "en", "fr", "de", "es", "it", "pt", "nl", "sv", "da", "nb", "fi", "pl", "cs", "sk", "hu", "ro", "sl", "et", "lv", "ca",
-    "is", "tr", "ru", "uk", "bg", "el",
+    "en", "fr", "de", "es", "it", "pt", "nl", "sv", "da", "nb", "fi", "pl", "cs", "sk", "hu", "ro", "sl", "et", "lv",
+    "ca", "is", "tr", "ru", "uk", "bg", "el",
 )  # fmt: skip
 ORDERS = ("ymd", "dmy", "mdy", "ym", "my", "yj")
 PARTS = {"y": "year", "m": "month", "d": "day", "j": "day of the year"}
@@ -31,15 +30,17 @@ def month_numbers():
     """Returns name -> 1 to 12: names of months, abbreviations and beginnings that mean one month in all languages."""
     from arrow.locales import get_locale
 
-    months = {"mrz": {3}}
+    whole, beginnings = {"mrz": {3}}, {}
     for language in LANGUAGES:
         locale = get_locale(language)
         for names in (locale.month_names, locale.month_abbreviations):
             for number, name in enumerate(names[1:], 1):
                 plain = plain_word(name)
-                for end in range(min(3, len(plain)), len(plain) + 1):
-                    months.setdefault(plain[:end], set()).add(number)
-    return {name: min(numbers) for name, numbers in months.items() if len(numbers) == 1 and not name.isdigit()}
+                whole.setdefault(plain, set()).add(number)
+                for end in range(3, len(plain)):
+                    beginnings.setdefault(plain[:end], set()).add(number)
+    months = beginnings | whole
+    return {name: min(numbers) for name, numbers in months.items() if len(numbers) == 1}
 
 
 def plain_word(word):
@@ -77,7 +78,7 @@ def text_interpretations(dates):
         else:
             days = compose_days(year, fields["m"], fields.get("d", ones))
         if short:  # two digits
-            days[(fields["y"] > 99) | (year > datetime.date.today().year)] = np.datetime64("NaT")
+            days[fields["y"] > 99] = np.datetime64("NaT")
         description = ", ".join(f"{'two-digit ' * (short and part == 'y')}{PARTS[part]}" for part in order)
         result.append(Interpretation(order, description, days.astype("datetime64[us]")))
     return result, None
@@ -142,10 +143,10 @@ def clock_times(parts):
     """
     import pandas as pd
 
-    clock = parts["clock"].fillna("00:00").str.replace(",", ".")
-    fields = clock.str.split(":", expand=True).reindex(columns=range(3)).fillna("0").astype(float).to_numpy()
+    clock = parts["clock"].fillna("00:00").astype(str).str.replace(",", ".")
+    fields = clock.str.extract(r"^(\d+)(?::(\d+))?(?::([\d.]+))?$").astype(np.float64).fillna(0.0).to_numpy()
     hour, minute, second = fields.T
-    half = parts["half"].fillna("").str.lower().str[:1].to_numpy()
+    half = parts["half"].fillna("").astype(str).str.lower().str[:1].to_numpy()
     twelve = np.isin(half, ["a", "p"])
     wrong = (hour > 24) | ((hour == 24) & (minute + second > 0)) | (minute > 59) | (second >= 61)
     wrong |= twelve & ((hour < 1) | (hour > 12))

@@ -1,5 +1,6 @@
 """The column of times of a table as dates, whatever way they are written in."""
 
+import datetime
 import re
 
 import numpy as np
@@ -218,7 +219,7 @@ class TimeReader:
         else:
             days = self._dates(dates, codes, texts)
         times = days[codes] + clock
-        if (parts["clock"].str.startswith("24:") & True).any():
+        if parts["clock"].fillna("").astype(str).str.startswith("24:").any():
             self.notes.append(f"24:00 in `{self.column}` was read as 00:00 of the next day")
         zoned = parts["zone"].notna().to_numpy()
         if not zoned.any():
@@ -233,10 +234,10 @@ class TimeReader:
         if wrong is not None or not interpretations:
             self._fail(texts, int(np.argmax(codes == (wrong or 0))))
         if self.day_first is not None:
-            order = "dmy" if self.day_first else "mdy"
+            wanted = [i for i in interpretations if i.time_format == ("dmy" if self.day_first else "mdy")]
             others = [i for i in interpretations if i.time_format not in ("dmy", "mdy")]
-            interpretations = others or [i for i in interpretations if i.time_format == order]
-            if not others and not interpretations:
+            interpretations = wanted or others
+            if not interpretations:
                 self._fail(texts, 0)
         valid = [i for i in interpretations if not np.isnat(i.times).any()]
         if not valid:
@@ -260,10 +261,15 @@ class TimeReader:
             self._fail(texts, 0)  # Jan-20 may be a day without its year
         is_iso_order = chosen.time_format in ("ymd", "ym") and not short
         has_names = dates.str.contains(r"[^\W\d]", regex=True).any()
-        if chosen.time_format in ("dmy", "mdy") and not has_names:
+        if chosen.time_format in ("dmy", "mdy") and (short or not has_names):
             self.day_first = chosen.time_format == "dmy"
+        if (short or chosen.time_format == "yj") and not has_names:
+            self.time_format = time_format_of(chosen, dates.iloc[0])
         if short:
-            self.time_format = None if has_names else time_format_of(chosen, dates.iloc[0])
+            future = chosen.times >= np.datetime64(f"{datetime.date.today().year + 1}", "us")
+            if future.any():
+                problem = f"must have years of four digits, or years that are not in the future ({chosen.description})"
+                self._fail(texts, int(np.argmax(future[codes])), problem)
         if not is_iso_order or has_names:
             self._note(chosen.description, texts, chosen.times[codes])
         return chosen.times
