@@ -156,7 +156,7 @@ def equal_steps(series, step, time, notes, *, is_trained=False):
             continue
         regular, is_mean, is_cut = put_on_grid(s, grid_step)
         if is_cut:
-            notes.append(f"{s.name}: the last step has not all of its rows and was left out")
+            notes.append(f"{s.name}: the first or last step without all of its rows was left out")
         if len(regular.times) != len(s.times) or (regular.times != s.times).any():
             changed.append((s, regular))
         has_means |= is_mean
@@ -169,10 +169,10 @@ def equal_steps(series, step, time, notes, *, is_trained=False):
 
 
 def put_on_grid(s, step):
-    """Returns (a series on the grid of a step, whether steps are means of several rows, whether the last was left out).
+    """Returns (a series on the grid of a step, whether steps are means of several rows, whether some were left out).
 
     Rows that are closer than the step are averaged over whole hours, days, weeks (from Monday on), months, quarters or
-    years, and a last step whose rows are not complete is left out. Other rows are put at the nearest step.
+    years, and a first or last step without all of its rows is left out. Other rows are put at the nearest step.
 
     Args:
         s: `Series`.
@@ -200,11 +200,14 @@ def put_on_grid(s, step):
             return (numbers * step.months + origin).astype("datetime64[M]").astype("datetime64[us]")
         return (origin + numbers * step.micros).astype("datetime64[us]")
 
-    end = starts(cells[-1:] + 1).astype(np.int64)[0]
-    is_cut = is_mean and cells[-1] > cells[0] and micros[-1] + median * (1 - TOLERANCE) < end
+    start, end = starts(np.array([cells[0], cells[-1] + 1])).astype(np.int64)
+    is_late = is_mean and micros[0] - median * (1 + TOLERANCE) > start
+    is_early = is_mean and micros[-1] + median * (1 + TOLERANCE) < end
+    is_cut = bool(is_late or is_early) and cells[-1] - cells[0] > is_late + is_early
+    used = np.ones(len(cells), bool)
     if is_cut:
-        cells = cells[cells < cells[-1]]
-    used = slice(0, len(cells))
+        used = ~((is_late & (cells == cells[0])) | (is_early & (cells == cells[-1])))
+        cells = cells[used]
     index = cells - cells[0]
     grid = np.arange(cells[0], cells[-1] + 1)
     times = starts(grid)

@@ -200,6 +200,10 @@ def irregular_error(times, rows, index, step, column, label=""):
         label: " of NAME" for one of several series.
     """
     before, after = times[index], times[index + 1]
+    micros = np.diff(times).astype(np.int64)
+    if not step.months and (micros == step.micros).mean() < 0.5:  # the steps vary: advise a round one
+        size = min(ROUND_STEPS, key=lambda size: abs(size - step.micros))
+        step = TimeStep(micros=size) if abs(size - step.micros) < 0.15 * size else step
     advice = (
         f"step='{step}' puts the rows on a grid and leaves gaps, which missing='impute' fills (or another step, such "
         f"as {EXAMPLES})"
