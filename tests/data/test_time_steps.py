@@ -101,6 +101,14 @@ def test_rows_closer_than_the_step_are_averaged_over_whole_days_and_months():
     np.testing.assert_array_equal(data.train.inputs[0, :2, 0], [17 + 15, 48 + 14])
 
 
+def test_a_step_far_below_that_of_the_rows_is_refused():
+    with pytest.raises(ValueError, match="`step` must be about the time between rows, got 1s, which makes 3,369,601"):
+        load(table(pd.date_range("2020-01-01", periods=40)), step="1s")
+    ages = pd.DatetimeIndex([*pd.date_range("2020-01-01", periods=39), "2999-01-01"])
+    with pytest.raises(ValueError, match="from 2020-01-01 00:00:00 to 2999-01-01"):
+        load(table(ages), step="1D")
+
+
 def test_explicit_steps_of_a_complete_series_change_nothing():
     for freq, step in (("D", "1D"), ("MS", "1MS"), ("ME", "M"), ("h", "1h"), ("YS", "yearly")):
         frame = table(pd.date_range("2020-01-01", periods=40, freq=freq))

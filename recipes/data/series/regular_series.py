@@ -18,6 +18,7 @@ from recipes.data.series.time_steps import (
 )
 
 MONDAY = np.datetime64("1970-01-05", "us").astype(np.int64)  # means over several rows begin at whole weeks, days, hours
+MOST_STEPS = 100  # steps for each row, above which the step or a time is wrong
 SHOWN = 3  # series that a note on the grid names
 ALL_ROWS = "the series"  # name of the series where no column names several
 
@@ -177,6 +178,8 @@ def put_on_grid(s, step):
     Args:
         s: `Series`.
         step: `TimeStep`.
+    Raises:
+        ValueError: if nearly all steps would be gaps.
     """
     median = np.median(np.diff(s.times).astype(np.int64)) if len(s.times) > 1 else step.duration.astype(np.int64)
     is_mean = bool(median < 0.75 * step.duration.astype(np.int64))
@@ -209,6 +212,11 @@ def put_on_grid(s, step):
         used = ~((is_late & (cells == cells[0])) | (is_early & (cells == cells[-1])))
         cells = cells[used]
     index = cells - cells[0]
+    if index[-1] >= MOST_STEPS * max(len(index), 10):
+        raise ValueError(
+            f"`step` must be about the time between rows, got {step}, which makes {index[-1] + 1:,} steps of "
+            f"{len(index):,} rows from {format_time(s.times[0])} to {format_time(s.times[-1])}."
+        )
     grid = np.arange(cells[0], cells[-1] + 1)
     times = starts(grid)
     if step.months and not is_mean:
