@@ -109,6 +109,48 @@ def test_gaps_are_an_error_unless_missing_is_set():
     assert_close(prepared[:, 1:, 0][place[:, 1:]], prepared[:, :-1, 0][place[:, 1:]])
 
 
+def windows_by_a_loop(data, frame):
+    """The windows of a data frame of several series, cut one by one: (inputs, targets, names) of all splits."""
+    options, rows = data.series_options, []
+    leads = [int(o.rpartition("+")[2]) for o in data.outputs if o.startswith(options["target"][0])]
+    for label, part in frame.groupby("site", sort=False):
+        inputs, targets = (part[list(c)].to_numpy("float32") for c in (options["columns"], options["target"]))
+        for last in range(options["window"] - 1, len(part) - max(leads)):
+            y = np.stack([targets[last + lead] for lead in leads])
+            x = inputs[last - options["window"] + 1 : last + 1]
+            if not np.isnan(y).any() and not (data.missing == "drop" and np.isnan(x).any()):
+                rows.append((f"{label} {part['day'].iloc[last]}", x, y.ravel(), targets[: last + 1]))
+    return rows
+
+
+@pytest.mark.parametrize("missing", ["drop", "impute"])
+@pytest.mark.parametrize("gaps", [0, 6])
+def test_windows_are_those_of_a_plain_loop(missing, gaps):
+    rng = np.random.default_rng(gaps)
+    parts = [daily(n, site=site, rain=rng.random(n), level=rng.random(n)) for n, site in ((60, "b"), (90, "a"))]
+    frame = pd.concat(parts, ignore_index=True)
+    for column in ("flow", "rain"):
+        frame.loc[rng.choice(150, gaps, replace=False), column] = np.nan
+    data = load(frame, group="site", target=("flow", "level"), horizon=(1, 2, 5), missing=missing)
+    expected = {name: rest for name, *rest in windows_by_a_loop(data, frame)}
+    compared = 0
+    for split in ("train", "validation", "test"):
+        examples = getattr(data, split)
+        for i, name in enumerate(examples.names):
+            x, y, before = expected[name]
+            np.testing.assert_array_equal(examples.inputs[i], x)
+            np.testing.assert_array_equal(examples.targets[i], y)
+            last = [before[~np.isnan(before[:, k]), k][-1] for k in range(2)]
+            np.testing.assert_array_equal(data.baselines[split]["persistence"][i], np.tile(last, 3))
+            compared += 1
+    assert compared > (60 if gaps else 100)
+
+
+def test_the_windows_of_one_series_are_a_view_of_its_rows():
+    data = load(daily(100))
+    assert data.train.inputs.base is not None and data.train.inputs.strides[:2] == (4, 4)
+
+
 def test_irregular_times_are_put_on_the_grid_of_step():
     frame = daily().drop(index=[50, 51])
     with pytest.raises(ValueError, match=r"equal steps.*row 51.*step='1D'"):
@@ -120,7 +162,7 @@ def test_irregular_times_are_put_on_the_grid_of_step():
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
-        (lambda f: f.iloc[::-1], {}, "must rise row by row.*row 2.*before the row before"),
+        (lambda f: f.iloc[[1, 0, *range(2, 120)]], {}, "must rise row by row.*row 2.*before the row before"),
         (lambda f: f.assign(day=f.day.where(f.index != 3, f.day[2])), {}, "row 4, which is the same as"),
         (
             lambda f: f.assign(day=["x", *f.day[1:].astype(str)]),

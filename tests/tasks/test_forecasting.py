@@ -7,6 +7,7 @@ import pytest
 
 import recipes
 from recipes.data.preprocessing import preprocessing
+from recipes.data.series.forecast_window import forecast_frame
 from recipes.tasks.forecasting import PinballLoss
 from tests.tolerance import assert_close
 
@@ -53,6 +54,15 @@ def test_coverage_is_the_fraction_of_targets_inside_the_prediction_interval(run)
     inside = (run.data.test.targets > predictions[:, ::3]) & (run.data.test.targets < predictions[:, 2::3])
     assert run.evaluate()["coverage_0.1_0.9"] == pytest.approx(inside.mean(), abs=0.01)
     assert 0.5 < inside.mean() < 0.98
+
+
+def test_the_future_is_forecast_with_intervals_from_a_table(run):
+    frame = wave().iloc[::-1, ::-1]
+    table = forecast_frame(run.predict, frame, run.data.series_options, run.data.outputs, run.task.quantiles)
+    assert table["time"].tolist() == [pd.Timestamp("2021-02-04"), pd.Timestamp("2021-02-08")]
+    expected = run.predict(wave()["flow"].to_numpy("float32")[None, -20:, None])[0]
+    for name, values in (("flow_lower", expected[::3]), ("flow", expected[1::3]), ("flow_upper", expected[2::3])):
+        assert_close(table[name].to_numpy(), values)
 
 
 def test_a_run_is_exported_reported_saved_and_loaded(run, tmp_path):
