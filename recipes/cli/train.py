@@ -35,6 +35,9 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Any other argument of the task: --set optimizer=sgd."),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the run in --out; other files in that folder stay.")
+    ] = False,
     strict: Annotated[bool, typer.Option(help="Fail if an image is unreadable, instead of skipping it.")] = False,
     as_json: Json = False,
 ):
@@ -46,6 +49,7 @@ def train(
     """
     from recipes.data import load
     from recipes.reference.recipes import train_and_export
+    from recipes.training.run_folder import RunFolder
     from zoo.registry import entry
 
     recipe = _recipe(what, model, data)
@@ -53,18 +57,19 @@ def train(
     options = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
     options = {name: value for name, value in options.items() if value is not None}
     task = recipe.task.replace(**options, **dict(parse_setting(text) for text in settings or []))
+    out = out or Path("runs") / what
+    RunFolder(out, overwrite).check()
     loaded = load(recipe.data, seed=task.seed, **({"strict": True} if strict else {}))
     arguments = dict(recipe.arguments or {})
     if size:
         arguments["input_shape"] = (*parse_size(size), loaded.shape[-1])
-    out = out or Path("runs") / what
     print_note(
         f"{what}: {recipe.model} on {loaded.name}: {len(loaded.train)} training, {len(loaded.validation)} validation, "
         f"{len(loaded.test)} test examples"
     )
     for note in loaded.notes:
         print_note(f"note: {note}")
-    run = train_and_export(task, recipe.model, loaded, out, True, arguments)
+    run = train_and_export(task, recipe.model, loaded, out, True, arguments, overwrite)
     metrics = run.evaluate("test" if len(loaded.test) else "validation")
     if as_json:
         print_json(run.metrics)
