@@ -125,10 +125,8 @@ def test_a_models_hash_does_not_depend_on_names_that_keras_counts_up():
 
 
 def test_layers_of_an_augmentation_are_described_by_their_configuration():
-    images = np.zeros((20, 8, 8, 1), "uint8"), np.arange(20) % 2
     one, same, other = (
-        description(TASK.replace(augment=(keras.layers.RandomRotation(factor, seed=1),)), "lenet5", images)
-        for factor in (0.1, 0.1, 0.2)
+        description(TASK.replace(augment=(keras.layers.RandomRotation(factor, seed=1),))) for factor in (0.1, 0.1, 0.2)
     )
     assert one == same != other
 
