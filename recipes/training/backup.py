@@ -81,7 +81,7 @@ class Backup(keras.callbacks.Callback):
             print(f"resumes after epoch {self.saved['epoch']} of {last}{phase}{end}", file=sys.stderr, flush=True)
 
     def on_epoch_end(self, epoch, logs=None):
-        if not all(math.isfinite(value) for name, value in (logs or {}).items() if name.endswith("loss")):
+        if not math.isfinite((logs or {}).get("loss", 0.0)):
             return  # a diverged training is not resumed
         for name, value in (logs or {}).items():
             self.metrics.setdefault(name, []).append(float(value))

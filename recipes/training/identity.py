@@ -40,7 +40,18 @@ def describe_training(task, model_name, model, arguments, data):
         "split": data.split_description,
         "content": fingerprints(data),
     }
-    return json.loads(json.dumps(description, default=_jsonable))
+    return json.loads(json.dumps(_with_text_keys(description), default=_jsonable))
+
+
+def _with_text_keys(value):
+    if isinstance(value, dict):
+        return {str(key): _with_text_keys(v) for key, v in value.items()}
+    return [_with_text_keys(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def same_training(saved, current):
+    """Whether two descriptions are equal; NaN equals NaN."""
+    return json.dumps(saved, sort_keys=True) == json.dumps(current, sort_keys=True)
 
 
 def differences(saved, current):

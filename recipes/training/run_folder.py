@@ -7,7 +7,7 @@ from pathlib import Path
 
 from recipes.training.backup import PROGRESS
 from recipes.training.folder_lock import lock_folder
-from recipes.training.identity import differences
+from recipes.training.identity import differences, same_training
 from recipes.training.run import write_json
 
 RUN = "run.json"
@@ -82,7 +82,7 @@ class RunFolder:
             ValueError: if the backup is of another training, without `overwrite`.
         """
         saved = self._read(self.backup / RECIPE)
-        if self.is_unfinished() and saved["training"] == description:
+        if self.is_unfinished() and same_training(saved["training"], description):
             return
         if self.is_unfinished() and not self.overwrite:
             raise ValueError(

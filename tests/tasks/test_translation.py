@@ -103,7 +103,7 @@ def test_a_killed_training_resumes_after_its_last_epoch(tmp_path):
 
             return [keras.callbacks.LambdaCallback(on_epoch_begin=interrupt)]
 
-    settings = {name: getattr(task, name) for name in ("epochs", "batch_size", "learning_rate")}
+    settings = {name: getattr(task, name) for name in ("epochs", "batch_size", "learning_rate", "sample_every")}
     with pytest.raises(KeyboardInterrupt):
         Translation(**settings).fit("pix2pix", data, out=tmp_path, verbose=False, **SMALL)
     state = json.loads((tmp_path / "backup" / "progress.json").read_text())
