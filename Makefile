@@ -31,7 +31,7 @@ $(VENV)/.installed: setup.cfg pyproject.toml
 
 demo: $(VENV)/.installed
 	@echo "== using $(VENV)"
-	$(BIN)/zoo train lenet5_mnist --out runs/lenet5_mnist
+	$(BIN)/zoo train lenet5_mnist --out runs/lenet5_mnist --overwrite
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -37,6 +37,9 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Any other argument of the task: --set optimizer=sgd."),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the run in --out; other files in that folder stay.")
+    ] = False,
     strict: Annotated[bool, typer.Option(help="Fail if an image is unreadable, instead of skipping it.")] = False,
     as_json: Json = False,
 ):
@@ -50,6 +53,7 @@ def train(
     """
     from recipes.data import load
     from recipes.reference.recipes import train_and_export
+    from recipes.training.run_folder import RunFolder
     from zoo.registry import entry
 
     out = out or Path("runs") / what
@@ -64,6 +68,7 @@ def train(
     if twice:
         raise ValueError(f"{twice[0]} must be set once, got --{twice[0].replace('_', '-')} and --set {twice[0]}=....")
     task = recipe.task.replace(**options, **settings)
+    RunFolder(out, overwrite).check()
     loaded = load(recipe.data, seed=task.seed, **({"strict": True} if strict else {}))
     arguments = dict(recipe.arguments or {})
     if image_size:
@@ -76,7 +81,7 @@ def train(
     for note in loaded.notes:
         print_note(f"note: {note}")
     with naming_full_disk(out):
-        run = train_and_export(task, recipe.model, loaded, out, True, arguments)
+        run = train_and_export(task, recipe.model, loaded, out, True, arguments, overwrite)
     metrics = run.evaluate("test" if len(loaded.test) else "validation")
     if as_json:
         print_json(run.metrics)

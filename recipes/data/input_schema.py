@@ -6,7 +6,6 @@ from zoo.backbones.sensors import SENSORS
 from zoo.inputs.schema import Band, Column, InputSchema
 
 SAMPLE = 64  # training images whose range is recorded
-SERIES_OPTIONS = ("time", "target", "group", "columns", "calendar", "window", "horizon", "step", "missing")
 
 
 def input_schema(data):
@@ -29,9 +28,7 @@ def input_schema(data):
         sensor=next((sensor for sensor, table in SENSORS.items() if names and names <= set(table)), None),
         nodata=_nodata(data.train.inputs),
         text=data.options.get("text") if data.kind == "text" else None,
-        series={name: data.options[name] for name in SERIES_OPTIONS if name in data.options}
-        if data.kind == "series" and "time" in data.options
-        else {},
+        series=data.series_options,
         image=_image_policy(data) if data.kind == "image" else {},
     )
 

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import typing
-from pathlib import Path
 
 from recipes.reference import image_classifiers
 from recipes.reports.card import card
@@ -23,8 +22,10 @@ from recipes.tasks import (
     TextClassification,
     Translation,
 )
+from recipes.training.fit import train_run
 from recipes.training.task import Task
 from zoo.arguments import suggestion
+from zoo.atomic_write import write_text
 from zoo.weights import RESULTS_FOLDER
 
 
@@ -236,33 +237,49 @@ def reference_recipe(name):
     return REFERENCE[name]
 
 
-def train(name, *, data=None, out=None, verbose=True, **changes):
+def train(name, *, data=None, out=None, verbose=True, overwrite=False, **changes):
     """Trains a reference recipe, as in `recipes.train("lenet5_mnist", out="runs/lenet5_mnist")`.
 
     Args:
         name: one of `recipes.REFERENCE`.
         data: other data for the same recipe, as `recipes.load` takes them; None for the recipe's own.
-        out: folder for model, metrics, SavedModel, report.html and card.md; None writes nothing.
+        out: folder for model, metrics, SavedModel, report.html and card.md; None writes nothing. A run that was killed
+            resumes there.
         verbose: whether to show progress (on stderr).
+        overwrite: whether to replace the files of another run in `out`.
         **changes: the task's numbers to change, such as epochs=5.
     Returns:
         `Run`.
     """
     recipe = reference_recipe(name)
     data = recipe.data if data is None else data
-    return train_and_export(recipe.task.replace(**changes), recipe.model, data, out, verbose, recipe.arguments)
+    task = recipe.task.replace(**changes)
+    return train_and_export(task, recipe.model, data, out, verbose, recipe.arguments, overwrite)
 
 
-def train_and_export(task, model, data, out, verbose=True, arguments=None):
-    """Trains a model; with a folder `out` also exports it with a parity check and writes report, metrics and card."""
-    run = task.fit(model, data, out=out, verbose=verbose, **(arguments or {}))
-    if out:
-        out = Path(out).expanduser()
-        run.export(out / "saved_model")
-        run.report(out / "report.html")
-        run.save(out)
-        (out / "card.md").write_text(card(out))
-    return run
+def train_and_export(task, model, data, out, verbose=True, arguments=None, overwrite=False):
+    """Trains a model; with a folder `out` also exports it with a parity check and writes report, metrics and card.
+
+    A command that was killed at any step resumes there when it is repeated.
+
+    Args:
+        task, model, data: as `recipes.fit` takes them.
+        out: folder of the run, or None.
+        verbose: whether to show progress (on stderr).
+        arguments: of the model's builder, or None.
+        overwrite: whether to replace the files of another run in `out`.
+    Returns:
+        `Run`.
+    """
+    return train_run(task, model, data, out, verbose, overwrite, arguments or {}, _export_and_save)
+
+
+def _export_and_save(folder, run):
+    folder.remove_exports()
+    run.export(folder.path / "saved_model")
+    run.report(folder.path / "report.html")
+    folder.save(run)
+    write_text(folder.path / "card.md", card(folder.path))
 
 
 def reference_recipes():

@@ -1,18 +1,24 @@
 """Training: from a task, a model and data to a trained run, in one function."""
 
 import contextlib
+import sys
 import time
-from pathlib import Path
 
+import keras
+
+from recipes.data.augment.first_epoch import begin_at_epoch
 from recipes.training import accelerate as acceleration
-from recipes.training.callbacks import callbacks, check_finite, join_sessions
+from recipes.training.backup import Backup, epochs_trained, join_sessions, read_progress
+from recipes.training.callbacks import callbacks, check_finite
 from recipes.training.energy import energy
+from recipes.training.identity import describe_training
 from recipes.training.run import Run
+from recipes.training.run_folder import RunFolder
 from zoo.arguments import FilePath, checked
 
 
 @checked
-def fit(task, model, data, *, out: FilePath | None = None, verbose: bool = True, **arguments):
+def fit(task, model, data, *, out: FilePath | None = None, verbose: bool = True, overwrite: bool = False, **arguments):
     """Trains a model on data and returns the trained run.
 
     >>> run = recipes.fit(recipes.Classification(epochs=10), "lenet5", "bundled:mnist-5k")
@@ -21,16 +27,62 @@ def fit(task, model, data, *, out: FilePath | None = None, verbose: bool = True,
         task: a task with its hyperparameters, such as `recipes.Classification(epochs=10)`.
         model: one of `zoo.names()`, or a `keras.Model`; for `FineTuning` what `zoo.transfer` takes as `backbone`.
         data: anything that `recipes.load` takes: "bundled:mnist-5k", "folder:photos", (x, y), ...
-        out: folder for the run's files; a run that was killed resumes there. None writes nothing.
+        out: folder for the run's files. A run that was killed resumes there after its last whole epoch, by the same
+            task, model and data, and equals an uninterrupted one. None writes nothing.
         verbose: whether to show progress (on stderr).
+        overwrite: whether to replace the files of another run in `out`; files that no run wrote stay.
         **arguments: arguments of the model's builder, where `model` is a name.
     Returns:
         `Run`.
     Raises:
-        ValueError: if model and data do not fit together.
+        ValueError: if model and data do not fit together; if `out` has a complete run, the backup of another training,
+            or another training at work.
         ArithmeticError: if the loss became NaN or infinite.
     """
-    start, out = time.perf_counter(), Path(out).expanduser() if out else None
+    return train_run(task, model, data, out, verbose, overwrite, arguments, RunFolder.save)
+
+
+def train_run(task, model, data, out, verbose, overwrite, arguments, save):
+    """Trains a model and saves the run; arguments and errors as `fit` has them.
+
+    The backup stays until `save` has returned: a kill before that repeats only what follows the last epoch.
+
+    Args:
+        save: function of the `RunFolder` and the `Run` that writes all files of the run.
+    """
+    if out is None:
+        return _train(task, model, data, None, verbose, arguments)
+    with RunFolder(out, overwrite).locked() as folder, _report_interrupt(folder, verbose):
+        try:
+            run = _train(task, model, data, folder, verbose, arguments)
+        except ArithmeticError:  # diverged: resuming would diverge again
+            folder.discard()
+            raise
+        save(folder, run)
+        folder.finish()
+    return run
+
+
+@contextlib.contextmanager
+def _report_interrupt(folder, verbose):
+    """Says on stderr, when the block under `with` is interrupted, what the same command does next."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        epochs = epochs_trained(read_progress(folder.backup))
+        place = (
+            f"after {epochs} whole epochs; the same command resumes there"
+            if epochs
+            else ("before the end of the first epoch; the same command begins again")
+        )
+        if verbose:
+            print(f"stopped {place} ({folder.path})", file=sys.stderr, flush=True)
+        raise
+
+
+def _train(task, model, data, folder, verbose, arguments):
+    """Returns the trained `Run`; with a `RunFolder` it resumes from the folder's backup."""
+    start = time.perf_counter()
     if task.deterministic:
         acceleration.enable_determinism()
 
@@ -42,10 +94,16 @@ def fit(task, model, data, *, out: FilePath | None = None, verbose: bool = True,
     task.check_model(model, data)
     preprocessing = task.preprocessing(data, model)
     model = task.wrap_model(model, data)
+    first_epoch = 0
+    if folder:
+        folder.begin(describe_training(task, name, model, arguments, data))
+        first_epoch = epochs_trained(read_progress(folder.backup))
 
     # Input pipelines
     classes, validation = len(data.classes), None
-    training = task.map_batches(task.pipeline(data.train, True, preprocessing, classes), model)
+    keras.utils.set_random_seed(task.seed)  # the order of the data depends on it
+    with begin_at_epoch(first_epoch):
+        training = task.map_batches(task.pipeline(data.train, True, preprocessing, classes), model)
     if len(data.validation) and task.has_validation_loss(model):
         validation = task.map_batches(task.pipeline(data.validation, False, preprocessing, classes), model)
 
@@ -53,8 +111,8 @@ def fit(task, model, data, *, out: FilePath | None = None, verbose: bool = True,
     steps = max(1, len(data.train) // task.batch_size)
     choice = acceleration.choose_acceleration(model, steps, task.accelerate)
     with energy(task.country) as consumption:
-        callback_list = callbacks(task, out, validation is not None, verbose, consumption)
-        callback_list += task.callbacks(model, out, data)
+        task_callbacks = task.callbacks(model, folder and folder.path, data)
+        callback_list = callbacks(task, task_callbacks, folder, validation is not None, verbose, consumption)
         fit_arguments = {
             "validation_data": validation,
             "callbacks": callback_list,
@@ -75,13 +133,11 @@ def fit(task, model, data, *, out: FilePath | None = None, verbose: bool = True,
         "seconds": time.perf_counter() - start,
         "machine": acceleration.machine_info(),
     }
-    history, record = join_sessions(callback_list, history, record)
+    backup = next((c for c in callback_list if isinstance(c, Backup)), None)
+    history, record = join_sessions(backup, history, record)
     check_finite(history, task)
     history = {metric: [float(v) for v in values] for metric, values in history.items()}
-    run = task.finish_run(Run(task, model, data, preprocessing, history, record))
-    if out:
-        run.save(out)
-    return run
+    return task.finish_run(Run(task, model, data, preprocessing, history, record))
 
 
 def adversarial_steps(model, epsilon):

@@ -4,6 +4,7 @@ import numpy as np
 
 from recipes.data import Examples
 from recipes.data.augment import echo_batches
+from recipes.data.augment.first_epoch import first_epoch, skip_orders
 from recipes.data.preprocessing import preprocessing
 from zoo.backbones.input_range import backbone_input_layer, verify_range
 from zoo.registry import entry
@@ -11,6 +12,7 @@ from zoo.registry import entry
 CACHE_LIMIT = 2 * 2**30  # bytes of preprocessed examples that a pipeline keeps in memory
 CHUNK = 64 * 2**20  # bytes of examples, in float32, that are preprocessed in one call
 SHUFFLE_BUFFER = 10_000  # examples
+KERAS_ITERATORS = 2  # that Keras makes per epoch of known length; it reads one of them, but each draws an order
 
 
 def batches(task, examples, training, preprocess, classes):
@@ -45,7 +47,9 @@ def batches(task, examples, training, preprocess, classes):
         data = echo_batches(augmentation, data, count, task.batch_size, task.echo_epochs, task.seed)
     else:
         if training:
-            data = data.shuffle(max(1, min(count if count > 0 else SHUFFLE_BUFFER, SHUFFLE_BUFFER)), seed=task.seed)
+            buffer = max(1, min(count if count > 0 else SHUFFLE_BUFFER, SHUFFLE_BUFFER))
+            orders_per_epoch = KERAS_ITERATORS if count > 0 else 1
+            data = skip_orders(data.shuffle(buffer, seed=task.seed), orders_per_epoch * first_epoch())
         data = data.batch(task.batch_size, drop_remainder=drop_remainder)
         data = augmentation.over(data) if augmentation else data
     if count > 0:  # Keras counts the steps by it

@@ -6,7 +6,7 @@ import numpy as np
 
 from recipes.data.examples import Examples
 from recipes.data.new_inputs import TABLE_ROWS, file_batches, is_files, is_table, read_new_table
-from recipes.data.series.forecast_window import forecast_table, future_windows
+from recipes.data.series.forecast_window import forecast_frame
 from zoo.inputs import match
 from zoo.introspect.output_activation import output_activation, to_probabilities
 
@@ -79,8 +79,12 @@ def to_outputs(run, outputs):
 
 def forecast(run, frame):
     """Returns the forecasts after the last row of a table of series, as a data frame."""
-    windows, names, times = future_windows(frame, run.schema.series)
-    return forecast_table(predict_batch(run, windows), names, times, run.data_record["outputs"], run.task.quantiles)
+    notes, outputs = [], run.data_record["outputs"]
+    predictions = forecast_frame(
+        lambda windows: predict_batch(run, windows), frame, run.schema.series, outputs, run.task.quantiles, notes
+    )
+    warn(notes)
+    return predictions
 
 
 def warn(notes):

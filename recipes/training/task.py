@@ -312,7 +312,7 @@ class Task(abc.ABC):
         """Returns this task with some hyperparameters changed; they are checked as by the constructor."""
         return type(self)(**{**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, **changes})
 
-    def fit(self, model, data, *, out=None, verbose=True, **arguments):
+    def fit(self, model, data, *, out=None, verbose=True, overwrite=False, **arguments):
         """Trains `model` on `data` and returns the run; the same as `recipes.fit(task, model, data)`.
 
         Args:
@@ -320,6 +320,7 @@ class Task(abc.ABC):
             data: anything that `recipes.load` takes: "bundled:mnist-5k", "folder:photos", (x, y), ...
             out: folder for the run's files; a run that was killed resumes there. None writes nothing.
             verbose: whether to show progress (on stderr).
+            overwrite: whether to replace the files of another run in `out`.
             **arguments: arguments of the model's builder.
         Returns:
             `Run`.
@@ -327,7 +328,7 @@ class Task(abc.ABC):
             ValueError: if model and data do not fit together.
             ArithmeticError: if the loss became NaN or infinite.
         """
-        return training.fit(self, model, data, out=out, verbose=verbose, **arguments)
+        return training.fit(self, model, data, out=out, verbose=verbose, overwrite=overwrite, **arguments)
 
 
 def subclasses(cls):

@@ -94,7 +94,7 @@ def test_a_killed_training_resumes_after_its_last_epoch(tmp_path):
     task = quick(epochs=3)
     data = task.open_data(squares(12))
 
-    class KilledTranslation(recipes.Translation):
+    class Translation(recipes.Translation):  # the name is compared when a training resumes
         def callbacks(self, model, out, data):
             def interrupt(epoch, logs):
                 if epoch == 1:
@@ -102,10 +102,10 @@ def test_a_killed_training_resumes_after_its_last_epoch(tmp_path):
 
             return [keras.callbacks.LambdaCallback(on_epoch_begin=interrupt)]
 
-    settings = {name: getattr(task, name) for name in ("epochs", "batch_size", "learning_rate")}
+    settings = {name: getattr(task, name) for name in ("epochs", "batch_size", "learning_rate", "sample_every")}
     with pytest.raises(KeyboardInterrupt):
-        KilledTranslation(**settings).fit("pix2pix", data, out=tmp_path, verbose=False, **SMALL)
-    state = json.loads((tmp_path / "backup" / "training_metadata.json").read_text())
+        Translation(**settings).fit("pix2pix", data, out=tmp_path, verbose=False, **SMALL)
+    state = json.loads((tmp_path / "backup" / "progress.json").read_text())
     assert state["epoch"] == 1
     run = task.fit("pix2pix", data, out=tmp_path, verbose=False, **SMALL)
     assert len(run.history["loss"]) == 3

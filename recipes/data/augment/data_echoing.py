@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import tensorflow as tf
 
+from recipes.data.augment.first_epoch import first_epoch
+
 
 def echo_batches(augment, data, count, batch_size, echo_epochs, seed):
     """Returns shuffled batches of an augmented copy of the training split that `echo_epochs` epochs reuse.
@@ -28,7 +30,7 @@ def echo_batches(augment, data, count, batch_size, echo_epochs, seed):
     """
     with tf.device("CPU"):
         images, targets = next(iter(data.batch(count)))
-        passes = _passes(augment, images, targets, batch_size, echo_epochs, seed)
+        passes = _passes(augment, images, targets, batch_size, echo_epochs, seed, first_epoch())
         spec = tf.nest.map_structure(tf.TensorSpec.from_tensor, next(passes))
     worker = ThreadPoolExecutor(1, thread_name_prefix="augmentation")
     next_passes = queue.Queue()
@@ -46,10 +48,11 @@ def echo_batches(augment, data, count, batch_size, echo_epochs, seed):
     return tf.data.Dataset.from_tensors(0).map(one_pass).unbatch()
 
 
-def _passes(augment, images, targets, batch_size, echo_epochs, seed):
+def _passes(augment, images, targets, batch_size, echo_epochs, seed, epoch):
     """Yields passes over the examples without end, each (images, targets) of (steps, batch, ...); the first twice.
 
-    The first is for its shape; it takes no further augmentation, as it is the copy that the first epochs reuse.
+    The first is for its shape; it takes no further augmentation, as it is the copy that the first epochs reuse. `epoch`
+    is the number of the first epoch.
     """
     count = len(images) // batch_size * batch_size
 
@@ -63,12 +66,13 @@ def _passes(augment, images, targets, batch_size, echo_epochs, seed):
         order = tf.reshape(order[:count], [-1, batch_size])
         return [tf.gather(values, order) for values in copy]
 
-    copy = augmented(tf.constant(0))
-    yield shuffled(copy, tf.constant(0))
-    epoch = 0
+    copy_epoch = epoch - epoch % echo_epochs
+    copy = augmented(tf.constant(copy_epoch))
+    yield shuffled(copy, tf.constant(epoch))
     while True:
         with tf.device("CPU"):
-            if epoch % echo_epochs == 0 and epoch:
+            if epoch - copy_epoch == echo_epochs:
+                copy_epoch = epoch
                 copy = augmented(tf.constant(epoch))
             batches = shuffled(copy, tf.constant(epoch))
         yield batches

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from recipes.data.augment import keras_cv_steps, mixing, pixel_values
 from recipes.data.augment.elastic import elastic
+from recipes.data.augment.first_epoch import first_epoch
 from recipes.data.augment.geometric import random_transform
 from recipes.data.augment.rand_augment import rand_augment
 from recipes.data.augment.steps import GEOMETRIC, MIXING, parse
@@ -104,7 +105,7 @@ class Augmentation:
     def over(self, dataset):
         """Returns `dataset` with each batch augmented: different in each epoch, equal for equal seeds."""
         with tf.device("CPU"):
-            epochs = tf.Variable(0, dtype="int64")
+            epochs = tf.Variable(first_epoch(), dtype="int64")
 
         def next_epoch(_):
             return epochs.assign_add(1)

@@ -20,21 +20,6 @@ from zoo.inputs.columns import plain_names
 Cycle = Literal["hour", "day_of_week", "day_of_year", "month"]
 
 
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class SeriesData(Data):
-    """Windows of series with, beside what `Data` has, what forecasts of the future need.
-
-    Args:
-        series_options: how the windows were made, in JSON values: the options time, target, window, horizon, group,
-            calendar, time_format and day_first of `read_series`, as resolved; columns (names of the input columns in
-            the source, in order), step (such as 1D or 1MS), has_grid (whether the rows were put on a grid), has_means
-            (whether a step is the mean of several rows) and missing.
-        **kwargs: as `Data` has them.
-    """
-
-    series_options: dict = dataclasses.field(default_factory=dict)
-
-
 @checked
 def read_series(
     source,
@@ -87,7 +72,7 @@ def read_series(
         validation, test: fractions of the time range, 0 to 1.
         seed: not used; the splits follow each other in time.
     Returns:
-        `SeriesData` of kind series; `baselines` has the predictions of persistence, seasonal naive and climatology.
+        `Data` of kind series; `baselines` has the predictions of persistence, seasonal naive and climatology.
     Raises:
         ValueError: naming column and row, if times do not parse, rise or keep their step, if there are gaps and
             `missing` is error, or if a series is too short.
@@ -108,7 +93,7 @@ def from_time_frame(
     frame, *, time, target, window, horizon, gap, step, group, columns, drop_columns, calendar, season_length,
     time_fraction, missing, time_format, day_first, validation, test, notes, **facts,
 ):  # fmt: skip
-    """Returns `SeriesData` for forecasting from a data frame, with the arguments of `read_series`.
+    """Returns `Data` for forecasting from a data frame, with the arguments of `read_series`.
 
     Args:
         frame: data frame.
@@ -159,7 +144,7 @@ def from_time_frame(
         raise ValueError(
             f"the training split must have a window of {window} rows and {max(leads)} steps after it, got none."
         )
-    return SeriesData(
+    return Data(
         task="forecasting", kind="series", shape=(window, len(inputs)), dtype="float32", classes=(),
         outputs=tuple(f"{c} +{lead}" for lead in leads for c in target), **splits,
         columns=dict.fromkeys(plain_names(inputs).values(), "number"), notes=tuple(notes), missing=missing,
