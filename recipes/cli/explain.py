@@ -50,7 +50,10 @@ def explain_files(run, files, out, method="integrated_gradients", target=None, *
         ValueError: if the method is unknown or does not apply to the model, or if there is no such class.
     """
     import numpy as np
+    import pandas as pd
 
+    from recipes.cli.errors import naming_full_disk
+    from recipes.data.preprocessing import feature_names
     from recipes.runs.load import load_run
     from recipes.training.prediction import predict_batch, preprocess_batch, readable_batches
     from zoo import explain
@@ -69,7 +72,10 @@ def explain_files(run, files, out, method="integrated_gradients", target=None, *
         f"{Path(name).name}\n{saved.classes[c]} {p[c]:.0%}" if saved.classes else Path(name).name
         for name, c, p in zip(names, targets, predictions, strict=True)
     ]
-    explain.show(preprocessed, maps, path=str(out), titles=titles)
+    if saved.schema.kind == "table":
+        preprocessed = pd.DataFrame(preprocessed, columns=feature_names(saved.schema))
+    with naming_full_disk(out):
+        explain.show(preprocessed, maps, path=str(out), titles=titles)
     return out
 
 

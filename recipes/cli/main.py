@@ -20,7 +20,6 @@ from recipes.cli.train import train
 from recipes.cli.train_help import TrainCommand
 
 RESUMED = {  # what the same command does after it was stopped
-    "train": "; the same command resumes from the last epoch",
     "predict-raster": "; the same command resumes",
 }
 INTERRUPTED = 130  # Typer's code of ctrl-c

@@ -117,9 +117,9 @@ class Data:
         missing: treatment of gaps in the inputs: error, drop, impute or pad.
         baselines: for forecasts, split -> name of a baseline -> its (N, outputs) predictions; else {}.
         series_options: for forecasts, how the windows were made, in JSON values: the options time, target, window,
-            horizon, group, calendar, time_format and day_first of `read_series`, as resolved; columns (names of the input
-            columns in the source, in order), step (such as 1D or 1MS), has_grid (whether the rows were put on a grid),
-            has_means (whether a step is the mean of several rows) and missing; else {}.
+            horizon, group, calendar, time_format and day_first of `read_series`, as resolved; columns (names of the
+            input columns in the source, in order), step (such as 1D or 1MS), has_grid (whether the rows were put on a
+            grid), has_means (whether a step is the mean of several rows) and missing; else {}.
         source_spec: reader, source and resolved options by which `recipes.data.reopen` reads the data again; None for
             data that were passed in memory.
     """

@@ -209,5 +209,17 @@ def _table_model(data):
     return _model(inputs, _concatenated(features, "features-joined"))
 
 
+def feature_names(schema):
+    """Returns the names of a table's preprocessed features, in their order: `mass`, `mass is missing`, `sex = f`.
+
+    Args:
+        schema: `InputSchema` of kind table.
+    """
+    numbers = [column for column in schema.columns if column.kind == "number"]
+    missing = [f"{c.source} is missing" for c in numbers if c.has_gaps and schema.missing == "impute"]
+    levels = [f"{c.source} = {level or 'missing'}" for c in schema.columns for level in c.levels]
+    return [*(column.source for column in numbers), *missing, *levels]
+
+
 def _concatenated(tensors, name):
     return tensors[0] if len(tensors) == 1 else layers.Concatenate(dtype="float32", name=name)(tensors)

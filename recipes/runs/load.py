@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 from pathlib import Path
 
 import keras
@@ -43,6 +44,7 @@ def load_run(path: FilePath, data=None) -> Run:
     model, preprocessing = (keras.models.load_model(path / name, compile=False) for name in FILES[:2])
     task = _task(info, preprocessing)
     history = json.loads((path / "history.json").read_text()) if (path / "history.json").is_file() else {}
+    history = {name: [math.nan if v is None else v for v in values] for name, values in history.items()}
     return Run(
         task, model, functools.partial(_open_data, task, path, info, data), preprocessing, history, info["record"],
         schema=InputSchema.from_json(info["input_schema"]), data_record=info["data"],

@@ -23,7 +23,11 @@ def read_progress(folder):
         folder: the backup's folder.
     """
     path = Path(folder) / PROGRESS
-    return json.loads(path.read_text()) if path.is_file() else None
+    if not path.is_file():
+        return None
+    progress = json.loads(path.read_text())
+    history = {name: [math.nan if v is None else v for v in values] for name, values in progress["history"].items()}
+    return {**progress, "history": history}
 
 
 def epochs_trained(progress):

@@ -1,7 +1,6 @@
 """A trained run: its model, data, metrics and cost; prediction, evaluation, export and files."""
 
 import dataclasses
-import json
 import typing
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from recipes.data.input_schema import input_schema
 from recipes.training.prediction import predict_inputs
 from zoo.arguments import FilePath, checked
 from zoo.atomic_write import write_text
+from zoo.strict_json import json_text
 
 Split = typing.Literal["train", "validation", "test"]
 FORMAT = 3  # of run.json; raised with every change that older or newer versions cannot read
@@ -265,5 +265,5 @@ def _jsonable(value):
 
 
 def write_json(path, value):
-    """Writes `value` as JSON; a reader never sees half a file."""
-    write_text(path, json.dumps(value, indent=1, default=str) + "\n")
+    """Writes `value` as strict JSON, NaN as null; a reader never sees half a file."""
+    write_text(path, json_text(value, indent=1) + "\n")

@@ -1,6 +1,5 @@
 """Time series in a table: windows of the past as inputs, later values as targets, splits in the order of time."""
 
-import dataclasses
 from typing import Literal
 
 import numpy as np
