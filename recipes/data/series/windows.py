@@ -11,12 +11,14 @@ from recipes.data.series.times import parse_times, split_series, time_step
 from recipes.data.source_spec import with_source_spec
 from recipes.data.tables.columns import existing_columns, plain_names, target_columns
 from recipes.data.tables.table_files import read_frame
+from recipes.data.tables.table_format import TableFormat, takes_table_format
 from zoo.arguments import Count, Fraction, Whole, checked
 
 Cycle = Literal["hour", "day_of_week", "day_of_year", "month"]
 
 
 @checked
+@takes_table_format
 def read_series(
     source,
     time: str,
@@ -36,6 +38,7 @@ def read_series(
     validation: Fraction = 0.15,
     test: Fraction = 0.15,
     seed: Whole = 0,
+    table_format: TableFormat,
 ) -> Data:
     """Reads time series for forecasting from a table with a column of times.
 
@@ -60,14 +63,18 @@ def read_series(
             indicator); None is error. Targets are never imputed.
         validation, test: fractions of the time range, 0 to 1.
         seed: not used; the splits follow each other in time.
+        table_format: options of reading the file, each an argument of its own, such as `decimal`, `missing_values` and
+            `sheet`: the fields of `TableFormat`.
     Returns:
         `Data` of kind series; `baselines` has the predictions of persistence, seasonal naive and climatology.
     Raises:
         ValueError: naming column and row, if times do not parse, rise or keep their step, if there are gaps and
             `missing` is error, or if a series is too short.
     """
-    arguments = dict(locals())
-    frame, facts = read_frame(source)
+    arguments = {name: value for name, value in locals().items() if name != "table_format"}
+    used = (*columns, *target) if columns else None
+    unchecked = (time, *([group] if group else []), *drop_columns)
+    frame, facts, resolved = read_frame(source, table_format, unchecked=unchecked, checked=used)
     frame = frame.set_axis([str(c) for c in frame.columns], axis=1).reset_index(drop=True)
     notes = list(facts.pop("notes"))
     data = from_time_frame(
@@ -75,7 +82,8 @@ def read_series(
         columns=columns, drop_columns=drop_columns, calendar=calendar, season_length=season_length,
         time_fraction=time_fraction, missing=missing or "error", validation=validation, test=test, notes=notes, **facts,
     )  # fmt: skip
-    return with_source_spec(data, "series", arguments)
+    detected = resolved.detected_by(table_format)
+    return with_source_spec(data, "series", arguments, detected=detected, **resolved.options())
 
 
 def from_time_frame(
