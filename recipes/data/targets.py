@@ -114,7 +114,7 @@ def _from_yes_no(y, outputs, notes):
         if len(other):
             raise ValueError(
                 "several target columns must be labels of yes and no (or 1 and 0) for task='multilabel', or numbers "
-                f"for task='regression', got {other[0]!r} in the column {str(name)!r}."
+                f"for task='regression', got {str(other[0])!r} in the column {str(name)!r}."
             )
     notes.append("the target columns have yes and no: read as one label each (task='multilabel')")
     return np.isin(words, YES).astype(np.uint8)
