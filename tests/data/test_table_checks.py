@@ -170,7 +170,9 @@ def test_gaps_name_the_texts_that_were_read_as_missing(tmp_path):
     ):
         load(f"table:{path}?target=species")
     data = load(f"table:{path}?target=species&keep_default_missing=false")
-    assert set(data.train.inputs["country"]) == {"NA", "ZA", "BW"} and "keep_default_missing=false" in str(data.source_spec)
+    assert set(data.train.inputs["country"]) == {"NA", "ZA", "BW"} and "keep_default_missing=false" in str(
+        data.source_spec
+    )
 
 
 def test_options_decide_which_columns_may_be_mixed(tmp_path):

@@ -46,6 +46,8 @@ def test_line_ends_and_blank_lines(read, end):
 def test_blanks_around_fields(read):
     assert read(TABLE.replace(",", ", "))[0] == EXPECTED
     assert read("\n".join("  " + line.replace(",", "    ") + " " for line in TABLE.splitlines()))[0] == EXPECTED
+    table, notes = read("ph alt species\n1,5 2 oak\n2,5 3 elm\n")
+    assert table == {"ph": [1.5, 2.5], "alt": [2, 3], "species": ["oak", "elm"]} and "decimal commas" in notes
     table, notes = read('a, b\n1, "x, y"\n2, "z"\n')
     assert table == {"a": [1, 2], "b": ["x, y", "z"]} and not notes
     table, notes = read("a ,b\n1,x\n")
@@ -54,6 +56,7 @@ def test_blanks_around_fields(read):
 
 def test_quotes_may_hold_separators_quotes_and_line_ends(read):
     table, _ = read('a,"b, c"\n"x, y","line 1\nline 2"\n"say ""hi""",z\n5\' 3" tall,w\n')
+    assert read('"ph\n(units)",b\n1.5,x\n2.5,y\n')[0] == {"ph\n(units)": [1.5, 2.5], "b": ["x", "y"]}
     assert table == {"a": ["x, y", 'say "hi"', "5' 3\" tall"], "b, c": ["line 1\nline 2", "z", "w"]}
 
 

@@ -113,7 +113,10 @@ def test_codes_stay_text(column, texts):
     assert values.tolist() == texts and "`a` stays text: its values are codes" in notes
 
 
-@pytest.mark.parametrize("texts", [["1a", "2b", "3a"], ["1m", "2f", "3m"], ["A1", "B2", "C3"], ["4-5", "6-7", "1-2"]])
+@pytest.mark.parametrize(
+    "texts",
+    [["1a", "2b", "3a"], ["1m", "2f", "3m"], ["A1", "B2", "C3"], ["4-5", "6-7", "1-2"], ["0x1F", "0x2A", "0x3B"]],
+)
 def test_texts_with_digits_stay_text(column, texts):
     values, notes = column(texts)
     assert values.tolist() == texts and notes == "columns separated by ';'"

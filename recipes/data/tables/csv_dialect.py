@@ -2,6 +2,7 @@
 
 import collections
 import csv
+import io
 import itertools
 import re
 import typing
@@ -13,6 +14,7 @@ HEAD_CHARACTERS = 1 << 20
 CANDIDATES = ",;\t|"
 WORDS = {"\t": "tab", " ": "space"}
 NUMBER = re.compile(r"\s*[+\-−<>]?\s*[.,]?\d[\d.,' \u00a0\u202f]*(e[+-]?\d+)?\s*(%|[a-z°µ²³/]{1,5})?\s*", re.IGNORECASE)
+OPEN_QUOTE = re.compile(r'(^|[,;\t| ])"([^"]|"")*$')  # a field that goes on in the next line
 EXCEL_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # Excel's first line, which names the separator
 
 
@@ -21,7 +23,7 @@ class Dialect(typing.NamedTuple):
 
     encoding: str
     separator: str
-    comment: str  # text with which lines begin that are left out; "" where there are none
+    comment: str  # text with which lines begin that are left out; "" for none
     header_row: int  # line of the header, from 1
     names: tuple  # of the header, as written
     fields: int  # of most lines after the header
@@ -61,7 +63,7 @@ def detect_dialect(path, table_format):
     first, separator = 0, table_format.separator
     if match := EXCEL_LINE.fullmatch(lines[0]):
         first, separator = 1, separator or match[1]
-    numbered = [(i + 1, line) for i, line in enumerate(lines) if i >= first and line.strip()]
+    numbered = _logical_lines(lines, first)
     if table_format.header_row:
         numbered = [(i, line) for i, line in numbered if i >= table_format.header_row]
     comment, numbered, skipped = _without_comments(numbered, table_format.comment, separator)
@@ -86,21 +88,35 @@ def detect_dialect(path, table_format):
     )  # fmt: skip
 
 
+def _logical_lines(lines, first):
+    """Returns (line from 1, text) of the lines from `first` that are not blank; a quoted field joins lines."""
+    numbered, opened = [], False
+    for i, line in enumerate(lines[first:], first):
+        if opened:
+            numbered[-1] = (numbered[-1][0], numbered[-1][1] + line)
+            opened = line.count('"') % 2 == 0
+        elif line.strip():
+            numbered.append((i + 1, line))
+            opened = line.count('"') % 2 == 1 and OPEN_QUOTE.search(line) is not None
+    return numbered
+
+
 def _records(lines, separator):
     """Returns the records of lines; the last is left out where the lines may end within it."""
-    records = list(
-        csv.reader((_trimmed(line, separator) for line in lines), delimiter=separator, skipinitialspace=True)
-    )
+    pieces = (piece for line in lines for piece in _pieces(line, separator))
+    records = list(csv.reader(pieces, delimiter=separator, skipinitialspace=True))
     return records if len(lines) < HEAD_LINES // 2 or len(records) < 3 else records[:-1]
 
 
-def _trimmed(line, separator):
-    return line.strip() + "\n" if separator == " " else line
+def _pieces(line, separator):
+    """Returns the lines of the file that a logical line has."""
+    pieces = list(io.StringIO(line, newline=""))
+    return [piece.strip() + "\n" for piece in pieces] if separator == " " else pieces
 
 
 def _split(line, separator):
     """Returns the fields of a single line."""
-    return next(csv.reader([_trimmed(line, separator)], delimiter=separator, skipinitialspace=True), [])
+    return next(csv.reader(_pieces(line, separator), delimiter=separator, skipinitialspace=True), [])
 
 
 def _without_comments(numbered, comment, separator):
@@ -149,11 +165,14 @@ def _detect_separator(lines):
         elif header > 1:
             scores[separator] = (0, header)
     best = max(scores, key=scores.get, default=None)
-    if best and scores[best][0] > 0.5:
+    is_clear = best is not None and scores[best][0] > 0.5
+    if is_clear and len(_split(lines[0], best)) > 1:
         return best
     counts = [len(_split(line, " ")) for line in lines]
     if counts[0] > 1 and sum(n - counts[0] in (0, 1) for n in counts) >= 0.9 * len(counts):
         return " "
+    if is_clear:
+        return best
     titled = collections.Counter(counts)
     fields, rows = titled.most_common(1)[0]
     if fields > 1 and len(counts) > 3 and rows >= 0.8 * len(counts) and not best and not any(":" in x for x in lines):

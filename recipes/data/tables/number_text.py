@@ -74,12 +74,14 @@ def _contains(texts, characters):
 def plain_numbers(texts):
     """Returns the int64 or float64 array of texts such as 12, -1.5 and 1e3, or None if a text is no such number."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     for kind in (pa.int64(), pa.float64()):
         try:
-            return texts.cast(kind)
+            numbers = texts.cast(kind)
         except pa.ArrowInvalid:
             continue
+        return None if pc.any(pc.match_substring(texts, "x", ignore_case=True)).as_py() else numbers  # 0x1F is a code
     return None
 
 
