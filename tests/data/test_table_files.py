@@ -46,6 +46,8 @@ def test_line_ends_and_blank_lines(read, end):
 def test_blanks_around_fields(read):
     assert read(TABLE.replace(",", ", "))[0] == EXPECTED
     assert read("\n".join("  " + line.replace(",", "    ") + " " for line in TABLE.splitlines()))[0] == EXPECTED
+    late = "a,b\n" + "1,x\n" * 300 + '2, "x"\n'
+    assert set(read(late)[0]["b"]) == {"x"}
     table, notes = read("ph alt species\n1,5 2 oak\n2,5 3 elm\n")
     assert table == {"ph": [1.5, 2.5], "alt": [2, 3], "species": ["oak", "elm"]} and "decimal commas" in notes
     table, notes = read('a, b\n1, "x, y"\n2, "z"\n')

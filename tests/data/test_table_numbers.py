@@ -66,6 +66,7 @@ def test_numbers_that_can_be_read_in_two_ways_are_an_error(column):
     ):
         column(["1,200", "2,300"])
     assert column(["1,200", "2,300"], decimal=",")[0].tolist() == [1.2, 2.3]
+    assert column(["1.200", "2.300"], decimal=",")[0].tolist() == [1200, 2300]
     assert column(["1,200", "2,300"], thousands=",")[0].tolist() == [1200, 2300]
     assert column(["1,200", "2,300"], others=["1.5", "2.25"])[0].tolist() == [1200, 2300]
     assert column(["1,200", "2,300"], others=["1,5", "2,25"])[0].tolist() == [1.2, 2.3]

@@ -152,7 +152,8 @@ class ColumnReader:
             example = next(t for t in texts.to_pylist() if t and (t[0] == "0" or len(t) > 15))
             column.note = f"`{column.name}` stays text: its values are codes such as {example!r}"
             return
-        if self.format.thousands != ".":
+        point_is_decimal = self.format.thousands != "." and self.format.decimal != ","
+        if point_is_decimal or not pc.any(pc.match_substring(texts, ".")).as_py():
             numbers = plain_numbers(texts)
             if numbers is not None:
                 column.kind, column.writing = "number", NumberText(whole=str(numbers.type) == "int64")

@@ -212,15 +212,19 @@ def _arrow_blocks(path, dialect, width, rows):
 
 def _usual(columns, dialect):
     """Returns columns that Arrow reads right; a line end in a field may be the work of an unclosed quote."""
-    if (dialect.comment and _has_prefix(columns[0], dialect.comment)) or any(map(_has_line_end, columns)):
+    if (dialect.comment and _has_prefix(columns[0], dialect.comment)) or any(map(_has_quote_problem, columns)):
         raise UnusualCSV
     return columns
 
 
-def _has_line_end(column):
+def _has_quote_problem(column):
+    """Whether a field has a line end, or begins with a blank and a quote."""
     import pyarrow.compute as pc
 
-    return pc.any(pc.match_substring(column, "\n")).as_py()
+    if pc.any(pc.match_substring(column, "\n")).as_py():
+        return True
+    quoted = column.filter(pc.match_substring(column, '"'))
+    return bool(len(quoted)) and pc.any(pc.match_substring_regex(quoted, r'^\s+"')).as_py()
 
 
 def _has_prefix(column, text):
