@@ -1,5 +1,6 @@
 """The readers by name, and `load`, which chooses one by a string or by what an object is."""
 
+import dataclasses
 import importlib
 import types
 import typing
@@ -87,7 +88,11 @@ def reopen(spec, **changes) -> Data:
         ValueError: if the source is no longer there, or as the reader documents.
     """
     spec = as_source_spec(spec)
-    return reader_named(spec.reader)(spec.source, **{**spec.options, **changes})
+    data = reader_named(spec.reader)(spec.source, **{**spec.options, **changes})
+    if spec.detected:  # what was detected once stays so
+        source_spec = dataclasses.replace(data.source_spec, detected=tuple(spec.detected))
+        return dataclasses.replace(data, source_spec=source_spec)
+    return data
 
 
 def as_source_spec(record):

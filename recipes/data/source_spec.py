@@ -11,6 +11,7 @@ from urllib.parse import quote
 import numpy as np
 
 DEFAULT_SPLIT = {"validation": 0.15, "test": 0.15, "seed": 0}
+DEFAULTS = {**DEFAULT_SPLIT, "keep_default_missing": True, "row_names": None}  # where False is not the default
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,30 +19,39 @@ class SourceSpec:
     """Where a data set was read from and with which options, so that the same data can be read again.
 
     `str` of it is a string that `recipes.load` takes: "table:/home/me/trees.csv?target=species". Options that are None,
-    empty, False or the default of the split are left out of it, as every reader has these defaults.
+    empty, False, detected or the default of the split are left out of it, as every reader has these defaults.
 
     Args:
         reader: name of the reader: table for `read_table`, raster for `read_raster`, ...
         source: absolute path, pattern or name.
         options: all other arguments of the reader, as resolved; JSON values only.
+        detected: names of the options that were detected from the source, such as a file's separator. Other sources
+            are read with `explicit_options`.
     """
 
     reader: str
     source: str
     options: dict
+    detected: tuple = ()
+
+    @property
+    def explicit_options(self):
+        """The options without those that were detected, as a dict."""
+        return {name: value for name, value in self.options.items() if name not in self.detected}
 
     def __str__(self):
         options = [
             f"{name}={','.join(_quoted(v) for v in (value if isinstance(value, list | tuple) else [value]))}"
-            for name, value in self.options.items()
-            if value is not None and value is not False and value not in ((), [])
-            if name not in DEFAULT_SPLIT or value != DEFAULT_SPLIT[name]
+            for name, value in self.explicit_options.items()
+            if value is not None and value not in ((), [])
+            if (value != DEFAULTS[name] if name in DEFAULTS else value is not False)
         ]
         return f"{self.reader}:{self.source.replace('?', '%3F')}{'?' * bool(options)}{'&'.join(options)}"
 
     def to_json(self):
         """Returns a dict of JSON values, of which `SourceSpec(**values)` is the same spec."""
-        return {"reader": self.reader, "source": self.source, "options": _json_values(self.options)}
+        spec = {"reader": self.reader, "source": self.source, "options": _json_values(self.options)}
+        return {**spec, "detected": list(self.detected)} if self.detected else spec
 
     def matches(self, other):
         """Whether reader and source are those of `other`, and so is every option that `other` has."""
@@ -50,7 +60,7 @@ class SourceSpec:
         return same_source and all(options.get(name) == value for name, value in expected.items())
 
 
-def with_source_spec(data, reader, arguments, *, is_path=True, **resolved):
+def with_source_spec(data, reader, arguments, *, is_path=True, detected=(), **resolved):
     """Returns `data` with the resolved options of its reader and, where the source is a path, its spec.
 
     Args:
@@ -58,6 +68,7 @@ def with_source_spec(data, reader, arguments, *, is_path=True, **resolved):
         reader: name of the reader.
         arguments: all arguments of the reader, the source first.
         is_path: whether the source is a path, which the spec has absolute.
+        detected: names of the options that the reader detected from the source.
         **resolved: values of options that the reader chose itself.
     Returns:
         `Data`.
@@ -71,7 +82,9 @@ def with_source_spec(data, reader, arguments, *, is_path=True, **resolved):
         in_memory = {name: value for name, value in options.items() if name != "group" or isinstance(value, str)}
         return dataclasses.replace(data, options=_json_values(in_memory))
     source, options = absolute_path(source) if is_path else str(source), _json_values(options)
-    return dataclasses.replace(data, options=options, source_spec=SourceSpec(reader, source, options))
+    return dataclasses.replace(
+        data, options=options, source_spec=SourceSpec(reader, source, options, tuple(detected))
+    )
 
 
 def absolute_path(path):

@@ -9,6 +9,9 @@ from zoo.r_interop import R_NA, called_from_r
 
 MAX_INTEGER_CLASSES = 20  # whole numbers are classes up to this many distinct values, and amounts above
 SHOWN = 5  # classes that an error lists
+FEW_CLASSES = 4  # whole numbers that are classes, whatever their distribution
+UNBALANCED = 4  # ratio of the most frequent whole number to the rarest above which more of them may be counts
+YES, NO = ("yes", "y", "true", "t", "1", "1.0", "present"), ("no", "n", "false", "f", "0", "0.0", "absent")
 
 
 class Targets(typing.NamedTuple):
@@ -49,8 +52,10 @@ def read_targets(y, *, task=None, classes=(), outputs=("target",), image=False, 
     """
     y = _as_array(y)
     notes = []
+    if y.ndim == 2 and task in (None, "multilabel") and y.dtype.kind in "US":
+        y = _from_yes_no(y, outputs, notes)
     if task is None:
-        task = _infer_task(y, image, notes)
+        task = _infer_task(y, image, notes, outputs[0] if len(outputs) == 1 else "target")
     if task == "regression":
         if y.dtype.kind not in "iufb":
             raise ValueError(f"the target must be numbers for regression, got {y.ravel()[0]!r}.")
@@ -121,6 +126,25 @@ def _as_array(y):
     return y
 
 
+def _from_yes_no(y, outputs, notes):
+    """Returns (N, K) uint8 of columns of yes and no, as texts.
+
+    Raises:
+        ValueError: if a column has other texts.
+    """
+    names = outputs if len(outputs) == y.shape[1] else [f"{i + 1}" for i in range(y.shape[1])]
+    words = np.char.lower(np.char.strip(y.astype(str)))
+    for i, name in enumerate(names):
+        other = y[~np.isin(words[:, i], YES + NO), i]
+        if len(other):
+            raise ValueError(
+                "several target columns must be labels of yes and no (or 1 and 0) for task='multilabel', or numbers "
+                f"for task='regression', got {str(other[0])!r} in the column {str(name)!r}."
+            )
+    notes.append("the target columns have yes and no: read as one label each (task='multilabel')")
+    return np.isin(words, YES).astype(np.uint8)
+
+
 def _is_binary(y):
     return y.dtype.kind in "iufb" and bool(np.isin(y, (0, 1)).all())
 
@@ -129,8 +153,12 @@ def _is_whole(y):
     return y.dtype.kind in "iu" or (y.dtype.kind == "f" and bool((np.isfinite(y) & (y == np.round(y))).all()))
 
 
-def _infer_task(y, image, notes):
-    """Returns classification, multilabel or regression from the values; adds a note where that is ambiguous."""
+def _infer_task(y, image, notes, name):
+    """Returns classification, multilabel or regression from the values; adds a note where that is ambiguous.
+
+    Raises:
+        ValueError: if whole numbers may be classes or counts.
+    """
     if y.ndim == 2:
         if not _is_binary(y):
             return "regression"
@@ -142,11 +170,23 @@ def _infer_task(y, image, notes):
         return "classification"
     if not _is_whole(y):
         return "regression"
-    distinct = len(np.unique(y))
+    numbers, rows = np.unique(y, return_counts=True)
+    distinct = len(numbers)
+    if FEW_CLASSES < distinct <= MAX_INTEGER_CLASSES and _may_be_amounts(numbers, rows):
+        raise ValueError(
+            f"the target {name!r} has {distinct} distinct whole numbers from {numbers[0]:g} to {numbers[-1]:g}, which "
+            "may be amounts or codes of classes: set task='regression' for counts, years and other amounts, "
+            "task='classification' for codes."
+        )
     task = "classification" if distinct <= MAX_INTEGER_CLASSES else "regression"
     kind = "classes" if distinct <= MAX_INTEGER_CLASSES else "numbers"
     notes.append(f"the target has {distinct} distinct whole numbers: read as {kind}; set `task` to change that")
     return task
+
+
+def _may_be_amounts(numbers, rows):
+    """Whether whole numbers look like counts or years: some are rare, or they begin neither at 0 nor at 1."""
+    return rows.max() > UNBALANCED * rows.min() or numbers[0] not in (0, 1)
 
 
 def _read_classes(y, classes, notes, complete):

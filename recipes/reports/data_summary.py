@@ -4,7 +4,6 @@ import numpy as np
 
 from recipes.data.examples import SPLITS
 from recipes.data.readers import as_source_spec, option_types
-from recipes.data.tables.columns import plain_names
 from recipes.reports.column_checks import column_checks, leak_sentences, repeated_column_sentences
 from recipes.reports.column_statistics import column_rows, frame_of_data, targets_of_data
 from recipes.reports.image_statistics import (
@@ -19,6 +18,7 @@ from recipes.reports.mask_statistics import mask_rows, mask_sentences
 from recipes.reports.series_statistics import channel_rows, series_facts, series_sentences
 from recipes.reports.split_checks import class_sentences, duplicate_sentences, split_sentences
 from recipes.reports.text_statistics import text_facts, text_sentences
+from zoo.inputs.columns import plain_names
 
 
 def summarize_data(data, frame=None, options=None):

@@ -145,7 +145,7 @@ def test_groups_stay_whole():
         ((np.array([["a"]]), [1]), "x must be an array of numbers, got dtype <U1"),
         (([[1, 2], [3]], [0, 1]), "x must be one array, got entries of different shapes"),
         ((np.zeros((2, 1, 1, 1, 1)), [0, 1]), r"x must have shape \(N, F\) for vectors"),
-        ((IMAGES, LABELS.astype(str)[:, None].repeat(2, 1)), "the target must be numbers for regression"),
+        ((IMAGES, LABELS.astype(str)[:, None].repeat(2, 1)), "or numbers for task=.regression., got"),
         ((IMAGES, LABELS * 0), "must have two classes or more, got only '0'"),
         (3, "`source` must be a string, .* got int"),
         ("mnist", "`source` must begin with bundled: or tfds: or .* got 'mnist'"),

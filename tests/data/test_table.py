@@ -252,7 +252,7 @@ def test_unsuitable_files_are_errors(tmp_path, file):
     with pytest.raises(ValueError, match=r"there is no file .*tres.csv. Did you mean `trees.csv`\?"):
         load(f"table:{tmp_path / 'tres.csv'}?target=species")
     (tmp_path / "empty.csv").write_text("")
-    with pytest.raises(ValueError, match="empty.csv cannot be read as a table"):
+    with pytest.raises(ValueError, match="empty.csv is empty: a table must have a line with the names"):
         load(f"table:{tmp_path / 'empty.csv'}?target=a")
     (tmp_path / "no.parquet").write_bytes(b"PAR1")
     with pytest.raises(ValueError, match="no.parquet cannot be read as a table"):

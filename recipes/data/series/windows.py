@@ -13,6 +13,7 @@ from recipes.data.series.window_arrays import cut_windows, split_ends
 from recipes.data.source_spec import with_source_spec
 from recipes.data.tables.columns import existing_columns, target_columns
 from recipes.data.tables.table_files import read_frame
+from recipes.data.tables.table_format import TableFormat, takes_table_format
 from zoo.arguments import Count, Fraction, Whole, checked
 from zoo.inputs.columns import plain_names
 
@@ -20,6 +21,7 @@ Cycle = Literal["hour", "day_of_week", "day_of_year", "month"]
 
 
 @checked
+@takes_table_format
 def read_series(
     source,
     time: str,
@@ -41,6 +43,7 @@ def read_series(
     validation: Fraction = 0.15,
     test: Fraction = 0.15,
     seed: Whole = 0,
+    table_format: TableFormat,
 ) -> Data:
     """Reads time series for forecasting from a table with a column of times.
 
@@ -70,14 +73,18 @@ def read_series(
         day_first: whether 01/02/2020 is the first of February; None is an error where it could be either.
         validation, test: fractions of the time range, 0 to 1.
         seed: not used; the splits follow each other in time.
+        table_format: options of reading the file, each an argument of its own, such as `decimal`, `missing_values` and
+            `sheet`: the fields of `TableFormat`.
     Returns:
         `Data` of kind series; `baselines` has the predictions of persistence, seasonal naive and climatology.
     Raises:
         ValueError: naming column and row, if times do not parse, rise or keep their step, if there are gaps and
             `missing` is error, or if a series is too short.
     """
-    arguments = dict(locals())
-    frame, facts = read_frame(source)
+    arguments = {name: value for name, value in locals().items() if name != "table_format"}
+    used = (*columns, *target) if columns else None
+    unchecked = (time, *([group] if group else []), *drop_columns)
+    frame, facts, resolved = read_frame(source, table_format, unchecked=unchecked, checked=used)
     notes = list(facts.pop("notes"))
     data = from_time_frame(
         frame, time=time, target=target, window=window, horizon=horizon, gap=gap, step=step, group=group,
@@ -85,7 +92,8 @@ def read_series(
         time_fraction=time_fraction, missing=missing or "error", time_format=time_format, day_first=day_first,
         validation=validation, test=test, notes=notes, **facts,
     )  # fmt: skip
-    return with_source_spec(data, "series", arguments)
+    detected = resolved.detected_by(table_format)
+    return with_source_spec(data, "series", arguments, detected=detected, **resolved.options())
 
 
 def from_time_frame(

@@ -1,9 +1,16 @@
 """Columns of a table: which exist, and which are inputs."""
 
+import re
+
+import numpy as np
+
 from recipes.data.assemble import warn_and_note
 from zoo.arguments import suggestion
 
 MIN_ROWS = 20  # rows from which a column with a distinct value in each row is read as an identifier
+ROW_NAMES = re.compile(r"(|unnamed: 0|x|index|row_?names?|row_?(id|nr|no|number)?|\.\.\.1|v1)", re.IGNORECASE)
+ID_NAMES = re.compile(r"(.*[_.\s-])?(id|fid|oid|gid|uid|objectid|ogc_fid|nr)", re.IGNORECASE)
+DATE_TEXT = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.*)?"
 
 
 def existing_columns(argument, names, frame):
@@ -43,7 +50,6 @@ def input_columns(frame, targets, notes, *, columns, drop_columns, categorical, 
     Raises:
         ValueError: if a named column does not exist, or no input column is left.
     """
-    from pandas.api import types
 
     for argument, names in (("drop_columns", drop_columns), ("columns", columns), ("categorical", categorical)):
         existing_columns(argument, names, frame)
@@ -58,23 +64,61 @@ def input_columns(frame, targets, notes, *, columns, drop_columns, categorical, 
     if block:
         notes += [f"`{c}` is an input too; `drop_columns` leaves it out" for c in block[:2] if c in names]
     for c in list(names):
-        column, reason = frame[c], None
-        distinct = column.nunique()
-        if distinct <= 1 and len(frame) > 1:
-            reason = "it has the same value in every row" if distinct else "it has no values"
-        elif types.is_datetime64_any_dtype(column):
-            reason = "a date is no number; derive one, such as the day of the year"
-        elif not types.is_numeric_dtype(column) and len(frame) >= MIN_ROWS and distinct >= 0.95 * column.count():
-            reason = "it is text with a distinct value in almost every row"
-        elif (
-            types.is_integer_dtype(column)
-            and len(frame) >= MIN_ROWS
-            and distinct == len(frame) == column.max() - column.min() + 1
-        ):
-            reason = "it numbers the rows"
+        reason = _reason_to_leave_out(c, frame)
         if reason:
             names.remove(c)
             notes.append(warn_and_note(f"left out `{c}`: {reason}; `columns` names the inputs instead"))
+        elif _rises(frame[c]):
+            notes.append(
+                warn_and_note(f"`{c}` rises from row to row, as numbers of rows do; `drop_columns` leaves it out")
+            )
     if not names:
         raise ValueError("the table must have an input column that varies between rows, got none.")
     return names
+
+
+def _reason_to_leave_out(name, frame):
+    """Returns why a column is no input, or None."""
+    from pandas.api import types
+
+    column = frame[name]
+    distinct = column.nunique()
+    if distinct <= 1 and len(frame) > 1:
+        return "it has the same value in every row" if distinct else "it has no values"
+    if types.is_datetime64_any_dtype(column) or _has_dates(column):
+        return "a date is no number; derive one, such as the day of the year"
+    every_row_differs = distinct == len(frame) > 1
+    is_number = types.is_numeric_dtype(column)
+    if every_row_differs and name == "Unnamed: 0":
+        return "it has no name and a distinct value in every row, as names of rows have"
+    if not is_number and len(frame) >= MIN_ROWS and distinct >= 0.95 * column.count():
+        return "it is text with a distinct value in almost every row"
+    if not types.is_integer_dtype(column) or not every_row_differs:
+        return None
+    if len(frame) >= MIN_ROWS and distinct == column.max() - column.min() + 1:
+        return "it numbers the rows"
+    is_coordinate = name.lower() == "x" and {"y", "Y"} & set(frame)
+    if ROW_NAMES.fullmatch(name) and not is_coordinate:
+        return "it has a distinct whole number in every row, as names of rows have"
+    if ID_NAMES.fullmatch(name) and len(frame) >= MIN_ROWS:
+        return "it is an identifier, with a distinct whole number in every row"
+    return None
+
+
+def _has_dates(column):
+    """Whether every text of a column is a date, such as 2020-01-31 or 31/01/2020."""
+    from pandas.api import types
+
+    if not types.is_string_dtype(column) or isinstance(column.dtype, types.CategoricalDtype):
+        return False
+    texts = column.dropna()
+    return bool(len(texts)) and bool(texts.astype(str).str.fullmatch(DATE_TEXT).all())
+
+
+def _rises(column):
+    """Whether a column has whole numbers that rise from each row to the next."""
+    from pandas.api import types
+
+    if len(column) < MIN_ROWS or not types.is_integer_dtype(column) or column.isna().any():
+        return False
+    return bool((np.diff(column.to_numpy()) > 0).all())

@@ -1,4 +1,4 @@
-"""Tables: CSV or Parquet files, data frames, dicts of columns as R sends them, and (data frame, y) pairs."""
+"""Tables: CSV, Excel or Parquet files, data frames, dicts of columns as R sends them, and (data frame, y) pairs."""
 
 import os
 from typing import Literal
@@ -11,8 +11,11 @@ from recipes.data.in_memory import named_splits, without_names
 from recipes.data.source_spec import with_source_spec
 from recipes.data.split import SplitOptions, square_blocks
 from recipes.data.streams import read_stream
+from recipes.data.tables.column_checks import doubtful_values
+from recipes.data.tables.column_texts import MISSING_NOTE
 from recipes.data.tables.columns import existing_columns, input_columns, target_columns
 from recipes.data.tables.table_files import read_frame
+from recipes.data.tables.table_format import TableFormat, takes_table_format
 from zoo.arguments import Fraction, Positive, Whole, checked
 from zoo.inputs.columns import column_values, plain_names
 from zoo.inputs.frames import frame_of
@@ -21,6 +24,7 @@ SHOWN = 10  # renamed columns that a note lists
 
 
 @checked
+@takes_table_format
 def read_table(
     source,
     target: tuple[str, ...] = (),
@@ -36,15 +40,17 @@ def read_table(
     validation: Fraction = 0.15,
     test: Fraction = 0.15,
     seed: Whole = 0,
+    table_format: TableFormat,
 ) -> Data:
     """Reads a table whose rows are examples.
 
-    Numbers stay numbers, everything else is a category. Left out, with a note, are columns of one value, identifiers
-    (text with a distinct value in each row, or row numbers), dates and the column of groups, unless `columns` names the
-    inputs. Column names become plain (a-z, 0-9, _), as a served model can have no others.
+    Numbers stay numbers, everything else is a category; a column that is mostly numbers with some text is an error.
+    Left out, with a note, are columns of one value, identifiers (text with a distinct value in each row, or row
+    numbers), dates and the column of groups, unless `columns` names the inputs. Column names become plain (a-z, 0-9,
+    _), as a served model can have no others.
 
     Args:
-        source: path of a CSV (comma, semicolon or tab; also gzipped) or Parquet file, a data frame or a dict of
+        source: path of a CSV (any separator, also gzipped), Excel, Parquet or Feather file, a data frame or a dict of
             columns; or (x, y) with x a data frame or a dict, two or three splits of such, or a tf.data.Dataset of
             dicts.
         target: target column, or columns; not used where the targets are given as y.
@@ -59,12 +65,15 @@ def read_table(
         classes: names of the classes, where the targets have their index from 0.
         validation, test: fractions of the rows, 0 to 1.
         seed: seed of the split.
+        table_format: options of reading the file, each an argument of its own, such as `separator`, `decimal`,
+            `encoding`, `sheet`, `missing_values` and `keep_default_missing`: the fields of `TableFormat`.
     Returns:
         `Data` of kind table.
     Raises:
-        ValueError: if a column does not exist (the nearest is offered), or has gaps and `missing` is error.
+        ValueError: if a column does not exist (the nearest is offered), has gaps and `missing` is error, or is mostly
+            numbers with some text.
     """
-    arguments = dict(locals())
+    arguments = {name: value for name, value in locals().items() if name != "table_format"}
     import pandas as pd
 
     source = without_names(source)
@@ -74,9 +83,13 @@ def read_table(
         "group": group, "block": block, "classes": classes,
     }  # fmt: skip
     if isinstance(source, str | os.PathLike | dict | pd.DataFrame):
-        frame, facts = read_frame(source)
+        groups = (group,) if isinstance(group, str) else ()
+        used = (*columns, *target, *(block[:2] if block else ())) if columns else None
+        unchecked = (*categorical, *drop_columns, *groups)
+        frame, facts, resolved = read_frame(source, table_format, unchecked=unchecked, checked=used)
         data = from_frames([frame], split_options, target=target, **options, **facts)
-        return with_source_spec(data, "table", arguments)
+        detected = resolved.detected_by(table_format)
+        return with_source_spec(data, "table", arguments, detected=detected, **resolved.options())
     import tensorflow as tf
 
     pools = []
@@ -160,6 +173,7 @@ def from_frames(
         columns=columns, drop_columns=drop_columns, categorical=categorical, group=group, block=block,
     )  # fmt: skip
     inputs = frame[names]
+    notes += doubtful_values(inputs, y, outputs, categorical)
     complete = _rows_without_gaps(inputs, y, missing or "error", notes)
     if targets is None and not classes:
         classes = _factor_levels(y[complete], notes)
@@ -198,8 +212,10 @@ def _joined(frames):
     frame = frame.set_axis([str(c) for c in frame.columns], axis=1)
     rows = frame.index.to_numpy()
     frame = frame.reset_index(drop=True).infer_objects()
-    if not len(frame) or frame.columns.has_duplicates:
-        raise ValueError(f"the table must have rows and distinct column names, got {list(frame)}.")
+    if not len(frame):
+        raise ValueError(f"the table has no rows, only the columns {', '.join(frame)}.")
+    if frame.columns.has_duplicates:
+        raise ValueError(f"the table must have distinct names of columns, got {list(frame)}.")
     return frame, split_index, rows
 
 
@@ -254,10 +270,11 @@ def _rows_without_gaps(inputs, y, missing, notes):
     without_target = y.isna().any(axis=1).to_numpy()
     gaps = ", ".join(f"{c} ({n:,})" for c, n in counts.items())
     if missing == "error" and (counts or without_target.any()):
+        words = next((f" ({note})" for note in notes if note.startswith(MISSING_NOTE)), "")
         target_gaps = f"the target ({without_target.sum():,})" if without_target.any() else ""
         raise ValueError(
-            f"the table has gaps in {', '.join(filter(None, [gaps, target_gaps]))}; missing='drop' leaves those rows "
-            "out, missing='impute' fills the inputs (numbers with the training split's median and an indicator, "
+            f"the table has gaps in {', '.join(filter(None, [gaps, target_gaps]))}{words}; missing='drop' leaves those "
+            "rows out, missing='impute' fills the inputs (numbers with the training split's median and an indicator, "
             "categories as a level of their own)."
         )
     if missing == "drop":

@@ -8,15 +8,18 @@ from recipes.data.assemble import Pool, assemble
 from recipes.data.examples import Data
 from recipes.data.source_spec import with_source_spec
 from recipes.data.split import SplitOptions, content_keys
+from recipes.data.tables.column_texts import MISSING_NOTE
 from recipes.data.tables.columns import existing_columns, target_columns
 from recipes.data.tables.table import group_labels
-from recipes.data.tables.table_files import read_frame, read_table_file
+from recipes.data.tables.table_files import TABLE_SUFFIXES, read_frame, read_table_file
+from recipes.data.tables.table_format import TableFormat, takes_table_format
 from recipes.data.targets import gaps
 from zoo.arguments import Fraction, Whole, checked, suggestion
 from zoo.inputs.texts import SHOWN, as_texts, listed_rows, text_batch
 
 
 @checked
+@takes_table_format
 def read_labelled_text(
     source,
     text: str,
@@ -28,11 +31,12 @@ def read_labelled_text(
     validation: Fraction = 0.15,
     test: Fraction = 0.15,
     seed: Whole = 0,
+    table_format: TableFormat,
 ) -> Data:
     """Reads a table with a column of texts, which are the only inputs.
 
     Args:
-        source: path of a CSV or Parquet file, a data frame or a dict of columns.
+        source: path of a CSV, Excel, Parquet or Feather file, a data frame or a dict of columns.
         text: column of texts.
         target: target column, or columns.
         task: classification, multilabel or regression; inferred from the targets if None.
@@ -40,14 +44,17 @@ def read_labelled_text(
         group: column whose groups stay in one split, or one label per row.
         validation, test: fractions of the rows, 0 to 1.
         seed: seed of the split.
+        table_format: options of reading the file, each an argument of its own, such as `separator`, `encoding` and
+            `keep_default_missing`: the fields of `TableFormat`.
     Returns:
         `Data` of kind text.
     Raises:
         ValueError: if a column does not exist (the nearest is offered), or naming the rows, if a text is empty, is no
             string, or has no target.
     """
-    arguments = dict(locals())
-    frame, facts = read_frame(source)
+    arguments = {name: value for name, value in locals().items() if name != "table_format"}
+    unchecked = (text, *([group] if isinstance(group, str) else []))
+    frame, facts, resolved = read_frame(source, table_format, unchecked=unchecked, checked=target)
     frame = frame.set_axis([str(c) for c in frame.columns], axis=1)
     rows, frame = frame.index.to_numpy(), frame.reset_index(drop=True).infer_objects()
     outputs = target_columns(target, frame)
@@ -58,7 +65,8 @@ def read_labelled_text(
     data = from_texts(
         [pool], SplitOptions(validation, test, seed), task=task, missing=missing, group=group, outputs=outputs, **facts
     )
-    return with_source_spec(data, "labelled_text", arguments)
+    detected = resolved.detected_by(table_format)
+    return with_source_spec(data, "labelled_text", arguments, detected=detected, **resolved.options())
 
 
 def from_texts(
@@ -101,9 +109,10 @@ def from_texts(
         dropped = empty | without_target
         if dropped.any() and missing != "drop":
             what = "empty texts" if empty.any() else "texts without a target"
+            words = next((f" ({note})" for note in notes if note.startswith(MISSING_NOTE)), "")
             raise ValueError(
                 f"every row must have a text and a target, got {what} in "
-                f"{listed_rows(empty if empty.any() else without_target)}; missing='drop' leaves them out."
+                f"{listed_rows(empty if empty.any() else without_target)}{words}; missing='drop' leaves them out."
             )
         if dropped.any():
             notes.append(f"left out {dropped.sum():,} of {len(dropped):,} texts that are empty or have no target")
@@ -130,10 +139,10 @@ def text_files(files, column):
     """
     batches = []
     for file in files:
-        if file.suffix.lower() not in (".csv", ".tsv", ".gz", ".parquet", ".pq"):
+        if file.suffix.lower() not in TABLE_SUFFIXES:
             batches.append((str(file), text_batch(file.read_text("utf-8-sig"))))
             continue
-        frame, _ = read_table_file(file)
+        frame, _ = read_table_file(file, unchecked=(column,), checked=())
         if column not in frame:
             nearest = suggestion(str(column), frame)
             raise ValueError(
