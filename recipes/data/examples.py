@@ -107,6 +107,9 @@ class Data:
         train, validation, test: `Examples`; a split may be empty.
         split_description: how the splits were made, with the seed.
         columns: for a table, from column to "number" or "category"; else {}.
+        column_names: for a table, from column to its name in the source; else {}.
+        bands: names of the bands of images, () where they have none.
+        options: arguments of the reader, as resolved; {} for arrays.
         source: origin of the data: a dataset page, a paper, a repository or a path.
         license: terms of use, as far as known.
         description: what the data show.
@@ -129,6 +132,9 @@ class Data:
     test: Examples
     split_description: str
     columns: dict = dataclasses.field(default_factory=dict)
+    column_names: dict = dataclasses.field(default_factory=dict)
+    bands: tuple = ()
+    options: dict = dataclasses.field(default_factory=dict)
     source: str = "the user"
     license: str = "not stated"
     description: str = ""
