@@ -8,7 +8,7 @@ import numpy as np
 from recipes.data.examples import SPLITS, Data, Examples
 from recipes.data.images.image_files import ImageFiles
 from recipes.data.split import content_keys, split
-from recipes.data.targets import read_targets
+from recipes.data.targets import Targets, read_targets
 
 
 @dataclasses.dataclass
@@ -34,6 +34,7 @@ def assemble(
     dtype,
     task=None,
     classes=(),
+    allow_absent=False,
     missing=None,
     outputs=("target",),
     columns=None,
@@ -50,6 +51,7 @@ def assemble(
         name, kind, shape, dtype, columns: as `Data` has them.
         task: classification, multilabel or regression; None infers it from the targets.
         classes: names of the classes, or () to read them from the targets.
+        allow_absent: whether a class of `classes` may have no examples, or a single one, as in data for an evaluation.
         missing: treatment of gaps in the inputs, as `Data` has it; None is error.
         outputs: names of the target columns.
         notes: sentences of the reader.
@@ -62,7 +64,10 @@ def assemble(
     """
     sizes = [len(p.y) for p in pools]
     y = np.concatenate([np.asarray(p.y) for p in pools]) if len(pools) > 1 else pools[0].y
-    targets = read_targets(y, task=task, classes=classes, outputs=outputs, image=kind == "image")
+    if allow_absent:
+        targets = _targets_of_classes(y, classes)
+    else:
+        targets = read_targets(y, task=task, classes=classes, outputs=outputs, image=kind == "image")
     values = np.split(targets.values, np.cumsum(sizes)[:-1])
     notes, splits, descriptions, keys = [*notes, *targets.notes], {}, [], {}
     given_splits = {p.split for p in pools}
@@ -87,12 +92,21 @@ def assemble(
     unchanged = [name_ for name_ in ordered if name_ != "train" or not descriptions]
     if unchanged:
         descriptions.append(f"the {', '.join(unchanged)} split{'s' * (len(unchanged) > 1)} as given")
-    notes += _overlaps(keys, ordered) + _missing_classes(splits, targets)
+    notes += _overlaps(keys, ordered) + ([] if allow_absent else _missing_classes(splits, targets))
     return Data(
         name=name, task=targets.task, kind=kind, shape=shape, dtype=dtype, classes=targets.classes,
         outputs=targets.outputs, **splits, columns=columns or {}, notes=tuple(notes), missing=missing or "error",
         split_description="; ".join(descriptions) or "all in one split", **facts,
     )  # fmt: skip
+
+
+def _targets_of_classes(y, classes):
+    """Returns `Targets` from names of classes, of which some may be absent."""
+    index = {name: i for i, name in enumerate(classes)}
+    values = np.array([index[name] for name in y], np.int32)
+    absent = [name for name in classes if index[name] not in values]
+    notes = (f"no example of {', '.join(map(repr, absent))}",) if absent else ()
+    return Targets(values, "classification", tuple(classes), (), notes)
 
 
 def warn_and_note(text):
@@ -169,7 +183,10 @@ def _missing_classes(splits, targets):
     notes = []
     for i, name in enumerate(targets.classes):
         if not counts["train"][i] and any(n[i] for n in counts.values()):
-            raise ValueError(f"the training split must have examples of every class, got none of {name!r}.")
+            others = " and ".join(s for s in SPLITS[1:] if counts[s][i])
+            raise ValueError(
+                f"the training split must have examples of every class, got none of {name!r}, which is in {others}."
+            )
         lacking = [s for s in SPLITS[1:] if len(splits[s]) and not counts[s][i] and counts["train"][i]]
         if lacking:
             notes.append(f"no example of class {name!r} in {' and '.join(lacking)}")
