@@ -10,7 +10,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from recipes.data import load
 from recipes.data.images import decoded_image, image_decoding
@@ -204,7 +204,7 @@ def test_the_size_is_checked_before_decoding(tmp_path, monkeypatch):
 
         paths.append(chip(rasterio, tmp_path / "chip.tif", np.zeros((5, 8, 8), "uint16")))
     monkeypatch.setattr(decoded_image, "MAX_PIXELS", 63)
-    monkeypatch.setattr(Image.Image, "load", lambda *_: pytest.fail("was decoded"))
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda *_: pytest.fail("was decoded"))
     for path in paths:
         with pytest.raises(UnreadableImageError, match="more than 63 pixels"):
             read_image(path)

@@ -103,7 +103,7 @@ def _one_band(values, path):
         if (values[..., -1] != np.iinfo(values.dtype).max).any():
             raise ValueError(f"a mask must be opaque, got transparency in {path}; write its classes as gray values.")
         values = values[..., :-1]
-    if (values == values[..., :1]).all():
+    if values.shape[-1] == 1 or (values == values[..., :1]).all():
         return values[..., 0]
     colors = np.unique(values.reshape(-1, values.shape[-1]), axis=0)
     listed = ", ".join(str(tuple(c.tolist())) for c in colors[:SHOWN]) + (", ..." if len(colors) > SHOWN else "")

@@ -195,7 +195,8 @@ def from_scenes(
     """
     if ignore:
         scenes = {
-            k: [s._replace(mask=np.where(np.isin(s.mask, ignore), -1, s.mask)) for s in v] for k, v in scenes.items()
+            split_name: [_without_values(s, ignore) for s in split_scenes]
+            for split_name, split_scenes in scenes.items()
         }
     mask_classes = MaskClasses.of([s for split_scenes in scenes.values() for s in split_scenes], classes, instances)
     splits, descriptions = {}, []
@@ -236,6 +237,11 @@ def from_scenes(
         notes=tuple(notes), **facts,
     )  # fmt: skip
     return data, mask_classes
+
+
+def _without_values(scene, ignore):
+    """Returns a scene whose mask is -1 where it has one of the values."""
+    return scene._replace(mask=np.where(np.isin(scene.mask, ignore), -1, scene.mask.astype(np.int64)))
 
 
 def describe_pixel_split(indices, units, seed):
