@@ -133,7 +133,7 @@ def test_jpeg_masks_of_0_and_255_are_thresholded_aloud_and_others_refused(tmp_pa
     np.testing.assert_array_equal(data.train.targets[0], binary == 255)
     for i, masks in enumerate((disk(0, 1), disk(0, 128, 255), disk(0, 60, 120))):
         source = mask_folder(tmp_path / f"more{i}", [masks] * 3, "jpg", quality=60)
-        with pytest.raises(ValueError, match=r"must be a PNG, TIFF or .npy file, got a JPEG of .* values in .*0.jpg"):
+        with pytest.raises(ValueError, match=r"must be a PNG, TIFF or .npy file, got a JPEG of .* values? in .*.jpg"):
             load(source)
     source = mask_folder(tmp_path / "webp", [disk(0, 1, 2)] * 3, "webp", quality=50)
     with pytest.raises(ValueError, match=r"got a JPEG|got colors"):

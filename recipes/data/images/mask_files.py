@@ -20,10 +20,12 @@ class MaskFile(typing.NamedTuple):
 
     Args:
         values: (H, W) int64; -1 where a pixel is nodata.
-        is_thresholded: whether a JPEG's values were set to 0 or 255.
+        is_lossy: whether the file's format changes values when it is written, as JPEG does.
+        is_thresholded: whether such values were set to 0 or 255.
     """
 
     values: np.ndarray
+    is_lossy: bool = False
     is_thresholded: bool = False
 
 
@@ -55,14 +57,20 @@ def read_mask(path):
             )
     values = values.astype(np.int64)
     if not is_lossy or np.isin(values, (0, 255)).all():
-        return MaskFile(values)
+        return MaskFile(values, is_lossy)
     between = np.mean((values > DARK) & (values < BRIGHT))
     if between > MAX_BETWEEN or values.max() < BRIGHT:
-        raise ValueError(
-            f"a mask must be a PNG, TIFF or .npy file, got a JPEG of {len(np.unique(values))} values in {path}: JPEG "
-            "changes values when it is written. Export the masks again, or write the classes as 0 and 255."
-        )
-    return MaskFile(np.where(values > 127, 255, 0), is_thresholded=True)
+        raise lossy_mask_error(path, values)
+    return MaskFile(np.where(values > 127, 255, 0), is_lossy, is_thresholded=True)
+
+
+def lossy_mask_error(path, values):
+    """Returns the ValueError of a JPEG mask whose classes cannot be restored."""
+    count = len(np.unique(values))
+    return ValueError(
+        f"a mask must be a PNG, TIFF or .npy file, got a JPEG of {count} value{'s' * (count > 1)} in {path}: JPEG "
+        "changes values when it is written. Export the masks again, or write the classes as 0 and 255."
+    )
 
 
 def _stored_values(path):

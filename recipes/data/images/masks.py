@@ -13,7 +13,7 @@ import numpy as np
 from recipes.data.assemble import warn_and_note
 from recipes.data.examples import SPLITS, Data, Examples
 from recipes.data.images.image_files import read_pixels_and_bands
-from recipes.data.images.mask_files import read_mask
+from recipes.data.images.mask_files import lossy_mask_error, read_mask
 from recipes.data.images.mask_labels import IGNORE, MaskClasses
 from recipes.data.images.paired_files import paired_files
 from recipes.data.in_memory import named_splits, without_names
@@ -76,7 +76,7 @@ def read_masks(
         ValueError: if a file has no partner, cannot be read, or does not fit the others; it names the file.
     """
     arguments = dict(locals())
-    scenes, notes, thresholded, band_names = [], [], 0, ()
+    scenes, notes, thresholded, lossy, band_names = [], [], 0, 0, ()
     for image_path, mask_path in paired_files(Path(images), Path(labels), "mask", notes):
         image, names = read_pixels_and_bands(image_path)
         band_names = band_names or names
@@ -84,6 +84,9 @@ def read_masks(
         _verify_one_size(image, image_path, mask.values, mask_path)
         scenes.append(Scene(image_path.name, _select_bands(image, bands, image_path), mask.values))
         thresholded += mask.is_thresholded
+        lossy += mask.is_lossy
+    if lossy == len(scenes) and not any(scene.mask.any() for scene in scenes):  # classes such as 0 and 1 become 0
+        raise lossy_mask_error(mask_path, scenes[-1].mask)
     if thresholded:
         notes.append(warn_and_note(f"{thresholded:,} masks are JPEG, whose values were set to the nearer of 0 and 255"))
     data, mask_classes = from_scenes(
