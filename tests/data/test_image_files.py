@@ -306,6 +306,20 @@ def test_other_depths_of_a_tiff_become_float32_or_are_refused(rasterio, tmp_path
     assert decoded.has_gaps
 
 
+def test_pages_of_a_tiff_are_no_bands(rasterio, tmp_path):
+    pages = [Image.fromarray(photo(8, 8, dtype="uint16")) for _ in range(5)]
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(UnreadableImageError, match="pages.tif: it has 5 pages; save bands in one page"):
+        read_image(tmp_path / "pages.tif")
+    for label in ("a", "b"):
+        (tmp_path / label).mkdir()
+        for i in range(3):
+            pages = [Image.fromarray(photo(8, 8)) for _ in range(4)]
+            pages[0].save(tmp_path / label / f"{i}.tif", save_all=True, append_images=pages[1:])
+    with pytest.warns(UserWarning, match="6 images: the first page of several"):
+        load(f"folder:{tmp_path}")
+
+
 def test_without_rasterio_only_photos_are_read_from_tiff(rasterio, tmp_path, monkeypatch):
     paths = [
         chip(rasterio, tmp_path / "u16.tif", np.ones((1, 4, 4), "uint16")),

@@ -13,13 +13,14 @@ from recipes.data.assemble import Pool, assemble, warn_and_note
 from recipes.data.examples import Data
 from recipes.data.images.class_folders import ClassFolders
 from recipes.data.images.decoded_image import UnreadableImageError
-from recipes.data.images.image_decoding import read_image
+from recipes.data.images.image_decoding import FIRST_PAGE, TIFF_ON_WHITE, read_image
 from recipes.data.images.image_files import ImageFiles, fit_image
 from recipes.data.source_spec import with_source_spec
 from recipes.data.split import SplitOptions
 from zoo.arguments import FilePath, Fraction, Whole, checked
 
 SHOWN = 10  # files that a note lists
+UNCERTAIN_CONVERSIONS = (FIRST_PAGE, TIFF_ON_WHITE)  # the pages or the transparency may be meant as bands
 
 
 @checked
@@ -182,7 +183,10 @@ def _conversions(images, expected):
     """Returns notes on conversions, with the number of images."""
     (*_, count), dtype, bands, _ = expected
     conversions = collections.Counter(c for image in images for c in image["decoded"].conversions)
-    notes = [f"{number:,} images: {conversion}" for conversion, number in sorted(conversions.items())]
+    notes = []
+    for conversion, number in sorted(conversions.items()):
+        note = f"{number:,} images: {conversion}"
+        notes.append(warn_and_note(note) if conversion in UNCERTAIN_CONVERSIONS else note)
     scaled = [image["brightest"] for image in images if image["brightest"] is not None and dtype == "uint8"]
     if scaled:
         notes.append(warn_and_note(f"{len(scaled):,} images: 16 bits divided by 257, as others have 8 bits"))

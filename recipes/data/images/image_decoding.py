@@ -20,6 +20,8 @@ PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 MAGICS = (PNG_MAGIC, b"\xff\xd8\xff", b"GIF8", b"BM", *TIFF_MAGIC)
 PNG_GRAY, PNG_GRAY_ALPHA = 0, 4  # color types in a PNG's header
 WHITE_8, WHITE_16 = 255, 65535
+FIRST_PAGE = "the first page of several"
+TIFF_ON_WHITE = "transparency of a TIFF laid on white; a fourth band without it is read from a georeferenced TIFF"
 TRUNCATED = ("truncated", "cannot load this image", "EOF")  # in messages of Pillow
 
 logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)  # it logs the errors that it raises
@@ -129,7 +131,7 @@ def _decode(source, file, head):
         is_turned = orientation in range(2, 9)
         conversions = []
         if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: one photo with a preview
-            conversions.append("the first page of several" if is_tiff else "the first frame of an animation")
+            conversions.append(FIRST_PAGE if is_tiff else "the first frame of an animation")
         if is_turned:
             conversions.append("turned upright by its EXIF")
         is_plain = not is_turned and "transparency" not in image.info and _is_plain(image, head)
@@ -177,7 +179,7 @@ def _pillow_pixels(image, head, is_turned, is_tiff, conversions):
             conversions.append({"1": "black and white", "P": "palette"}.get(mode, mode) + " converted")
             image = image.convert("L" if mode == "1" else "RGB")
         return np.asarray(image)
-    conversions.append("transparency of a TIFF laid on white" if is_tiff else "transparency laid on white")
+    conversions.append(TIFF_ON_WHITE if is_tiff else "transparency laid on white")
     return lay_on_white(color, alpha)
 
 

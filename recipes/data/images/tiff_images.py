@@ -11,7 +11,7 @@ TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 BITS, PHOTOMETRIC, SAMPLES, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 262, 277, 338, 339  # tags
 # Pixel scale, tie points, transformation, keys of GeoTIFF; GDAL's metadata and nodata
 GEOREFERENCE = (33550, 33922, 34264, 34735, 42112, 42113)
-COLOR_BANDS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3}  # photometric interpretation -> bands without extra samples
+COLOR_BANDS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}  # photometric interpretation -> bands without extra samples
 ALPHA = (1, 2)  # extra samples that are opacity
 EXACT_INTEGERS = 2**24  # float32 has every integer up to here
 
@@ -42,8 +42,8 @@ def read_tiff(source):
     Returns:
         `DecodedImage`.
     Raises:
-        UnreadableImageError: if rasterio is absent, the file is broken, or its values are no image, such as NaN where
-            the file has no nodata value.
+        UnreadableImageError: if rasterio is absent, the file is broken, it has several pages, or its values are no
+            image, such as NaN where the file has no nodata value.
     """
     try:
         import rasterio  # noqa: F401
@@ -59,8 +59,8 @@ def read_tiff(source):
             verify_pixel_count(source, file.width, file.height)
             raster = raster_of(file, source if isinstance(source, str | os.PathLike) else "bytes", caller="read_image")
             pixels, valid = read_window(file, raster, 0, 0, raster.height, raster.width)
-            if file.subdatasets:
-                conversions.append("the first page of several")
+            if len(file.subdatasets) > 1:
+                raise UnreadableImageError(source, f"it has {len(file.subdatasets)} pages; save bands in one page")
             conversions += [
                 f"band {i}, which is labelled alpha, read as a band"
                 for i, interpretation in enumerate(file.colorinterp, 1)
