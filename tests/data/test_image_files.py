@@ -312,12 +312,12 @@ def test_pages_of_a_tiff_are_no_bands(rasterio, tmp_path):
     with pytest.raises(UnreadableImageError, match="pages.tif: it has 5 pages; save bands in one page"):
         read_image(tmp_path / "pages.tif")
     for label in ("a", "b"):
-        (tmp_path / label).mkdir()
+        (tmp_path / "photos" / label).mkdir(parents=True)
         for i in range(3):
             pages = [Image.fromarray(photo(8, 8)) for _ in range(4)]
-            pages[0].save(tmp_path / label / f"{i}.tif", save_all=True, append_images=pages[1:])
+            pages[0].save(tmp_path / "photos" / label / f"{i}.tif", save_all=True, append_images=pages[1:])
     with pytest.warns(UserWarning, match="6 images: the first page of several"):
-        load(f"folder:{tmp_path}")
+        load(f"folder:{tmp_path / 'photos'}")
 
 
 def test_without_rasterio_only_photos_are_read_from_tiff(rasterio, tmp_path, monkeypatch):
