@@ -171,7 +171,10 @@ def _missing_classes(splits, targets):
     notes = []
     for i, name in enumerate(targets.classes):
         if not counts["train"][i] and any(n[i] for n in counts.values()):
-            raise ValueError(f"the training split must have examples of every class, got none of {name!r}.")
+            others = " and ".join(s for s in SPLITS[1:] if counts[s][i])
+            raise ValueError(
+                f"the training split must have examples of every class, got none of {name!r}, which is in {others}."
+            )
         lacking = [s for s in SPLITS[1:] if len(splits[s]) and not counts[s][i] and counts["train"][i]]
         if lacking:
             notes.append(f"no example of class {name!r} in {' and '.join(lacking)}")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import os
 import types
 import typing
 from urllib.parse import unquote_plus
@@ -123,7 +124,7 @@ def parse_source(text, options=None):
         ValueError: if there is no such reader or option (the nearest is offered), or a value has the wrong type.
     """
     reader, _, source = text.partition(":")
-    source, _, query = source.partition("?")
+    source, query = _path_and_query(source)
     if reader not in READERS or not source:
         raise ValueError(
             f"load: `source` must begin with {': or '.join(READERS)}:, got {text!r}.{suggestion(reader, READERS)} For "
@@ -136,7 +137,6 @@ def parse_source(text, options=None):
     options = {**(options or {}), **values}
     if reader == "table":
         reader, options = table_reader(options)
-    source = source.replace("%3F", "?")
     hints = option_types(reader, source)
     for name, value in values.items():
         if name not in hints:
@@ -146,6 +146,16 @@ def parse_source(text, options=None):
             )
         options[name] = _option_value(value, hints[name], name)
     return SourceSpec(reader, source, options)
+
+
+def _path_and_query(text):
+    """Returns the source and its options from PATH?OPTIONS; an existing path may have ? in it, others have %3F."""
+    ends = [len(text), *sorted((i for i, c in enumerate(text) if c == "?"), reverse=True)]
+    for end in ends:
+        if os.path.exists(text[:end]):
+            return text[:end], text[end + 1 :]
+    source, _, query = text.partition("?")
+    return source.replace("%3F", "?").replace("%253F", "%3F"), query
 
 
 def option_types(reader, source):

@@ -46,7 +46,8 @@ class SourceSpec:
             if value is not None and value not in ((), [])
             if (value != DEFAULTS[name] if name in DEFAULTS else value is not False)
         ]
-        return f"{self.reader}:{self.source.replace('?', '%3F')}{'?' * bool(options)}{'&'.join(options)}"
+        source = self.source.replace("%3F", "%253F").replace("?", "%3F")
+        return f"{self.reader}:{source}{'?' * bool(options)}{'&'.join(options)}"
 
     def to_json(self):
         """Returns a dict of JSON values, of which `SourceSpec(**values)` is the same spec."""

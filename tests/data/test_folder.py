@@ -1,13 +1,15 @@
 """Folders of images: every usual kind, broken files listed, classes and splits by the folders."""
 
 import re
+import unicodedata
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from recipes.data import load
-from recipes.data.images.image_files import ImageFiles, read_image
+from recipes.data import load, reopen
+from recipes.data.images import class_folders
+from recipes.data.images.image_files import ImageFiles
 
 RNG = np.random.default_rng(0)
 
@@ -83,88 +85,31 @@ def test_grayscale_images_have_one_band_unless_others_have_color(tmp_path):
     assert "8 grayscale images repeated in three bands, as others have color" in data.notes
 
 
-def save_and_read(path, image, **options):
-    image.save(path, **options)
-    return read_image(path)
-
-
-def test_alpha_is_laid_on_white(tmp_path):
-    pixels = np.zeros((2, 2, 4), "uint8")
-    pixels[0, :] = (10, 20, 30, 255)
-    decoded = save_and_read(tmp_path / "a.png", Image.fromarray(pixels))
-    assert decoded.pixels.tolist() == [[[10, 20, 30]] * 2, [[255, 255, 255]] * 2]
-    assert decoded.conversions == ("transparency laid on white",) and not decoded.plain
-    grey = save_and_read(tmp_path / "la.png", Image.fromarray(pixels[..., [0, 3]]))
-    assert grey.pixels.tolist() == [[[10]] * 2, [[255]] * 2]
-
-
-def test_palettes_and_black_and_white_are_converted(tmp_path):
-    image = Image.fromarray(np.array([[[255, 0, 0], [0, 0, 255]]], "uint8")).quantize(4)
-    for suffix in ("png", "gif"):
-        decoded = save_and_read(tmp_path / f"p.{suffix}", image)
-        assert decoded.pixels.tolist() == [[[255, 0, 0], [0, 0, 255]]] and "palette converted" in decoded.conversions
-    decoded = save_and_read(tmp_path / "bw.png", Image.fromarray(np.array([[True, False]])))
-    assert decoded.pixels.tolist() == [[[255], [0]]]
-
-
-def test_sixteen_bits_become_eight(tmp_path):
-    for suffix in ("png", "tif"):
-        decoded = save_and_read(
-            tmp_path / f"deep.{suffix}", Image.fromarray(np.array([[0, 257, 65535, 12850]], "uint16"))
-        )
-        assert decoded.pixels[0, :, 0].tolist() == [0, 1, 255, 50] and decoded.brightest == 65535
-
-
-def test_a_dark_16_bit_set_is_noted(tmp_path):
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        for i in range(4):
-            Image.fromarray(RNG.integers(0, 4000, (4, 4)).astype("uint16")).save(tmp_path / name / f"{i}.tif")
-    with pytest.warns(UserWarning, match="the 16-bit images are dark: their largest value is 3,"):
-        data = load(f"folder:{tmp_path}")
-    assert "8 images: 16 bits divided by 257" in data.notes
-
-
-def test_the_orientation_in_the_exif_is_applied(tmp_path):
-    upright = random_image(8, 16)
-    exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was held 90 degrees counter-clockwise
-    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
-    decoded = read_image(tmp_path / "turned.png")
-    np.testing.assert_array_equal(decoded.pixels, np.asarray(upright))
-    assert decoded.conversions == ("turned upright by its EXIF",) and not decoded.plain
-
-
-def test_floating_point_files_are_skipped(root):
-    Image.fromarray(np.ones((4, 4), "float32")).save(root / "oak" / "dem.tif")
-    with pytest.warns(
-        UserWarning, match=re.escape("oak/dem.tif (floating-point pixels are not supported here; pass arrays)")
-    ):
-        load(f"folder:{root}")
-
-
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
 def test_broken_images_are_skipped_counted_and_listed(root, suffix):
     path = root / "oak" / f"half.{suffix}"
     random_image(200, 200).save(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     (root / "oak" / f"none.{suffix}").write_bytes(b"")
-    message = rf"skipped 2 of 10 images that cannot be read: oak/half.{suffix} \(.*truncated.*\), oak/none.{suffix} \("
+    message = (
+        r"skipped 2 of 10 images that cannot be read. "
+        rf"it is empty: 1 \(oak/none.{suffix}\); it is truncated: 1 \(oak/half.{suffix}\)"
+    )
     with pytest.warns(UserWarning, match=message):
         data = load(f"folder:{root}")
     assert len(data.train) + len(data.validation) + len(data.test) == 8
     assert any(re.match(message, note) for note in data.notes)
-    with pytest.raises(ValueError, match="must be readable under `strict`, got 2 that are not: oak/half"):
+    with pytest.raises(
+        ValueError, match="must be readable under `strict`, got 2 that are not. it is empty: 1 .oak/none"
+    ):
         load(f"folder:{root}?strict=true")
 
 
 def test_a_class_without_a_readable_image_is_an_error(root):
     (root / "elm").mkdir()
     (root / "elm" / "a.png").write_bytes(b"no picture")
-    with (
-        pytest.warns(UserWarning),
-        pytest.raises(ValueError, match="'elm' must have images that can be read, got none"),
-    ):
+    message = r"'elm' must have images that can be read, got none. it is no image: 1 \(elm/a.png\)"
+    with pytest.raises(ValueError, match=message):
         load(f"folder:{root}")
 
 
@@ -173,7 +118,7 @@ def test_other_files_are_left_out(root):
     (root / "oak" / "._0.png").write_bytes(b"x")
     (root / ".git").mkdir()
     data = load(f"folder:{root}")
-    assert data.notes == ("left out 1 files that are no images (.db)",)
+    assert data.notes == ("left out 1 files that are no images (.db)", "skipped system and hidden folders: .git")
 
 
 def test_splits_may_be_folders(root, tmp_path):
@@ -238,3 +183,154 @@ def test_unsuitable_folders_are_errors(tmp_path, root):
     for name, message in cases.items():
         with pytest.raises(ValueError, match=message):
             load(f"folder:{top / name}")
+
+
+# Names, links and system folders
+
+
+def test_class_names_are_normalized_and_similar_names_noted(tmp_path):
+    for i, form in enumerate(("NFC", "NFD")):
+        fill(tmp_path / unicodedata.normalize(form, "lièvre"), 3 + i)
+    fill(tmp_path / "fox")
+    with pytest.warns(UserWarning, match="2 folders are named 'lièvre' in other Unicode forms: read as one class"):
+        data = load(f"folder:{tmp_path}", validation=0, test=0)
+    assert data.classes == ("fox", "lièvre") and len(data.train) == 11
+    for name in ("Fox", " fox"):
+        fill(tmp_path / "more" / name)
+    with pytest.warns(UserWarning, match="the classes ' fox' and 'Fox' differ only in upper case or spaces"):
+        load(f"folder:{tmp_path / 'more'}")
+
+
+@pytest.mark.parametrize(
+    "name", ["photos space ünï", "photos&amp#x", "photos_q?mark", "a?b=c&d", "100%3Fok", "50% a+b"]
+)
+def test_any_folder_name_is_read_and_reopened(tmp_path, name):
+    for label in ("red hare", "a&b", "1"):
+        fill(tmp_path / name / label, 2)
+    data = load(f"folder:{(tmp_path / name).as_posix()}", validation=0, test=0)
+    assert data.classes == ("1", "a&b", "red hare") and data.name == name
+    for spec in (data.source_spec, str(data.source_spec), data.source_spec.to_json()):
+        assert list(reopen(spec).train.names) == list(data.train.names)
+    quoted = name.replace("%3F", "%253F").replace("?", "%3F")
+    options = load(f"folder:{(tmp_path / quoted).as_posix()}?validation=0&test=0&seed=3")
+    assert sorted(options.train.names) == sorted(data.train.names)
+
+
+def test_system_folders_and_files_are_skipped_with_a_note(tmp_path):
+    for name in ("fox", "hare", ".ipynb_checkpoints", "__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information",
+                 "lost+found", "fox/.thumbnails", "hare/@eaDir"):  # fmt: skip
+        fill(tmp_path / name, 3)
+    (tmp_path / "fox" / "Thumbs.db").write_bytes(b"x")
+    (tmp_path / ".DS_Store").write_bytes(b"x")
+    data = load(f"folder:{tmp_path}", validation=0, test=0)
+    assert data.classes == ("fox", "hare") and len(data.train) == 6
+    assert "left out 1 files that are no images (.db)" in data.notes
+    (note,) = [n for n in data.notes if n.startswith("skipped system and hidden folders")]
+    assert all(
+        name in note for name in (".ipynb_checkpoints", "__MACOSX", "@eaDir", "$RECYCLE", "lost+found", ".thumb")
+    )
+
+
+def test_links_to_folders_are_followed_and_cycles_cut(tmp_path):
+    fill(tmp_path / "elsewhere" / "deep", 3)
+    fill(tmp_path / "hares", 4)
+    root = tmp_path / "root"
+    fill(root / "fox", 2)
+    (root / "fox" / "more").symlink_to(tmp_path / "elsewhere")
+    (root / "fox" / "again").symlink_to(tmp_path / "elsewhere" / "deep")  # is read once
+    (root / "fox" / "self").symlink_to(root / "fox")
+    (root / "fox" / "top").symlink_to(tmp_path)
+    (root / "fox" / "hares").symlink_to(root / "hare")
+    (root / "hare").symlink_to(tmp_path / "hares")
+    (root / "fox" / "loop").symlink_to(root / "fox" / "loop")
+    data = load(f"folder:{root}", validation=0, test=0)
+    assert data.classes == ("fox", "hare") and np.bincount(data.train.targets).tolist() == [5, 4]
+    assert any(re.match("skipped 4 links to folders that are read anyway: fox/", note) for note in data.notes)
+
+
+def test_endings_and_content_decide_what_is_an_image(tmp_path):
+    for name in ("a", "b"):
+        fill(tmp_path / name, 2)
+    random_image().save(tmp_path / "a" / "upper.JPG", format="JPEG")
+    random_image().save(tmp_path / "a" / "camera.jfif", format="JPEG")
+    random_image().save(tmp_path / "a" / "IMG_0000", format="PNG")
+    random_image().save(tmp_path / "a" / "DSC.0001", format="JPEG")
+    random_image().save(tmp_path / "a" / "webp", format="WEBP")
+    (tmp_path / "a" / "README").write_text("no image")
+    (tmp_path / "a" / "clip.mp4").write_bytes(b"x")
+    data = load(f"folder:{tmp_path}", validation=0, test=0)
+    assert len(data.train) == 9 and data.notes == ("left out 2 files that are no images (.mp4, README)",)
+
+
+def test_files_of_cameras_that_cannot_be_read_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(class_folders, "register_heif", lambda: False)
+    for name in ("a", "b"):
+        fill(tmp_path / name)
+    (tmp_path / "a" / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
+    (tmp_path / "a" / "IMG_2.NEF").write_bytes(b"x")
+    with pytest.warns(UserWarning, match="skipped 1 (HEIC|camera raw) files"):
+        data = load(f"folder:{tmp_path}")
+    assert any(
+        "HEIC files such as a/IMG_1.HEIC; convert it to JPEG, or pip install pillow-heif" in n for n in data.notes
+    )
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "IMG_1.heif").write_bytes(b"x")
+    with pytest.raises(ValueError, match="must have images .* got 1 HEIC files; convert it to JPEG.* in c"):
+        load(f"folder:{tmp_path}")
+
+
+def test_images_in_no_class_and_in_two_classes_are_noted(tmp_path):
+    for name in ("a", "b"):
+        fill(tmp_path / name)
+    random_image().save(tmp_path / "loose.png")
+    Image.open(tmp_path / "a" / "0.png").save(tmp_path / "b" / "same.bmp")
+    with pytest.warns(UserWarning, match="images"):
+        notes = load(f"folder:{tmp_path}").notes
+    assert "left out 1 images in no class folder, such as loose.png" in notes
+    assert any(
+        "1 images are identical but of different classes, such as 0.png of 'a' and same.bmp of 'b'" in n for n in notes
+    )
+
+
+def test_splits_beside_other_folders_are_classes_with_a_note(tmp_path):
+    for name in ("train", "val", "owl"):
+        fill(tmp_path / name)
+    with pytest.warns(
+        UserWarning, match="the folders train, val are read as classes, not as splits, as owl lies beside"
+    ):
+        assert load(f"folder:{tmp_path}").classes == ("owl", "train", "val")
+
+
+def test_a_class_that_only_another_split_has_is_named(tmp_path):
+    for folder in ("train/a", "train/b", "test/a", "test/owl"):
+        fill(tmp_path / folder)
+    with pytest.raises(ValueError, match="of every class, got none of 'owl', which is in test"):
+        load(f"folder:{tmp_path}")
+
+
+# Data for an evaluation
+
+
+def test_classes_of_a_run_may_be_absent_or_have_one_example(tmp_path):
+    fill(tmp_path / "empty")
+    fill(tmp_path / "fox", 1)
+    (tmp_path / "hare").mkdir()
+    classes = ("empty", "fox", "hare", "owl")
+    data = load(f"folder:{tmp_path}", classes=classes, validation=0, test=0)
+    assert data.classes == classes and np.bincount(data.train.targets, minlength=4).tolist() == [4, 1, 0, 0]
+    assert data.notes == ("the class folder 'hare' has no images", "no example of 'hare', 'owl'")
+    again = reopen(str(data.source_spec))
+    assert again.classes == classes and list(again.train.names) == list(data.train.names)
+    fill(tmp_path / "Owl", 1)
+    with pytest.raises(ValueError, match="must be of empty, fox, hare, owl, got 'Owl' in .* Did you mean `owl`"):
+        load(f"folder:{tmp_path}", classes=classes, validation=0, test=0)
+
+
+def test_one_class_alone_can_be_evaluated(tmp_path):
+    fill(tmp_path / unicodedata.normalize("NFD", "lièvre"), 2)
+    data = load(f"folder:{tmp_path}?classes=fox,lièvre&validation=0&test=0")
+    assert data.train.targets.tolist() == [1, 1] and data.notes == ("no example of 'fox'",)
+    (tmp_path / "fox").mkdir()
+    (tmp_path / "fox" / "a.png").write_bytes(b"x")
+    with pytest.warns(UserWarning, match="skipped 1 of 3 images"):
+        assert len(load(f"folder:{tmp_path}", classes=("fox", "lièvre"), validation=0, test=0).train) == 2

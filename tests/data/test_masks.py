@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recipes.data import load
+from recipes.data import load, reopen
+from recipes.data.images.mask_files import read_mask
 from recipes.data.images.mask_labels import IGNORE, separated
 from recipes.data.images.masks import BLOCK_TILES, tiles
 
@@ -101,6 +102,137 @@ def test_depth_bands_and_palettes_are_unchanged(tmp_path):
     deep = save(tmp_path / "deep", "a.tif", (RNG.random((4, 4)) * 60000).astype("uint16"))
     one = load(f"masks:{deep}?labels={tmp_path / 'y' / '0.png'}&validation=0&test=0")
     assert one.dtype == "uint16" and one.train.inputs.max() > 255
+
+
+def mask_folder(path, masks, suffix="png", **options):
+    """Writes images with these masks (arrays or Pillow images); returns the source string."""
+    for i, mask in enumerate(masks):
+        save(path / "images", f"{i}.png", RNG.integers(0, 255, (8, 8, 3)).astype("uint8"))
+        (path / "masks").mkdir(exist_ok=True)
+        mask = mask if isinstance(mask, Image.Image) else Image.fromarray(mask)
+        mask.save(path / "masks" / f"{i}.{suffix}", **options)
+    return f"masks:{path / 'images'}?labels={path / 'masks'}&validation=0&test=0"
+
+
+def disk(*values, side=8):
+    """A mask of the first value with a square of the second, and of the third beside it."""
+    mask = np.full((side, side), values[0], "uint8")
+    for i, value in enumerate(values[1:]):
+        mask[side // 4 : side // 2, i * 3 : i * 3 + 3] = value
+    return mask
+
+
+def test_jpeg_masks_of_0_and_255_are_thresholded_aloud_and_others_refused(tmp_path):
+    binary = np.kron(disk(0, 255), np.ones((4, 4), "uint8"))
+    source = mask_folder(tmp_path / "two", [binary] * 3, "jpg", quality=75)
+    for i in range(3):
+        save(tmp_path / "two" / "images", f"{i}.png", RNG.integers(0, 255, (32, 32, 3)).astype("uint8"))
+    with pytest.warns(UserWarning, match="3 masks are JPEG, whose values were set to the nearer of 0 and 255"):
+        data = load(source)
+    assert data.classes == ("0", "255")
+    np.testing.assert_array_equal(data.train.targets[0], binary == 255)
+    for i, masks in enumerate((disk(0, 1), disk(0, 128, 255), disk(0, 60, 120))):
+        source = mask_folder(tmp_path / f"more{i}", [masks] * 3, "jpg", quality=60)
+        with pytest.raises(ValueError, match=r"must be a PNG, TIFF or .npy file, got a JPEG of .* values? in .*.jpg"):
+            load(source)
+    source = mask_folder(tmp_path / "webp", [disk(0, 1, 2)] * 3, "webp", quality=50)
+    with pytest.raises(ValueError, match=r"got a JPEG|got colors"):
+        load(source)
+
+
+@pytest.mark.parametrize("values", [(0, 128), (0, 127, 200), (3, 90), (0, 2)])
+def test_255_beside_gray_levels_must_be_named_or_ignored(tmp_path, values):
+    source = mask_folder(tmp_path, [disk(*values, 255)] * 3)
+    names = ", ".join(f"NAME={v}" for v in (*values, 255))
+    with pytest.raises(
+        ValueError, match=f"the value 255 must be a class or be ignored .* classes to {names}, or ignore"
+    ):
+        load(source)
+    ignored = load(source + "&ignore=255")
+    assert ignored.classes == tuple(map(str, values)) and (ignored.train.targets == IGNORE).any()
+    assert reopen(str(ignored.source_spec)).classes == ignored.classes
+    named = load(source + "".join(f"&classes=c{v}%3D{v}" for v in (*values, 255)))
+    assert len(named.classes) == len(values) + 1 and not (named.train.targets == IGNORE).any()
+    arrays = (np.zeros((1, 8, 8, 1), "uint8"), disk(*values, 255)[None])
+    assert load(arrays, task="segmentation", ignore=(255,), validation=0, test=0).classes == ignored.classes
+
+
+def test_further_values_can_be_ignored(tmp_path):
+    data = load(mask_folder(tmp_path, [disk(0, 1, 9)] * 3) + "&ignore=9")
+    assert data.classes == ("0", "1") and (data.train.targets[0] == IGNORE).sum() == (disk(0, 1, 9) == 9).sum()
+
+
+def test_masks_of_every_mode_are_read_as_documented(tmp_path):
+    expected = disk(0, 1)
+    gray = Image.fromarray(expected)
+    palette = Image.fromarray(expected)
+    palette.putpalette([255, 255, 255, 200, 0, 0])
+    modes = {
+        "l.png": gray, "l.tif": gray, "p.png": palette, "p.gif": palette, "p.bmp": palette, "p.tif": palette,
+        "bw.png": Image.fromarray(expected.astype(bool)), "bw.tif": Image.fromarray(expected.astype(bool)),
+        "rgb.png": Image.merge("RGB", [gray] * 3), "i16.png": Image.fromarray(expected.astype("uint16")),
+        "rgba.png": Image.merge("RGBA", [gray] * 3 + [Image.new("L", (8, 8), 255)]),
+        "la.png": Image.merge("LA", [gray, Image.new("L", (8, 8), 255)]),
+    }  # fmt: skip
+    for name, mask in modes.items():
+        mask.save(tmp_path / name)
+        np.testing.assert_array_equal(read_mask(tmp_path / name).values, expected, err_msg=name)
+    save(tmp_path, "f.npy", expected.astype("float32"))
+    np.testing.assert_array_equal(read_mask(tmp_path / "f.npy").values, expected)
+    Image.merge("RGBA", [gray] * 4).save(tmp_path / "clear.png")
+    with pytest.raises(ValueError, match=r"a mask must be opaque, got transparency in .*clear.png"):
+        read_mask(tmp_path / "clear.png")
+    palette.convert("RGB").save(tmp_path / "colors.png")
+    with pytest.raises(ValueError, match=r"got colors in .*colors.png: \(200, 0, 0\), \(255, 255, 255\); save it with"):
+        read_mask(tmp_path / "colors.png")
+
+
+def test_the_nodata_of_a_mask_is_ignored(tmp_path):
+    rasterio = pytest.importorskip("rasterio", reason="rasterio is in the extra `raster`")
+    with rasterio.open(tmp_path / "m.tif", "w", driver="GTiff", count=1, height=8, width=8, dtype="int16", nodata=-99,
+                       crs="EPSG:32633", transform=rasterio.Affine(1, 0, 5, 0, -1, 5)) as file:  # fmt: skip
+        file.write(np.where(disk(0, 1) == 1, -99, 2).astype("int16"), 1)
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.tif").values, np.where(disk(0, 1) == 1, -1, 2))
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("img_{}", "img_{}_mask"),
+        ("{}", "{}_mask"),
+        ("img{}", "mask{}"),
+        ("{}_rgb", "{}-seg"),
+        ("a{}b", "c{}d"),
+        ("x{}", "x{}"),
+    ],
+)
+def test_names_with_one_prefix_or_suffix_are_matched(tmp_path, image, mask):
+    for i in range(12):
+        save(tmp_path / "images", f"{image.format(i)}.png", np.full((8, 8), i, "uint8"))
+        save(tmp_path / "masks", f"{mask.format(i)}.png", np.full((8, 8), i % 2, "uint8"))
+    source = f"masks:{tmp_path / 'images'}?labels={tmp_path / 'masks'}"
+    data = load(source)
+    for split in splits(data):
+        np.testing.assert_array_equal(split.inputs[..., 0] % 2, split.targets)
+    assert any("images matched by name" in note for note in data.notes) == (image != mask)
+    (tmp_path / "masks" / f"{mask.format(3)}.png").unlink()
+    with pytest.raises(
+        ValueError, match=r"every image must have its mask, got .* without .* as in img_1.png and img_1_mask"
+    ):
+        load(source)
+
+
+def test_an_image_turned_by_its_exif_beside_a_mask_that_is_not(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "images").mkdir()
+    Image.fromarray(np.zeros((8, 12), "uint8")).save(tmp_path / "images" / "a.png", exif=exif)
+    save(tmp_path / "masks", "a.png", np.eye(8, 12).astype("uint8"))
+    source = f"masks:{tmp_path / 'images'}?labels={tmp_path / 'masks'}&validation=0&test=0"
+    with pytest.raises(ValueError, match=r"one size, got \(12, 8\) of .*a.png and \(8, 12\) of .*turned by its EXIF"):
+        load(source)
+    Image.fromarray(np.eye(8, 12).astype("uint8")).save(tmp_path / "masks" / "a.png", exif=exif)
+    np.testing.assert_array_equal(load(source).train.targets[0], np.rot90(np.eye(8, 12), -1))
 
 
 # Tiles and the split in space

@@ -6,6 +6,7 @@ import pytest
 from recipes.data import load
 from recipes.data.images.mask_labels import IGNORE
 from recipes.data.preprocessing import preprocessing
+from recipes.data.rasters.geotiff import open_raster, raster_info, read_window
 from tests.tolerance import assert_close
 
 rasterio = pytest.importorskip("rasterio", reason="rasterio is in the extra `raster`")
@@ -138,6 +139,81 @@ def test_ignored_labels(tmp_path):
     save(tmp_path / "truth.tif", truth % 9, nodata=0)
     assert load(source).classes == ("1", "2")  # nodata of the labels is ignored ...
     assert load(source + "&classes=edge=0&classes=bog=1&classes=wood=2").classes[0] == "edge"  # ... unless it is named
+
+
+def test_names_scale_offset_and_nodata_are_read(tmp_path):
+    path = save(tmp_path / "a.tif", SCENE, ("red", "NIR"), nodata=7)
+    raster = raster_info(path)
+    assert (raster.names, raster.scales, raster.offsets, raster.nodata) == (("red", "NIR"), (1, 1), (0, 0), 7)
+    assert not raster.is_scaled and raster_info(path, bands=("NIR",)).names == ("NIR",)
+    assert load(source_of(tmp_path, names=("red", "NIR"))).bands == ("red", "NIR")
+    assert load(source_of(tmp_path, names=("red",))).bands == ()
+
+
+def rescaled(path, scales=(1, 1), offsets=(0, 0)):
+    with rasterio.open(path, "r+") as file:
+        file.scales, file.offsets = scales, offsets
+    return path
+
+
+def test_scale_and_offset_are_applied(tmp_path):
+    source = source_of(tmp_path, SCENE + 1000)
+    rescaled(tmp_path / "scene.tif", offsets=(-1000, -1000))
+    data = load(source)
+    assert data.dtype == "uint16" and "scale and offset of 1 rasters applied, as in scene.tif" in data.notes
+    plain = load(source_of(tmp_path / "plain"))
+    np.testing.assert_array_equal(data.train.inputs.read(0), plain.train.inputs.read(0))
+    rescaled(tmp_path / "scene.tif", scales=(1e-4, 1e-4), offsets=(-0.1, -0.1))
+    data = load(source)
+    assert data.dtype == "float32" and raster_info(tmp_path / "scene.tif").dtype == "float32"
+    assert_close(data.train.inputs.read(0), plain.train.inputs.read(0) * 1e-4, rtol=1e-5)
+    for i in range(2):
+        rescaled(save(tmp_path / "x" / f"{i}.tif", SCENE), scales=(1 if i else 1e-4, 1))
+        save(tmp_path / "y" / f"{i}.tif", TRUTH)
+    with pytest.raises(ValueError, match=r"same bands and depth, got 2 bands of float32 in .*0.tif and 2 of uint16 in"):
+        load(f"raster:{tmp_path / 'x'}?labels={tmp_path / 'y'}&tile=16")
+
+
+def test_values_below_the_range_are_clipped_and_nodata_stays(tmp_path):
+    scene = np.maximum(SCENE, 1)
+    scene[:, 0, 0], scene[:, 0, 1] = 0, 10
+    source = source_of(tmp_path, scene, nodata=0)
+    rescaled(tmp_path / "scene.tif", offsets=(-1000, -1000))
+    data = load(source)
+    assert data.missing == "pad" and data.dtype == "float32"
+    with open_raster(tmp_path / "scene.tif") as file:
+        pixels, valid = read_window(file, raster_info(tmp_path / "scene.tif"), 0, 0, 4, 4)
+    assert not valid[0, 0] and valid[0, 1] and pixels.dtype == np.uint16 and pixels[0, 1].tolist() == [0, 0]
+
+
+def test_rasters_with_bands_in_another_order_are_matched_by_name(tmp_path):
+    for i, order in enumerate(([0, 1], [1, 0])):
+        save(tmp_path / "x" / f"s{i}.tif", SCENE[order], np.array(["red", "NIR"])[order])
+        save(tmp_path / "y" / f"s{i}.tif", TRUTH)
+    source = f"raster:{tmp_path / 'x'}?labels={tmp_path / 'y'}&tile=16"
+    data = load(source + "&validation=0&test=0")
+    assert data.bands == ("red", "NIR") and "the bands of s1.tif are in another order: matched by name" in data.notes
+    half = len(data.train) // 2
+    for i in (0, half - 1):
+        np.testing.assert_array_equal(data.train.inputs.read(i), data.train.inputs.read(half + i))
+    assert load(source + "&bands=NIR").bands == ("NIR",)
+    with pytest.raises(
+        ValueError, match=r"the same bands, got red, NIR in .*s0.tif and NIR, red in .* names of the bands"
+    ):
+        load(source + "&bands=1,2")
+    save(tmp_path / "x" / "s1.tif", SCENE, ("red", "SWIR"))
+    with pytest.raises(ValueError, match=r"the same bands, got red, NIR in .*s0.tif and red, SWIR in .*s1.tif"):
+        load(source)
+    save(tmp_path / "x" / "s1.tif", SCENE)
+    assert "1 rasters do not name their bands: read in the order of the file" in load(source).notes
+
+
+def test_a_nodata_value_that_may_be_a_class_is_named(tmp_path):
+    source = source_of(tmp_path)
+    save(tmp_path / "truth.tif", TRUTH, nodata=0)
+    with pytest.raises(ValueError, match="have the nodata value 0, which is ignored unless `classes` names it"):
+        load(source)
+    assert load(source + "&classes=background=0&classes=tree=1").classes == ("background", "tree")
 
 
 # What is refused

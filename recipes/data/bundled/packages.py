@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from recipes.data.assemble import Pool
-from recipes.data.images.image_files import decode_bytes
+from recipes.data.images.image_decoding import decode_bytes
 from recipes.data.images.masks import Scene
 from recipes.data.split import content_keys
 from recipes.data.text.documents import documents_sha256

@@ -1,5 +1,6 @@
 """A folder of images, with one folder per class."""
 
+import collections
 import concurrent.futures
 import hashlib
 import os
@@ -10,17 +11,16 @@ import numpy as np
 
 from recipes.data.assemble import Pool, assemble, warn_and_note
 from recipes.data.examples import Data
-from recipes.data.images.image_files import SUFFIXES, ImageFiles, read_image
+from recipes.data.images.class_folders import ClassFolders
+from recipes.data.images.decoded_image import UnreadableImageError
+from recipes.data.images.image_decoding import FIRST_PAGE, TIFF_ON_WHITE, read_image
+from recipes.data.images.image_files import ImageFiles, fit_image
 from recipes.data.source_spec import with_source_spec
 from recipes.data.split import SplitOptions
 from zoo.arguments import FilePath, Fraction, Whole, checked
 
-SPLIT_FOLDERS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 SHOWN = 10  # files that a note lists
+UNCERTAIN_CONVERSIONS = (FIRST_PAGE, TIFF_ON_WHITE)  # the pages or the transparency may be meant as bands
 
 
 @checked
@@ -29,6 +29,7 @@ def read_folder(
     *,
     group: str | None = None,
     strict: bool = False,
+    classes: tuple[str, ...] = (),
     validation: Fraction = 0.15,
     test: Fraction = 0.15,
     seed: Whole = 0,
@@ -36,154 +37,177 @@ def read_folder(
     """Reads images from PATH/CLASS/**/image, or from PATH/train, PATH/val and PATH/test with the classes in each.
 
     Every image is decoded once to its end, so that broken files are found before training, and again when it is read.
-    The images in a class folder belong to the class, however deep they lie.
+    The images in a class folder belong to the class, however deep they lie; links to folders are followed. Images keep
+    their depth, and a TIFF all its bands; 16-bit photos among 8-bit ones are scaled to 8 bits.
 
     Args:
         path: the folder.
         group: regular expression that is searched in every image's path below `path`; its match (the first group of the
             expression, if it has one) names the image's group, and groups stay in one split.
         strict: whether an image that cannot be read is an error; else it is skipped, counted and listed.
+        classes: names of the classes, for data of which a class may be absent, such as data for an evaluation; () for
+            the names of the folders.
         validation, test: fractions of the images, 0 to 1, for splits that have no folder.
         seed: seed of the split.
     Returns:
-        `Data` of kind image, uint8.
+        `Data` of kind image: uint8, uint16, or float32 for TIFFs of floats or with nodata, which is NaN.
     Raises:
-        ValueError: if there is no such folder, it has no class folders, or one of them has no images.
+        ValueError: if there is no such folder, it has no class folders, one of them has no images or is not one of
+            `classes`, or a file has other bands or another depth than the others.
     """
     arguments = dict(locals())
     root = Path(path)
     if not root.is_dir():
         raise ValueError(f"there is no folder {root}.")
-    tops = _split_folders(root)
-    files = [(split, label, file) for split, top in tops.items() for label, file in _image_files(root, top)]
-    notes = _other_files(root)
+    folders = ClassFolders(root, classes)
+    files, notes = folders.files, folders.notes
     images = _decode_all([file for _, _, file in files])
-    files, images = _without_broken(files, images, root, strict, notes)
-    bands = max(image["shape"][2] for image in images)
-    sizes = {image["shape"][:2] for image in images}
-    shape = (*(sizes.pop() if len(sizes) == 1 else (None, None)), bands)
-    notes += _conversions(images, bands)
+    files, images = _without_broken(files, images, root, strict, folders.classes, notes)
+    expected = _expected_image(files, images, notes)
+    notes += _conversions(images, expected) + _in_several_classes(files, images)
     pools = []
-    for split in tops:
+    for split in folders.splits:
         indices = [i for i, f in enumerate(files) if f[0] == split]
         paths = np.array([str(files[i][2]) for i in indices])
+        plain = np.array([images[i]["decoded"].is_plain for i in indices], bool)
         pools.append(
             Pool(
-                ImageFiles(paths, np.array([images[i]["plain"] for i in indices]), shape),
-                np.array([files[i][1] for i in indices]),
+                ImageFiles(paths, plain, *expected),
+                np.array([files[i][1] for i in indices], dtype=object if not indices else None),
                 split,
                 paths,
                 np.array([images[i]["key"] for i in indices], dtype=np.uint64),
-                _groups([files[i][2].relative_to(tops[split]).as_posix() for i in indices], group),
+                _groups([files[i][2].relative_to(folders.splits[split]).as_posix() for i in indices], group),
             )
         )
+    shape, dtype, bands, gaps = expected
     data = assemble(
-        pools, SplitOptions(validation, test, seed), name=root.resolve().name, kind="image", shape=shape, dtype="uint8",
-        notes=notes, source=str(root), group=group,
+        pools, SplitOptions(validation, test, seed), name=root.resolve().name, kind="image", shape=shape, dtype=dtype,
+        classes=folders.classes, complete=not classes, missing="pad" if gaps else None, notes=notes,
+        source=str(root), group=group, bands=bands,
     )  # fmt: skip
     return with_source_spec(data, "folder", arguments)
 
 
-def _split_folders(root):
-    """Returns split name -> folder with the class folders; None -> root where there are no folders of splits."""
-    folders = _folders(root)
-    by_split = {SPLIT_FOLDERS[d.name.lower()]: d for d in folders if d.name.lower() in SPLIT_FOLDERS}
-    if "train" not in by_split or len(by_split) != len(folders):
-        return {None: root}
-    return {split if len(by_split) > 1 else None: folder for split, folder in by_split.items()}
-
-
-def _folders(top):
-    return sorted(d for d in top.iterdir() if d.is_dir() and not d.name.startswith("."))
-
-
-def _image_files(root, top):
-    """Returns (class, path) of every image below `top`, in order."""
-    classes = _folders(top)
-    if not classes:
-        loose = any(p.suffix.lower() in SUFFIXES for p in top.iterdir())
-        received = (
-            "images that are in no class folder" if loose else "an empty folder" if not any(top.iterdir()) else "none"
-        )
-        raise ValueError(f"{top} must have one folder per class, as in {top.name}/oak/photo1.jpg, got {received}.")
-    files = []
-    for folder in classes:
-        paths = [p for p in _files(folder) if p.suffix.lower() in SUFFIXES]
-        if not paths:
-            raise ValueError(
-                f"every class folder must have images ({', '.join(SUFFIXES)}), got none in {folder.relative_to(root)}."
-            )
-        files += [(folder.name, path) for path in paths]
-    return files
-
-
-def _files(top):
-    return sorted(
-        Path(base, name)
-        for base, _, names in os.walk(top)
-        for name in names
-        if not name.startswith(".") and not any(p.startswith(".") for p in Path(base).relative_to(top).parts)
-    )
-
-
-def _other_files(root):
-    """Returns notes on files that are no images."""
-    ends = [p.suffix.lower() or p.name for p in _files(root) if p.suffix.lower() not in SUFFIXES]
-    return [f"left out {len(ends):,} files that are no images ({', '.join(sorted(set(ends)))})"] if ends else []
-
-
 def _decode_all(paths):
-    """Returns for every path its shape, content hash and conversions, or the exception that its decoding raised."""
+    """Returns for every path a dict of what decoding it showed, or the exception that it raised."""
 
     def decode(path):
         try:
             image = read_image(path)
-        except Exception as error:  # a broken file may raise anything in a decoder; the message lists each
+        except UnreadableImageError as error:
             return error
-        digest = hashlib.blake2b(repr(image.pixels.shape).encode(), digest_size=8)
-        digest.update(np.ascontiguousarray(image.pixels))
+        pixels = image.pixels
+        digest = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=8)
+        digest.update(pixels)
         return {
-            "shape": image.pixels.shape,
+            "shape": pixels.shape,
             "key": int.from_bytes(digest.digest(), "little"),
-            "plain": image.plain,
-            "conversions": image.conversions,
-            "brightest": image.brightest,
+            "brightest": int(pixels.max()) if pixels.dtype == np.uint16 else None,
+            "has_gaps": image.has_gaps,
+            "decoded": image._replace(pixels=np.zeros((1, 1, pixels.shape[2]), pixels.dtype)),  # without its memory
         }
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as executor:
         return list(executor.map(decode, paths))
 
 
-def _without_broken(files, images, root, strict, notes):
+def _without_broken(files, images, root, strict, classes, notes):
     """Returns the files and images that were decoded; adds a note on the others, which are an error if `strict`."""
-    broken = [(path, i) for (_, _, path), i in zip(files, images, strict=True) if isinstance(i, Exception)]
+    broken = collections.defaultdict(list)
+    for (_, _, path), image in zip(files, images, strict=True):
+        if isinstance(image, UnreadableImageError):
+            broken[image.reason].append(str(path.relative_to(root)))
     if not broken:
         return files, images
-    names = [f"{path.relative_to(root)} ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
-             for path, error in broken]  # fmt: skip
-    listed = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    count = sum(map(len, broken.values()))
+    listed = "; ".join(f"{reason}: {_listed(names)}" for reason, names in sorted(broken.items()))
     if strict:
-        raise ValueError(f"every image must be readable under `strict`, got {len(broken):,} that are not: {listed}.")
-    notes.append(warn_and_note(f"skipped {len(broken):,} of {len(files):,} images that cannot be read: {listed}"))
-    readable = [i for i, image in enumerate(images) if not isinstance(image, Exception)]
+        raise ValueError(f"every image must be readable under `strict`, got {count:,} that are not. {listed}.")
+    readable = [i for i, image in enumerate(images) if not isinstance(image, UnreadableImageError)]
     labels = {files[i][:2] for i in readable}
     for split, label, _ in files:
-        if (split, label) not in labels:
-            raise ValueError(f"the class folder {label!r} must have images that can be read, got none.")
+        if (split, label) not in labels and not (classes and labels):
+            raise ValueError(f"the class folder {label!r} must have images that can be read, got none. {listed}.")
+    notes.append(warn_and_note(f"skipped {count:,} of {len(files):,} images that cannot be read. {listed}"))
     return [files[i] for i in readable], [images[i] for i in readable]
 
 
-def _conversions(images, bands):
+def _listed(names):
+    """Returns the number of names and the first ones."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{len(names):,} ({', '.join(names[:SHOWN])}{more})"
+
+
+def _expected_image(files, images, notes):
+    """Returns (shape, dtype, names of the bands, whether there is nodata) that all images are read with.
+
+    Raises:
+        ValueError: if the images of a data set have no bands and depth in common; it names a file.
+    """
+    decoded = [image["decoded"] for image in images]
+    gaps = any(image["has_gaps"] for image in images)
+    depths = collections.Counter(d.depth for d in decoded)
+    scaled = set(depths) == {"uint8", "uint16"} and all(d.is_photo for d in decoded if d.depth == "uint16")
+    depth = "uint8" if scaled else depths.most_common(1)[0][0]
+    counts = collections.Counter(image["shape"][2] for image in images)
+    count = 3 if set(counts) == {1, 3} else counts.most_common(1)[0][0]
+    names = collections.Counter(d.bands for d in decoded if d.bands).most_common(1)
+    bands = names[0][0] if names else ()
+    if bands:
+        count = len(bands)
+        unnamed = sum(not d.bands for d in decoded)
+        reordered = [i for i, d in enumerate(decoded) if d.bands and d.bands != bands]
+        if unnamed:
+            notes.append(warn_and_note(f"{unnamed:,} images do not name their bands: read in the order of the file"))
+        if reordered:
+            first = files[reordered[0]][2].name
+            notes.append(
+                f"{len(reordered):,} images have their bands in another order, such as {first}: matched by name"
+            )
+    dtype = "float32" if gaps else depth
+    for (_, _, path), image in zip(files, decoded, strict=True):
+        if gaps and image.depth != depth:
+            raise ValueError(f"images must be {depth}, as the others are, got {image.depth} in {path}.")
+        if bands and image.bands and set(image.bands) != set(bands):
+            raise ValueError(
+                f"images must have the same bands, got {', '.join(image.bands)} in {path} and {', '.join(bands)} in "
+                "others."
+            )
+        fit_image(image, path, count, dtype, bands, gaps)
+    sizes = {image["shape"][:2] for image in images}
+    return (*(sizes.pop() if len(sizes) == 1 else (None, None)), count), dtype, bands, gaps
+
+
+def _conversions(images, expected):
     """Returns notes on conversions, with the number of images."""
-    conversions = [c for image in images for c in image["conversions"]]
-    notes = [f"{conversions.count(c):,} images: {c}" for c in sorted(set(conversions))]
-    brightest = [image["brightest"] for image in images if image["brightest"] is not None]
-    if brightest and max(brightest) < 65535 // 2:
-        notes.append(warn_and_note(f"the 16-bit images are dark: their largest value is {max(brightest):,} of 65,535"))
+    (*_, count), dtype, bands, _ = expected
+    conversions = collections.Counter(c for image in images for c in image["decoded"].conversions)
+    notes = []
+    for conversion, number in sorted(conversions.items()):
+        note = f"{number:,} images: {conversion}"
+        notes.append(warn_and_note(note) if conversion in UNCERTAIN_CONVERSIONS else note)
+    scaled = [image["brightest"] for image in images if image["brightest"] is not None and dtype == "uint8"]
+    if scaled:
+        notes.append(warn_and_note(f"{len(scaled):,} images: 16 bits divided by 257, as others have 8 bits"))
+        if max(scaled) < 65535 // 2:
+            notes.append(warn_and_note(f"the 16-bit images are dark: their largest value is {max(scaled):,} of 65,535"))
     grayscale = sum(image["shape"][2] == 1 for image in images)
-    if bands == 3 and grayscale:
+    if count == 3 and grayscale and not bands:
         notes.append(f"{grayscale:,} grayscale images repeated in three bands, as others have color")
     return notes
+
+
+def _in_several_classes(files, images):
+    """Returns a note on identical images with different classes."""
+    labels = collections.defaultdict(dict)
+    for (_, label, path), image in zip(files, images, strict=True):
+        labels[image["key"]].setdefault(label, path)
+    several = [by_label for by_label in labels.values() if len(by_label) > 1]
+    if not several:
+        return []
+    listed = " and ".join(f"{path.name} of {label!r}" for label, path in several[0].items())
+    return [warn_and_note(f"{len(several):,} images are identical but of different classes, such as {listed}")]
 
 
 def _groups(paths, pattern):

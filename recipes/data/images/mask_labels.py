@@ -10,30 +10,6 @@ IGNORE = 255  # the label of pixels that are left out of losses and metrics, as 
 MAX_VALUES = 50  # distinct values above which a mask looks like numbered instances
 
 
-def read_mask(path):
-    """Returns the (H, W) whole numbers of a mask: gray values, the indices of a palette, or a .npy array.
-
-    Raises:
-        ValueError: if the file cannot be read to its end, or has colors or fractions; it is named.
-    """
-    from PIL import Image
-
-    try:
-        if path.suffix.lower() == ".npy":
-            values = np.load(path, allow_pickle=False)
-        else:
-            with Image.open(path) as image:
-                values = np.asarray(image)
-    except Exception as error:  # a broken file may raise anything in a decoder
-        raise ValueError(f"every mask must be readable, got {path}: {error}") from None
-    if values.ndim == 3 and (values == values[..., :1]).all():
-        values = values[..., 0]
-    if values.ndim != 2 or values.dtype.kind not in "buif" or (values.dtype.kind == "f" and (values % 1 != 0).any()):
-        received = "colors" if values.ndim == 3 else f"{values.shape} {values.dtype}"
-        raise ValueError(f"a mask must have one whole number per pixel, got {received} in {path}.")
-    return values.astype(np.int64)
-
-
 def separated(instances):
     """Returns (H, W) bool: the pixels of instances, without those that touch another instance.
 
@@ -71,7 +47,10 @@ class MaskClasses:
 
     @classmethod
     def of(cls, scenes, classes, instances=None):
-        """Returns the classes of all scenes; 255 and values below 0 are ignored.
+        """Returns the classes of all scenes.
+
+        Values below 0 are ignored, and 255 is where the other values count from 0 or 1, as in Pascal VOC. Where they do
+        not, as in 0, 128 and 255, it must be a class or be ignored by an option.
 
         Args:
             scenes: sequence of objects with a `name` and a `mask`.
@@ -86,6 +65,7 @@ class MaskClasses:
         else:
             distinct = np.unique(np.concatenate([np.unique(s.mask) for s in scenes]))
             names, values = _class_values(classes, distinct.tolist(), notes)
+            _verify_ignored_255(values, distinct)
         if len(names) != len(values):
             raise ValueError(f"`classes` must have {len(values)} names for these masks, got {', '.join(names)}.")
         mask_classes = cls(values, tuple(names), instances, 0, tuple(notes))
@@ -127,6 +107,17 @@ class MaskClasses:
         if self.instances:
             return self.names
         return tuple(f"{name}={value}" for name, value in zip(self.names, self.values, strict=True))
+
+
+def _verify_ignored_255(values, distinct):
+    """Raises a ValueError where 255 is no class beside gray levels such as 0 and 128."""
+    if IGNORE in distinct and IGNORE not in values and values[-1] - values[0] != len(values) - 1:
+        shown = ", ".join(map(str, distinct.tolist()[:MAX_VALUES]))
+        named = ", ".join(f"NAME={v}" for v in (*values, IGNORE))
+        raise ValueError(
+            f"the value {IGNORE} must be a class or be ignored where masks have the values {shown}: set classes to "
+            f"{named}, or ignore to {IGNORE}."
+        )
 
 
 def _class_values(classes, distinct, notes):

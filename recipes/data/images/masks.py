@@ -10,9 +10,12 @@ from typing import Literal
 
 import numpy as np
 
+from recipes.data.assemble import warn_and_note
 from recipes.data.examples import SPLITS, Data, Examples
-from recipes.data.images.image_files import paired_files, read_pixels
-from recipes.data.images.mask_labels import IGNORE, MaskClasses, read_mask
+from recipes.data.images.image_files import read_pixels_and_bands
+from recipes.data.images.mask_files import lossy_mask_error, read_mask
+from recipes.data.images.mask_labels import IGNORE, MaskClasses
+from recipes.data.images.paired_files import paired_files
 from recipes.data.in_memory import named_splits, without_names
 from recipes.data.source_spec import absolute_path, with_source_spec
 from recipes.data.split import SplitOptions, content_keys, split
@@ -39,6 +42,7 @@ def read_masks(
     labels: FilePath,
     *,
     classes: tuple[str, ...] = (),
+    ignore: tuple[int, ...] = (),
     instances: Instances | None = None,
     bands: tuple[Count, ...] = (),
     tile: Count | None = None,
@@ -49,11 +53,15 @@ def read_masks(
 ) -> Data:
     """Reads a folder of images and one of masks with equal names, or one file each.
 
+    Names may differ by a prefix or suffix that all have, as in img_1.png and img_1_mask.png.
+
     Args:
         images: folder or file of the images: PNG, JPEG, TIFF, ... in their own depth, or .npy of (H, W, C).
-        labels: folder or file of the masks: gray values, palettes or .npy of (H, W). 255 is ignored.
+        labels: folder or file of the masks: gray values, palettes or .npy of (H, W). 255 is ignored where the other
+            values count from 0 or 1.
         classes: names of the classes in the order of their values from 0, or NAME=VALUE; the values are read from the
             masks where empty.
+        ignore: values of the masks that are ignored.
         instances: for masks that number instances, such as cells: foreground, separated (without the pixels that touch
             another instance) or boundary (each instance's rim is a class of its own). None is a class per value.
         bands: bands to read, counted from 1, in this order; all where empty.
@@ -68,23 +76,50 @@ def read_masks(
         ValueError: if a file has no partner, cannot be read, or does not fit the others; it names the file.
     """
     arguments = dict(locals())
-    scenes = []
-    for image_path, mask_path in paired_files(Path(images), Path(labels), "mask"):
-        image, mask = _select_bands(read_pixels(image_path), bands, image_path), read_mask(mask_path)
-        if image.shape[:2] != mask.shape:
-            raise ValueError(
-                f"image and mask must have one size, got {image.shape[:2]} of {image_path} and {mask.shape} of "
-                f"{mask_path}."
-            )
-        scenes.append(Scene(image_path.name, image, mask))
+    scenes, notes, thresholded, lossy, band_names = [], [], 0, 0, ()
+    for image_path, mask_path in paired_files(Path(images), Path(labels), "mask", notes):
+        image, names = read_pixels_and_bands(image_path)
+        band_names = band_names or names
+        image, mask = _in_order(image, names, band_names, image_path, notes), read_mask(mask_path)
+        _verify_one_size(image, image_path, mask.values, mask_path)
+        scenes.append(Scene(image_path.name, _select_bands(image, bands, image_path), mask.values))
+        thresholded += mask.is_thresholded
+        lossy += mask.is_lossy
+    if lossy == len(scenes) and not any(scene.mask.any() for scene in scenes):  # classes such as 0 and 1 become 0
+        raise lossy_mask_error(mask_path, scenes[-1].mask)
+    if thresholded:
+        notes.append(warn_and_note(f"{thresholded:,} masks are JPEG, whose values were set to the nearer of 0 and 255"))
     data, mask_classes = from_scenes(
-        {None: scenes}, SplitOptions(validation, test, seed), classes=classes, instances=instances, tile=tile,
-        group=group, name=Path(images).resolve().stem, source=str(images),
+        {None: scenes}, SplitOptions(validation, test, seed), classes=classes, ignore=ignore, instances=instances,
+        tile=tile, group=group, name=Path(images).resolve().stem, notes=notes, source=str(images),
+        bands=tuple(band_names[b - 1] for b in bands) if bands and band_names else band_names,
     )  # fmt: skip
     return with_source_spec(
         data, "masks", arguments, labels=absolute_path(labels), classes=mask_classes.resolved(),
         bands=bands or tuple(range(1, data.shape[-1] + 1)),
     )  # fmt: skip
+
+
+def _in_order(image, names, band_names, path, notes):
+    """Returns an image with its bands in the order of `band_names`, where it names them."""
+    if not names or names == band_names:
+        return image
+    if set(names) != set(band_names):
+        raise ValueError(f"all images must have the bands {', '.join(band_names)}, got {', '.join(names)} in {path}.")
+    notes.append(f"the bands of {path.name} are in another order: matched by name")
+    return image[..., [names.index(name) for name in band_names]]
+
+
+def _verify_one_size(image, image_path, mask, mask_path):
+    """Raises a ValueError where image and mask differ in size."""
+    if image.shape[:2] == mask.shape:
+        return
+    turned = image.shape[:2] == mask.shape[::-1]
+    hint = "; is one of them turned by its EXIF orientation, which is applied, and the other not?" if turned else "."
+    raise ValueError(
+        f"image and mask must have one size, got {image.shape[:2]} of {image_path} and {mask.shape} of "
+        f"{mask_path}{hint}"
+    )
 
 
 def _select_bands(image, bands, path):
@@ -99,6 +134,7 @@ def read_mask_arrays(
     source,
     *,
     classes: tuple[str, ...] = (),
+    ignore: tuple[int, ...] = (),
     instances: Instances | None = None,
     tile: Count | None = None,
     validation: Fraction = 0.15,
@@ -110,7 +146,7 @@ def read_mask_arrays(
     Args:
         source: (x, masks), x (N, H, W) or (N, H, W, C) and masks (N, H, W) or (N, H, W, 1); a tf.data.Dataset of such
             pairs; or (train, test) or (train, validation, test) of such.
-        classes, instances, tile: as `read_masks` has them.
+        classes, ignore, instances, tile: as `read_masks` has them.
         validation, test: fractions of the images or tiles, 0 to 1, for splits that are not given.
         seed: seed of the split.
     Returns:
@@ -141,21 +177,30 @@ def read_mask_arrays(
         named = enumerate(zip(x, y, strict=True))
         scenes[split_name] = [Scene(f"{split_name or 'image'} {i}", *pair) for i, pair in named]
     split_options = SplitOptions(validation, test, seed)
-    return from_scenes(scenes, split_options, classes=classes, instances=instances, tile=tile, name="arrays")[0]
+    return from_scenes(
+        scenes, split_options, classes=classes, ignore=ignore, instances=instances, tile=tile, name="arrays"
+    )[0]
 
 
-def from_scenes(scenes, split_options, *, classes=(), instances=None, tile=None, group=None, name, notes=(), **facts):
+def from_scenes(
+    scenes, split_options, *, classes=(), ignore=(), instances=None, tile=None, group=None, name, notes=(), **facts
+):
     """Returns (`Data`, `MaskClasses`) from scenes: masks become class indices, large images tiles.
 
     Args:
         scenes: train, validation, test -> scenes as given; or None -> scenes to be split.
         split_options: `SplitOptions`.
-        classes, instances, tile, group: as `read_masks` has them.
+        classes, ignore, instances, tile, group: as `read_masks` has them.
         name, notes: as `Data` has them.
         **facts: source, license, description, as `Data` has them.
     Raises:
         ValueError: if the sizes or bands differ, or a mask has a value of no class; it names the scene.
     """
+    if ignore:
+        scenes = {
+            split_name: [_without_values(s, ignore) for s in split_scenes]
+            for split_name, split_scenes in scenes.items()
+        }
     mask_classes = MaskClasses.of([s for split_scenes in scenes.values() for s in split_scenes], classes, instances)
     splits, descriptions = {}, []
     for split_name, split_scenes in scenes.items():
@@ -195,6 +240,11 @@ def from_scenes(scenes, split_options, *, classes=(), instances=None, tile=None,
         notes=tuple(notes), **facts,
     )  # fmt: skip
     return data, mask_classes
+
+
+def _without_values(scene, ignore):
+    """Returns a scene whose mask is -1 where it has one of the values."""
+    return scene._replace(mask=np.where(np.isin(scene.mask, ignore), -1, scene.mask.astype(np.int64)))
 
 
 def describe_pixel_split(indices, units, seed):

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from recipes.data.examples import SPLITS, Data, Examples
-from recipes.data.images.image_files import paired_files, read_pixels
+from recipes.data.images.image_files import read_pixels
 from recipes.data.images.image_patches import cut_patches, iterate_images, verify_8bit_images
 from recipes.data.images.mask_labels import IGNORE
+from recipes.data.images.paired_files import paired_files
 from recipes.data.source_spec import absolute_path, with_source_spec
 from recipes.data.split import SplitOptions, content_keys, split
 from zoo.arguments import Count, FilePath, Fraction, Whole, checked
@@ -43,8 +44,8 @@ def read_pairs(
         ValueError: if a file has no partner, cannot be read, is not 8-bit, or does not fit the others; it is named.
     """
     arguments = dict(locals())
-    pairs = []
-    for input_path, target_path in paired_files(Path(images), Path(labels), "partner"):
+    pairs, notes = [], []
+    for input_path, target_path in paired_files(Path(images), Path(labels), "partner", notes):
         pixels = [read_pixels(path) for path in (input_path, target_path)]
         for image, path in zip(pixels, (input_path, target_path), strict=True):
             if image.dtype != np.uint8:
@@ -56,7 +57,9 @@ def read_pairs(
             )
         pairs.append((input_path.name, *pixels))
     split_options = SplitOptions(validation, test, seed)
-    data = from_pairs(pairs, split_options, tile=tile, name=Path(images).resolve().stem, source=str(images))
+    data = from_pairs(
+        pairs, split_options, tile=tile, name=Path(images).resolve().stem, notes=notes, source=str(images)
+    )
     return with_source_spec(data, "pairs", arguments, labels=absolute_path(labels))
 
 

@@ -1,6 +1,8 @@
 """Rasters as GDAL reads them: metadata, and windows with their nodata mask."""
 
 import contextlib
+import io
+import os
 import threading
 import typing
 import warnings
@@ -16,19 +18,30 @@ WARNINGS_LOCK = threading.Lock()  # warning filters are global to the process
 
 
 class Raster(typing.NamedTuple):
-    """Metadata of a raster."""
+    """Metadata of a raster.
+
+    Values are file values times scale plus offset. Integers with a scale of 1 and a whole offset stay integers, and are
+    clipped to the range of their dtype; other scales and offsets give float32.
+    """
 
     path: str
     bands: tuple  # numbers of the bands that are read, from 1
     height: int
     width: int
-    dtype: str
+    dtype: str  # of the values, after scale and offset
     crs: typing.Any
     transform: typing.Any
-    nodata: float | None  # of the first band that is read
+    nodata: float | None  # of the first band that is read, before scale and offset
     masked: bool  # whether GDAL has a mask of valid pixels
     georeferenced: bool
-    names: tuple  # of the bands that are read, as the file describes them; "" for a band without a name
+    names: tuple = ()  # of the bands that are read; () where one has none or two have the same
+    scales: tuple = ()  # of the bands that are read; () for 1
+    offsets: tuple = ()  # of the bands that are read; () for 0
+
+    @property
+    def is_scaled(self):
+        """Whether a band has a scale or an offset."""
+        return any(scale != 1 for scale in self.scales) or any(self.offsets)
 
 
 @contextlib.contextmanager
@@ -36,7 +49,7 @@ def open_raster(path, caller="read_raster"):
     """Opens the rasterio data set of `path`; a ValueError names the file wherever it cannot be read.
 
     Args:
-        path: of a file.
+        path: of a file, or its bytes.
         caller: the call that an error names.
     """
     try:
@@ -48,7 +61,7 @@ def open_raster(path, caller="read_raster"):
         with rasterio.Env(GDAL_CACHEMAX=CACHE):
             with WARNINGS_LOCK, warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                file = rasterio.open(path)
+                file = rasterio.open(path if isinstance(path, str | os.PathLike) else io.BytesIO(path))
             with file:
                 yield file
     except RasterioError as error:
@@ -67,39 +80,58 @@ def raster_info(path, bands=(), single=False, caller="read_raster"):
     Raises:
         ValueError: if the file cannot be opened, lacks a band, or has values that are no image.
     """
-    from rasterio.enums import MaskFlags
-
     path = Path(path).expanduser()
     if not path.is_file():
         nearest = suggestion(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
         raise ValueError(f"{caller}: there is no raster {path}.{nearest}")
     with open_raster(path, caller) as file:
-        if single and file.count != 1:
-            raise ValueError(f"{caller}: labels must have one band, got {file.count} in {path}.")
-        numbers = tuple(_band_number(file, band, path, caller) for band in bands) or tuple(file.indexes)
-        dtypes = {file.dtypes[n - 1] for n in numbers}
-        if len(dtypes) > 1 or np.dtype(next(iter(dtypes))).kind not in "uif":
-            raise ValueError(f"{caller}: all bands must have one depth, got {', '.join(sorted(dtypes))} in {path}.")
-        # A fourth band of bytes is often labelled alpha where it is not, so as a band it is no mask
-        alpha = {i for i, c in zip(file.indexes, file.colorinterp, strict=True) if c.name == "alpha"}
-        flags = {f for n in numbers for f in file.mask_flag_enums[n - 1]}
-        masked = bool(flags - {MaskFlags.all_valid}) and not (MaskFlags.alpha in flags and alpha & set(numbers))
-        georeferenced = file.crs is not None or not file.transform.is_identity
-        return Raster(
-            str(path), numbers, file.height, file.width, dtypes.pop(), file.crs, file.transform,
-            file.nodatavals[numbers[0] - 1], masked, georeferenced,
-            tuple(file.descriptions[n - 1] or "" for n in numbers),
-        )  # fmt: skip
+        return raster_of(file, path, bands, single, caller)
+
+
+def raster_of(file, path, bands=(), single=False, caller="read_raster"):
+    """Returns the `Raster` of an open data set; arguments as `raster_info` has them."""
+    from rasterio.enums import MaskFlags
+
+    if single and file.count != 1:
+        raise ValueError(f"{caller}: labels must have one band, got {file.count} in {path}.")
+    numbers = tuple(_band_number(file, band, path, caller) for band in bands) or tuple(file.indexes)
+    dtypes = {file.dtypes[n - 1] for n in numbers}
+    if len(dtypes) > 1 or np.dtype(next(iter(dtypes))).kind not in "uif":
+        raise ValueError(f"{caller}: all bands must have one depth, got {', '.join(sorted(dtypes))} in {path}.")
+    # A fourth band of bytes is often labelled alpha where it is not, so as a band it is no mask
+    alpha = {i for i, c in zip(file.indexes, file.colorinterp, strict=True) if c.name == "alpha"}
+    flags = {f for n in numbers for f in file.mask_flag_enums[n - 1]}
+    masked = bool(flags - {MaskFlags.all_valid}) and not (MaskFlags.alpha in flags and alpha & set(numbers))
+    georeferenced = file.crs is not None or not file.transform.is_identity
+    scales, offsets = (tuple(float(v[n - 1]) for n in numbers) for v in (file.scales, file.offsets))
+    return Raster(
+        str(path), numbers, file.height, file.width, _value_dtype(dtypes.pop(), scales, offsets), file.crs,
+        file.transform, file.nodatavals[numbers[0] - 1], masked, georeferenced, _band_names(file, numbers), scales,
+        offsets,
+    )  # fmt: skip
+
+
+def _band_names(file, numbers):
+    """Returns the names of bands; () where one has none, or two have the same."""
+    names = tuple((file.descriptions[n - 1] or "").strip() for n in numbers)
+    return names if all(names) and len(set(names)) == len(names) else ()
+
+
+def _value_dtype(dtype, scales, offsets):
+    """Returns the dtype of values after scale and offset."""
+    is_unscaled = all(scale == 1 for scale in scales)
+    is_whole = np.dtype(dtype).kind in "ui" and all(offset == round(offset) for offset in offsets)
+    return dtype if is_unscaled and (is_whole or not any(offsets)) else "float32"
 
 
 def _band_number(file, band, path, caller):
     """Returns a band's number from 1, from its number or its name."""
-    names = [d for d in file.descriptions if d]
+    names = [d.strip() for d in file.descriptions if d]
     if isinstance(band, str):
         if band not in names:
             expected = f"of {', '.join(names)}" if names else f"numbers from 1 to {file.count}, as none has a name"
             raise ValueError(f"{caller}: `bands` must be {expected}, got {band!r} for {path}.{suggestion(band, names)}")
-        return file.descriptions.index(band) + 1
+        return [(d or "").strip() for d in file.descriptions].index(band) + 1
     if band > file.count:
         raise ValueError(f"{caller}: `bands` must be from 1 to {file.count}, got {band} for {path}.")
     return band
@@ -114,7 +146,8 @@ def read_window(file, raster, row, column, height, width):
         row, column: of the upper left pixel.
         height, width: of the window [pixels].
     Returns:
-        (height, width, C) in the file's own depth; (height, width) bool, False where any band is nodata or NaN.
+        (height, width, C) of the raster's dtype, with scale and offset applied; (height, width) bool, False where any
+        band is nodata or NaN.
     """
     from rasterio.windows import Window
 
@@ -126,7 +159,17 @@ def read_window(file, raster, row, column, height, width):
         valid = (file.read_masks(raster.bands, window=window) > 0).all(0)
     if pixels.dtype.kind == "f":
         valid = valid & np.isfinite(pixels).all(-1)
+    pixels = _physical_values(pixels, raster) if raster.is_scaled else pixels
     if inside == (height, width):
         return np.ascontiguousarray(pixels), valid
     padding = ((0, height - inside[0]), (0, width - inside[1]))
     return np.pad(pixels, (*padding, (0, 0)), "symmetric"), np.pad(valid, padding, "symmetric")
+
+
+def _physical_values(pixels, raster):
+    """Returns (H, W, C) file values times scale plus offset, in the raster's dtype."""
+    values, dtype = pixels * np.array(raster.scales) + np.array(raster.offsets), np.dtype(raster.dtype)
+    if dtype.kind in "ui":
+        limits = np.iinfo(dtype)
+        values = np.clip(np.round(values), limits.min, limits.max)
+    return values.astype(dtype)

@@ -44,9 +44,10 @@ def read_raster(
 
     Args:
         images: file, folder or pattern; formats that GDAL reads: GeoTIFF, VRT, JPEG 2000, ...
-        labels: file, folder or pattern of rasters of the same names on the same grid. 255, values below 0 and nodata
-            are ignored.
-        bands: bands to read, numbers from 1 or names as the files describe them, in this order; all where empty.
+        labels: file, folder or pattern of rasters of the same names on the same grid. Values below 0 and nodata are
+            ignored, and 255 is where the other values count from 0 or 1.
+        bands: bands to read, numbers from 1 or names as the files describe them, in this order; all where empty. Files
+            that name their bands in another order are matched by name.
         classes: names of the classes in the order of their values from 0, or NAME=VALUE; the values are read from the
             labels where empty.
         ignore: further values of the labels that are ignored.
@@ -63,6 +64,7 @@ def read_raster(
     """
     arguments = dict(locals())
     rasters, masks = _paired_rasters(_raster_files(images), _raster_files(labels), bands)
+    rasters, band_notes = _in_one_order(rasters, bands)
     _verify_grids(rasters, masks)
     positions = np.array(
         [
@@ -74,13 +76,13 @@ def read_raster(
     )
     ignored = tuple(_ignored_values(mask, classes, ignore) for mask in masks)
     tile_labels = TileLabels(rasters, masks, positions, tile, ignored)
-    mask_classes = MaskClasses.of([TileScene(tile_labels, i) for i in range(len(positions))], classes)
+    mask_classes = _mask_classes(tile_labels, classes)
     tile_labels = dataclasses.replace(tile_labels, mask_classes=mask_classes)
     counts, holes, empty = _count_pixels(tile_labels)
     labelled = np.flatnonzero(counts[:, :-1].any(1))
     if not len(labelled):
         raise ValueError(f"the rasters must have pixels with a label, got none but nodata in {rasters[0].path}.")
-    notes = [*mask_classes.notes, *_left_out_notes(len(positions), empty, len(labelled))]
+    notes = [*band_notes, *mask_classes.notes, *_left_out_notes(len(positions), empty, len(labelled))]
     gaps = bool(holes[labelled].any())
     if gaps:
         notes.append("pixels that are nodata in any band are ignored; the bands are normalized by the others")
@@ -95,8 +97,8 @@ def read_raster(
     data = Data(
         name=Path(images).stem, task="segmentation", kind="image",
         shape=(tile, tile, len(rasters[0].bands)), dtype=dtype, classes=mask_classes.names, outputs=(), **splits,
-        bands=rasters[0].names if all(rasters[0].names) else (),
         source=str(images), split_description=description, notes=tuple(notes), missing="pad" if gaps else "error",
+        bands=rasters[0].names,
     )  # fmt: skip
     return with_source_spec(data, "raster", arguments, labels=absolute_path(labels), classes=mask_classes.resolved())
 
@@ -133,6 +135,32 @@ def _paired_rasters(images, masks, bands):
             )
     names = sorted(images)
     return tuple(raster_info(images[n], bands) for n in names), tuple(raster_info(masks[n], single=True) for n in names)
+
+
+def _in_one_order(rasters, bands):
+    """Returns the rasters with their bands in the order of the first one's names, and notes.
+
+    Raises:
+        ValueError: if a raster names other bands.
+    """
+    first, notes, ordered = next((r for r in rasters if r.names), rasters[0]), [], []
+    for raster in rasters:
+        if raster.names and raster.names != first.names:
+            if any(isinstance(band, int) for band in bands) or set(raster.names) != set(first.names):
+                raise ValueError(
+                    f"all rasters must have the same bands, got {', '.join(first.names)} in {first.path} and "
+                    f"{', '.join(raster.names)} in {raster.path}; set `bands` to the names of the bands to read."
+                )
+            notes.append(f"the bands of {Path(raster.path).name} are in another order: matched by name")
+            raster = raster_info(raster.path, first.names)
+        ordered.append(raster)
+    unnamed = sum(not raster.names for raster in rasters)
+    if first.names and unnamed:
+        notes.append(f"{unnamed:,} rasters do not name their bands: read in the order of the file")
+    scaled = [raster for raster in rasters if raster.is_scaled]
+    if scaled:
+        notes.append(f"scale and offset of {len(scaled):,} rasters applied, as in {Path(scaled[0].path).name}")
+    return tuple(ordered), notes
 
 
 def _verify_grids(rasters, masks):
@@ -174,6 +202,20 @@ def _ignored_values(mask, classes, ignore):
     class_values = {int(v) if name and v.lstrip("-").isdigit() else i for i, (name, _, v) in enumerate(pairs)}
     nodata = [] if mask.nodata is None or mask.nodata in class_values else [mask.nodata]
     return (*ignore, *nodata)
+
+
+def _mask_classes(labels, classes):
+    """Returns the `MaskClasses` of all labels; an error names a nodata value that may be meant as a class."""
+    try:
+        return MaskClasses.of([TileScene(labels, i) for i in range(len(labels))], classes)
+    except ValueError as error:
+        nodata = next((mask.nodata for mask in labels.masks if mask.nodata is not None), None)
+        if classes or nodata is None:
+            raise
+        raise ValueError(
+            f"{error} The labels have the nodata value {nodata:g}, which is ignored unless `classes` names it, as in "
+            f"classes=background={nodata:g}."
+        ) from None
 
 
 def _count_pixels(labels):
