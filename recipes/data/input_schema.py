@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from recipes.data.tables.table_format import TableFormat
 from zoo.backbones.sensors import SENSORS
 from zoo.inputs.schema import Band, Column, InputSchema
 
@@ -28,9 +29,17 @@ def input_schema(data):
         sensor=next((sensor for sensor, table in SENSORS.items() if names and names <= set(table)), None),
         nodata=_nodata(data.train.inputs),
         text=data.options.get("text") if data.kind == "text" else None,
+        reading=_reading(data),
         series=data.series_options,
         image=_image_policy(data) if data.kind == "image" else {},
     )
+
+
+def _reading(data):
+    """Returns the options of `TableFormat` that were set, not detected, and differ from the defaults."""
+    options = data.source_spec.explicit_options if data.source_spec else data.options
+    defaults = TableFormat().options()
+    return {name: options[name] for name in defaults if name in options and options[name] != defaults[name]}
 
 
 def _column(data, name):

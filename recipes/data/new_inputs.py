@@ -5,18 +5,14 @@ import os
 import typing
 from pathlib import Path
 
-import numpy as np
-
-from recipes.data.images.image_files import ImageFiles, read_pixels
-from recipes.data.rasters.geotiff import SUFFIXES as RASTER_SUFFIXES
+from recipes.data.images.image_files import open_images, read_pixels
 from recipes.data.rasters.geotiff import open_raster, raster_info, read_window
-from recipes.data.tables.table_files import read_table_file
+from recipes.data.tables.table_files import TABLE_SUFFIXES, read_frame, table_chunks
 from zoo.inputs import match, match_bands, match_frame
-from zoo.inputs.frames import frame_of
-from zoo.inputs.texts import as_texts
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".gz", ".parquet", ".pq", ".xlsx")
+RASTER_ONLY = (".vrt", ".jp2", ".img")  # formats of rasters that are no image files
 TABLE_ROWS = 8192  # rows of a table per batch
+CHUNK_ROWS = 16 * TABLE_ROWS  # rows of a table in memory
 
 
 class InputBatch(typing.NamedTuple):
@@ -43,15 +39,16 @@ def is_table(inputs):
 
 def read_new_table(schema, source):
     """Returns (data frame, notes) of new data: the path of a table, a data frame or a dict of columns."""
-    if is_table(source):
-        return frame_of(source), []
-    path = existing_file(source)
-    if path.suffix.lower() not in TABLE_SUFFIXES:
-        raise ValueError(
-            f"predict: `files` must be a table ({', '.join(TABLE_SUFFIXES)}) for a model of {schema.kind} data, got "
-            f"{path}."
-        )
-    return read_table_file(path)
+    frame, facts, _ = read_frame(source, schema.reading, **column_checks(schema))
+    return frame, facts["notes"]
+
+
+def column_checks(schema):
+    """Returns which columns of a new table must have numbers only: `unchecked` and `checked` of `read_frame`."""
+    categories = [c.source for c in schema.columns if c.kind == "category"]
+    columns = schema.series["columns"] if schema.series else [c.source for c in schema.columns]
+    series = [schema.series["time"], schema.series["group"]] if schema.series else []
+    return {"unchecked": tuple(c for c in (*categories, *series) if c), "checked": tuple(columns)}
 
 
 def existing_file(path):
@@ -63,14 +60,13 @@ def existing_file(path):
     return path
 
 
-def file_batches(schema, files, batch_size, *, segmentation=False):
+def file_batches(schema, files, batch_size):
     """Yields new inputs from files in batches, in their order.
 
     Args:
         schema: `InputSchema` of the trained model.
         files: path or paths: images; tables; for texts text files, or tables with the column of texts.
         batch_size: images per batch.
-        segmentation: whether images are predicted pixel by pixel, so that they keep their bands and depth.
     Yields:
         `InputBatch`.
     Raises:
@@ -84,44 +80,56 @@ def file_batches(schema, files, batch_size, *, segmentation=False):
     elif schema.kind == "text":
         yield from _text_batches(schema, files)
     elif schema.kind == "image":
-        yield from _image_batches(schema, files, batch_size, segmentation)
+        yield from _image_batches(schema, files, batch_size)
     else:
         raise ValueError(f"predict: the model must take images, a table or texts to read files, got {schema.kind}.")
 
 
 def _table_batches(schema, files):
+    shown = set()
     for file in files:
-        frame, notes = read_new_table(schema, file)
-        prefix = f"{file} " if len(files) > 1 else ""
-        matched = match_frame(schema, frame)
-        notes = [*notes, *matched.notes]
-        for start in range(0, len(frame), TABLE_ROWS):
-            names = [f"{prefix}row {i + 1}" for i in range(start, min(start + TABLE_ROWS, len(frame)))]
-            yield InputBatch(names, {c: v[start : start + TABLE_ROWS] for c, v in matched.batch.items()}, {}, notes)
-            notes = []
+        prefix, first = f"{file} " if len(files) > 1 else "", 0
+        for frame, first, notes in _chunks(schema, file):
+            matched = match_frame(schema, frame, first_row=first)
+            notes = _new_notes([*notes, *matched.notes], shown)
+            for start in range(0, len(frame), TABLE_ROWS):
+                stop = min(start + TABLE_ROWS, len(frame))
+                names = [f"{prefix}row {first + i + 1}" for i in range(start, stop)]
+                yield InputBatch(names, {c: v[start:stop] for c, v in matched.batch.items()}, {}, notes)
+                notes = []
+
+
+def _chunks(schema, file):
+    return table_chunks(file, schema.reading, rows=CHUNK_ROWS, **column_checks(schema))
+
+
+def _new_notes(notes, shown):
+    """Returns the notes on subjects that no earlier chunk had a note on."""
+    subjects = {note.partition(":")[0]: note for note in notes}
+    new = [note for subject, note in subjects.items() if subject not in shown]
+    shown |= set(subjects)
+    return new
 
 
 def _text_batches(schema, files):
+    shown = set()
     for file in map(existing_file, files):
-        if file.suffix.lower() == ".txt" or file.suffix.lower() not in TABLE_SUFFIXES:
+        if file.suffix.lower() == ".txt" or file.suffix.lower() not in (*TABLE_SUFFIXES, ".gz"):
             yield InputBatch([str(file)], match(schema, file.read_text("utf-8-sig")).batch, {}, [])
             continue
-        frame, notes = read_table_file(file)
-        texts = match(schema, frame).batch
         prefix = f"{file} " if len(files) > 1 else ""
-        for start in range(0, len(texts), TABLE_ROWS):
-            part = as_texts(texts[start : start + TABLE_ROWS], "`files`")
-            yield InputBatch([f"{prefix}row {start + i + 1}" for i in range(len(part))], part, {}, notes)
-            notes = []
+        for frame, first, notes in _chunks(schema, file):
+            texts = match(schema, frame).batch
+            names = [f"{prefix}row {first + i + 1}" for i in range(len(texts))]
+            yield InputBatch(names, texts, {}, _new_notes(notes, shown))
 
 
-def _image_batches(schema, files, batch_size, segmentation):
+def _image_batches(schema, files, batch_size):
     """Reads images in threads, a batch ahead of the one that is predicted."""
-    read = _segmentation_reader(schema) if segmentation else _photo_reader(schema)
 
     def read_one(path):
         try:
-            return read(existing_file(path))
+            return read_image_for(schema, existing_file(path))
         except Exception as error:  # a broken file may raise anything in a decoder; its reason is recorded
             text = str(error) or type(error).__name__
             return " ".join(text.split())
@@ -139,38 +147,30 @@ def _image_batches(schema, files, batch_size, segmentation):
             yield InputBatch(names, images, failures, [])
 
 
-def _photo_reader(schema):
-    """Returns a function from a path to the pixels (H, W, C) of a photo, as training read it."""
-    bands = schema.shape[-1]
+def read_image_for(schema, path):
+    """Returns the pixels (H, W, C) of an image file in the bands and the depth of the training images.
 
-    def read(path):
-        return ImageFiles(np.array([str(path)]), np.zeros(1, bool), (None, None, bands)).read(0)
-
-    return read
-
-
-def _segmentation_reader(schema):
-    """Returns a function from a path to the pixels (H, W, C) of an image or a raster, in the bands of the training."""
-
-    def read(path):
-        if path.suffix.lower() in RASTER_SUFFIXES and path.suffix.lower() not in (".npy",):
-            pixels = read_bands(path, schema)
-        else:
-            pixels = read_pixels(path)
-        if pixels.shape[-1] != schema.shape[-1] or pixels.dtype.name != schema.dtype:
-            raise ValueError(
-                f"the image must have {schema.shape[-1]} bands of {schema.dtype}, as in training, got "
-                f"{pixels.shape[-1]} of {pixels.dtype.name} in {path}."
-            )
-        return pixels
-
-    return read
+    Raises:
+        ValueError: naming the file, if it cannot be read, or its bands or depth differ.
+    """
+    if path.suffix.lower() in RASTER_ONLY or any(band.number for band in schema.bands):
+        pixels = read_bands(path, schema)
+    elif path.suffix.lower() == ".npy":
+        pixels = read_pixels(path)
+    else:
+        return open_images([path], schema.shape, schema.dtype, schema.band_names, schema.missing == "pad").read(0)
+    if pixels.shape[-1] != schema.shape[-1] or pixels.dtype.name != schema.dtype:
+        raise ValueError(
+            f"the image must have {schema.shape[-1]} bands of {schema.dtype}, as in training, got {pixels.shape[-1]} "
+            f"of {pixels.dtype.name} in {path}."
+        )
+    return pixels
 
 
 def read_bands(path, schema):
     """Returns the pixels (H, W, C) of a raster, in the bands that the model was trained on."""
-    names = raster_info(path, caller="predict").names
-    numbers, _ = match_bands(schema, names, path)
+    raster = raster_info(path, caller="predict")
+    numbers, _ = match_bands(schema, raster.names or ("",) * len(raster.bands), path)
     raster = raster_info(path, numbers, caller="predict")
     with open_raster(path, caller="predict") as file:
         return read_window(file, raster, 0, 0, raster.height, raster.width)[0]

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from recipes.data.images.image_files import SUFFIXES as IMAGE_SUFFIXES
+from recipes.data.rasters.geotiff import SUFFIXES as RASTER_SUFFIXES
 from recipes.data.readers import READERS
+from recipes.data.tables.table_files import TABLE_SUFFIXES
 from zoo.arguments import suggestion
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".gz", ".parquet", ".pq", ".xlsx", ".xls", ".ods")
-RASTER_SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".img")
 IMAGE_READER = "image"  # of a single image or raster, which is no data set
 
 

@@ -83,9 +83,7 @@ def with_source_spec(data, reader, arguments, *, is_path=True, detected=(), **re
         in_memory = {name: value for name, value in options.items() if name != "group" or isinstance(value, str)}
         return dataclasses.replace(data, options=_json_values(in_memory))
     source, options = absolute_path(source) if is_path else str(source), _json_values(options)
-    return dataclasses.replace(
-        data, options=options, source_spec=SourceSpec(reader, source, options, tuple(detected))
-    )
+    return dataclasses.replace(data, options=options, source_spec=SourceSpec(reader, source, options, tuple(detected)))
 
 
 def absolute_path(path):

@@ -147,9 +147,9 @@ def _trained_bands(source, path):
     """Returns the numbers of the bands of a raster that the model was trained on, matched by name; () for all."""
     if source.schema is None:
         return ()
-    numbers, notes = match_bands(
-        source.schema, raster_info(path, caller="predict_raster").names, path, "predict_raster"
-    )
+    raster = raster_info(path, caller="predict_raster")
+    names = raster.names or ("",) * len(raster.bands)
+    numbers, notes = match_bands(source.schema, names, path, "predict_raster")
     for note in notes:
         warnings.warn(note, stacklevel=3)
     return numbers

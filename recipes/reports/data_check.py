@@ -1,6 +1,5 @@
 """Examines a data set before training: `check_data`, and the `DataSummary` that it returns."""
 
-import inspect
 import shlex
 import warnings
 from pathlib import Path
@@ -18,10 +17,6 @@ from recipes.reports.summary_text import plain_values, summary_text
 from zoo.arguments import checked
 
 TABLE_READERS = ("table", "series", "labelled_text")
-FORMAT_OPTIONS = (
-    "separator", "decimal", "thousands", "encoding", "comment", "header_row", "row_names", "sheet", "missing_values",
-    "keep_default_missing",
-)  # fmt: skip
 MAX_PIXELS = 2**22  # of a band of a single raster; a larger one is read at a lower resolution
 
 
@@ -137,15 +132,11 @@ def _read_columns(source, spec, options):
     if not is_table:
         return None, [], None
     source, options = (spec.source, spec.options) if spec else (source, options)
-    accepted = inspect.signature(read_frame).parameters
-    table_format = {name: value for name, value in options.items() if name in FORMAT_OPTIONS}
-    arguments, error = {"table_format": table_format} if "table_format" in accepted else {}, None
+    error = None
     try:
-        frame, facts = read_frame(source, **arguments)[:2]
+        frame, facts, _ = read_frame(source, options)
     except ValueError as problem:
-        if "checked" not in accepted:
-            raise
-        frame, facts = read_frame(source, **arguments, checked=())[:2]
+        frame, facts, _ = read_frame(source, options, checked=())
         error = str(problem)
     frame = frame.set_axis([str(c) for c in frame.columns], axis=1)
     return frame.loc[:, ~frame.columns.duplicated()], list(facts["notes"]), error

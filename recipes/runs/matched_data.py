@@ -6,6 +6,7 @@ import numpy as np
 
 from recipes.data import Data, SourceSpec, as_source_spec, load, reopen
 from recipes.data.assemble import Pool, assemble, warn_and_note
+from recipes.data.new_inputs import column_checks
 from recipes.data.readers import READERS, parse_source
 from recipes.data.source_spec import DEFAULT_SPLIT
 from recipes.data.split import SplitOptions
@@ -13,7 +14,6 @@ from recipes.data.tables.table_files import read_frame
 from recipes.data.targets import class_indices, gaps
 from zoo.arguments import suggestion
 from zoo.inputs import match, match_frame
-from zoo.inputs.frames import frame_of
 
 WITHOUT_SPLIT = {**DEFAULT_SPLIT, "validation": 0.0, "test": 0.0}
 
@@ -59,7 +59,7 @@ def _spec(run, source, trained):
     stated = parse_source(source)
     options = {}
     if trained is not None and trained.reader == stated.reader:
-        options = {name: value for name, value in trained.options.items() if name not in ("labels", "group")}
+        options = {name: value for name, value in trained.explicit_options.items() if name not in ("labels", "group")}
     options |= {"target": list(run.schema.targets)} if run.schema.targets else {}
     if stated.reader == "series":
         options |= run.schema.series
@@ -73,7 +73,7 @@ def _spec(run, source, trained):
 def _matched_table(run, source, options):
     """Returns `Data` of a table whose columns are matched by name, or of its column of texts."""
     schema = run.schema
-    frame, facts = read_frame(source) if isinstance(source, str) else (frame_of(source), {"name": "table", "notes": []})
+    frame, facts, _ = read_frame(source, {**schema.reading, **options}, **column_checks(schema))
     target = tuple(options.get("target") or schema.targets)
     absent = [name for name in target if name not in frame]
     if absent or not target:

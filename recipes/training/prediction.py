@@ -32,8 +32,7 @@ def predict_inputs(run, inputs):
 
 def run_batches(run, files):
     """Yields `InputBatch`es of files for a run."""
-    segmentation = run.data_record["task"] == "segmentation"
-    return file_batches(run.schema, files, run.task.predict_batch_size, segmentation=segmentation)
+    return file_batches(run.schema, files, run.task.predict_batch_size)
 
 
 def readable_batches(run, files, caller="predict"):

@@ -62,7 +62,9 @@ class InputSchema:
         sensor: satellite sensor whose band names these are, one of `zoo.SENSORS`, or None.
         nodata: value of pixels without data in the training raster, or None.
         text: column of texts, or None.
-        series: for forecasts from a table: time, group, inputs, step, window, horizon, ... as the reader resolved them.
+        reading: options with which new tables are read, as in training: missing_values, decimal, ...; those that a
+            reader detects from each file are not among them.
+        series: for forecasts from a table: how the windows were made: time, group, columns, step, window, horizon, ...
         image: for images, how files are read: size, orientation, transparency, depth; else {}.
     """
 
@@ -77,6 +79,7 @@ class InputSchema:
     sensor: str | None = None
     nodata: float | None = None
     text: str | None = None
+    reading: dict = dataclasses.field(default_factory=dict)
     series: dict = dataclasses.field(default_factory=dict)
     image: dict = dataclasses.field(default_factory=dict)
 

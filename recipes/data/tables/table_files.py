@@ -64,7 +64,7 @@ def read_table_file(path, table_format=None, *, unchecked=(), checked=None):
 
 
 def table_chunks(path, table_format=None, *, rows=100_000, unchecked=(), checked=None):
-    """Yields (data frame, number of its first row) of a file, in constant memory for CSV, Parquet and Feather.
+    """Yields (data frame, number of its first row, notes) of a file, in constant memory for CSV, Parquet and Feather.
 
     The first chunk decides on separator, number marks and kinds of columns; it is an error if a later one differs.
 
@@ -78,16 +78,18 @@ def table_chunks(path, table_format=None, *, rows=100_000, unchecked=(), checked
     options, first = {"unchecked": unchecked, "checked": checked}, 0
     if _suffix(path) in PARQUET + FEATHER:
         for frame in _arrow_chunks(path, rows):
-            yield _checked_frame(frame, table_format, str(path), options, first)[0], first
+            frame, notes = _checked_frame(frame, table_format, str(path), options, first)
+            yield frame, first, notes
             first += len(frame)
         return
     if _suffix(path) in SUFFIXES:
-        frame = _read_file(path, table_format, options)[0]
+        frame, notes, _ = _read_file(path, table_format, options)
         for first in range(0, max(len(frame), 1), rows):
-            yield frame.iloc[first : first + rows].reset_index(drop=True), first
+            yield frame.iloc[first : first + rows].reset_index(drop=True), first, notes
+            notes = []
         return
-    for frame, first, _, _ in _csv_chunks(path, table_format, options, rows):
-        yield frame, first
+    for frame, first, notes, _ in _csv_chunks(path, table_format, options, rows):
+        yield frame, first, notes
 
 
 def existing_file(source):
