@@ -40,7 +40,9 @@ def print_rows(rows, as_json, columns=None):
 
 
 def print_metrics(metrics, baseline=None):
-    """Prints one line per metric that is a number, with the baseline's value if `baseline` is given."""
+    """Prints the verdict, then a line per metric that is a number, with the baseline's value if `baseline` is given."""
+    if metrics.get("verdict"):
+        print(f"verdict\t{metrics['verdict']['sentence']}")
     for key, value in metrics.items():
         if isinstance(value, int | float):
             print(f"{key}\t{value:.4g}" + ("" if baseline is None else f"\t{baseline.get(key, '')}"))

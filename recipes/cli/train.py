@@ -46,6 +46,8 @@ def train(
     """
     from recipes.data import load
     from recipes.reference.recipes import train_and_export
+    from recipes.reports.report import describe_steps
+    from recipes.reports.verdict import verdict_without_interval
     from zoo.registry import entry
 
     recipe = _recipe(what, model, data)
@@ -65,11 +67,14 @@ def train(
     for note in loaded.notes:
         print_note(f"note: {note}")
     run = train_and_export(task, recipe.model, loaded, out, True, arguments)
-    metrics = run.evaluate("test" if len(loaded.test) else "validation")
+    split = "test" if len(loaded.test) else "validation"
+    metrics = run.evaluate(split)
     if as_json:
         print_json(run.metrics)
         return
-    print_metrics(metrics)
+    verdict = metrics.get("verdict") or verdict_without_interval(task.main_metric, metrics, split)
+    print_metrics({**metrics, "verdict": verdict}, metrics["baseline"])
+    print(f"steps\t{describe_steps(run)}")
     for sentence in run.diagnose():
         print(f"diagnosis\t{sentence}")
     print(f"export\tdiffers from predict by at most {run.record['export']['largest_difference']:.2g}")

@@ -37,6 +37,7 @@ def fit(task, model, data, *, out: FilePath | None = None, verbose: bool = True,
     # Data and model
     data = task.open_data(data)
     task.check_data(data)
+    task = task.with_batch_size(data)
     name = model if isinstance(model, str) else model.name
     model = task.build_model(model, data, **arguments)
     task.check_model(model, data)
@@ -70,6 +71,7 @@ def fit(task, model, data, *, out: FilePath | None = None, verbose: bool = True,
         "arguments": arguments,
         "data": data.source_spec and data.source_spec.to_json(),
         "seed": task.seed,
+        "steps_per_epoch": steps,
         "acceleration": choice.record,
         "energy": dict(consumption),
         "seconds": time.perf_counter() - start,
@@ -77,6 +79,8 @@ def fit(task, model, data, *, out: FilePath | None = None, verbose: bool = True,
     }
     history, record = join_sessions(callback_list, history, record)
     check_finite(history, task)
+    epochs = max(map(len, history.values()))
+    record |= {"epochs_trained": epochs, "steps_trained": epochs * steps}
     history = {metric: [float(v) for v in values] for metric, values in history.items()}
     run = task.finish_run(Run(task, model, data, preprocessing, history, record))
     if out:
