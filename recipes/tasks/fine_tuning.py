@@ -18,7 +18,7 @@ from recipes.training.fit import adversarial_steps
 from recipes.training.task import task
 from zoo.arguments import Count, Positive, Whole
 from zoo.backbones.input_range import applications_input_range
-from zoo.introspect.output_activation import output_activation, to_probabilities
+from zoo.introspect.output_activation import output_activation
 
 USEFUL_SIDE = 96  # of an image for a backbone that was trained on photos of ImageNet [pixels]
 HEADS = weakref.WeakKeyDictionary()  # model -> record of its logistic head, from `train` to `finish_run`
@@ -159,6 +159,8 @@ class FineTuning(Classification):
             return None
         held = stratified_sample(targets, count, self.seed)
         others = np.setdiff1d(np.arange(len(targets)), held)
+        if len(np.unique(targets[others])) < len(present):
+            return None
         return dataclasses.replace(data, train=data.train.take(others), validation=data.train.take(held))
 
     def fit_head(self, model, data, preprocessing):
@@ -178,22 +180,20 @@ class FineTuning(Classification):
             return None
         if len(np.unique(targets)) < 2:
             return None
-        features = keras.Model(model.inputs, head.input)
-        batches = self.map_batches(self.pipeline(data.train, False, preprocessing, classes), model)
-        fitted = fit_logistic(
-            features.predict(batches, verbose=0),
-            targets,
-            classes,
-            class_weight=self.class_weights(data),
-            seed=self.seed,
-        )
+        backbone = keras.Model(model.inputs, head.input)
+
+        def features(examples):
+            batches = self.map_batches(self.pipeline(examples, False, preprocessing, classes), model)
+            return backbone.predict(batches, verbose=0)
+
+        weights = self.class_weights(data)
+        fitted = fit_logistic(features(data.train), targets, classes, class_weight=weights, seed=self.seed)
         head.set_weights([fitted.kernel, fitted.bias])
         start = {"C": fitted.C}
         for split in ("validation", "test"):
             examples = getattr(data, split)
             if len(examples):
-                outputs = model.predict(self.pipeline(examples, False, preprocessing, classes), verbose=0)
-                probabilities = to_probabilities(outputs, output_activation(model))
+                probabilities = fitted.probabilities(features(examples))
                 metrics = self.compute_metrics(data, examples.targets, probabilities)
                 start[split] = {k: v for k, v in metrics.items() if isinstance(v, int | float)}
         return start

@@ -25,6 +25,12 @@ class LogisticFit(typing.NamedTuple):
     bias: np.ndarray
     C: float
 
+    def probabilities(self, features):
+        """Returns (N, classes) probabilities of (N, F) features."""
+        from scipy.special import softmax
+
+        return softmax(features @ self.kernel + self.bias, axis=1)
+
 
 def fit_logistic(features, targets, classes, *, class_weight=None, seed=0):
     """Fits a logistic regression to standardized features; C is chosen by the log loss in cross-validation.

@@ -36,7 +36,8 @@ def test_the_head_has_the_probabilities_of_scikit_learn(classes, class_weight):
     head = keras.layers.Dense(classes, activation="softmax")
     model = keras.Model(inputs, head(inputs))
     head.set_weights([fitted.kernel, fitted.bias])
-    assert_close(model.predict(x, verbose=0), expected, dtype="float32")
+    assert_close(model.predict(x, verbose=0), expected)
+    assert_close(fitted.probabilities(x), expected)
 
 
 def test_a_class_without_examples_is_hardly_predicted():
