@@ -45,7 +45,9 @@ def print_metrics(metrics, baseline=None):
         print(f"verdict\t{metrics['verdict']['sentence']}")
     for key, value in metrics.items():
         if isinstance(value, int | float):
-            print(f"{key}\t{value:.4g}" + ("" if baseline is None else f"\t{baseline.get(key, '')}"))
+            reference = (baseline or {}).get(key, "")
+            reference = f"{reference:.4g}" if isinstance(reference, int | float) else reference
+            print(f"{key}\t{value:.4g}" + ("" if baseline is None else f"\t{reference}"))
 
 
 def format_value(value):

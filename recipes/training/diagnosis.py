@@ -12,7 +12,8 @@ HEALTHY_TRAINING = (
     "The training loss fell and leveled off. There is no validation split, so overfitting would not show: set "
     "`validation` above 0."
 )
-TOO_HIGH, TOO_LOW, UNDERFITTING = "The learning rate looks too high", "The learning rate looks too low", "Underfitting"
+TOO_HIGH, TOO_LOW = "The learning rate looks too high", "The learning rate looks too low"
+TOO_SHORT, UNDERFITTING = "The training looks too short", "Underfitting"
 
 
 def diagnose(
@@ -55,7 +56,7 @@ def diagnose(
         return [f"Too few epochs for a diagnosis: train for at least {4 * echo_epochs if echo_epochs > 1 else 'four'}."]
     sentences = _training_problems(loss, baseline_loss, relative_rate)
     sentences += _validation_problems(loss, validation, echo_epochs, start_validation_loss, bool(sentences))
-    learned_little = any(sentence.startswith((TOO_LOW, UNDERFITTING)) for sentence in sentences)
+    learned_little = any(sentence.startswith((TOO_LOW, TOO_SHORT, UNDERFITTING)) for sentence in sentences)
     if beats_baseline is False and not sentences:
         learned_little = True
         sentences = [
@@ -96,6 +97,8 @@ def _training_problems(loss, baseline_loss, relative_rate):
         return [f"{TOO_HIGH}: it is {rate:.0f} times the usual one, and the loss stays high. Divide it by ten."]
     if unstable:
         return [f"{TOO_HIGH}: the training loss rises repeatedly. Divide `learning_rate` by three."]
+    if _still_falling(loss) and rate > 1.01:
+        return [f"{TOO_SHORT}: the loss was still falling steeply at the end. Raise `epochs`."]
     if _still_falling(loss):
         return [
             f"{TOO_LOW}, or the training too short: the loss was still falling steeply at the end. Raise "

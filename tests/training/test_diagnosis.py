@@ -47,6 +47,9 @@ def test_a_loss_that_keeps_rising_means_too_high_a_learning_rate():
 
 def test_a_loss_still_falling_steeply_means_too_low_a_learning_rate_or_too_few_epochs():
     assert "too low" in diagnosis(2.3 - 0.04 * EPOCHS, baseline_loss=2.3)
+    for rate, words in ((0.1, "too low"), (1, "too low"), (3, "too short"), (100, "too short")):
+        sentences = diagnosis(2.3 - 0.04 * EPOCHS, baseline_loss=2.3, relative_rate=rate)
+        assert words in sentences and ("Raise `learning_rate`" in sentences) == (rate <= 1)
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 3])
@@ -64,7 +67,8 @@ def test_repeated_epochs_of_data_echoing_are_averaged():
 
 def test_the_epoch_of_an_overfitted_echo_is_named_in_epochs():
     validation = np.repeat(np.where(EPOCHS < 15, FALLING, FALLING[14] + 0.02 * (EPOCHS - 15)), 2)
-    assert "in epoch 2" in diagnosis(np.repeat(FALLING, 2), validation, echo_epochs=2)
+    sentences = diagnosis(np.repeat(FALLING, 2), validation, echo_epochs=2)
+    assert any(f"lowest in epoch {epoch} " in sentences for epoch in (28, 30))
 
 
 DESTROYED = [30.0, 0.70, 0.694, 0.693, 0.694, 0.693, 0.693, 0.694, 0.693, 0.693]  # constant predictions from epoch 2
