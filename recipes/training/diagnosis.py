@@ -93,6 +93,10 @@ def _training_problems(loss, baseline_loss, relative_rate):
             f"{UNDERFITTING}: the training loss is hardly below the baseline's, or above it ({numbers}). {change}, "
             "train longer, augment less, or use a larger model; or the inputs do not hold what predicts the targets."
         ]
+    if rate < 0.11 and loss[-1] > 0.95 * loss[0]:
+        return [
+            f"{TOO_LOW}: the loss hardly changed, from {loss[0]:.3g} to {loss[-1]:.3g}. Raise `learning_rate` tenfold."
+        ]
     if baseline_loss is not None and rate > 29 and loss[-1] > 0.5 * baseline_loss:
         return [f"{TOO_HIGH}: it is {rate:.0f} times the usual one, and the loss stays high. Divide it by ten."]
     if unstable:
