@@ -64,8 +64,8 @@ def test_regression_predicts_in_the_units_of_the_targets():
     assert metrics["r2"] > 0.95 > 0.5 > metrics["baseline"]["r2"]
     assert metrics["verdict"]["result"] == "better"
     assert (metrics["verdict"]["value"], metrics["verdict"]["baseline"]) == pytest.approx(
-        (metrics["r2"], metrics["baseline"]["r2"])
-    )
+        (metrics["r2"], metrics["baseline"]["r2"]), abs=1e-4
+    )  # scikit-learn adds up in the targets' float32
     assert abs(run.predict(x).mean() - 1000) < 20
 
 
