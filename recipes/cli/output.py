@@ -59,10 +59,14 @@ def print_frames(frames, as_json):
 
 
 def print_metrics(metrics, baseline=None):
-    """Prints one line per metric that is a number, with the baseline's value if `baseline` is given."""
+    """Prints the verdict, then a line per metric that is a number, with the baseline's value if `baseline` is given."""
+    if metrics.get("verdict"):
+        print(f"verdict\t{metrics['verdict']['sentence']}")
     for key, value in metrics.items():
         if isinstance(value, int | float):
-            print(f"{key}\t{value:.4g}" + ("" if baseline is None else f"\t{baseline.get(key, '')}"))
+            reference = (baseline or {}).get(key, "")
+            reference = f"{reference:.4g}" if isinstance(reference, int | float) else reference
+            print(f"{key}\t{value:.4g}" + ("" if baseline is None else f"\t{reference}"))
 
 
 def format_value(value):

@@ -53,6 +53,8 @@ def train(
     """
     from recipes.data import load
     from recipes.reference.recipes import train_and_export
+    from recipes.reports.report import describe_steps
+    from recipes.reports.verdict import verdict_without_interval
     from recipes.training.run_folder import RunFolder
     from zoo.registry import entry
 
@@ -82,11 +84,14 @@ def train(
         print_note(f"note: {note}")
     with naming_full_disk(out):
         run = train_and_export(task, recipe.model, loaded, out, True, arguments, overwrite)
-    metrics = run.evaluate("test" if len(loaded.test) else "validation")
+    split = "test" if len(loaded.test) else "validation"
+    metrics = run.evaluate(split)
     if as_json:
         print_json(run.metrics)
         return
-    print_metrics(metrics)
+    verdict = metrics.get("verdict") or verdict_without_interval(task.main_metric, metrics, split)
+    print_metrics({**metrics, "verdict": verdict}, metrics["baseline"])
+    print(f"steps\t{describe_steps(run)}")
     for sentence in run.diagnose():
         print(f"diagnosis\t{sentence}")
     print(f"export\tdiffers from predict by at most {run.record['export']['largest_difference']:.2g}")

@@ -7,7 +7,7 @@ import numpy as np
 
 from recipes.data.examples import SPLITS, Data, Examples
 from recipes.data.images.image_files import ImageFiles
-from recipes.data.split import content_keys, split
+from recipes.data.split import content_keys, lacking_classes, split
 from recipes.data.targets import read_targets
 
 
@@ -162,20 +162,16 @@ def _overlaps(keys, given_splits):
 
 def _missing_classes(splits, targets):
     """Returns notes on classes that a split lacks; a class without a training example is an error."""
-    if targets.task == "multilabel":
-        present = splits["train"].targets.any(0)
-        return [f"no example of {c!r} in training" for c, n in zip(targets.classes, present, strict=True) if not n]
     if targets.task == "regression":
         return []
-    counts = {s: np.bincount(e.targets, minlength=len(targets.classes)) for s, e in splits.items()}
-    notes = []
+    ordered = {s: splits[s] for s in SPLITS if len(splits[s])}
+    if targets.task == "multilabel":
+        return lacking_classes({s: e.targets.sum(0) for s, e in ordered.items()}, targets.classes)
+    counts = {s: np.bincount(e.targets, minlength=len(targets.classes)) for s, e in ordered.items()}
     for i, name in enumerate(targets.classes):
         if not counts["train"][i] and any(n[i] for n in counts.values()):
             others = " and ".join(s for s in SPLITS[1:] if counts[s][i])
             raise ValueError(
                 f"the training split must have examples of every class, got none of {name!r}, which is in {others}."
             )
-        lacking = [s for s in SPLITS[1:] if len(splits[s]) and not counts[s][i] and counts["train"][i]]
-        if lacking:
-            notes.append(f"no example of class {name!r} in {' and '.join(lacking)}")
-    return notes
+    return lacking_classes(counts, targets.classes)

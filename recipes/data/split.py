@@ -12,6 +12,8 @@ import numpy as np
 
 BINS = 10  # quantiles that numeric targets are stratified by
 INFEASIBLE = 1e6  # penalty of a draw in which a split, or a class for training, is missing
+LACKING = 1e3  # penalty of a draw for each label that a split lacks although enough units have it
+EXTRA_DRAWS = 100  # largest number of further draws where the best one lacks a label in a split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +63,8 @@ def split(targets, keys, fractions, seed=0, groups=None, blocks=None):
     """Divides examples into training, validation and test.
 
     Every class (or decile of a numeric target) has the same fraction in each split as far as whole units allow. A class
-    of two examples is in training and in test. Examples of one key, of one group or of one block stay together, and so
-    do examples that these link.
+    of two examples is in training and in test. Every split has every class and label that enough units have. Examples
+    of one key, of one group or of one block stay together, and so do examples that these link.
 
     Args:
         targets: (N,) whole numbers for classes, (N, classes) whole numbers for several labels, or (N, outputs) floats.
@@ -89,15 +91,19 @@ def split(targets, keys, fractions, seed=0, groups=None, blocks=None):
     totals = labels.sum(0, dtype=np.float64) if labels.ndim == 2 else np.bincount(labels).astype(np.float64)
     desired = fractions[:, None] * totals
     draws = int(np.clip(2000 // len(bound), 1, 20)) if bound else 1
+    enough = False if targets.dtype.kind == "f" else _in_enough_units(labels, units, fractions)
     best, lowest = None, np.inf
-    for _ in range(draws):
-        assignment, counts = _assign_units(labels, bound, fractions, desired, rng)
+    extra = int(np.clip(20_000 // len(bound), 1, EXTRA_DRAWS)) if bound else 0
+    for draw in range(draws + extra):
+        if draw >= draws and lowest < LACKING:
+            break
+        assignment, counts = _assign_units(labels, bound, fractions, desired, rng, enough if draw >= draws else None)
         _assign_singles(assignment, counts, labels, np.flatnonzero(single), fractions, desired, rng)
         penalty = float((((counts - desired) ** 2).sum(0) / np.maximum(totals, 1)).sum())
         missing = sum(fraction > 0 and i not in assignment for i, fraction in enumerate(fractions))
         if targets.ndim == 1:  # training may lack a label or a decile, but not a class
             missing += ((counts[0] == 0) & (totals > 0)).sum()
-        penalty += INFEASIBLE * missing
+        penalty += INFEASIBLE * missing + LACKING * ((counts == 0) & enough).sum()
         if penalty < lowest:
             best, lowest = assignment, penalty
     if lowest >= INFEASIBLE:
@@ -108,6 +114,51 @@ def split(targets, keys, fractions, seed=0, groups=None, blocks=None):
         )
     order = rng.permutation(len(targets))
     return tuple(order[best[order] == i] for i in range(3))
+
+
+def _in_enough_units(labels, units, fractions):
+    """Returns (3, labels) bool: whether a split should have a label, because as many units as splits have the label.
+
+    Labels of fewer units should be in training.
+    """
+    one_hot = labels > 0 if labels.ndim == 2 else np.eye(labels.max() + 1, dtype=bool)[labels]
+    number = np.array([len(np.unique(units[column])) for column in one_hot.T])
+    wanted = np.tile(number >= (fractions > 0).sum(), (3, 1)) & (fractions > 0)[:, None]
+    wanted[0] = number > 0
+    return wanted
+
+
+def pixel_strata(counts):
+    """Returns the targets by which `split` stratifies images with a class for every pixel.
+
+    Args:
+        counts: (N, classes) number of pixels of each class in each image.
+    Returns:
+        (N, 1) floats, the fraction of the rarer class, for one or two classes; for more (N, classes) whole numbers, 1
+        where an image has the class, without classes that all images have.
+    """
+    counts = np.asarray(counts)
+    if (counts.sum(0) > 0).sum() <= 2:
+        rare = 1.0 - counts[:, counts.sum(0).argmax()] / np.maximum(counts.sum(1), 1)
+        return rare[:, None].astype(np.float32)
+    present = (counts > 0).astype(np.uint8)
+    present = present[:, ~present.all(0)]
+    return present if present.shape[1] else np.zeros((len(counts), 1), np.float32)
+
+
+def lacking_classes(counts, names):
+    """Returns notes that name the classes that a validation or test split lacks, and that training lacks.
+
+    Args:
+        counts: dict of train, validation and test -> (classes,) number of examples or pixels, without empty splits.
+        names: of the classes.
+    """
+    notes = []
+    for i, name in enumerate(names):
+        lacking = ["training" if split == "train" else split for split, number in counts.items() if not number[i]]
+        if lacking:
+            notes.append(f"no example of class {name!r} in {' and '.join(lacking)}")
+    return notes
 
 
 def _strata(targets):
@@ -142,14 +193,24 @@ def _unit_members(units, mask):
     return np.split(indices, np.flatnonzero(np.diff(units[indices])) + 1)
 
 
-def _assign_units(labels, bound, fractions, desired, rng):
-    """Assigns every unit of several examples to the split that lacks its classes most; -1 for the single examples."""
+def _assign_units(labels, bound, fractions, desired, rng, wanted=None):
+    """Assigns every unit of several examples to the split that lacks its classes most; -1 for the single examples.
+
+    With `wanted`, (3, labels) bool, units of the rarest labels come first, and go to splits that have none of a label.
+    """
     assignment, counts = np.full(len(labels), -1), np.zeros(desired.shape)
     totals = np.maximum(desired.sum(0), 1)
-    for i in rng.permutation(len(bound)):
+    order = rng.permutation(len(bound))
+    if wanted is not None:
+        one_hot = labels if labels.ndim == 2 else np.eye(desired.shape[1])[labels]
+        rarest = [np.where(one_hot[unit].any(0), totals, np.inf).min() for unit in bound]
+        order = order[np.argsort(np.array(rarest)[order], kind="stable")]
+    for i in order:
         unit_labels = labels[bound[i]]
         count = unit_labels.sum(0) if unit_labels.ndim == 2 else np.bincount(unit_labels, minlength=desired.shape[1])
         lack = ((desired - counts) * count / totals).sum(1)
+        if wanted is not None:
+            lack = lack + LACKING * ((counts == 0) & (count > 0) & wanted).sum(1)
         if not count.any():  # no label at all: by size alone
             lack = fractions * len(labels) - np.bincount(assignment[assignment >= 0], minlength=3)
         neediest = int(np.argmax(np.where(fractions > 0, lack, -np.inf)))

@@ -111,14 +111,14 @@ REFERENCE = {
         {"units": (16,), "l2": 1e-1},
     ),
     "lstm_seattle": ReferenceRecipe(
-        Forecasting(epochs=30, batch_size=32, learning_rate=3e-3, quantiles=(0.1, 0.5, 0.9), patience=8),
+        Forecasting(epochs=30, learning_rate=3e-3, quantiles=(0.1, 0.5, 0.9), patience=8),
         "lstm",
         "bundled:seattle-weather",
         {"units": (32,)},
     ),
     # CO2 only increases, so the test split is outside the range of the training split; relative=True forecasts changes
     "lstm_co2": ReferenceRecipe(
-        Forecasting(epochs=15, batch_size=32, learning_rate=3e-3, quantiles=(0.1, 0.5, 0.9), patience=5, relative=True),
+        Forecasting(epochs=15, learning_rate=3e-3, quantiles=(0.1, 0.5, 0.9), patience=5, relative=True),
         "lstm",
         "bundled:co2",
         {"units": (32,)},
@@ -136,7 +136,7 @@ REFERENCE = {
         {"units": (32,), "bidirectional": True, "mask_value": 0.0},
     ),
     "transformer_reuters": ReferenceRecipe(
-        TextClassification(epochs=10, batch_size=32, learning_rate=1e-3, warmup=0.1),
+        TextClassification(epochs=10, learning_rate=1e-3, warmup=0.1),
         "transformer_encoder",
         "bundled:reuters-r8",
         {"depth": 1, "width": 64, "units": 128, "heads": 4, "dropout": 0.3},

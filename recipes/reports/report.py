@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recipes.reports.verdict import verdict_without_interval
 from zoo.atomic_write import write_text
 
 EXAMPLES = 5  # examples per attribution figure
@@ -26,10 +27,13 @@ def write_report(run, path):
     split = "test" if len(run.data.test) else "validation"
     metrics = run.evaluate(split)
     figures = run.task.figures(run, split)
+    verdict = metrics.get("verdict") or verdict_without_interval(run.task.main_metric, metrics, split)
     page = templates.get_template("report.html").render(
         run=run,
         split=split,
+        verdict=verdict and verdict["sentence"],
         summary=run.task.summarize(metrics, split),
+        steps=describe_steps(run),
         metrics=format_numbers(metrics),
         baseline=format_numbers(metrics["baseline"]),
         baseline_name=metrics["baseline"].get("name"),
@@ -41,6 +45,21 @@ def write_report(run, path):
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, page)
     return path
+
+
+def describe_steps(run):
+    """Returns the training's length, as "40 epochs x 2 steps of 16 examples = 80 steps"; None for older runs.
+
+    Args:
+        run: a `Run`, whose record has the steps.
+    """
+    record = run.record
+    if "steps_trained" not in record:
+        return None
+    epochs, per_epoch = record["epochs_trained"], record["steps_per_epoch"]
+    counts = ((epochs, "epoch"), (per_epoch, "step"), (record["steps_trained"], "step"))
+    first, second, third = (f"{count:,} {noun}{'s' * (count != 1)}" for count, noun in counts)
+    return f"{first} x {second} of {run.task.batch_size:,} examples = {third}"
 
 
 def format_numbers(metrics):

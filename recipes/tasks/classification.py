@@ -7,10 +7,14 @@ import keras
 import numpy as np
 
 from recipes.data.augment.steps import MIXING
+from recipes.reports import verdict as verdicts
 from recipes.training.task import Task, task
 from zoo.arguments import Rate, Whole, suggestion
 from zoo.introspect.output_activation import output_activation
 from zoo.registry import entry
+
+UNBALANCED = 0.2  # fraction of the smaller one of two classes below which they are unbalanced
+THRESHOLD_EXAMPLES = 5  # of each class in the validation split, from which a threshold is chosen on it
 
 
 @task
@@ -19,8 +23,11 @@ class Classification(Task):
 
     The data's task is classification or multilabel. The loss is the cross-entropy that fits the model's output:
     softmax, one sigmoid, several sigmoids, or logits. Metrics are accuracy with its 95 % interval, balanced accuracy,
-    F1, top-k accuracy and the confusion matrix. The baseline always predicts the most frequent class of the training
-    split.
+    F1, top-k accuracy and the confusion matrix; for two classes also the area under the ROC curve and the true skill
+    statistic (TSS = sensitivity + specificity - 1). The baseline always predicts the most frequent class of the
+    training split. The run is compared with it by accuracy. Where classes are unbalanced, which is two of which one
+    has below 20 % of the examples, or more of which one has below 40 % of an even fraction, it is compared by ROC AUC
+    or by balanced accuracy.
 
     Args:
         class_weight: balanced (each class has the same total weight), a dict from class (name, or index from 0) to
@@ -121,17 +128,78 @@ class Classification(Task):
         p = np.bincount(targets) / len(targets)
         return float(-np.sum(p[p > 0] * np.log(p[p > 0])))
 
-    def evaluate(self, run, split):
-        """Computes the metrics of a run on one split; see `compute_metrics`."""
-        return self.compute_metrics(run.data, getattr(run.data, split).targets, run.predict_split(split))
+    def finish_run(self, run):
+        """Returns the run; for two classes, its record has the threshold of the highest TSS on the validation split."""
+        data = run.data
+        if data.task == "classification" and len(data.classes) == 2 and len(data.validation):
+            positive = data.validation.targets == 1
+            if min(positive.sum(), (~positive).sum()) >= THRESHOLD_EXAMPLES:
+                run.record["tss_threshold"] = best_threshold(positive, run.predict_split("validation")[:, 1])
+        return run
 
-    def compute_metrics(self, data, targets, predictions):
+    def evaluate(self, run, split):
+        """Computes the metrics of a run on one split, and its verdict; see `compute_metrics`.
+
+        The threshold of the TSS is that of the run's record, except on the validation split, on which it was chosen.
+        """
+        targets, predictions = getattr(run.data, split).targets, run.predict_split(split)
+        threshold = None if split == "validation" else run.record.get("tss_threshold")
+        metrics = self.compute_metrics(run.data, targets, predictions, threshold)
+        return {"verdict": self.verdict(run.data, split, targets, predictions), **metrics}
+
+    def verdict(self, data, split, targets, predictions):
+        """Compares predictions with the baseline; as `recipes.reports.verdict.verdict` returns it.
+
+        Args:
+            data: the `Data` that the targets are from.
+            split: train, validation or test.
+            targets: (N,) class index, or (N, classes) multi-hot.
+            predictions: (N, classes) probabilities.
+        """
+        options = {"count": len(targets), "split": split, "seed": self.seed}
+        if data.task == "multilabel":
+            wrong = ((predictions >= 0.5) != targets).mean(-1)
+            wrong_constant = (targets != (data.train.targets.mean(0) > 0.5)).mean(-1)
+
+            def losses(weights):
+                return verdicts.mean_score(weights, wrong), verdicts.mean_score(weights, wrong_constant)
+
+            return verdicts.verdict("Hamming loss", losses, higher_is_better=False, **options)
+        classes, predicted = len(data.classes), predictions.argmax(-1)
+        constant = np.full(len(targets), most_frequent_class(data))
+        if smallest_fraction(data) >= UNBALANCED * 2 / classes:
+
+            def accuracies(weights):
+                return verdicts.mean_score(weights, predicted == targets), verdicts.mean_score(
+                    weights, constant == targets
+                )
+
+            return verdicts.verdict("accuracy", accuracies, **options)
+        if classes == 2:
+
+            def areas(weights):
+                area = verdicts.roc_auc(weights, targets == 1, predictions[:, 1])
+                return area, np.full_like(area, 0.5)
+
+            return verdicts.verdict("ROC AUC", areas, **options)
+
+        def recalls(weights):
+            return (
+                verdicts.balanced_accuracy(weights, targets, predicted, classes),
+                verdicts.balanced_accuracy(weights, targets, constant, classes),
+            )
+
+        return verdicts.verdict("balanced accuracy", recalls, **options)
+
+    def compute_metrics(self, data, targets, predictions, threshold=None):
         """Computes metrics of predictions, and those of the baseline.
 
         Args:
             data: the `Data` that the targets are from.
             targets: (N,) class index, or (N, classes) multi-hot.
             predictions: (N, classes) probabilities.
+            threshold: probability of the second class, 0 to 1, from which the TSS counts it as predicted; None is 0.5.
+                It must not be chosen on these examples.
         Returns:
             Dict of numbers; `baseline` holds those of always predicting the most frequent class.
         """
@@ -150,7 +218,7 @@ class Classification(Task):
             }
         classes = range(len(data.classes))
         predicted = predictions.argmax(-1)
-        most_frequent = int(np.bincount(data.train.targets, minlength=len(data.classes)).argmax())
+        most_frequent = most_frequent_class(data)
         correct = int((predicted == targets).sum())
         interval = binomtest(correct, len(targets)).proportion_ci(method="wilson")
         results = {
@@ -171,18 +239,58 @@ class Classification(Task):
             if len(data.classes) > k:
                 accuracy = metrics.top_k_accuracy_score(targets, predictions, k=k, labels=classes)
                 results[f"top_{k}_accuracy"] = float(accuracy)
+        positive = targets == 1
+        if len(data.classes) == 2 and positive.any() and not positive.all():
+            at_threshold = predictions[:, 1] >= (0.5 if threshold is None else threshold)
+            sensitivity, specificity = float(at_threshold[positive].mean()), float((~at_threshold[~positive]).mean())
+            results |= {
+                "roc_auc": float(metrics.roc_auc_score(positive, predictions[:, 1])),
+                "tss": sensitivity + specificity - 1,
+                "sensitivity": sensitivity,
+                "specificity": specificity,
+                "threshold": 0.5 if threshold is None else threshold,
+                "threshold_source": "default" if threshold is None else "validation",
+            }
+            results["baseline"] |= {"roc_auc": 0.5, "tss": 0.0}
+        smallest = smallest_fraction(data)
+        if smallest < UNBALANCED * 2 / len(data.classes):
+            results["smallest_class_fraction"] = smallest
         return results
 
     def summarize(self, metrics, split):
-        """Returns the accuracy with its interval, beside that of the most frequent class."""
+        """Returns the accuracy with its interval, beside that of the most frequent class.
+
+        Where classes are unbalanced, ROC AUC and TSS of two classes, or the balanced accuracy of more, come first.
+        """
         if "accuracy" not in metrics:
             return [f"F1 {metrics['f1_micro']:.3f} on {metrics['examples']} {split} examples"]
         low, high = metrics["accuracy_interval"]
-        return [
-            f"Accuracy {100 * metrics['accuracy']:.1f} % on {metrics['examples']} {split} examples",
-            f"Its 95 % interval is {100 * low:.1f} to {100 * high:.1f} %. Always predicting the most frequent class "
-            f"has {100 * metrics['baseline']['accuracy']:.1f} %.",
-        ]
+        examples = f"on {metrics['examples']} {split} examples"
+        of_two = []
+        if "tss" in metrics:
+            source = "chosen on the validation split" if metrics["threshold_source"] == "validation" else "the default"
+            of_two.append(
+                f"The true skill statistic is {metrics['tss']:.2f}: sensitivity {metrics['sensitivity']:.2f} + "
+                f"specificity {metrics['specificity']:.2f} - 1, where the second class is predicted from a probability "
+                f"of {metrics['threshold']:.2g} ({source})."
+            )
+        accuracy = f"Accuracy {100 * metrics['accuracy']:.1f} %"
+        interval = (
+            f"95 % interval is {100 * low:.1f} to {100 * high:.1f} %. Always predicting the most frequent class has "
+            f"{100 * metrics['baseline']['accuracy']:.1f} %."
+        )
+        if "smallest_class_fraction" not in metrics:
+            return [f"{accuracy} {examples}", f"Its {interval}", *of_two]
+        if "tss" in metrics:
+            headline = f"ROC AUC {metrics['roc_auc']:.3f} and TSS {metrics['tss']:.2f} {examples}"
+        else:
+            balanced, f1 = metrics["balanced_accuracy"], metrics["f1_macro"]
+            headline = f"Balanced accuracy {100 * balanced:.1f} %, macro F1 {f1:.3f} {examples}"
+        unbalanced = (
+            f"The classes are unbalanced: the smallest has {100 * metrics['smallest_class_fraction']:.1f} % of the "
+            "examples, so that accuracy says little."
+        )
+        return [headline, unbalanced, *of_two, f"{accuracy}; its {interval}"]
 
     def figures(self, run, split):
         """Returns the confusion matrix, attributions of some examples, and the robustness section."""
@@ -201,6 +309,34 @@ class Classification(Task):
         from recipes.reports.report import pixel_attributions
 
         return pixel_attributions(run, split) if run.data.kind == "image" else []
+
+
+def most_frequent_class(data):
+    """Returns the index of the most frequent class of the training split."""
+    return int(np.bincount(data.train.targets, minlength=len(data.classes)).argmax())
+
+
+def smallest_fraction(data):
+    """Returns the fraction of the examples, of all splits, that are of the smallest class that has any."""
+    targets = np.concatenate([data.train.targets, data.validation.targets, data.test.targets])
+    counts = np.bincount(targets, minlength=len(data.classes))
+    return float(counts[counts > 0].min() / counts.sum())
+
+
+def best_threshold(positive, probabilities):
+    """Returns the threshold of the highest TSS: a probability is of the positive class from it on.
+
+    Args:
+        positive: (N,) bool, some of them True and some False.
+        probabilities: (N,) of the positive class.
+    """
+    from sklearn.metrics import roc_curve
+
+    false_positives, true_positives, thresholds = roc_curve(positive, probabilities)
+    best = int(np.argmax(true_positives - false_positives))
+    # halfway to the next lower probability, so that examples slightly below those of this split count as well
+    lower = probabilities[probabilities < thresholds[best]]
+    return float(np.clip((thresholds[best] + (lower.max() if lower.size else thresholds[best])) / 2, 0, 1))
 
 
 def weights_by_index(class_weight, classes):

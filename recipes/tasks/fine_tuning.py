@@ -2,6 +2,8 @@
 
 import dataclasses
 import time
+import warnings
+import weakref
 from typing import ClassVar
 
 import keras
@@ -9,20 +11,31 @@ import numpy as np
 
 import zoo
 from recipes.tasks.classification import Classification
+from recipes.tasks.logistic_head import KeepBest, fit_logistic
 from recipes.training import accelerate as acceleration
+from recipes.training.diagnosis import HEALTHY
 from recipes.training.fit import adversarial_steps
 from recipes.training.task import task
 from zoo.arguments import Count, Positive, Whole
+from zoo.backbones.input_range import applications_input_range
+from zoo.introspect.output_activation import output_activation
+
+USEFUL_SIDE = 96  # of an image for a backbone that was trained on photos of ImageNet [pixels]
+HEADS = weakref.WeakKeyDictionary()  # model -> record of its logistic head, from `train` to `finish_run`
 
 
 @task
 class FineTuning(Classification):
     """A pretrained backbone under a new head, for few labelled images.
 
-    Training has two phases. The first trains the head on the frozen backbone, so that the head's random weights do not
-    spoil the backbone. The second also trains the backbone's topmost stages, at a lower learning rate. Batch
-    normalization stays frozen in inference mode. Images are passed to the backbone in the input range that it records;
-    one gray band is repeated to three.
+    The head starts as a logistic regression on the frozen backbone's features, whose regularization is chosen by
+    cross-validation on the training split. Training then has two phases. The first trains the head on the frozen
+    backbone. The second also trains the backbone's topmost stages, at a lower learning rate. Batch normalization stays
+    frozen in inference mode. The result is the start or the epoch with the lowest validation loss among those that are
+    at least as accurate as the start; without a validation split, a fifth of the training examples is held out for
+    this choice. Images are passed to the backbone in the input range that it records; one gray band is repeated to
+    three. Without `input_shape` they are resized to the backbone's own size. Backbones of ImageNet lose much of their
+    accuracy below 96 x 96 pixels, of which a warning is given.
 
     `fit` takes for `model` what `zoo.transfer` takes as `backbone`: a name with bundled weights ("efficientnet_lite0"),
     a `keras.Model`, or a TF Hub module. Further arguments are those of `zoo.transfer`, such as
@@ -82,13 +95,24 @@ class FineTuning(Classification):
         data = self.open_data(data)
         keras.utils.set_random_seed(self.seed)
         with acceleration.dtype_policy(self.accelerate):
-            return zoo.transfer(model, len(data.classes), **arguments)
+            built = zoo.transfer(model, len(data.classes), **arguments)
+        if pretrained_on_photos(model, arguments):
+            warn_of_small_inputs(built, data)
+        return built
 
     def train(self, model, training_batches, steps, compile_arguments, fit_arguments, data):
-        """Trains both phases, one after the other; arguments as `Task.train` has them."""
-        # The backup of one phase does not fit the optimizer of the other
-        callbacks = [c for c in fit_arguments["callbacks"] if not isinstance(c, keras.callbacks.BackupAndRestore)]
-        fit_arguments = {**fit_arguments, "callbacks": callbacks}
+        """Fits the head, then trains both phases one after the other; arguments as `Task.train` has them."""
+        preprocessing, held_out = self.preprocessing(data, model), 0
+        if fit_arguments["validation_data"] is None and (divided := self.hold_out(data)):
+            data, held_out = divided, len(divided.validation)
+            steps = max(1, len(data.train) // self.batch_size)
+            training_batches, validation_batches = (
+                self.map_batches(self.pipeline(examples, training, preprocessing, len(data.classes)), model)
+                for examples, training in ((data.train, True), (data.validation, False))
+            )
+            fit_arguments = {**fit_arguments, "validation_data": validation_batches}
+        start = self.fit_head(model, data, preprocessing)
+        keep_best = None
         history, epoch = {}, 0
         keras.utils.set_random_seed(self.seed)
         phases = zoo.finetune_schedule(
@@ -105,15 +129,120 @@ class FineTuning(Classification):
 
             optimizer = phase.begin(model, training_batches, make_optimizer)
             self.compile(model, optimizer=optimizer, **compile_arguments)
+            if keep_best is None and fit_arguments["validation_data"] is not None:
+                scores = model.evaluate(fit_arguments["validation_data"], verbose=0, return_dict=True)
+                keep_best = KeepBest(scores)
+                fit_arguments = {**fit_arguments, "callbacks": [*callbacks, keep_best]}
             with adversarial_steps(model, self.adversarial):
                 fitted = model.fit(training_batches, initial_epoch=epoch, epochs=epoch + phase.epochs, **fit_arguments)
             epoch += phase.epochs
             for metric, values in fitted.history.items():
                 history.setdefault(metric, []).extend(values)
+            if keep_best is not None:
+                keep_best.restore()
+        kept = {} if keep_best is None else {"validation_loss": keep_best.start["loss"], "epoch_kept": keep_best.epoch}
+        HEADS[model] = start and {**start, **kept, "held_out": held_out}
         return history
 
+    def hold_out(self, data):
+        """Returns the `Data` with a fifth of the training examples as validation split; None where that is impossible.
+
+        It needs at least two training examples of each class, and examples that can be read in any order.
+        """
+        targets, present = data.train.targets, np.unique(data.train.targets)
+        count = max(len(present), len(targets) // 5)
+        is_stream = not (isinstance(data.train.inputs, np.ndarray | dict) or hasattr(data.train.inputs, "read"))
+        if is_stream or np.bincount(targets)[present].min() < 2 or count > len(targets) // 2:
+            return None
+        held = stratified_sample(targets, count, self.seed)
+        others = np.setdiff1d(np.arange(len(targets)), held)
+        if len(np.unique(targets[others])) < len(present):
+            return None
+        return dataclasses.replace(data, train=data.train.take(others), validation=data.train.take(held))
+
+    def fit_head(self, model, data, preprocessing):
+        """Sets the head to a logistic regression on the frozen features of the training split.
+
+        Args:
+            model: returned by `zoo.transfer`, before it is trained.
+            data: `Data`.
+            preprocessing: `keras.Model` from raw inputs to the model's inputs.
+        Returns:
+            Dict of `C` and, for the validation and the test split, the metrics; None where the model's head is no
+            softmax over a dense layer, or the training split has a single class.
+        """
+        head = next((layer for layer in model.layers if layer.name == "head"), None)
+        targets, classes = data.train.targets, len(data.classes)
+        if not isinstance(head, keras.layers.Dense) or output_activation(model) not in ("softmax", "linear"):
+            return None
+        if len(np.unique(targets)) < 2:
+            return None
+        backbone = keras.Model(model.inputs, head.input)
+
+        def features(examples):
+            batches = self.map_batches(self.pipeline(examples, False, preprocessing, classes), model)
+            return backbone.predict(batches, verbose=0)
+
+        weights = self.class_weights(data)
+        fitted = fit_logistic(features(data.train), targets, classes, class_weight=weights, seed=self.seed)
+        head.set_weights([fitted.kernel, fitted.bias])
+        start = {"C": fitted.C}
+        for split in ("validation", "test"):
+            examples = getattr(data, split)
+            if len(examples):
+                probabilities = fitted.probabilities(features(examples))
+                metrics = self.compute_metrics(data, examples.targets, probabilities)
+                start[split] = {k: v for k, v in metrics.items() if isinstance(v, int | float)}
+        return start
+
+    def evaluate(self, run, split):
+        """Computes the metrics of `Classification`; `logistic_head` has those of the start of the fine-tuning."""
+        metrics = super().evaluate(run, split)
+        head = (run.record.get("logistic_head") or {}).get(split)
+        return {**metrics, "logistic_head": head} if head else metrics
+
+    def summarize(self, metrics, split):
+        """Returns the accuracy, beside that of the logistic regression that the fine-tuning started from."""
+        sentences = super().summarize(metrics, split)
+        if "logistic_head" in metrics:
+            sentences.append(
+                "The fine-tuning started from a logistic regression on the frozen backbone's features, which has an "
+                f"accuracy of {100 * metrics['logistic_head']['accuracy']:.1f} % on these examples."
+            )
+        return sentences
+
+    def diagnosis_arguments(self, run):
+        """Returns the arguments of `diagnose`: learning rates are compared with those of this task's defaults."""
+        head = run.record.get("logistic_head") or {}
+        rates = self.learning_rate / FineTuning.learning_rate, self.head_learning_rate / FineTuning.head_learning_rate
+        return {
+            **super().diagnosis_arguments(run),
+            "relative_rate": max(rates),
+            "start_validation_loss": head.get("validation_loss"),
+        }
+
+    def diagnose(self, run):
+        """Returns sentences on the learning curves, and on whether an epoch was better than the start."""
+        sentences = super().diagnose(run)
+        if (run.record.get("logistic_head") or {}).get("epoch_kept") == 0:
+            sentences = [s for s in sentences if s != HEALTHY and not s.startswith("The validation loss did not fall")]
+            sentences.append(
+                "No epoch was better on the validation split than the logistic regression on frozen features, which is "
+                "the result. Lower `learning_rate` and `head_learning_rate`, augment, or use more data."
+            )
+        return sentences
+
     def finish_run(self, run):
-        """Returns the run; with `compare_untrained`, its record has the same network trained from random weights."""
+        """Returns the run with the metrics of the logistic regression that it started from in its record.
+
+        With `compare_untrained`, the record has the same network trained from random weights, too.
+        """
+        start = HEADS.pop(run.model, None)
+        if start:
+            run.record["logistic_head"] = start
+            steps = max(1, (len(run.data.train) - start["held_out"]) // self.batch_size)
+            run.record |= {"steps_per_epoch": steps, "steps_trained": steps * run.record["epochs_trained"]}
+        run = super().finish_run(with_notes(run, start))
         if self.compare_untrained:
             run.record["from_scratch"] = self.train_from_scratch(run)
         return run
@@ -146,6 +275,44 @@ class FineTuning(Classification):
         split = "test" if len(data.test) else "validation"
         accuracy = self.evaluate(run.replace(model=model), split)["accuracy"]
         return {"accuracy": accuracy, "split": split, "epochs": epochs, "seconds": time.perf_counter() - start}
+
+
+def pretrained_on_photos(model, arguments):
+    """Returns whether a backbone is known to be pretrained on photos, as those of ImageNet are.
+
+    Args:
+        model: what `zoo.transfer` takes as `backbone`.
+        arguments: its other arguments.
+    """
+    if isinstance(model, keras.Model):
+        return applications_input_range(model) is not None
+    return model in zoo.BUNDLED and arguments.get("weights", "bundled") is not None
+
+
+def warn_of_small_inputs(model, data):
+    """Warns where the images that a backbone gets are smaller than it needs."""
+    sides = [side or own for side, own in zip(model.input_shape[1:3], data.shape[:2], strict=True)]
+    if None not in sides and min(sides) < USEFUL_SIDE:
+        warnings.warn(
+            f"images of {sides[0]} x {sides[1]} pixels are too small for a backbone that was trained on photos: it "
+            f"loses much of its accuracy below {USEFUL_SIDE} x {USEFUL_SIDE}. Leave out `input_shape` to have them "
+            f"enlarged, or set it to ({USEFUL_SIDE}, {USEFUL_SIDE}, 3) or more.",
+            stacklevel=3,
+        )
+
+
+def with_notes(run, start):
+    """Returns the run with notes on enlarged images and on examples that were held out."""
+    notes, data, size = [], run.data, run.model.input_shape[1:3]
+    own = data.shape[:2]
+    if None not in (*own, *size) and max(own) < min(size):
+        notes.append(f"images of {own[0]} x {own[1]} pixels are enlarged to the backbone's {size[0]} x {size[1]}")
+    if start and start["held_out"]:
+        notes.append(
+            f"{start['held_out']:,} training examples were held out to choose the epoch, as there is no validation "
+            "split"
+        )
+    return run.replace(data=dataclasses.replace(data, notes=(*data.notes, *notes))) if notes else run
 
 
 def stratified_sample(targets, count, seed):

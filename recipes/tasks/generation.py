@@ -45,7 +45,6 @@ class Generation(Task):
         **kwargs: as `Task` has them; weight decay, warm-up and early stopping are not available.
     """
 
-    batch_size: Count = 64
     learning_rate: Positive | None = None
     optimizer: Literal["paper"] = "paper"
     schedule: Literal["constant"] = "constant"
@@ -53,6 +52,7 @@ class Generation(Task):
     steps: Count = 50
 
     data_tasks: ClassVar[tuple] = ("classification",)
+    largest_batch_size: ClassVar[int] = 64
     main_metric: ClassVar[str] = "skill"
 
     def __post_init__(self):

@@ -128,7 +128,7 @@ class Motion(Task):
     def baseline_loss(self, data):
         """Returns the loss of no motion, on the first training pairs."""
         loss = FlowLoss(self.loss, self.smoothness)
-        examples = data.train.take(slice(0, 2 * self.batch_size))
+        examples = data.train.take(slice(0, 2 * self.examples_per_step(len(data.train))))
         preprocessing = self.preprocessing(data, None)
         return float(np.mean([loss(y, 0.0 * y[..., :2]) for _, y in self.pipeline(examples, False, preprocessing)]))
 

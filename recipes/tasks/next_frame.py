@@ -8,7 +8,6 @@ import numpy as np
 
 from recipes.metrics import SSIM
 from recipes.training.task import Task, task
-from zoo.arguments import Count
 from zoo.introspect.output_activation import output_activation
 from zoo.registry import entry
 
@@ -31,10 +30,10 @@ class NextFrame(Task):
         **kwargs: as `Task` has them; augmentation is for single images.
     """
 
-    batch_size: Count = 16
     global_clipnorm: float | None = 1.0
 
     data_tasks: ClassVar[tuple] = ("next_frame",)
+    largest_batch_size: ClassVar[int] = 16
     main_metric: ClassVar[str] = "skill"
 
     def __post_init__(self):

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 import keras
 import numpy as np
 
+from recipes.reports import verdict as verdicts
 from recipes.training.task import Task, task
 from zoo.registry import entry
 
@@ -87,7 +88,17 @@ class Regression(Task):
         data, targets, predictions = run.data, getattr(run.data, split).targets, run.predict_split(split)
         mean = np.broadcast_to(data.train.targets.mean(0), targets.shape)
         baseline = {**_errors(targets, mean), "name": "the mean of the training split"}
-        metrics = {"examples": len(targets), **_errors(targets, predictions), "baseline": baseline}
+
+        def scores(weights):
+            return verdicts.r2_score(weights, targets, predictions), verdicts.r2_score(weights, targets, mean)
+
+        verdict = verdicts.verdict("R²", scores, len(targets), split, seed=self.seed)
+        metrics = {
+            "verdict": verdict,
+            "examples": len(targets),
+            **_errors(targets, predictions),
+            "baseline": baseline,
+        }
         if len(data.outputs) > 1:
             metrics["by_target"] = {
                 name: _errors(targets[:, [i]], predictions[:, [i]]) for i, name in enumerate(data.outputs)

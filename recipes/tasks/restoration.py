@@ -162,7 +162,7 @@ class Restoration(Task):
     def baseline_loss(self, data):
         """Returns the baseline's loss on the first training batches."""
         loss, values = keras.losses.get(LOSSES[self.loss]), []
-        examples = data.train.take(slice(0, 4 * self.batch_size))
+        examples = data.train.take(slice(0, 4 * self.examples_per_step(len(data.train))))
         for degraded, clean in self.pipeline(examples, False, preprocessing(data, (None, None, data.shape[-1]))):
             values.append(float(np.mean(loss(clean, self.baseline_images(degraded)))))
         return float(np.mean(values))

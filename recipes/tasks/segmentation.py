@@ -12,6 +12,7 @@ from recipes.data.images.boundary_weights import pixel_weights
 from recipes.data.images.mask_labels import IGNORE
 from recipes.data.preprocessing import preprocessing
 from recipes.metrics import Confusion, confusion_matrix, overlap
+from recipes.reports import verdict as verdicts
 from recipes.tasks.classification import weights_by_index
 from recipes.training.task import Task, task
 from zoo.arguments import Count, Whole, suggestion
@@ -38,7 +39,8 @@ class Segmentation(Task):
     wrapped so that it takes images of any size: they are mirrored at the lower and right border up to a multiple of the
     model's total stride, and the output is cut back. Augmentation changes image and mask together. Metrics are the
     intersection over union (of two classes that of the second one, of more their mean), Dice and pixel accuracy. The
-    baseline always predicts the most frequent class.
+    baseline always predicts the most frequent class; for IoU and Dice of two classes the second class, as the first
+    one has IoU 0.
 
     Args:
         loss: cross_entropy, focal, dice, jaccard, tversky, boundary (cross-entropy with U-Net's weights between objects
@@ -179,11 +181,26 @@ class Segmentation(Task):
         return float(np.mean(values))
 
     def evaluate(self, run, split):
-        """Computes the metrics of a run on one split; see `compute_metrics`."""
-        return self.compute_metrics(run.data, getattr(run.data, split).targets, run.predict_split(split))
+        """Computes the metrics of a run on one split, and its verdict; see `compute_metrics`."""
+        targets, predictions = self._with_ignored(getattr(run.data, split).targets), run.predict_split(split)
+        classes, constant = len(run.data.classes), self.baseline_class(run.data)
+        labels = predictions.argmax(-1)
+        pairs = zip(targets, labels, strict=True)
+        matrices = np.stack([confusion_matrix(truth, predicted, classes) for truth, predicted in pairs])
+        of_constant = np.zeros_like(matrices)
+        of_constant[:, :, constant] = matrices.sum(2)
+
+        def scores(weights):
+            return (
+                verdicts.intersection_over_union(weights, matrices),
+                verdicts.intersection_over_union(weights, of_constant),
+            )
+
+        verdict = verdicts.verdict("IoU", scores, len(targets), split, unit="images", seed=self.seed)
+        return {"verdict": verdict, **self.compute_metrics(run.data, targets, predictions)}
 
     def compute_metrics(self, data, targets, predictions):
-        """Computes metrics of predictions, and those of the most frequent class of the training split.
+        """Computes metrics of predictions, and those of the better one of the baselines that predict a single class.
 
         Args:
             data: the `Data` that the targets are from.
@@ -192,20 +209,32 @@ class Segmentation(Task):
         Returns:
             Dict of numbers; lists by class; confusion (rows are targets); `baseline` holds the baseline's.
         """
-        targets = np.asarray(targets)
-        if self.ignore is not None:
-            targets = np.where(targets == self.ignore, IGNORE, targets)
+        targets = self._with_ignored(targets)
         matrix = confusion_matrix(targets, predictions.argmax(-1), len(data.classes))
-        constant = np.zeros_like(matrix)
+        constant, second = np.zeros_like(matrix), np.zeros_like(matrix)
         constant[:, int(self.pixel_counts(data).argmax())] = matrix.sum(1)
-        baseline = {k: v for k, v in overlap(constant).items() if not isinstance(v, list)}
+        second[:, self.baseline_class(data)] = matrix.sum(1)
+        baseline, best = overlap(constant), overlap(second)
+        baseline = {k: v for k, v in baseline.items() if not isinstance(v, list)}
+        baseline |= {k: best[k] for k in ("iou", "dice")}
+        name = "the most frequent class"
+        if len(data.classes) == 2:
+            name += "; for IoU and Dice the second class"
         return {
             **overlap(matrix),
             "confusion": matrix.tolist(),
             "pixels": int(matrix.sum()),
             "examples": len(targets),
-            "baseline": {**baseline, "name": "the most frequent class"},
+            "baseline": {**baseline, "name": name},
         }
+
+    def baseline_class(self, data):
+        """Returns the class whose prediction everywhere has the highest IoU: of two the second, else the commonest."""
+        return 1 if len(data.classes) == 2 else int(self.pixel_counts(data).argmax())
+
+    def _with_ignored(self, targets):
+        targets = np.asarray(targets)
+        return targets if self.ignore is None else np.where(targets == self.ignore, IGNORE, targets)
 
     def export_settings(self, run):
         """Returns the model without class names, which an export of maps does not output."""
@@ -218,7 +247,7 @@ class Segmentation(Task):
         return [
             f"IoU {metrics['iou']:.3f} on {metrics['examples']} {split} images",
             f"This is the intersection over union {classes}. Dice (F1) is {metrics['dice']:.3f}, and the pixel "
-            f"accuracy is {100 * metrics['pixel_accuracy']:.1f} %. Always predicting the most frequent class has IoU "
+            f"accuracy is {100 * metrics['pixel_accuracy']:.1f} %. Predicting one class everywhere has at most IoU "
             f"{baseline['iou']:.3f} and pixel accuracy {100 * baseline['pixel_accuracy']:.1f} %.",
         ]
 

@@ -89,6 +89,7 @@ def _train(task, model, data, folder, verbose, arguments):
     # Data and model
     data = task.open_data(data)
     task.check_data(data)
+    task = task.with_batch_size(data)
     name = model if isinstance(model, str) else model.name
     model = task.build_model(model, data, **arguments)
     task.check_model(model, data)
@@ -128,6 +129,7 @@ def _train(task, model, data, folder, verbose, arguments):
         "arguments": arguments,
         "data": data.source_spec and data.source_spec.to_json(),
         "seed": task.seed,
+        "steps_per_epoch": steps,
         "acceleration": choice.record,
         "energy": dict(consumption),
         "seconds": time.perf_counter() - start,
@@ -136,6 +138,8 @@ def _train(task, model, data, folder, verbose, arguments):
     backup = next((c for c in callback_list if isinstance(c, Backup)), None)
     history, record = join_sessions(backup, history, record)
     check_finite(history, task)
+    epochs = max(map(len, history.values()))
+    record |= {"epochs_trained": epochs, "steps_trained": epochs * steps}
     history = {metric: [float(v) for v in values] for metric, values in history.items()}
     return task.finish_run(Run(task, model, data, preprocessing, history, record))
 

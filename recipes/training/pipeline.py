@@ -11,6 +11,7 @@ from zoo.registry import entry
 
 CACHE_LIMIT = 2 * 2**30  # bytes of preprocessed examples that a pipeline keeps in memory
 CHUNK = 64 * 2**20  # bytes of examples, in float32, that are preprocessed in one call
+MIN_STEPS = 8  # per epoch, that the default batch size gives
 SHUFFLE_BUFFER = 10_000  # examples
 KERAS_ITERATORS = 2  # that Keras makes per epoch of known length; it reads one of them, but each draws an order
 
@@ -40,22 +41,35 @@ def batches(task, examples, training, preprocess, classes):
     )
     if count > 0 and count * example_bytes <= CACHE_LIMIT:
         data = data.cache()
-    drop_remainder = training and count >= task.batch_size
+    batch_size = task.examples_per_step(count)
+    drop_remainder = training and count >= batch_size
     augmentation = task.augmentation(preprocess, classes) if training else None
     echo = augmentation and task.echo_epochs > 1 and drop_remainder
     if echo and 4 * count * example_bytes <= CACHE_LIMIT:
-        data = echo_batches(augmentation, data, count, task.batch_size, task.echo_epochs, task.seed)
+        data = echo_batches(augmentation, data, count, batch_size, task.echo_epochs, task.seed)
     else:
         if training:
             buffer = max(1, min(count if count > 0 else SHUFFLE_BUFFER, SHUFFLE_BUFFER))
             orders_per_epoch = KERAS_ITERATORS if count > 0 else 1
             data = skip_orders(data.shuffle(buffer, seed=task.seed), orders_per_epoch * first_epoch())
-        data = data.batch(task.batch_size, drop_remainder=drop_remainder)
+        data = data.batch(batch_size, drop_remainder=drop_remainder)
         data = augmentation.over(data) if augmentation else data
     if count > 0:  # Keras counts the steps by it
-        steps = count // task.batch_size if drop_remainder else -(-count // task.batch_size)
+        steps = count // batch_size if drop_remainder else -(-count // batch_size)
         data = data.apply(tf.data.experimental.assert_cardinality(steps))
     return without_autotuning(data.prefetch(parallel))
+
+
+def default_batch_size(count, largest=32):
+    """Returns the largest power of two from 4 to `largest` with which an epoch has at least 8 steps, or 4.
+
+    Args:
+        count: number of training examples; below 1 where it is unknown, for which `largest` is returned.
+        largest: a power of two.
+    """
+    if count < 1:
+        return largest
+    return int(min(largest, max(4, 2 ** int(np.log2(max(count / MIN_STEPS, 1))))))
 
 
 def without_autotuning(data):

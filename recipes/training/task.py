@@ -9,10 +9,11 @@ import keras
 
 from recipes.data import Data, load
 from recipes.data.augment import augmentation
+from recipes.reports.verdict import MIN_EXAMPLES
 from recipes.training import accelerate as acceleration
 from recipes.training import fit as training
-from recipes.training.diagnosis import diagnose
-from recipes.training.pipeline import batches, input_shape, preprocessing_for
+from recipes.training.diagnosis import USUAL_RATES, diagnose
+from recipes.training.pipeline import batches, default_batch_size, input_shape, preprocessing_for
 from recipes.training.prediction import to_outputs
 from recipes.training.schedules import Optimizer, Schedule, optimizer, schedule
 from zoo.arguments import Count, Fraction, NonNegative, Positive, Rate, Whole, checked
@@ -35,7 +36,8 @@ class Task(abc.ABC):
 
     Args:
         epochs: passes over the training split.
-        batch_size: examples per step.
+        batch_size: examples per step. None takes 32, or less for fewer than 256 training examples: the power of two
+            that gives at least 8 steps per epoch, and at least 4.
         learning_rate: peak learning rate.
         optimizer: sgd, momentum (0.9), nesterov (0.9), adagrad, adadelta, rmsprop, adam or adamw.
         schedule: constant, inverse_time, exponential, step, piecewise, cosine or cosine_restarts.
@@ -57,7 +59,7 @@ class Task(abc.ABC):
     """
 
     epochs: Count = 20
-    batch_size: Count = 32
+    batch_size: Count | None = None
     learning_rate: Positive = 1e-3
     optimizer: Optimizer = "adam"
     schedule: Schedule = "cosine"
@@ -76,6 +78,7 @@ class Task(abc.ABC):
 
     data_tasks: typing.ClassVar[tuple] = ()  # values of `Data.task` that this task trains on
     predict_batch_size: typing.ClassVar[int] = 256  # examples per batch in `Run.predict`
+    largest_batch_size: typing.ClassVar[int] = 32  # the default for many training examples
     main_metric: typing.ClassVar[str] = ""  # key of `evaluate` and of its baseline by which a run is judged
 
     # What a task must define
@@ -297,7 +300,21 @@ class Task(abc.ABC):
 
     def diagnose(self, run):
         """Returns sentences on what the learning curves show and what to try."""
-        return diagnose(run.history, baseline_loss=self.baseline_loss(run.data))
+        return diagnose(run.history, **self.diagnosis_arguments(run))
+
+    def diagnosis_arguments(self, run):
+        """Returns the arguments of `diagnose` beside the history: baseline, learning rate, steps and verdict."""
+        split = next((split for split in ("test", "validation") if len(getattr(run.data, split))), None)
+        verdict = run.evaluate(split).get("verdict") if split else None
+        verdict = verdict if verdict and verdict["examples"] >= MIN_EXAMPLES else None
+        return {
+            "baseline_loss": self.baseline_loss(run.data),
+            "echo_epochs": self.echo_epochs if self.augment else 1,
+            "relative_rate": self.learning_rate / USUAL_RATES[self.optimizer],
+            "steps_per_epoch": run.record.get("steps_per_epoch"),
+            "batch_size": self.batch_size,
+            "beats_baseline": verdict and verdict["result"] == "better",
+        }
 
     def export_settings(self, run):
         """Returns what `Run.export` exports: (model, class names or None, largest difference allowed).
@@ -307,6 +324,14 @@ class Task(abc.ABC):
         return run.model, run.data.classes or None, 1e-5
 
     # What a task inherits
+
+    def examples_per_step(self, count):
+        """Returns `batch_size`; where it is None, the default for a training split of `count` examples."""
+        return self.batch_size or default_batch_size(count, self.largest_batch_size)
+
+    def with_batch_size(self, data):
+        """Returns this task with a `batch_size` that suits the training split of the `Data`, where it has none."""
+        return self if self.batch_size else self.replace(batch_size=self.examples_per_step(len(data.train)))
 
     def replace(self, **changes):
         """Returns this task with some hyperparameters changed; they are checked as by the constructor."""

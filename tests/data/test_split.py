@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recipes.data.split import content_keys, split, square_blocks
+from recipes.data.split import content_keys, lacking_classes, pixel_strata, split, square_blocks
 
 
 def unique(n):
@@ -154,3 +154,50 @@ def test_splits_that_cannot_be_made_are_errors():
         split(targets, unique(20), (0.0, 0.5), groups=groups)
     with pytest.raises(ValueError, match="of every class for training"):
         split(targets, unique(20), (0.0, 0.6), groups=groups)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_class_of_a_few_groups_is_in_every_split(seed):
+    rng = np.random.default_rng(seed)
+    groups, targets = np.repeat(np.arange(9), 10), rng.integers(0, 2, 90)
+    for group in rng.choice(9, 3, replace=False):
+        targets[np.flatnonzero(groups == group)[:2]] = 2
+    for selected in split(targets, None, (0.15, 0.15), seed, groups=groups):
+        assert set(targets[selected]) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rare_labels_are_in_every_split(seed):
+    rng = np.random.default_rng(seed)
+    labels = np.zeros((60, 4), "uint8")
+    labels[:, 0] = rng.random(60) < 0.5
+    for column, count in ((1, 3), (2, 4), (3, 1)):
+        labels[rng.choice(60, count, replace=False), column] = 1
+    train, *others = (labels[selected].sum(0) for selected in split(labels, None, (0.15, 0.15), seed))
+    assert train.all() and all(counts[:3].all() for counts in others)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_images_with_rare_pixel_classes_are_in_every_split(seed):
+    rng = np.random.default_rng(seed)
+    counts = np.zeros((40, 4), int)
+    counts[:, 0], counts[:, 1] = 100, rng.integers(0, 2, 40) * 10
+    counts[rng.choice(40, 4, replace=False), 2] = 5
+    counts[rng.choice(40, 3, replace=False), 3] = 5
+    selections = split(pixel_strata(counts), None, (0.15, 0.15), seed)
+    assert all(counts[selected].sum(0).all() for selected in selections)
+    assert [len(selected) for selected in selections] == [28, 6, 6]
+
+
+def test_images_of_two_classes_are_stratified_by_the_fraction_of_the_rarer_one():
+    strata = pixel_strata([[90, 10], [50, 50], [100, 0]])
+    assert strata.dtype == np.float32 and strata[:, 0].tolist() == pytest.approx([0.1, 0.5, 0])
+    assert pixel_strata([[1, 2, 3], [3, 2, 1]]).shape == (2, 1)  # every image has every class
+
+
+def test_notes_name_the_splits_that_lack_a_class():
+    counts = {"train": [5, 1, 0], "validation": [2, 0, 1], "test": [1, 0, 0]}
+    assert lacking_classes(counts, ("a", "b", "c")) == [
+        "no example of class 'b' in validation and test",
+        "no example of class 'c' in training and test",
+    ]

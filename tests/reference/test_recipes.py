@@ -59,6 +59,7 @@ def test_every_recipe_has_a_minimum_and_committed_results_above_it():
         assert as_source_spec(run["record"]["data"]).matches(as_source_spec(source))
 
 
+@pytest.mark.filterwarnings("ignore:images of 64 x 64 pixels are too small")  # lite0_silhouettes
 @pytest.mark.parametrize("name", NAMES)
 def test_a_reference_recipe_reaches_its_minimum(name):
     run = recipes.train(name, data=recipes.REFERENCE[name].results_data, verbose=False)

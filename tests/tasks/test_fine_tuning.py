@@ -1,5 +1,6 @@
 """Fine-tuning: the backbone's input range, the two phases, and the comparison with random weights."""
 
+import dataclasses
 import json
 
 import keras
@@ -155,3 +156,39 @@ def test_a_name_without_weights_and_too_many_stages_are_refused():
         quick().fit("lenet5", images_of_two_classes(), verbose=False, input_shape=(12, 12, 3))
     with pytest.raises(ValueError, match="`stages` must be a whole number from 0 to 2, got 5"):
         quick(stages=5).fit(backbone(), images_of_two_classes(), verbose=False)
+
+
+def noisy_images(count=60, side=12, seed=0):
+    """Returns 8-bit images whose mean says their class, with noise, and their classes."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(count) % 2
+    x = rng.integers(0, 120, (count, side, side, 3)) + (80 * rng.random(count) + 50 * y)[:, None, None, None]
+    x[:, 0, 0], x[:, -1, -1] = 0, 255
+    return x.astype("uint8"), y
+
+
+def test_a_training_that_spoils_the_model_ends_with_the_logistic_head():
+    task = quick(epochs=1, head_epochs=1, learning_rate=3.0, head_learning_rate=100.0)
+    run = task.fit(backbone(), noisy_images(), verbose=False)
+    head = run.record["logistic_head"]
+    assert head["epoch_kept"] == 0 and head["held_out"] == 0 and head["C"] > 0
+    for split in ("validation", "test"):
+        metrics = run.evaluate(split)
+        assert metrics["accuracy"] == head[split]["accuracy"] == metrics["logistic_head"]["accuracy"]
+        assert metrics["log_loss"] == pytest.approx(head[split]["log_loss"], rel=1e-4)
+    assert "logistic regression" in run.task.summarize(run.evaluate("test"), "test")[-1]
+    assert any("No epoch was better" in sentence for sentence in run.diagnose())
+
+
+def test_without_a_validation_split_examples_are_held_out_for_the_choice():
+    data = recipes.load(noisy_images(), validation=0, test=0.2)
+    run = quick(epochs=1, head_epochs=1).fit(backbone(), data, verbose=False)
+    head = run.record["logistic_head"]
+    assert head["held_out"] == len(data.train) // 5 and len(run.data.train) == len(data.train)
+    assert run.record["steps_per_epoch"] == (len(data.train) - head["held_out"]) // 8
+    assert any("held out to choose the epoch" in note for note in run.data.notes)
+    single = [
+        *np.flatnonzero(data.train.targets == 0),
+        np.argmax(data.train.targets),
+    ]  # one example of the second class
+    assert quick().hold_out(dataclasses.replace(data, train=data.train.take(single))) is None

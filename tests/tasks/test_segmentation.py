@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -115,6 +116,21 @@ def test_metrics_do_not_count_ignored_pixels():
     assert metrics["pixel_accuracy"] == pytest.approx(2 / 3) and metrics["confusion"] == [[1, 0], [1, 1]]
     assert metrics["baseline"]["iou"] == pytest.approx(2 / 3)  # the second class is the most frequent
     assert quick(ignore=0).compute_metrics(data, masks, predictions)["confusion"] == [[0, 0], [1, 1]]
+
+
+def test_the_verdict_compares_with_the_second_class_everywhere():
+    data = training_data(*discs(10))
+
+    def evaluated(predictions):
+        return quick().evaluate(SimpleNamespace(data=data, predict_split=lambda split: predictions), "train")
+
+    masks = data.train.targets
+    right, everywhere = np.eye(2)[masks], np.broadcast_to(np.eye(2)[1], (*masks.shape, 2))
+    metrics = evaluated(right)
+    assert metrics["verdict"]["result"] == "better" and metrics["verdict"]["examples"] == 10
+    assert metrics["baseline"]["iou"] == pytest.approx(masks.mean()) == metrics["verdict"]["baseline"]
+    assert metrics["baseline"]["pixel_accuracy"] == pytest.approx(1 - masks.mean())
+    assert evaluated(everywhere)["verdict"]["result"] == "worse"  # IoU above 0, and no better than the baseline
 
 
 def test_loss_weights_are_balanced_or_given_by_class_name():

@@ -49,6 +49,8 @@ def test_a_classifier_beats_the_baseline_and_its_accuracy_has_an_interval():
     assert metrics["accuracy"] > 0.9 > metrics["baseline"]["accuracy"]
     low, high = metrics["accuracy_interval"]
     assert 0 < low < metrics["accuracy"] <= high + 1e-12
+    assert metrics["verdict"]["sentence"].startswith("Beats the baseline: accuracy")
+    assert run.record["steps_trained"] == 30 * run.record["steps_per_epoch"]
     assert np.trace(metrics["confusion"]) == round(metrics["accuracy"] * metrics["examples"])
     assert_close(run.predict(clusters(6)[0]).sum(-1), 1)
 
@@ -60,6 +62,10 @@ def test_regression_predicts_in_the_units_of_the_targets():
     run = recipes.Regression(epochs=60, batch_size=16, learning_rate=0.01).fit("dnn", (x, y), verbose=False)
     metrics = run.evaluate("test")
     assert metrics["r2"] > 0.95 > 0.5 > metrics["baseline"]["r2"]
+    assert metrics["verdict"]["result"] == "better"
+    assert (metrics["verdict"]["value"], metrics["verdict"]["baseline"]) == pytest.approx(
+        (metrics["r2"], metrics["baseline"]["r2"]), abs=1e-4
+    )  # scikit-learn adds up in the targets' float32
     assert abs(run.predict(x).mean() - 1000) < 20
 
 
@@ -70,6 +76,8 @@ def test_several_labels_per_example_are_predicted_by_sigmoids():
     assert run.model.get_layer("activation").activation.__name__ == "sigmoid"
     metrics = run.evaluate("test")
     assert metrics["hamming_loss"] < metrics["baseline"]["hamming_loss"]
+    assert metrics["verdict"]["result"] == "better" and metrics["verdict"]["metric"] == "Hamming loss"
+    assert metrics["verdict"]["value"] == pytest.approx(metrics["hamming_loss"])
 
 
 def test_one_sigmoid_predicts_the_probabilities_of_two_classes():

@@ -18,7 +18,7 @@ from recipes.data.images.mask_labels import IGNORE, MaskClasses
 from recipes.data.images.paired_files import paired_files
 from recipes.data.in_memory import named_splits, without_names
 from recipes.data.source_spec import absolute_path, with_source_spec
-from recipes.data.split import SplitOptions, content_keys, split
+from recipes.data.split import SplitOptions, content_keys, lacking_classes, pixel_strata, split
 from recipes.data.streams import read_stream
 from zoo.arguments import Count, FilePath, Fraction, Whole, checked
 
@@ -214,13 +214,12 @@ def from_scenes(
             descriptions.append(f"the {split_name or 'train'} split as given")
             continue
         units, description = _split_units(split_scenes, positions, tile, group)
-        rare = 1.0 - np.array([np.mean((y == mask_classes.commonest) | (y == IGNORE)) for y in examples.targets])
-        keys = content_keys(examples.inputs)
-        indices = split(rare[:, None].astype(np.float32), keys, fractions, split_options.seed, units)
+        strata = _strata_of(examples.targets, mask_classes)
+        indices = split(strata, content_keys(examples.inputs), fractions, split_options.seed, units)
         for other, selected in zip(SPLITS, indices, strict=True):
             if other == "train" or other not in scenes:
                 splits[other] = examples.take(selected)
-        descriptions.append(describe_pixel_split(indices, description, split_options.seed))
+        descriptions.append(describe_pixel_split(indices, description, split_options.seed, len(mask_classes.names)))
     for split_name in SPLITS[1:]:
         splits.setdefault(split_name, splits["train"].take(slice(0, 0)))
     keys = {split_name: content_keys(e.inputs) for split_name, e in splits.items()}
@@ -230,6 +229,8 @@ def from_scenes(
         *mask_classes.notes,
         *(f"{n:,} images of the {s} split are also in training" for s, n in shared.items() if n),
     ]
+    pixels = {s: _pixel_counts(splits[s].targets, mask_classes).sum(0) for s in SPLITS if len(splits[s])}
+    notes += lacking_classes(pixels, mask_classes.names)
     train = splits["train"]
     verify_every_class_in_training(
         np.bincount(train.targets[train.targets != IGNORE], minlength=len(mask_classes.names)), mask_classes.names
@@ -247,16 +248,31 @@ def _without_values(scene, ignore):
     return scene._replace(mask=np.where(np.isin(scene.mask, ignore), -1, scene.mask.astype(np.int64)))
 
 
-def describe_pixel_split(indices, units, seed):
+def _pixel_counts(masks, mask_classes):
+    """Returns (N, classes) number of pixels of each class in each mask."""
+    return np.array([np.bincount(y.ravel(), minlength=IGNORE + 1)[: len(mask_classes.names)] for y in masks])
+
+
+def _strata_of(masks, mask_classes):
+    """Returns the targets of `split`: of two classes the fraction of the rarer one, of more which a mask has."""
+    if len(mask_classes.names) > 2:
+        return pixel_strata(_pixel_counts(masks, mask_classes))
+    rare = 1.0 - np.array([np.mean((y == mask_classes.commonest) | (y == IGNORE)) for y in masks])
+    return rare[:, None].astype(np.float32)
+
+
+def describe_pixel_split(indices, units, seed, classes):
     """Returns the description of a split of images or tiles.
 
     Args:
         indices: of the training, validation and test examples.
         units: description of what stays in one split.
         seed: of the split.
+        classes: number of classes.
     """
     sizes = ", ".join(f"{len(i):,} {s}" for s, i in zip(SPLITS, indices, strict=True))
-    return f"{sizes}; {units}, seed {seed}, stratified by the fraction of the rarer classes"
+    strata = "fraction of the rarer classes" if classes <= 2 else "classes that each has"
+    return f"{sizes}; {units}, seed {seed}, stratified by the {strata}"
 
 
 def verify_every_class_in_training(pixels, names):

@@ -22,7 +22,7 @@ from recipes.data.images.masks import (
 from recipes.data.rasters.geotiff import SUFFIXES, raster_info
 from recipes.data.rasters.tiles import TileLabels, Tiles, TileScene, tile_name
 from recipes.data.source_spec import absolute_path, with_source_spec
-from recipes.data.split import SplitOptions, split
+from recipes.data.split import SplitOptions, lacking_classes, pixel_strata, split
 from zoo.arguments import Count, FilePath, Fraction, Whole, checked, suggestion
 
 
@@ -93,7 +93,8 @@ def read_raster(
         np.array([tile_name(rasters, position) for position in positions[labelled]]),
     )
     split_options = SplitOptions(validation, test, seed)
-    splits, description = _split_tiles(whole, counts[labelled, :-1], rasters, split_options, group)
+    splits, description, split_notes = _split_tiles(whole, counts[labelled, :-1], rasters, split_options, group)
+    notes += split_notes
     data = Data(
         name=Path(images).stem, task="segmentation", kind="image",
         shape=(tile, tile, len(rasters[0].bands)), dtype=dtype, classes=mask_classes.names, outputs=(), **splits,
@@ -246,19 +247,19 @@ def _left_out_notes(total, empty, labelled):
 
 
 def _split_tiles(whole, counts, rasters, split_options, group):
-    """Returns (split -> `Examples`, description of the split)."""
+    """Returns (split -> `Examples`, description of the split, notes on classes that a split lacks)."""
     side = whole.inputs.side
     units, description = _split_units(whole.inputs.positions, rasters, group, side)
     description = f"tiles of {side} x {side} pixels without overlap, {description}"
     if any(split_options.fractions):
-        rare = 1.0 - counts[:, counts.sum(0).argmax()] / counts.sum(1)
-        rare = rare[:, None].astype(np.float32)
-        indices = split(rare, None, split_options.fractions, split_options.seed, blocks=units)
-        description = describe_pixel_split(indices, description, split_options.seed)
+        indices = split(pixel_strata(counts), None, split_options.fractions, split_options.seed, blocks=units)
+        description = describe_pixel_split(indices, description, split_options.seed, counts.shape[1])
     else:
         indices, description = (slice(None), slice(0, 0), slice(0, 0)), f"{description}, all in training"
     verify_every_class_in_training(counts[indices[0]].sum(0), whole.targets.mask_classes.names)
-    return {s: whole.take(i) for s, i in zip(SPLITS, indices, strict=True)}, description
+    pixels = {s: counts[i].sum(0) for s, i in zip(SPLITS, indices, strict=True) if len(counts[i])}
+    notes = lacking_classes(pixels, whole.targets.mask_classes.names)
+    return {s: whole.take(i) for s, i in zip(SPLITS, indices, strict=True)}, description, notes
 
 
 def _split_units(positions, rasters, group, side):
