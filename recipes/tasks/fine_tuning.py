@@ -132,7 +132,7 @@ class FineTuning(Classification):
             if keep_best is None and fit_arguments["validation_data"] is not None:
                 scores = model.evaluate(fit_arguments["validation_data"], verbose=0, return_dict=True)
                 keep_best = KeepBest(scores)
-                fit_arguments = {**fit_arguments, "callbacks": [*callbacks, keep_best]}
+                fit_arguments = {**fit_arguments, "callbacks": [*fit_arguments["callbacks"], keep_best]}
             with adversarial_steps(model, self.adversarial):
                 fitted = model.fit(training_batches, initial_epoch=epoch, epochs=epoch + phase.epochs, **fit_arguments)
             epoch += phase.epochs
