@@ -54,7 +54,6 @@ def train(
     from recipes.data import load
     from recipes.reference.recipes import train_and_export
     from recipes.reports.report import describe_steps
-    from recipes.reports.verdict import verdict_without_interval
     from recipes.training.run_folder import RunFolder
     from zoo.registry import entry
 
@@ -89,7 +88,7 @@ def train(
     if as_json:
         print_json(run.metrics)
         return
-    verdict = metrics.get("verdict") or verdict_without_interval(task.main_metric, metrics, split)
+    verdict = metrics.get("verdict")
     print_metrics({**metrics, "verdict": verdict}, metrics["baseline"])
     print(f"steps\t{describe_steps(run)}")
     for sentence in run.diagnose():

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from recipes.reports.verdict import verdict_without_interval
 from zoo.atomic_write import write_text
 
 EXAMPLES = 5  # examples per attribution figure
@@ -27,7 +26,7 @@ def write_report(run, path):
     split = "test" if len(run.data.test) else "validation"
     metrics = run.evaluate(split)
     figures = run.task.figures(run, split)
-    verdict = metrics.get("verdict") or verdict_without_interval(run.task.main_metric, metrics, split)
+    verdict = metrics.get("verdict")
     page = templates.get_template("report.html").render(
         run=run,
         split=split,

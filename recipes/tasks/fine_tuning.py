@@ -13,6 +13,7 @@ import zoo
 from recipes.tasks.classification import Classification
 from recipes.tasks.logistic_head import KeepBest, fit_logistic
 from recipes.training import accelerate as acceleration
+from recipes.training.backup import Backup
 from recipes.training.diagnosis import HEALTHY
 from recipes.training.fit import adversarial_steps
 from recipes.training.task import task
@@ -132,6 +133,8 @@ class FineTuning(Classification):
             if keep_best is None and fit_arguments["validation_data"] is not None:
                 scores = model.evaluate(fit_arguments["validation_data"], verbose=0, return_dict=True)
                 keep_best = KeepBest(scores)
+                for backup in (c for c in fit_arguments["callbacks"] if isinstance(c, Backup)):
+                    backup.best = keep_best
                 fit_arguments = {**fit_arguments, "callbacks": [*fit_arguments["callbacks"], keep_best]}
             with adversarial_steps(model, self.adversarial):
                 fitted = model.fit(training_batches, initial_epoch=epoch, epochs=epoch + phase.epochs, **fit_arguments)

@@ -56,6 +56,7 @@ class Backup(keras.callbacks.Callback):
         spent: seconds, kWh and kg_CO2eq of those epochs; None where not measured.
         sessions: number of interrupted sessions before this one.
         epochs: number of whole epochs that are saved.
+        best: object with `loss`, `epoch` and `weights` of the best epoch so far, which a task may set; or None.
     """
 
     def __init__(self, folder, consumption, early_stopping=None, random_layers=(), verbose=True):
@@ -66,7 +67,7 @@ class Backup(keras.callbacks.Callback):
         saved = self.saved or {"history": {}, "spent": dict.fromkeys(SPENT, 0.0), "sessions": 0}
         self.history, self.spent, self.sessions = saved["history"], saved["spent"], saved["sessions"]
         self.metrics = {name: list(values) for name, values in self.history.items()}
-        self.epochs = epochs_trained(self.saved)
+        self.epochs, self.best = epochs_trained(self.saved), None
 
     def on_train_begin(self, logs=None):
         self.phase += 1
@@ -110,6 +111,8 @@ class Backup(keras.callbacks.Callback):
             stopping = {name: getattr(self.early_stopping, name) for name in EARLY_STOPPING}
             stopping["best"] = None if stopping["best"] is None else float(stopping["best"])
             arrays |= {f"best_{i}": w for i, w in enumerate(self.early_stopping.best_weights or ())}
+        if self.best is not None:
+            arrays |= {f"kept_{i}": w for i, w in enumerate(self.best.weights)}
         path, temporary = self.folder / f"state_{self.epochs:06d}.npz", self.folder / "state_unfinished.npz"
         with open(temporary, "wb") as file:
             np.savez(file, **arrays)
@@ -120,6 +123,7 @@ class Backup(keras.callbacks.Callback):
             "epoch": epoch,
             "stopped": bool(self.model.stop_training),
             "early_stopping": stopping,
+            "best": None if self.best is None else {"loss": float(self.best.loss), "epoch": self.best.epoch},
             "history": self.metrics,
             "spent": self.add_earlier_sessions(self.consumption.so_far()),
             "sessions": self.sessions + 1,
@@ -140,8 +144,10 @@ class Backup(keras.callbacks.Callback):
             optimizer.build(self.model.trainable_variables)
         variables = self.variables()
         with np.load(self.folder / self.saved["state"]) as state:
-            values = [state[f"variable_{i}"] for i in range(sum(name.startswith("variable_") for name in state))]
-            best = [state[f"best_{i}"] for i in range(sum(name.startswith("best_") for name in state))]
+            values, best, kept = (
+                [state[f"{kind}_{i}"] for i in range(sum(name.startswith(f"{kind}_") for name in state))]
+                for kind in ("variable", "best", "kept")
+            )
         if [v.shape for v in values] != [tuple(v.shape) for v in variables]:
             raise ValueError(f"the backup in {self.folder} must be of this model, got other variables.")
         for variable, value in zip(variables, values, strict=True):
@@ -153,6 +159,9 @@ class Backup(keras.callbacks.Callback):
             for name, value in self.saved["early_stopping"].items():
                 setattr(self.early_stopping, name, value)
             self.early_stopping.best_weights = best or None
+        if self.best is not None and self.saved["best"]:
+            self.best.weights = kept
+            self.best.loss, self.best.epoch = self.saved["best"]["loss"], self.saved["best"]["epoch"]
 
     def add_earlier_sessions(self, spent):
         """Returns the cost of this session plus that of earlier ones; None where either was not measured."""

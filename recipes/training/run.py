@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from recipes.data.input_schema import input_schema
+from recipes.reports.verdict import verdict_without_interval
 from recipes.training.prediction import predict_inputs
 from zoo.arguments import FilePath, checked
 from zoo.atomic_write import write_text
@@ -118,7 +119,9 @@ class Run:
         if split not in self.evaluated:
             if not len(getattr(self.data, split)):
                 raise ValueError(f"evaluate: the {split} split of {self.data.name} must have examples, got none.")
-            self.evaluated[split] = self.task.evaluate(self, split)
+            metrics = self.task.evaluate(self, split)
+            verdict = metrics.get("verdict") or verdict_without_interval(self.task.main_metric, metrics, split)
+            self.evaluated[split] = {**metrics, "verdict": verdict} if verdict else metrics
         return self.evaluated[split]
 
     def predict_split(self, split="test"):
