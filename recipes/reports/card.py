@@ -42,7 +42,9 @@ def card(folder, name=None):
         data=data,
         record=record,
         arguments=f"({arguments})" if arguments else "",
-        description=bundled_description(record["data"]) or f"{data['kind'].capitalize()} data.",
+        description=escape_markdown(
+            bundled_description(record["data"]) or f"{data['kind'].capitalize()} data.", keep_code=True
+        ),
         split=split,
         metrics=values,
         baseline=f"baseline: {baseline['name']}" if "name" in baseline else "baseline",
