@@ -1,10 +1,11 @@
 """Prediction and evaluation with a saved run: files, tables, and other data sets."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 
-from recipes.data.images.image_files import ARRAY_SUFFIXES
+from recipes.data.images.class_folders import file_identity, is_image_name, is_system_folder
 from recipes.data.new_inputs import read_new_table
 from recipes.runs.load import load_run
 from recipes.runs.matched_data import matched_data
@@ -72,8 +73,7 @@ def image_paths(paths):
         if not path.is_dir():
             files.append(path)
             continue
-        images = sorted(p for p in path.rglob("*") if p.suffix.lower() in ARRAY_SUFFIXES and p.is_file())
-        images = [p for p in images if not any(part.startswith(".") for part in p.relative_to(path).parts)]
+        images = sorted(_images_below(path))
         if not images:
             raise ValueError(f"predict: `files` must be images or folders of images, got {path} without any.")
         files += images
@@ -81,6 +81,20 @@ def image_paths(paths):
     if absent:
         raise ValueError(f"predict: `files` must exist, got {', '.join(absent)}.")
     return files
+
+
+def _images_below(folder):
+    """Yields the images of a folder and of those in it; links are followed, and no folder is read twice."""
+    visited = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        identity = file_identity(place)
+        if identity in visited:
+            folders.clear()
+            continue
+        visited.add(identity)
+        folders[:] = [name for name in folders if not is_system_folder(name)]
+        paths = [Path(place, name) for name in names]
+        yield from (p for p in paths if is_image_name(p) or p.suffix.lower() == ".npy")
 
 
 def class_fractions(probabilities):
