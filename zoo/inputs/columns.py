@@ -32,7 +32,10 @@ def column_values(column, is_category, name, notes):
 def numbers(column, name):
     """Returns a numeric column as (N,) float32, NaN where there is a gap; a ValueError names infinite numbers."""
     with np.errstate(invalid="ignore", over="ignore"):  # R's NA is a signaling NaN
-        values = column.to_numpy(dtype=np.float32, na_value=np.nan)
+        is_numpy = isinstance(column.dtype, np.dtype)
+        values = (
+            column.to_numpy().astype(np.float32) if is_numpy else column.to_numpy(dtype=np.float32, na_value=np.nan)
+        )
     infinite = np.isinf(values)
     if infinite.any():
         row = int(np.argmax(infinite))

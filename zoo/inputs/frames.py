@@ -21,17 +21,22 @@ def frame_of(source):
     if not isinstance(source, pd.DataFrame):
         source = {c: np.ravel(v) if isinstance(v, np.ndarray) else v if np.ndim(v) else [v] for c, v in source.items()}
     frame = pd.DataFrame(source).infer_objects()
+    changes = {}
     for c in frame if frame.columns.is_unique else ():
-        if frame[c].dtype.kind == "f":
-            verify_doubles(frame[c].to_numpy(), f"the column {c!r}")
-    for c in frame if frame.columns.is_unique else ():
-        column, first = frame[c], frame[c].dropna().head(1).tolist()
-        if pd.api.types.is_integer_dtype(column) and (column == R_NA).any():
-            frame = frame.assign(**{str(c): column.where(column != R_NA)})
-        elif first and isinstance(first[0], datetime.date) and column.dtype == object:
-            frame = frame.assign(**{str(c): pd.to_datetime(column)})
-        elif called_from_r() and first and isinstance(first[0], str) and (column == "NA").any():
-            frame = frame.assign(**{str(c): column.where(column != "NA", None)})
+        column = frame[c]
+        if column.dtype.kind == "f":
+            verify_doubles(column.to_numpy(), f"the column {c!r}")
+        elif column.dtype.kind in "iu":
+            if (column == R_NA).any():
+                changes[c] = column.where(column != R_NA)
+        elif column.dtype == object or called_from_r():
+            first = column.dropna().head(1).tolist()
+            if first and isinstance(first[0], datetime.date) and column.dtype == object:
+                changes[c] = pd.to_datetime(column)
+            elif called_from_r() and first and isinstance(first[0], str) and (column == "NA").any():
+                changes[c] = column.where(column != "NA", None)
+    for c, values in changes.items():
+        frame[c] = values
     return frame
 
 
@@ -42,6 +47,9 @@ def verify_doubles(values, name):
         values: array of floats.
         name: what the error calls them.
     """
+    tiny = np.finfo("float64").tiny
+    if (np.abs(values[:1]) >= tiny).any():  # most often the first one is a number of usual size
+        return
     sizes = np.abs(values[(values != 0) & ~np.isnan(values)])
-    if sizes.size and sizes.max() < np.finfo("float64").tiny:
+    if sizes.size and sizes.max() < tiny:
         raise ValueError(f"{name} must have doubles, got R's integer64, of which only the bits arrive: as.numeric(x).")

@@ -188,15 +188,17 @@ def _match_numbers(schema, column, values, rows, notes):
         array = numbers(values, column.source)
     except ValueError as error:
         raise ValueError(f"{rows.caller}: {error}") from None
-    _verify_gaps(schema, column, np.isnan(array), rows)
-    if column.minimum is not None:
+    low, high = array.min(), array.max()
+    if np.isnan(low):
+        _verify_gaps(schema, column, np.isnan(array), rows)
+        low, high = (np.nan, np.nan) if np.isnan(array).all() else (np.nanmin(array), np.nanmax(array))
+    if column.minimum is not None and (low < np.float32(column.minimum) or high > np.float32(column.maximum)):
         outside = (array < np.float32(column.minimum)) | (array > np.float32(column.maximum))
-        if outside.any():
-            notes.append(
-                f"`{column.source}`: {outside.sum():,} of {rows.count:,} rows are outside of the training range, "
-                f"{column.minimum:g} to {column.maximum:g}, the first is {array[np.argmax(outside)]:g} in row "
-                f"{rows.number(outside)}"
-            )
+        notes.append(
+            f"`{column.source}`: {outside.sum():,} of {rows.count:,} rows are outside of the training range, "
+            f"{column.minimum:g} to {column.maximum:g}, the first is {array[np.argmax(outside)]:g} in row "
+            f"{rows.number(outside)}"
+        )
     return array
 
 
@@ -207,8 +209,8 @@ def _match_levels(schema, column, values, rows, notes):
     levels = np.array([v.strip() if v not in trained and v.strip() in trained else v for v in levels], dtype=object)
     gap_levels = np.array([not level.strip() for level in levels], bool)
     levels[gap_levels] = ""
-    gaps = gap_levels[codes]
-    _verify_gaps(schema, column, gaps, rows)
+    if gap_levels.any():
+        _verify_gaps(schema, column, gap_levels[codes], rows)
     counts = np.bincount(codes, minlength=len(levels))
     unseen = [i for i, level in enumerate(levels) if level not in trained and not gap_levels[i]]
     if unseen:
@@ -220,10 +222,10 @@ def _match_levels(schema, column, values, rows, notes):
             f"`{column.source}`: {counts[unseen].sum():,} of {rows.count:,} rows have a level that training did not "
             f"have, and are predicted without it: {listed}"
         )
-    if gaps.any() and "" not in trained:
+    if gap_levels.any() and "" not in trained:
         notes.append(
-            f"`{column.source}`: {gaps.sum():,} of {rows.count:,} rows have a gap, which training did not have, and "
-            "are predicted without it"
+            f"`{column.source}`: {counts[gap_levels].sum():,} of {rows.count:,} rows have a gap, which training did "
+            "not have, and are predicted without it"
         )
     return levels[codes]
 
