@@ -55,6 +55,7 @@ def main(arguments=None):
     command = typer.main.get_command(app)
     arguments = sys.argv[1:] if arguments is None else arguments
     with warnings.catch_warnings():
+        warnings.simplefilter("default", UserWarning)  # notes are shown whatever the environment's filters are
         warnings.showwarning = lambda message, *args, **kwargs: print_note(f"note: {message}")
         try:
             if not {"--help", "-h"} & set(arguments):

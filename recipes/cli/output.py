@@ -49,9 +49,9 @@ def print_frames(frames, as_json):
             records = frame.astype(object).to_dict("records")
             rows += [{k: v for k, v in record.items() if v is not None and v == v} for record in records]
             continue
-        frame.drop(columns="error", errors="ignore").to_csv(
-            sys.stdout, sep="\t", index=False, header=i == 0, lineterminator="\n"
-        )
+        if "error" in frame:
+            frame = frame[frame["error"].isna()].drop(columns="error")
+        frame.to_csv(sys.stdout, sep="\t", index=False, header=i == 0, lineterminator="\n")
     if as_json:
         print_json(rows)
     elif rows:

@@ -54,7 +54,7 @@ def test_serving_a_folder_without_models_exits_with_status_2(tmp_path, capsys):
 
 @pytest.mark.usefixtures("parity_check_in_process")
 def test_zoo_export_writes_a_format_and_the_output_skew(tmp_path, capsys):
-    run = recipes.Classification(epochs=1).fit(zoo.dnn((11,), 3, units=(4,), activation="softmax"), "bundled:penguins")
+    run = recipes.Classification(epochs=1).fit(zoo.dnn((9,), 3, units=(4,), activation="softmax"), "bundled:penguins")
     run.save(tmp_path / "run")
     with pytest.raises(SystemExit) as caught:
         main(["export", str(tmp_path / "run"), str(tmp_path / "served"), "--format", "folded", "--skew"])

@@ -141,8 +141,8 @@ def test_other_errors_keep_their_message():
 @pytest.mark.parametrize(
     ("command", "target", "message"),
     [
-        (train(), "recipes.reference.recipes.train_and_export", "; the same command resumes from the last epoch"),
-        (["predict", "run", "a.jpg"], "recipes.runs.predict_files.predict_files", ""),
+        (train(), "recipes.reference.recipes.train_and_export", ""),
+        (["predict", "run", "a.jpg"], "recipes.runs.load.load_run", ""),
         (["evaluate", "run"], "recipes.runs.predict_files.evaluate_run", ""),
     ],
 )

@@ -108,9 +108,9 @@ def test_levels_that_training_did_not_have_are_counted_with_the_nearest():
     assert "'M' (rows: 1, nearest 'm')" in note and "'x' (rows: 1)" in note
 
 
-def test_numbers_out_of_the_training_range_are_noted():
-    (note,) = match(TABLE, frame(**{"bill length (mm)": [29.0, 60.0, 61.0]})).notes
-    assert "2 of 3 rows are outside of the training range, 30 to 60, the first is 29 in row 1" in note
+def test_numbers_far_outside_of_the_training_range_are_noted():
+    (note,) = match(TABLE, frame(**{"bill length (mm)": [15.0, 76.0, 14.0]})).notes
+    assert "2 of 3 rows are far outside of the training range, 30 to 60, the first is 76 in row 2" in note
 
 
 def test_truth_values_and_objects_are_numbers_where_training_had_numbers():

@@ -123,7 +123,7 @@ def test_tables_and_models_with_a_single_output_are_measured(activation, tmp_pat
     trees().to_csv(tmp_path / "trees.csv", index=False)
     data = recipes.load(f"table:{tmp_path / 'trees.csv'}?target=tall")
     task = recipes.Classification(epochs=10, batch_size=8, learning_rate=0.02, report_examples=8)
-    features = task.preprocessing(data, zoo.dnn((4,), 1)).output_shape[-1]
+    features = task.preprocessing(data, zoo.dnn((3,), 1)).output_shape[-1]
     run = task.fit(zoo.dnn((features,), 1, units=(8,), activation=activation), data, verbose=False)
     ((_, caption, _), *_) = robustness.figures(run, "test")
     record = run.record["robustness"]

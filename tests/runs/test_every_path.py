@@ -189,6 +189,13 @@ def test_a_served_model_refuses_a_gap_or_fills_it(trained):
                     client.predict(gap)
 
 
+def assert_equal_metrics(metrics, expected):
+    """The compiled model of the training and the loaded one may differ in the last digit."""
+    assert metrics.keys() == expected.keys()
+    numbers = [name for name, value in expected.items() if isinstance(value, float)]
+    assert_close([metrics[n] for n in numbers], [expected[n] for n in numbers], rtol=1e-5)
+
+
 def test_a_loaded_run_evaluates_plots_and_exports_without_the_data_being_passed(tmp_path):
     file = tmp_path / "t.csv"
     TRAINING.to_csv(file, index=False)
@@ -197,7 +204,7 @@ def test_a_loaded_run_evaluates_plots_and_exports_without_the_data_being_passed(
     )
     loaded = recipes.load_run(tmp_path / "run")
     assert loaded.schema == run.schema and loaded.task == run.task and loaded.classes == run.classes
-    assert loaded.evaluate("test") == run.evaluate("test")
+    assert_equal_metrics(loaded.evaluate("test"), run.evaluate("test"))
     assert loaded.data_frame("history").equals(run.data_frame("history"))
     assert_close(loaded.predict(loaded.data.test), run.predict(run.data.test))
     assert loaded.export(tmp_path / "served").difference < 1e-5
@@ -214,4 +221,4 @@ def test_a_run_on_arrays_predicts_and_says_that_it_has_no_data(tmp_path):
     assert_close(loaded.predict(x[:3]), run.predict(x[:3]))
     with pytest.raises(ValueError, match=r"was trained on arrays, which a run does not save; pass them: load_run"):
         loaded.evaluate("test")
-    assert recipes.load_run(tmp_path, (x, y)).evaluate("test") == run.evaluate("test")
+    assert_equal_metrics(recipes.load_run(tmp_path, (x, y)).evaluate("test"), run.evaluate("test"))

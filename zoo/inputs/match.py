@@ -11,6 +11,7 @@ from zoo.inputs.texts import text_batch
 from zoo.r_interop import R_NA
 
 R_HINT = "in R keep the first dimension of a single one: x[1, , drop = FALSE]"
+RANGE_MARGIN = 0.5  # fraction of the training range beyond which a number is noted: rows of other splits are near it
 SHOWN = 5  # columns, levels or rows that a sentence lists
 
 
@@ -192,13 +193,16 @@ def _match_numbers(schema, column, values, rows, notes):
     if np.isnan(low):
         _verify_gaps(schema, column, np.isnan(array), rows)
         low, high = (np.nan, np.nan) if np.isnan(array).all() else (np.nanmin(array), np.nanmax(array))
-    if column.minimum is not None and (low < np.float32(column.minimum) or high > np.float32(column.maximum)):
-        outside = (array < np.float32(column.minimum)) | (array > np.float32(column.maximum))
-        notes.append(
-            f"`{column.source}`: {outside.sum():,} of {rows.count:,} rows are outside of the training range, "
-            f"{column.minimum:g} to {column.maximum:g}, the first is {array[np.argmax(outside)]:g} in row "
-            f"{rows.number(outside)}"
-        )
+    if column.minimum is not None:
+        margin = RANGE_MARGIN * (column.maximum - column.minimum)
+        lowest, highest = np.float32(column.minimum - margin), np.float32(column.maximum + margin)
+        if low < lowest or high > highest:
+            outside = (array < lowest) | (array > highest)
+            notes.append(
+                f"`{column.source}`: {outside.sum():,} of {rows.count:,} rows are far outside of the training range, "
+                f"{column.minimum:g} to {column.maximum:g}, the first is {array[np.argmax(outside)]:g} in row "
+                f"{rows.number(outside)}"
+            )
     return array
 
 
