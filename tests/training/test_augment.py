@@ -18,6 +18,7 @@ MIXING = ("mixup", "cutmix", "mosaic")
 IMAGES = np.random.default_rng(3).random((24, 16, 12, 3), "float32")
 LABELS = np.arange(24, dtype="int64") % 4
 
+QUICK = ("flip", "rotate", "brightness", "cutmix")  # one of each kind of step; each takes seconds to compile
 every = pytest.mark.parametrize("name", NAMES)
 
 
@@ -116,7 +117,7 @@ def test_flips_and_crops_are_exact():
 # Randomness and seeds
 
 
-@every
+@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in NAMES])
 def test_equal_seeds_give_equal_images_and_epochs_batches_and_images_differ(name):
     source = np.repeat(IMAGES[:1], 24, 0) if name not in MIXING else IMAGES
     runs = []
