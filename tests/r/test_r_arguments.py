@@ -118,11 +118,11 @@ def test_a_run_predicts_data_frames_and_lists_of_r(tmp_path):
     assert run.predict(one).shape == (1, 2)
     labels = run.predict(flowers(), labels=True)
     assert labels.tolist() == [("a", "b")[i] for i in whole.argmax(-1)]
-    with pytest.raises(ValueError, match="`inputs` must be one table with size_cm, site, got without site"):
+    with pytest.raises(ValueError, match="the columns that the model was trained on, got none called 'site'"):
         run.predict({"size (cm)": [1.0, 2.0]})
-    with pytest.raises(ValueError, match="must have numbers in the column 'size_cm', got text such as 'tall'"):
+    with pytest.raises(ValueError, match=r"the column `size \(cm\)` must have numbers, as in training, got 'tall' in row 1"):
         run.predict({"size (cm)": ["tall"], "site": ["x"]})
-    with pytest.raises(ValueError, match="must be a data frame or a dict of columns for a run on a table"):
+    with pytest.raises(ValueError, match="must be a data frame or a dict of columns for a model of a table"):
         run.predict(np.zeros((2, 2)))
     history = run.data_frame()
     assert history["epoch"].tolist() == [1.0, 2.0]
@@ -159,8 +159,9 @@ def test_column_major_arrays_are_read_by_index():
     run = recipes.Classification(epochs=1).fit(model, data, verbose=False)
     predictions = run.predict(x)
     assert_close(run.predict(np.ascontiguousarray(x[..., 0], "float32")), predictions)
+    assert_close(run.predict(x[0, :, :, 0]), predictions[:1])  # one image is a batch of one
     with pytest.raises(ValueError, match=r"shape \(N, 6, 4, 1\).*drop = FALSE"):
-        run.predict(x[0, :, :, 0])
+        run.predict(x[0, :, 0, 0])
     with pytest.raises(ValueError, match=r"lenet5: `data` must be images.*array_reshape\(x, c\(N, H, W, C\)\)"):
         recipes.Classification(epochs=1).fit("lenet5", [x.reshape(16, -1), y], verbose=False)
 

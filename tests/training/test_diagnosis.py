@@ -161,7 +161,7 @@ def test_the_default_batch_size_gives_eight_steps(count, size):
 
 
 def test_only_the_default_batch_size_depends_on_the_data():
-    x, y = np.zeros((60, 3), "float32"), np.arange(60) % 2
+    x, y = np.arange(180, dtype="float32").reshape(60, 3), np.arange(60) % 2
     data = recipes.load((x, y))
     assert recipes.Classification().with_batch_size(data).batch_size == 4
     assert recipes.Classification(batch_size=32).with_batch_size(data).batch_size == 32
