@@ -75,8 +75,8 @@ class Run:
         return Run(**{**arguments, **kept, **changes})
 
     def __repr__(self):
-        name = self.data_record["name"]
-        return f"<Run: {type(self.task).__name__} of {self.record.get('model')} on {name}>"
+        data = self.data_record["name"] if self._data is None else self._data
+        return f"<Run: {type(self.task).__name__} of {self.record.get('model')} on {data}>"
 
     @checked
     def predict(self, inputs, *, labels: bool = False):

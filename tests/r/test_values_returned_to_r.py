@@ -78,9 +78,9 @@ def run():
 
 
 def test_missing_values_and_empty_tables_are_refused(run):
-    with pytest.raises(ValueError, match="must have no gaps, as training had none .*got 1 of 2 .* the column 'size'"):
+    with pytest.raises(ValueError, match="the column `size` must have no gaps.*got 1 of 2 rows with a gap, the first in row 2"):
         run.predict({"size": [1.0, np.nan]}, labels=True)
-    with pytest.raises(ValueError, match="must have an example or more, got none"):
+    with pytest.raises(ValueError, match="the table has no rows"):
         run.predict({"size": []})
 
 
@@ -105,7 +105,7 @@ def test_the_repr_of_a_run_is_one_line(run):
 
 
 def test_a_tilde_in_paths_is_the_home_folder(monkeypatch, tmp_path):
-    data = load(factor(["b", "a"]).assign(age=range(0, 48, 2)), target="kind")
+    data = load(factor(["b", "a"]).assign(age=[i % 7 for i in range(24)]), target="kind")
     run = recipes.Classification(epochs=1).fit("dnn", data, verbose=False, units=2)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
