@@ -33,9 +33,9 @@ test_that("the classes are the levels of a factor in their order, in results too
   expect_equal(dim(run$predict(as.list(flowers[1, -5]))), c(1L, 3L))
   gaps <- flowers[1:3, ]
   gaps$Sepal.Width[2] <- NA
-  expect_match(message_of(run$predict(gaps, labels = TRUE)), "1 of 3 examples with NaN or NA in the column 'Sepal_Width'",
+  expect_match(message_of(run$predict(gaps, labels = TRUE)), "got 1 of 3 rows with a gap, the first in row 2",
                fixed = TRUE)
-  expect_match(message_of(run$predict(flowers[0, ])), "an example or more, got none", fixed = TRUE)
+  expect_match(message_of(run$predict(flowers[0, ])), "the table has no rows", fixed = TRUE)
 
   # ~ is the home folder, and the returned path is a string
   home <- Sys.getenv("HOME")

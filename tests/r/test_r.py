@@ -164,9 +164,8 @@ VIGNETTE_ERRORS = (
     "in R a named list such as list(a = 1), got c(2, 1, 1)",
     "They look 1-based, as R has them",
     "array_reshape(x, c(N, H, W, C))",
-    "drop = FALSE",
     "the table has gaps in `Sepal.Width` (2)",
-    "`inputs` must have no gaps",
+    "the column `Petal.Width` must have no gaps",
     "day and month are ambiguous",
 )
 

@@ -392,5 +392,6 @@ def test_fit_function_method_and_command_line_give_the_same_metrics(tmp_path, ca
         expected = runs[0].evaluate(split)
         for metrics in (runs[1].evaluate(split), printed[split]):
             assert set(metrics) == set(expected) and metrics["baseline"] == expected["baseline"]
-            for name in set(expected) - {"baseline"}:
+            assert metrics["verdict"]["sentence"] == expected["verdict"]["sentence"]
+            for name in set(expected) - {"baseline", "verdict"}:
                 assert_close(metrics[name], expected[name], rtol=1e-5, err_msg=f"{split} {name}")
