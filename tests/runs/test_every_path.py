@@ -8,6 +8,7 @@ import pytest
 
 import recipes
 import zoo
+from recipes.runs.matched_data import matched_data
 from recipes.runs.predict_files import evaluate_run, predict_files
 from tests.tolerance import assert_close
 from zoo.serving import Server
@@ -168,7 +169,14 @@ def test_new_data_may_lack_a_class_and_may_not_have_another(trained, tmp_path):
     _, folder = trained
     file = tmp_path / "new.csv"
     TRAINING[TRAINING["species"] == "Adelie"].to_csv(file, index=False)
-    assert evaluate_run(folder, str(file))["examples"] == (TRAINING["species"] == "Adelie").sum()
+    metrics = evaluate_run(folder, str(file))
+    assert metrics["examples"] == (TRAINING["species"] == "Adelie").sum()
+    assert metrics["balanced_accuracy"] == pytest.approx(metrics["accuracy"])
+    with pytest.warns(UserWarning, match="the data have no examples of Gentoo"):
+        matched_data(recipes.load_run(folder), str(file))
+    TRAINING[:0].to_csv(file, index=False)
+    with pytest.raises(ValueError, match="must have a row or more, got only the columns bill"):
+        evaluate_run(folder, str(file))
     TRAINING.replace({"species": {"Adelie": "Adeli"}}).to_csv(file, index=False)
     with pytest.raises(ValueError, match=r"must have the classes of the model.*got 'Adeli'. Did you mean `Adelie`\?"):
         evaluate_run(folder, str(file))
@@ -189,6 +197,11 @@ def test_a_served_model_refuses_a_gap_or_fills_it(trained):
                     client.predict(gap)
 
 
+def assert_same_metrics(metrics, expected):
+    assert metrics.keys() == expected.keys() and metrics["confusion"] == expected["confusion"]
+    assert_close(metrics["log_loss"], expected["log_loss"])
+
+
 def test_a_loaded_run_evaluates_plots_and_exports_without_the_data_being_passed(tmp_path):
     file = tmp_path / "t.csv"
     TRAINING.to_csv(file, index=False)
@@ -197,7 +210,7 @@ def test_a_loaded_run_evaluates_plots_and_exports_without_the_data_being_passed(
     )
     loaded = recipes.load_run(tmp_path / "run")
     assert loaded.schema == run.schema and loaded.task == run.task and loaded.classes == run.classes
-    assert loaded.evaluate("test") == run.evaluate("test")
+    assert_same_metrics(loaded.evaluate("test"), run.evaluate("test"))
     assert loaded.data_frame("history").equals(run.data_frame("history"))
     assert_close(loaded.predict(loaded.data.test), run.predict(run.data.test))
     assert loaded.export(tmp_path / "served").difference < 1e-5
@@ -214,4 +227,4 @@ def test_a_run_on_arrays_predicts_and_says_that_it_has_no_data(tmp_path):
     assert_close(loaded.predict(x[:3]), run.predict(x[:3]))
     with pytest.raises(ValueError, match=r"was trained on arrays, which a run does not save; pass them: load_run"):
         loaded.evaluate("test")
-    assert recipes.load_run(tmp_path, (x, y)).evaluate("test") == run.evaluate("test")
+    assert_same_metrics(recipes.load_run(tmp_path, (x, y)).evaluate("test"), run.evaluate("test"))
