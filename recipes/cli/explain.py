@@ -59,6 +59,12 @@ def explain_files(run, files, out, method="integrated_gradients", target=None, *
     from zoo import explain
 
     saved = load_run(run)
+    output_shape = getattr(saved.model, "output_shape", (None, None))
+    if not isinstance(output_shape, tuple) or len(output_shape) != 2:
+        raise ValueError(
+            f"explain: the run must predict classes or numbers for a whole input, got {type(saved.task).__name__} with "
+            f"outputs of shape {output_shape}."
+        )
     _verify_method(saved.model, method)
     _verify_target(saved.classes, method, target)
     batches = list(readable_batches(saved, files, caller="explain"))

@@ -6,15 +6,20 @@ import numpy as np
 
 from recipes.data import Data, SourceSpec, as_source_spec, load, reopen
 from recipes.data.assemble import Pool, assemble, warn_and_note
+from recipes.data.images.image_files import ImageFiles, open_images
 from recipes.data.new_inputs import column_checks
+from recipes.data.rasters.geotiff import raster_info
+from recipes.data.rasters.raster import raster_files
 from recipes.data.readers import READERS, parse_source
 from recipes.data.source_spec import DEFAULT_SPLIT
 from recipes.data.split import SplitOptions
 from recipes.data.tables.table_files import read_frame
 from recipes.data.targets import class_indices, gaps
 from zoo.arguments import suggestion
-from zoo.inputs import match, match_frame
+from zoo.inputs import match, match_bands, match_frame
 
+SERIES_FACTS = ("step", "has_grid", "has_means")  # in `Data.series_options`, and no options of the reader
+SHOWN = 5  # classes that a note lists
 WITHOUT_SPLIT = {**DEFAULT_SPLIT, "validation": 0.0, "test": 0.0}
 
 
@@ -33,8 +38,12 @@ def matched_data(run, source):
     Raises:
         ValueError: if a column, a band or the target is absent, or a label is none of the run's classes.
     """
-    if isinstance(source, Data):
-        return _verified(run, source)
+    data = _verified(run, source) if isinstance(source, Data) else _read(run, source)
+    return _with_note_of_absent_classes(data)
+
+
+def _read(run, source):
+    """Returns the `Data` of a source, as `matched_data` has it."""
     trained = as_source_spec(run.record["data"])
     spec = _spec(run, source, trained)
     kind = run.schema.kind
@@ -44,6 +53,22 @@ def matched_data(run, source):
         options = {"classes": run.classes} if run.classes and isinstance(source, tuple | list) else {}
         return _verified(run, load(source, **WITHOUT_SPLIT, **options))
     return _verified(run, reopen(spec))
+
+
+def _with_note_of_absent_classes(data):
+    """Returns the data with a note on the classes that have no examples, which is also a warning."""
+    targets = data.train.targets
+    if data.task != "classification" or np.ndim(targets) != 1:
+        return data
+    counts = np.bincount(targets, minlength=len(data.classes))
+    absent = [name for name, count in zip(data.classes, counts, strict=True) if not count]
+    if not absent:
+        return data
+    listed = ", ".join(absent[:SHOWN]) + (f" and {len(absent) - SHOWN} more" if absent[SHOWN:] else "")
+    note = warn_and_note(
+        f"the data have no examples of {listed}; the balanced accuracy is the mean recall of the other classes"
+    )
+    return dataclasses.replace(data, notes=(*data.notes, note))
 
 
 def _spec(run, source, trained):
@@ -62,12 +87,26 @@ def _spec(run, source, trained):
         options = {name: value for name, value in trained.explicit_options.items() if name not in ("labels", "group")}
     options |= {"target": list(run.schema.targets)} if run.schema.targets else {}
     if stated.reader == "series":
-        options |= run.schema.series
+        series = run.schema.series
+        options |= {name: value for name, value in series.items() if name not in SERIES_FACTS}
+        options |= {"step": series["step"] if series["has_grid"] else None}
     if stated.reader in ("raster", "masks", "folder") and run.classes:
         options |= {"classes": options.get("classes") or list(run.classes)}
     if stated.reader == "raster" and run.schema.band_names:
-        options |= {"bands": list(run.schema.band_names)}
+        options |= {"bands": _raster_bands(run.schema, stated.source)}
     return SourceSpec(stated.reader, stated.source, {**options, **WITHOUT_SPLIT, **stated.options})
+
+
+def _raster_bands(schema, source):
+    """Returns the names of the bands to read, or their numbers, with a warning, where the first raster has no names."""
+    path = next(iter(raster_files(source).values()))
+    raster = raster_info(path, caller="evaluate")
+    if raster.names:
+        return list(schema.band_names)
+    numbers, notes = match_bands(schema, ("",) * len(raster.bands), path, "evaluate")
+    for note in notes:
+        warn_and_note(note)
+    return list(numbers)
 
 
 def _matched_table(run, source, options):
@@ -81,12 +120,16 @@ def _matched_table(run, source, options):
             f"`data` must have the target column {', '.join(map(repr, absent or ['...']))}, got "
             f"{', '.join(map(repr, frame.columns))}.{suggestion(str(absent[0]), frame.columns) if absent else ''}"
         )
-    notes, y = list(facts.pop("notes")), frame[list(target)]
+    if not len(frame):
+        raise ValueError(f"`data` must have a row or more, got only the columns {', '.join(map(str, frame.columns))}.")
+    notes, y = [warn_and_note(note) for note in facts.pop("notes")], frame[list(target)]
     dropped = gaps(y.to_numpy())
     if schema.kind == "table" and schema.missing == "drop":
         dropped = dropped | _rows_with_gaps(schema, frame)
     if dropped.any():
         notes.append(warn_and_note(f"left out {dropped.sum():,} of {len(frame):,} rows with gaps"))
+        if dropped.all():
+            raise ValueError(f"`data` must have a row without gaps, got gaps in all {len(frame):,} rows.")
         frame, y = frame[~dropped], y[~dropped]
     matched = (
         match_frame(schema, frame, "evaluate") if schema.kind == "table" else match(schema, frame, None, "evaluate")
@@ -114,7 +157,7 @@ def _rows_with_gaps(schema, frame):
 
 def _verified(run, data):
     """Returns data whose classes or targets, shape and dtype are the run's; a ValueError says what differs."""
-    data = run.task.open_data(data)
+    data = _as_training_images(run, run.task.open_data(data))
     outputs = run.data_record["outputs"]
     if tuple(data.classes) != run.classes or list(data.outputs) != list(outputs):
         raise ValueError(
@@ -122,11 +165,38 @@ def _verified(run, data):
             f"got {', '.join(data.classes or data.outputs)}."
         )
     schema = run.schema
+    step = data.series_options.get("step")
+    if schema.series and step and step != schema.series["step"]:
+        raise ValueError(f"`data` must have steps of {schema.series['step']}, as in training, got {step}.")
     if data.kind != schema.kind or (data.shape or (0,))[-1] != (schema.shape or (0,))[-1]:
         raise ValueError(f"`data` must be {_described(schema)}, as in training, got {_described(data)}.")
     if data.kind == "image" and data.dtype != schema.dtype:
         raise ValueError(f"`data` must be of {schema.dtype}, as in training, got {data.dtype}.")
     return data
+
+
+def _as_training_images(run, data):
+    """Returns the data with photos read in the size, bands and depth of the run's raw inputs, as `predict` reads them.
+
+    Raises:
+        ValueError: if the bands or the depth of the first image have no exact conversion.
+    """
+    images, schema = data.train.inputs, run.schema
+    if not isinstance(images, ImageFiles) or schema.kind != "image":
+        return data
+    size = run.preprocessing.input_shape[1:3]
+    size = None if None in size or data.shape[:2] == size else size
+    if size is None and (data.shape[-1], data.dtype, data.bands) == (
+        schema.shape[-1], schema.dtype, schema.band_names
+    ):  # fmt: skip
+        return data
+    images = open_images(images.paths, schema.shape, schema.dtype, schema.band_names, schema.missing == "pad", size)
+    images.read(0)
+    shape = (*(size or data.shape[:2]), schema.shape[-1])
+    return dataclasses.replace(
+        data, train=dataclasses.replace(data.train, inputs=dataclasses.replace(images, shape=shape)), shape=shape,
+        dtype=schema.dtype, bands=schema.band_names,
+    )  # fmt: skip
 
 
 def _described(data):

@@ -216,7 +216,7 @@ class Classification(Task):
                 "examples": len(targets),
                 "baseline": {"hamming_loss": float(np.minimum(targets.mean(0), 1 - targets.mean(0)).mean())},
             }
-        classes = range(len(data.classes))
+        classes, present = range(len(data.classes)), np.unique(targets)  # other data may lack examples of a class
         predicted = predictions.argmax(-1)
         most_frequent = most_frequent_class(data)
         correct = int((predicted == targets).sum())
@@ -224,14 +224,14 @@ class Classification(Task):
         results = {
             "accuracy": correct / len(targets),
             "accuracy_interval": [float(interval.low), float(interval.high)],
-            "balanced_accuracy": float(metrics.recall_score(targets, predicted, average="macro", zero_division=0)),
-            "f1_macro": float(metrics.f1_score(targets, predicted, average="macro", labels=classes, zero_division=0)),
+            "balanced_accuracy": float(metrics.recall_score(targets, predicted, labels=present, average="macro")),
+            "f1_macro": float(metrics.f1_score(targets, predicted, average="macro", zero_division=0)),
             "log_loss": float(metrics.log_loss(targets, np.clip(predictions, 1e-7, 1), labels=classes)),
             "confusion": metrics.confusion_matrix(targets, predicted, labels=classes).tolist(),
             "examples": len(targets),
             "baseline": {
                 "accuracy": float((targets == most_frequent).mean()),
-                "balanced_accuracy": 1 / len(data.classes),
+                "balanced_accuracy": 1 / len(present),
                 "name": "the most frequent class",
             },
         }

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from recipes.data.examples import Examples
+from recipes.data.images.image_files import resize_image
 from recipes.data.new_inputs import TABLE_ROWS, file_batches, is_files, is_table, read_new_table
 from recipes.data.series.forecast_window import forecast_frame
 from zoo.inputs import match
@@ -93,7 +94,12 @@ def warn(notes):
 
 
 def _preprocess_images(run, images):
-    """Returns the preprocessed images (N, H, W, C); a list of (1, H, W, C) where they differ in size."""
+    """Returns the preprocessed images (N, H, W, C); a list of (1, H, W, C) where they differ in size.
+
+    Images of another size are resized first where the run's raw inputs have one size, as its export does.
+    """
+    size = run.preprocessing.input_shape[1:3]
+    images = images if None in size else [resize_image(image, size) for image in images]
     by_size = {}
     for i, image in enumerate(images):
         by_size.setdefault(image.shape, []).append(i)

@@ -16,7 +16,7 @@ from recipes.data import load
 from recipes.data.images import decoded_image, image_decoding
 from recipes.data.images.decoded_image import UnreadableImageError
 from recipes.data.images.image_decoding import decode_bytes, lay_on_white, read_image
-from recipes.data.images.image_files import fit_image, open_images, read_pixels
+from recipes.data.images.image_files import fit_image, open_images, read_pixels, resize_image
 from zoo.export.image_decoding import MAX_PIXELS
 
 RNG = np.random.default_rng(0)
@@ -494,6 +494,20 @@ def test_pixels_of_masks_and_pairs_keep_their_depth(rasterio, tmp_path):
     assert read_pixels(tmp_path / "a.npy").shape == (3, 4, 1) and read_pixels(tmp_path / "a.npy").dtype == np.float32
     content = png(photo(4, 5, 3, dtype="uint16"), 2)
     np.testing.assert_array_equal(decode_bytes(content), read_image(content).pixels)
+
+
+def test_new_files_are_resized_as_an_export_resizes_them(tmp_path):
+    import tensorflow as tf
+
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    images = open_images([tmp_path / "photo.png"], (None, None, 3), "uint8", size=(6, 10))
+    expected = tf.round(tf.image.resize(pixels, (6, 10), antialias=True)).numpy().astype("uint8")
+    assert images.shape == (6, 10, 3) and images.read(0).dtype == np.uint8
+    np.testing.assert_array_equal(images.read(0), expected)
+    np.testing.assert_array_equal(next(iter(images.dataset().as_numpy_iterator())), expected)
+    assert resize_image(pixels, (12, 20)) is pixels
+    assert resize_image(pixels.astype("float32"), (6, 10)).dtype == np.float32
 
 
 def test_an_image_that_fits_is_not_copied():

@@ -151,6 +151,16 @@ def test_the_windows_of_one_series_are_a_view_of_its_rows():
     assert data.train.inputs.base is not None and data.train.inputs.strides[:2] == (4, 4)
 
 
+def test_numbers_that_mark_missing_values_are_noted_and_read_as_gaps_on_request(tmp_path):
+    frame = daily()
+    frame.loc[[3, 40], "flow"] = -9999
+    with pytest.warns(UserWarning, match="`flow` has -9999 in 2 rows"):
+        assert "set missing_values=-9999" in " ".join(load(frame).notes)
+    frame.to_csv(tmp_path / "flow.csv", index=False)
+    with pytest.raises(ValueError, match="gaps"):
+        recipes.load(f"series:{tmp_path / 'flow.csv'}?time=day&target=flow&window=5&missing_values=-9999")
+
+
 def test_irregular_times_are_put_on_the_grid_of_step():
     frame = daily().drop(index=[50, 51])
     with pytest.raises(ValueError, match=r"equal steps.*row 51.*step='1D'"):

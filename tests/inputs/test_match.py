@@ -1,5 +1,6 @@
 """Matching of new data to an input schema: columns, levels, bands, arrays and texts."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -106,6 +107,10 @@ def test_levels_that_training_did_not_have_are_counted_with_the_nearest():
     (note,) = notes
     assert "`sex`: 2 of 3 rows have a level that training did not have" in note
     assert "'M' (rows: 1, nearest 'm')" in note and "'x' (rows: 1)" in note
+    plots = dataclasses.replace(TABLE.columns[-1], kind="category", levels=("001", "010", "101"))
+    codes = dataclasses.replace(TABLE, columns=(plots,))
+    (note,) = match(codes, pd.DataFrame({plots.source: [1, 1, 10]})).notes  # as a spreadsheet writes codes
+    assert "'1' (rows: 2, nearest '001'), '10' (rows: 1, nearest '010')" in note
 
 
 def test_numbers_far_outside_of_the_training_range_are_noted():

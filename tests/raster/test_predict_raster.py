@@ -12,7 +12,9 @@ from keras import layers
 
 import recipes
 import zoo
+from recipes.cli.explain import explain_files
 from recipes.raster.tiling import split_into_stripes, tile_axis
+from recipes.runs.predict_files import evaluate_run
 from tests.data.test_raster import RNG, SCENE, TRUTH, save, source_of
 from tests.tolerance import assert_close
 
@@ -187,6 +189,13 @@ def test_a_run_its_folder_and_the_command_line_predict_the_same(tmp_path, capsys
     assert expected.shape == (*TRUTH.shape, 2)
     with pytest.raises(ValueError, match=r"must be uint16, as in training, got float32 in .*other.tif"):
         predict(run, save(tmp_path / "other.tif", PIXELS), tmp_path / "d.tif")
+    labels = source.partition("labels=")[2].partition("&")[0]
+    expected = evaluate_run(tmp_path / "run", f"raster:{raster}?labels={labels}")["mean_iou"]
+    files = [save(tmp_path / "reordered.tif", SCENE[::-1], names=("NIR", "red")), save(tmp_path / "unnamed.tif", SCENE)]
+    for file in files:  # names decide, else the numbers of the bands in training
+        assert_close(evaluate_run(tmp_path / "run", f"raster:{file}?labels={labels}")["mean_iou"], expected)
+    with pytest.raises(ValueError, match="must predict classes or numbers for a whole input, got Segmentation"):
+        explain_files(tmp_path / "run", [raster], tmp_path / "why.png")
 
 
 # Resumption

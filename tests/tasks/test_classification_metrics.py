@@ -111,6 +111,15 @@ def test_a_test_split_of_one_class_has_no_roc_auc():
     assert "roc_auc" not in metrics and "tss" not in metrics and metrics["verdict"]["result"] == "worse"
 
 
+def test_a_class_without_examples_does_not_lower_the_balanced_accuracy():
+    predictions = np.eye(3)[[0, 0, 1, 1, 2, 1]] * 0.7 + 0.1
+    _, metrics, _ = evaluated(np.array([0, 0, 1, 1, 1, 1]), predictions, train=[0, 1, 2] * 4)
+    assert_close(metrics["balanced_accuracy"], (1 + 3 / 4) / 2)
+    assert metrics["baseline"]["balanced_accuracy"] == 1 / 2
+    one = evaluated(np.zeros(1, int), np.array([[0.8, 0.1, 0.1]]), train=[0, 1, 2])[1]
+    assert one["balanced_accuracy"] == one["f1_macro"] == one["baseline"]["balanced_accuracy"] == 1
+
+
 def test_the_shell_prints_the_verdict_first(capsys):
     _, metrics, _ = evaluated(*two_classes())
     print_metrics(metrics, metrics["baseline"])

@@ -6,8 +6,10 @@ import pandas as pd
 import pytest
 
 import recipes
+from recipes.cli.main import main
 from recipes.data.preprocessing import preprocessing
 from recipes.data.series.forecast_window import forecast_frame
+from recipes.runs.predict_files import evaluate_run
 from recipes.tasks.forecasting import PinballLoss
 from tests.tolerance import assert_close
 
@@ -74,6 +76,21 @@ def test_a_run_is_exported_reported_saved_and_loaded(run, tmp_path):
     raw = run.data.test.head(3)
     assert_close(np.asarray(saved.model(saved.preprocessing(raw))), run.predict(raw))
     assert saved.task == run.task
+
+
+def test_a_saved_run_predicts_and_evaluates_another_file(run, tmp_path, capsys):
+    run.save(tmp_path / "run")
+    file = tmp_path / "new.csv"
+    wave(seed=1).assign(note="text")[["note", "flow", "day"]].to_csv(file, index=False)
+    with pytest.raises(SystemExit) as stop:
+        main(["predict", str(tmp_path / "run"), str(file)])
+    assert not stop.value.code
+    assert capsys.readouterr().out.splitlines()[0] == "time\tflow\tflow_lower\tflow_upper"
+    metrics = evaluate_run(tmp_path / "run", str(file))
+    assert metrics["examples"] > 300 and metrics["skill"] > 0.2
+    wave().iloc[::2].to_csv(file, index=False)
+    with pytest.raises(ValueError, match="must have steps of 1D, as in training, got 2D"):
+        evaluate_run(tmp_path / "run", str(file))
 
 
 def test_a_relative_network_that_predicts_0_is_persistence():

@@ -237,9 +237,11 @@ def _match_levels(schema, column, values, rows, notes):
 def _nearest(level, trained):
     import difflib
 
+    code = level.strip().lstrip("0")
+    same_code = sorted(t for t in trained if t.lstrip("0") == code) if code.isdigit() else []
     by_lower = {t.lower(): t for t in trained if t}
-    close = difflib.get_close_matches(level.lower().strip(), by_lower, n=1, cutoff=0.5)
-    return f", nearest {by_lower[close[0]]!r}" if close else ""
+    close = same_code or difflib.get_close_matches(level.lower().strip(), by_lower, n=1, cutoff=0.5)
+    return f", nearest {by_lower[close[0].lower()]!r}" if close else ""
 
 
 def _verify_gaps(schema, column, gaps, rows):

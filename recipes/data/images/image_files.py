@@ -24,6 +24,7 @@ class ImageFiles:
         dtype: of every image: uint8, uint16 or float32.
         bands: names of the bands; files that name theirs are read in this order. () where the bands have no names.
         gaps: whether a pixel may be nodata, which is NaN in float32.
+        size: (H, W) that every image is resized to; None keeps the file's.
     """
 
     paths: np.ndarray
@@ -32,6 +33,7 @@ class ImageFiles:
     dtype: str = "uint8"
     bands: tuple = ()
     gaps: bool = False
+    size: tuple | None = None
 
     def __len__(self):
         return len(self.paths)
@@ -43,7 +45,8 @@ class ImageFiles:
     def read(self, index):
         """Returns the image at `index`: (H, W, C) of `dtype`; a ValueError names a file that cannot be read or fit."""
         path = str(self.paths[index])
-        return fit_image(read_image(path), path, self.shape[-1], self.dtype, self.bands, self.gaps)
+        image = fit_image(read_image(path), path, self.shape[-1], self.dtype, self.bands, self.gaps)
+        return image if self.size is None else resize_image(image, self.size)
 
     def dataset(self):
         """Returns a tf.data.Dataset of single images, (H, W, C) of `dtype`, in the files' order."""
@@ -71,7 +74,7 @@ class ImageFiles:
         return paths.map(decode, tf.data.AUTOTUNE, deterministic=True)
 
 
-def open_images(paths, shape, dtype, bands=(), gaps=False):
+def open_images(paths, shape, dtype, bands=(), gaps=False, size=None):
     """Returns new image files, to be read as a run expects its raw inputs.
 
     `read(i)` of it returns (H, W, C) in the file's size. Bands are matched by name where run and file have names; extra
@@ -84,12 +87,30 @@ def open_images(paths, shape, dtype, bands=(), gaps=False):
         dtype: of the run's raw inputs: uint8, uint16 or float32.
         bands: names of the run's bands, () where they have none.
         gaps: whether the run's images had nodata (`Data.missing` is pad).
+        size: (H, W) that the images are resized to; None keeps the files'.
     Returns:
         `ImageFiles`.
     """
-    paths = np.array([str(path) for path in paths])
-    size = (None, None, shape[-1])
-    return ImageFiles(paths, np.zeros(len(paths), bool), size, str(np.dtype(dtype)), tuple(bands), gaps)
+    paths, shape = np.array([str(path) for path in paths]), (*(size or (None, None)), shape[-1])
+    return ImageFiles(paths, np.zeros(len(paths), bool), shape, str(np.dtype(dtype)), tuple(bands), gaps, size)
+
+
+def resize_image(image, size):
+    """Returns an image (H, W, C) resized as an export resizes files: bilinear, antialiased, whole numbers rounded.
+
+    Args:
+        image: (H, W, C) array.
+        size: (H, W).
+    """
+    import tensorflow as tf
+
+    if image.shape[:2] == tuple(size):
+        return image
+    resized = tf.image.resize(image, size, antialias=True).numpy()
+    if image.dtype.kind == "f":
+        return resized.astype(image.dtype)
+    limits = np.iinfo(image.dtype)
+    return np.clip(np.round(resized), limits.min, limits.max).astype(image.dtype)
 
 
 def fit_image(image, path, count, dtype, bands=(), gaps=False):

@@ -63,7 +63,7 @@ def read_raster(
             band, or has a label of no class; it names the file.
     """
     arguments = dict(locals())
-    rasters, masks = _paired_rasters(_raster_files(images), _raster_files(labels), bands)
+    rasters, masks = _paired_rasters(raster_files(images), raster_files(labels), bands)
     rasters, band_notes = _in_one_order(rasters, bands)
     _verify_grids(rasters, masks)
     positions = np.array(
@@ -104,7 +104,7 @@ def read_raster(
     return with_source_spec(data, "raster", arguments, labels=absolute_path(labels), classes=mask_classes.resolved())
 
 
-def _raster_files(path):
+def raster_files(path):
     """Returns name without its ending -> path, of one file, a folder, or a pattern."""
     path = Path(path)
     if path.is_file():

@@ -9,6 +9,7 @@ from recipes.data.series.series_columns import describe_row, numeric_values, wit
 from recipes.data.series.time_steps import parse_step
 from recipes.data.series.times import parse_times
 from recipes.data.series.windows import add_cycles, lead_steps
+from recipes.data.tables.column_checks import missing_marks
 from zoo.arguments import suggestion
 
 
@@ -58,6 +59,7 @@ def future_windows(frame, options, columns=None, step=None, notes=None):
         raise ValueError("the table has no rows.")
     times = parse_times(frame, time, options["time_format"], options["day_first"], notes)
     values = numeric_values(frame, columns, "columns")
+    notes.extend(mark for mark in (missing_marks(frame[c], c) for c in columns) if mark)
     series = split_series(
         frame, times, values, values[:, :0], notes, time=time, group=group, has_step=options["has_grid"]
     )

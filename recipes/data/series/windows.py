@@ -4,6 +4,7 @@ from typing import Literal
 
 import numpy as np
 
+from recipes.data.assemble import warn_and_note
 from recipes.data.examples import SPLITS, Data
 from recipes.data.series.calendar import climatology, cycles, season_length_of
 from recipes.data.series.regular_series import equal_steps, split_series
@@ -11,6 +12,7 @@ from recipes.data.series.series_columns import numeric_values, refuse_gaps, seri
 from recipes.data.series.times import TimeReader
 from recipes.data.series.window_arrays import cut_windows, split_ends
 from recipes.data.source_spec import with_source_spec
+from recipes.data.tables.column_checks import missing_marks
 from recipes.data.tables.columns import existing_columns, target_columns
 from recipes.data.tables.table_files import read_frame
 from recipes.data.tables.table_format import TableFormat, takes_table_format
@@ -132,6 +134,8 @@ def from_time_frame(
     }  # fmt: skip
     target_values = numeric_values(frame, target, "target")
     values = numeric_values(frame, inputs, "columns")
+    marks = [missing_marks(frame[c], c) for c in dict.fromkeys((*inputs, *target))]
+    notes.extend(warn_and_note(mark) for mark in marks if mark)
     series = split_series(frame, times, values, target_values, notes, time=time, group=group, has_step=step is not None)
     series, time_step, has_means = equal_steps(series, step, time, notes)
     options |= {"step": str(time_step), "has_grid": step is not None, "has_means": has_means}
