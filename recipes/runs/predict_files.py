@@ -5,7 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from recipes.data.images.class_folders import file_identity, is_image_name, is_system_folder
+from recipes.data.images.class_folders import (
+    AVIF_SUFFIXES,
+    HEIF_SUFFIXES,
+    RAW_SUFFIXES,
+    file_identity,
+    is_image_name,
+    is_system_folder,
+)
+from recipes.data.images.image_decoding import is_image_content
 from recipes.data.new_inputs import read_new_table
 from recipes.runs.load import load_run
 from recipes.runs.matched_data import matched_data
@@ -94,7 +102,15 @@ def _images_below(folder):
         visited.add(identity)
         folders[:] = [name for name in folders if not is_system_folder(name)]
         paths = [Path(place, name) for name in names]
-        yield from (p for p in paths if is_image_name(p) or p.suffix.lower() == ".npy")
+        yield from (p for p in paths if not p.name.startswith(".") and _may_be_image(p))
+
+
+def _may_be_image(path):
+    """Whether a file is an image by its ending or content; kinds that are not read are listed with the reason."""
+    suffix = path.suffix.lower()
+    if not suffix:
+        return is_image_content(path)
+    return is_image_name(path) or suffix in (".npy", *HEIF_SUFFIXES, *AVIF_SUFFIXES, *RAW_SUFFIXES)
 
 
 def class_fractions(probabilities):

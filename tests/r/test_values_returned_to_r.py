@@ -78,7 +78,7 @@ def run():
 
 
 def test_missing_values_and_empty_tables_are_refused(run):
-    with pytest.raises(ValueError, match="the column `size` must have no gaps.*got 1 of 2 rows with a gap, the first in row 2"):
+    with pytest.raises(ValueError, match="`size` must have no gaps.*got 1 of 2 rows with a gap, the first in row 2"):
         run.predict({"size": [1.0, np.nan]}, labels=True)
     with pytest.raises(ValueError, match="the table has no rows"):
         run.predict({"size": []})

@@ -114,14 +114,17 @@ def match_bands(schema, names, path, caller="predict"):
             raise ValueError(
                 f"{caller}: the raster must have band {max(numbers)}, as in training, got {len(names)} bands in {path}."
             )
-        return numbers, []
+        return numbers, [_without_names(path, expected)] if expected else []
     if len(names) != len(schema.bands):
         described = f" ({', '.join(expected)})" if expected else ""
         raise ValueError(
             f"{caller}: there must be {len(schema.bands)} bands{described}, as in training, got {len(names)} in {path}."
         )
-    notes = [f"{path}: its bands have no names; they are read as {', '.join(expected)}"] if expected else []
-    return tuple(range(1, len(names) + 1)), notes
+    return tuple(range(1, len(names) + 1)), [_without_names(path, expected)] if expected else []
+
+
+def _without_names(path, expected):
+    return f"{path}: its bands have no names; they are read as {', '.join(expected)}"
 
 
 class _Rows(typing.NamedTuple):
