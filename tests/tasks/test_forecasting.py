@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 import recipes
+from recipes.cli.main import main
 from recipes.data.preprocessing import preprocessing
 from recipes.data.series.forecast_window import forecast_frame
 from recipes.tasks.forecasting import PinballLoss
@@ -74,6 +75,18 @@ def test_a_run_is_exported_reported_saved_and_loaded(run, tmp_path):
     raw = run.data.test.head(3)
     assert_close(np.asarray(saved.model(saved.preprocessing(raw))), run.predict(raw))
     assert saved.task == run.task
+
+
+@pytest.mark.parametrize("name", [None, "out.csv"])
+def test_the_command_line_forecasts_the_steps_after_a_table(run, tmp_path, capsys, name):
+    run.save(tmp_path / "run")
+    wave().to_csv(tmp_path / "new.csv", index=False)
+    out = ["--out", str(tmp_path / name)] if name else []
+    with pytest.raises(SystemExit) as stop:
+        main(["predict", str(tmp_path / "run"), str(tmp_path / "new.csv"), *out])
+    assert not stop.value.code
+    text = (tmp_path / name).read_text() if name else capsys.readouterr().out
+    assert "2021-02-04" in text and "2021-02-08" in text
 
 
 def test_a_relative_network_that_predicts_0_is_persistence():
