@@ -6,6 +6,7 @@ import numpy as np
 
 from recipes.data import Data, SourceSpec, as_source_spec, load, reopen
 from recipes.data.assemble import Pool, assemble, warn_and_note
+from recipes.data.images.resized_images import ResizedImages
 from recipes.data.new_inputs import column_checks
 from recipes.data.readers import READERS, parse_source
 from recipes.data.source_spec import DEFAULT_SPLIT
@@ -126,7 +127,19 @@ def _verified(run, data):
         raise ValueError(f"`data` must be {_described(schema)}, as in training, got {_described(data)}.")
     if data.kind == "image" and data.dtype != schema.dtype:
         raise ValueError(f"`data` must be of {schema.dtype}, as in training, got {data.dtype}.")
-    return data
+    return _in_training_size(run, data) if data.kind == "image" else data
+
+
+def _in_training_size(run, data):
+    """Returns images resized to the size of the training images, where all of them had one."""
+    size, task = tuple(run.preprocessing.input_shape[1:3]), data.task
+    if None in size or tuple(data.shape[:2]) == size:
+        return data
+    if task not in ("classification", "multilabel", "regression"):
+        raise ValueError(f"`data` must have images of {size[0]} x {size[1]} pixels, as in training, got {data.shape}.")
+    shape = (*size, data.shape[-1])
+    train = dataclasses.replace(data.train, inputs=ResizedImages(data.train.inputs, shape, data.dtype))
+    return dataclasses.replace(data, train=train, shape=shape)
 
 
 def _described(data):

@@ -7,6 +7,7 @@ import numpy as np
 from recipes.data.examples import Examples
 from recipes.data.new_inputs import TABLE_ROWS, file_batches, is_files, is_table, read_new_table
 from recipes.data.series.forecast_window import forecast_frame
+from zoo.export.image_decoding import resize_image
 from zoo.inputs import match
 from zoo.introspect.output_activation import output_activation, to_probabilities
 
@@ -93,7 +94,16 @@ def warn(notes):
 
 
 def _preprocess_images(run, images):
-    """Returns the preprocessed images (N, H, W, C); a list of (1, H, W, C) where they differ in size."""
+    """Returns the preprocessed images (N, H, W, C); a list of (1, H, W, C) where they differ in size.
+
+    Where all images of the training had one size, others are resized to it, as the export's `serving_bytes` does.
+    """
+    size = run.preprocessing.input_shape[1:3]
+    if None not in size:
+        images = [
+            image if image.shape[:2] == size else resize_image(image, size, run.schema.dtype).numpy()
+            for image in images
+        ]
     by_size = {}
     for i, image in enumerate(images):
         by_size.setdefault(image.shape, []).append(i)
