@@ -299,7 +299,7 @@ def test_parquet_and_feather(tmp_path):
         frame, notes = read_table_file(tmp_path / name)
         assert frame.to_dict("list") == EXPECTED and notes == []
         chunks = list(table_chunks(tmp_path / name, rows=5))
-        assert [(len(f), first) for f, first in chunks] == [(5, 0), (5, 5), (2, 10)]
+        assert [(len(f), first) for f, first, _ in chunks] == [(5, 0), (5, 5), (2, 10)]
 
 
 @pytest.mark.parametrize("lane", ["arrow", "csv"])
@@ -309,9 +309,9 @@ def test_chunks_are_the_rows_of_the_file(tmp_path, lane, monkeypatch):
     path = tmp_path / "t.csv"
     path.write_text("a;b;code\n" + "".join(f"{i},5;{i % 3} cm;0{i % 5}\n" for i in range(50)))
     chunks = list(table_chunks(path, rows=20))
-    assert [first for _, first in chunks] == [0, 20, 40]
+    assert [first for _, first, _ in chunks] == [0, 20, 40]
     whole, _ = read_table_file(path)
-    pd.testing.assert_frame_equal(pd.concat([f for f, _ in chunks], ignore_index=True), whole)
+    pd.testing.assert_frame_equal(pd.concat([f for f, _, _ in chunks], ignore_index=True), whole)
     assert whole["a"].tolist() == [i + 0.5 for i in range(50)] and whole["code"][3] == "03"
 
 
