@@ -16,6 +16,7 @@ from recipes.data.targets import class_indices, gaps
 from zoo.arguments import suggestion
 from zoo.inputs import match, match_frame
 
+SERIES_OPTIONS = ("time", "target", "window", "horizon", "group", "calendar", "columns", "missing")
 WITHOUT_SPLIT = {**DEFAULT_SPLIT, "validation": 0.0, "test": 0.0}
 
 
@@ -58,12 +59,15 @@ def _spec(run, source, trained):
         )  # fmt: skip
         source = f"{reader}:{source}"
     stated = parse_source(source)
+    if run.schema.series and stated.reader == "table":  # the times are those of the training
+        stated = SourceSpec("series", stated.source, stated.options)
     options = {}
     if trained is not None and trained.reader == stated.reader:
         options = {name: value for name, value in trained.explicit_options.items() if name not in ("labels", "group")}
     options |= {"target": list(run.schema.targets)} if run.schema.targets else {}
-    if stated.reader == "series":
-        options |= run.schema.series
+    if stated.reader == "series" and run.schema.series:
+        names = SERIES_OPTIONS + (("step",) if run.schema.series.get("has_grid") else ())
+        options |= {name: run.schema.series[name] for name in names if name in run.schema.series}
     if stated.reader in ("raster", "masks", "folder") and run.classes:
         options |= {"classes": options.get("classes") or list(run.classes)}
     if stated.reader == "raster" and run.schema.band_names:

@@ -7,6 +7,7 @@ import numpy as np
 from recipes.data.examples import Examples
 from recipes.data.new_inputs import TABLE_ROWS, file_batches, is_files, is_table, read_new_table
 from recipes.data.series.forecast_window import forecast_frame
+from recipes.data.tables.column_checks import missing_marks
 from zoo.export.image_decoding import resize_image
 from zoo.inputs import match
 from zoo.introspect.output_activation import output_activation, to_probabilities
@@ -79,7 +80,9 @@ def to_outputs(run, outputs):
 
 def forecast(run, frame):
     """Returns the forecasts after the last row of a table of series, as a data frame."""
-    notes, outputs = [], run.data_record["outputs"]
+    outputs, columns = run.data_record["outputs"], run.schema.series["columns"]
+    marks = [missing_marks(frame[c], c, "leave these cells empty") for c in columns if c in frame]
+    notes = [note for note in marks if note]
     predictions = forecast_frame(
         lambda windows: predict_batch(run, windows), frame, run.schema.series, outputs, run.task.quantiles, notes
     )

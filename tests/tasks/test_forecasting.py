@@ -9,6 +9,7 @@ import recipes
 from recipes.cli.main import main
 from recipes.data.preprocessing import preprocessing
 from recipes.data.series.forecast_window import forecast_frame
+from recipes.runs.predict_files import evaluate_run
 from recipes.tasks.forecasting import PinballLoss
 from tests.tolerance import assert_close
 
@@ -87,6 +88,21 @@ def test_the_command_line_forecasts_the_steps_after_a_table(run, tmp_path, capsy
     assert not stop.value.code
     text = (tmp_path / name).read_text() if name else capsys.readouterr().out
     assert "2021-02-04" in text and "2021-02-08" in text
+
+
+def test_a_mark_of_a_missing_value_in_a_new_series_is_noted(run):
+    frame = wave()
+    frame["flow"] = frame["flow"].where(frame.index != 395, -9999.0)
+    with pytest.warns(UserWarning, match=r"`flow` has -9999 in 1 rows, .* leave these cells empty"):
+        run.predict(frame)
+
+
+def test_an_evaluation_of_a_table_has_the_times_and_windows_of_the_training(run, tmp_path):
+    run.save(tmp_path / "run")
+    wave(days=80).to_csv(tmp_path / "new.csv", index=False)
+    metrics = [evaluate_run(tmp_path / "run", f"{reader}{tmp_path / 'new.csv'}") for reader in ("table:", "series:")]
+    assert metrics[0]["examples"] == metrics[1]["examples"] > 50
+    assert metrics[0]["mae"] == pytest.approx(metrics[1]["mae"])
 
 
 def test_a_relative_network_that_predicts_0_is_persistence():
