@@ -47,7 +47,7 @@ def explain_files(run, files, out, method="integrated_gradients", target=None, *
         target: name of the class to explain; default the predicted class.
         **arguments: of the method.
     Raises:
-        ValueError: if the method is unknown or does not apply to the model, or if there is no such class.
+        ValueError: if the method is unknown or does not apply to the model, or there is no such class or folder.
     """
     import numpy as np
     import pandas as pd
@@ -58,6 +58,8 @@ def explain_files(run, files, out, method="integrated_gradients", target=None, *
     from recipes.training.prediction import predict_batch, preprocess_batch, readable_batches
     from zoo import explain
 
+    if not Path(out).expanduser().parent.is_dir():
+        raise ValueError(f"`out` must be a file in a folder that exists, got {out}.")
     saved = load_run(run)
     output_shape = getattr(saved.model, "output_shape", (None, None))
     if not isinstance(output_shape, tuple) or len(output_shape) != 2:

@@ -48,10 +48,8 @@ def predict(
 
     def report_unreadable():
         for frame in frames:
-            failed = (
-                frame[frame["error"].notna()] if "error" in frame else frame.reindex(columns=["input", "error"])[:0]
-            )
-            for name, reason in zip(failed["input"], failed["error"], strict=True):
+            failed = frame[frame["error"].notna()] if "error" in frame else None  # tables have no such column
+            for name, reason in () if failed is None else zip(failed["input"], failed["error"], strict=True):
                 if strict:
                     raise ValueError(f"predict: every file must be readable under --strict, got {name}: {reason}")
                 print_note(f"note: {name} cannot be read: {reason}")

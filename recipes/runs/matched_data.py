@@ -82,6 +82,8 @@ def _spec(run, source, trained):
         )  # fmt: skip
         source = f"{reader}:{source}"
     stated = parse_source(source)
+    if run.schema.series and stated.reader == "table":  # the times are those of the training
+        stated = SourceSpec("series", stated.source, stated.options)
     options = {}
     if trained is not None and trained.reader == stated.reader:
         options = {name: value for name, value in trained.explicit_options.items() if name not in ("labels", "group")}
@@ -172,6 +174,9 @@ def _verified(run, data):
         raise ValueError(f"`data` must be {_described(schema)}, as in training, got {_described(data)}.")
     if data.kind == "image" and data.dtype != schema.dtype:
         raise ValueError(f"`data` must be of {schema.dtype}, as in training, got {data.dtype}.")
+    size = run.preprocessing.input_shape[1:3] if data.kind == "image" else (None,)
+    if None not in size and tuple(data.shape[:2]) != tuple(size):
+        raise ValueError(f"`data` must have images of {size[0]} x {size[1]} pixels, as in training, got {data.shape}.")
     return data
 
 

@@ -28,8 +28,11 @@ def write_frames(frames, path):
     write = _write_parquet if suffix in (".parquet", ".pq") else _write_lines
     try:
         rows = write(frames, part, suffix)
-    except OSError as error:
-        raise OSError(f"{path} cannot be written: {error.strerror or error}") from None
+    except BaseException as error:
+        part.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise OSError(f"{path} cannot be written: {error.strerror or error}") from None
+        raise
     os.replace(part, path)
     return rows
 

@@ -80,6 +80,7 @@ def test_every_method_for_images_accepts_its_arguments(digit, tmp_path, capsys):
         (["--method", "attention_rollout", "--target", "7"], "`target` must not be given for attention_rollout"),
         (["--method", "occlusion", "--set", "pach=4"], "Did you mean `patch`?"),
         (["--method", "occlusion", "--set", "patch=40"], "`patch` must be 2 sides within the sides of the input"),
+        (["--out", "no-folder/why.png"], "`out` must be a file in a folder that exists"),
         (["--target", "eleven"], "`target` must be one of 0, 1, 2"),
     ],
 )

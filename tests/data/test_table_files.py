@@ -216,6 +216,11 @@ def test_rs_write_table(read, separator, quote):
         (b"\x89PNG\r\n\x1a\n\x00", "it is a PNG image"),
         (b"\xff\xd8\xff\xe0JFIF", "it is a JPEG image"),
         (b"PK\x03\x04\x00", "it is a ZIP archive"),
+        ("<!DOCTYPE html><html><body>404 Not found</body></html>", "it is a web page"),
+        ('[{"ph":1,"species":"oak"}]', "it is JSON"),
+        ('{\n "type": "FeatureCollection", "features": []}', "it is JSON"),
+        ('\n[\n {"ph": 1}\n]\n', "it is JSON"),
+        ('<?xml version="1.0"?><kml></kml>', "it is an XML document"),
         (bytes(range(256)) * 9, "it is not text"),
     ],
 )

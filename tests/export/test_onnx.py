@@ -68,6 +68,15 @@ def test_exact_and_approximate_gelu_convert(approximate):
 
 
 @needs_onnx
+def test_a_column_of_text_is_refused_by_name():
+    import tensorflow as tf
+
+    specs = [tf.TensorSpec((None, 1), "float32", "height"), tf.TensorSpec((None, 1), "string", "soil")]
+    with pytest.raises(ValueError, match="must be numbers, got text in soil; use the SavedModel"):
+        onnx_file.convert(lambda *tensors: {}, specs)
+
+
+@needs_onnx
 @pytest.mark.usefixtures("parity_check_in_process")
 def test_an_operation_that_onnx_lacks_is_named_and_nothing_is_written(tmp_path):
     model = keras.Sequential([layers.Input((6, 6, 4)), layers.Conv2D(4, 3, groups=2)])

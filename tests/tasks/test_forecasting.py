@@ -93,6 +93,33 @@ def test_a_saved_run_predicts_and_evaluates_another_file(run, tmp_path, capsys):
         evaluate_run(tmp_path / "run", str(file))
 
 
+@pytest.mark.parametrize("name", [None, "out.csv"])
+def test_the_command_line_forecasts_the_steps_after_a_table(run, tmp_path, capsys, name):
+    run.save(tmp_path / "run")
+    wave().to_csv(tmp_path / "new.csv", index=False)
+    out = ["--out", str(tmp_path / name)] if name else []
+    with pytest.raises(SystemExit) as stop:
+        main(["predict", str(tmp_path / "run"), str(tmp_path / "new.csv"), *out])
+    assert not stop.value.code
+    text = (tmp_path / name).read_text() if name else capsys.readouterr().out
+    assert "2021-02-04" in text and "2021-02-08" in text
+
+
+def test_a_mark_of_a_missing_value_in_a_new_series_is_noted(run):
+    frame = wave()
+    frame["flow"] = frame["flow"].where(frame.index != 395, -9999.0)
+    with pytest.warns(UserWarning, match=r"`flow` has -9999 in 1 rows, .* leave these cells empty"):
+        run.predict(frame)
+
+
+def test_an_evaluation_of_a_table_has_the_times_and_windows_of_the_training(run, tmp_path):
+    run.save(tmp_path / "run")
+    wave(days=80).to_csv(tmp_path / "new.csv", index=False)
+    metrics = [evaluate_run(tmp_path / "run", f"{reader}{tmp_path / 'new.csv'}") for reader in ("table:", "series:")]
+    assert metrics[0]["examples"] == metrics[1]["examples"] > 50
+    assert metrics[0]["mae"] == pytest.approx(metrics[1]["mae"])
+
+
 def test_a_relative_network_that_predicts_0_is_persistence():
     drifting = load_wave(wave(drift=1.0))
     task = quick(relative=True, standardize=False)

@@ -267,3 +267,17 @@ def _decode_bmp(data, bands, dtype):
         ],
     )
     return _gray_band(image) if bands == 1 else image
+
+
+def resize_image(image, size, dtype):
+    """Resizes the pixels of a file to the size of a run's raw inputs: bilinear, antialiased, not cropped.
+
+    Args:
+        image: (H, W, C) array or tensor.
+        size: (H, W) in pixels.
+        dtype: of the returned tensor; integers are rounded.
+    """
+    import tensorflow as tf
+
+    image = tf.image.resize(image, size, antialias=True)
+    return tf.saturate_cast(tf.round(image) if "int" in dtype else image, dtype)

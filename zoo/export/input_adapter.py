@@ -130,7 +130,7 @@ def _make_batch(inputs, specs, names):
 
 
 def _convert(name, array, spec):
-    """The array in the spec's type."""
+    """The array in the spec's type; a ValueError if its shape is another one."""
     if spec.dtype == "string":
         if array.dtype.kind not in "OSU":
             raise ValueError(f"{name} must be text or bytes, got {array.dtype}.")
@@ -147,4 +147,9 @@ def _convert(name, array, spec):
         array = converted
     if spec.shape is not None and array.ndim == len(spec.shape) - 1 and spec.shape[-1] == 1:
         array = array[..., None]
+    if spec.shape is not None and (
+        array.ndim != len(spec.shape) or any(e not in (None, s) for e, s in zip(spec.shape, array.shape, strict=True))
+    ):
+        sizes = ", ".join(["N", *("any" if side is None else str(side) for side in spec.shape[1:])])
+        raise ValueError(f"{name} must have the shape ({sizes}), N examples in a batch, got {array.shape}.")
     return array

@@ -184,8 +184,7 @@ class Signatures:
         (raw,) = self.inputs.values()
         image = image_decoding.decode_image(data, raw.shape[-1], "uint16" if raw.dtype == "uint16" else "uint8")
         if self.has_fixed_size():
-            image = tf.image.resize(image, raw.shape[1:3], antialias=True)
-            image = tf.round(image) if "int" in raw.dtype else image
+            return image_decoding.resize_image(image, raw.shape[1:3], raw.dtype)
         return tf.saturate_cast(image, raw.dtype)
 
     def missing_files_note(self, batches):

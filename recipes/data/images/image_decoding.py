@@ -22,7 +22,7 @@ PNG_GRAY, PNG_GRAY_ALPHA = 0, 4  # color types in a PNG's header
 WHITE_8, WHITE_16 = 255, 65535
 FIRST_PAGE = "the first page of several"
 TIFF_ON_WHITE = "transparency of a TIFF laid on white; a fourth band without it is read from a georeferenced TIFF"
-TRUNCATED = ("truncated", "cannot load this image", "EOF")  # in messages of Pillow
+TRUNCATED = ("truncated", "cannot load this image", "eof")  # in messages of Pillow
 
 logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)  # it logs the errors that it raises
 
@@ -108,7 +108,7 @@ def _reason(error, head):
             return f"it is a HEIC or AVIF file; {HEIF_HINT}"
         return "it is broken" if head.startswith(MAGICS) else "it is no image"
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return "it is truncated" if any(t in text for t in TRUNCATED) else f"it is broken: {text}"
+    return "it is truncated" if any(t in text.lower() for t in TRUNCATED) else f"it is broken: {text}"
 
 
 def _decode(source, file, head):

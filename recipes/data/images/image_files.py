@@ -8,6 +8,7 @@ import numpy as np
 from recipes.data.images.decoded_image import UnreadableImageError
 from recipes.data.images.image_decoding import read_image
 from zoo.arguments import suggestion
+from zoo.export import image_decoding
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 SCALE_16 = 257  # 65535 / 255
@@ -102,15 +103,9 @@ def resize_image(image, size):
         image: (H, W, C) array.
         size: (H, W).
     """
-    import tensorflow as tf
-
     if image.shape[:2] == tuple(size):
         return image
-    resized = tf.image.resize(image, size, antialias=True).numpy()
-    if image.dtype.kind == "f":
-        return resized.astype(image.dtype)
-    limits = np.iinfo(image.dtype)
-    return np.clip(np.round(resized), limits.min, limits.max).astype(image.dtype)
+    return image_decoding.resize_image(image, size, image.dtype.name).numpy()
 
 
 def fit_image(image, path, count, dtype, bands=(), gaps=False):

@@ -59,7 +59,7 @@ def future_windows(frame, options, columns=None, step=None, notes=None):
         raise ValueError("the table has no rows.")
     times = parse_times(frame, time, options["time_format"], options["day_first"], notes)
     values = numeric_values(frame, columns, "columns")
-    notes.extend(mark for mark in (missing_marks(frame[c], c) for c in columns) if mark)
+    notes.extend(mark for mark in (missing_marks(frame[c], c, "leave these cells empty") for c in columns) if mark)
     series = split_series(
         frame, times, values, values[:, :0], notes, time=time, group=group, has_step=options["has_grid"]
     )

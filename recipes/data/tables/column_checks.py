@@ -34,8 +34,14 @@ def doubtful_values(inputs, y, outputs, categorical):
     return notes + [warn_and_note(note) for note in leaks(inputs, targets)]
 
 
-def missing_marks(column, name):
-    """Returns a note on numbers such as -9999, far from all others of a column, or None."""
+def missing_marks(column, name, advice="set missing_values={mark:g}"):
+    """Returns a note on numbers such as -9999, far from all others of a column, or None.
+
+    Args:
+        column: Series.
+        name: of the column, for the note.
+        advice: what to do if the number means missing; may contain {mark:g}.
+    """
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
     if not is_numeric_dtype(column) or is_bool_dtype(column):
@@ -53,7 +59,7 @@ def missing_marks(column, name):
             rows = int((values == mark).sum())
             return (
                 f"`{name}` has {mark:g} in {rows:,} rows, far from its other values ({rest.min():g} to "
-                f"{rest.max():g}); if it means missing, set missing_values={mark:g}"
+                f"{rest.max():g}); if it means missing, {advice.format(mark=mark)}"
             )
     return None
 

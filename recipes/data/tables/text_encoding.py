@@ -19,6 +19,10 @@ SIGNATURES = (  # first bytes of files that are no text
     (b"PAR1", "a Parquet file; its name must end in .parquet"),
     (b"ARROW1", "a Feather file; its name must end in .feather"),
     (b"RDX", "an R data file; write it by write.csv"), (b"SQLite", "a SQLite database"),
+    (b"<!DOCTYPE", "a web page; download the file that it links to"),
+    (b"<html", "a web page; download the file that it links to"),
+    (b"<?xml", "an XML document; save it as CSV"), (b"{", "JSON; save it as CSV"),
+    (b"[{", "JSON; save it as CSV"), (b"[\n", "JSON; save it as CSV"),
 )  # fmt: skip
 
 
@@ -48,7 +52,7 @@ def detect_encoding(path, encoding=None):
     if not head.strip(b"\x00\r\n\t \xef\xbb\xbf\xff\xfe"):
         raise ValueError(f"{path} is empty: a table must have a line with the names of its columns, and rows.")
     for signature, kind in SIGNATURES:
-        if head.startswith(signature):
+        if head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(signature):
             raise ValueError(f"{path} cannot be read as a table: it is {kind}.")
     if encoding:
         _verify(path, encoding)

@@ -30,6 +30,12 @@ def convert(graph, specs):
     _check_installed("formats", "tf2onnx")
     import tensorflow as tf
 
+    texts = [spec.name for spec in specs if spec.dtype == tf.string]
+    if texts:
+        raise ValueError(
+            f"the model cannot be converted to ONNX, as its inputs must be numbers, got text in {', '.join(texts)}; "
+            "use the SavedModel, or train with numbers in these columns."
+        )
     # Its import prints TensorFlow's start-up notes a second time; its logger counts the operations that it lacks.
     with silence_stderr():
         import onnx
