@@ -131,7 +131,7 @@ def _image_batches(schema, files, batch_size):
         try:
             return read_image_for(schema, existing_file(path))
         except Exception as error:  # a broken file may raise anything in a decoder; its reason is recorded
-            text = str(error) or type(error).__name__
+            text = getattr(error, "reason", None) or str(error) or type(error).__name__
             return " ".join(text.split())
 
     groups = [files[i : i + batch_size] for i in range(0, len(files), batch_size)]

@@ -61,6 +61,7 @@ def test_a_column_is_also_matched_by_the_name_of_the_input(name):
 def test_a_table_may_be_a_dict_and_a_row_a_dict_of_values():
     row = {"bill length (mm)": 31.5, "sex": "m", "code": 7}
     assert_batch(match(TABLE, row), frame().head(1))
+    assert_batch(match(TABLE, frame().iloc[0]), frame().head(1))
     assert_batch(match(TABLE, {c: frame()[c].to_numpy() for c in frame()}), frame())
 
 
@@ -74,6 +75,7 @@ def test_a_table_may_be_a_dict_and_a_row_a_dict_of_values():
         (frame().head(0), "the table has no rows"),
         (frame(**{"bill length (mm)": [1, "about 2", 3]}), "must have numbers.*'about 2' in row 2"),
         (frame(**{"bill length (mm)": pd.to_datetime(["2020-01-01"] * 3)}), "must have numbers"),
+        (frame(**{"bill length (mm)": [1, 2 + 1j, 3]}), "must have real numbers, got complex ones"),
         (frame(**{"bill length (mm)": [40, np.nan, 41]}), r"must have no gaps.*got 1 of 3 rows.*the first in row 2"),
         (frame(**{"bill length (mm)": [40, 41, np.inf]}), "finite numbers.*inf in row 3"),
         (frame(**{"bill length (mm)": [40, 41, 1e39]}), "finite numbers that fit in 32 bits"),

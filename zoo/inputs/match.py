@@ -39,6 +39,8 @@ def match(schema, inputs, shape=None, caller="predict"):
     """
     import pandas as pd
 
+    if isinstance(inputs, pd.Series) and schema.kind == "table":
+        inputs = inputs.to_dict()  # a row of a data frame
     is_table = isinstance(inputs, dict | pd.DataFrame)
     if schema.kind == "table":
         if not is_table:
@@ -188,6 +190,8 @@ def _match_numbers(schema, column, values, rows, notes):
                 f"{values.iloc[row - 1 - rows.first]!r} in row {row}."
             )
         values = pd.to_numeric(values, errors="coerce")
+    if types.is_complex_dtype(values):
+        raise ValueError(f"{rows.caller}: the column `{column.source}` must have real numbers, got complex ones.")
     try:
         array = numbers(values, column.source)
     except ValueError as error:
