@@ -143,8 +143,8 @@ class FineTuning(Classification):
                 history.setdefault(metric, []).extend(values)
             if keep_best is not None:
                 keep_best.restore()
-        kept = {} if keep_best is None else {"validation_loss": keep_best.start["loss"], "epoch_kept": keep_best.epoch}
-        HEADS[model] = start and {**start, **kept, "held_out": held_out}
+        best = {} if keep_best is None else {"validation_loss": keep_best.start["loss"], "epoch_kept": keep_best.epoch}
+        HEADS[model] = start and {**start, **best, "held_out": held_out}
         return history
 
     def hold_out(self, data):
@@ -281,7 +281,7 @@ class FineTuning(Classification):
 
 
 def pretrained_on_photos(model, arguments):
-    """Returns whether a backbone is known to be pretrained on photos, as those of ImageNet are.
+    """Returns whether a backbone is pretrained on photos, as those of ImageNet are.
 
     Args:
         model: what `zoo.transfer` takes as `backbone`.
@@ -294,7 +294,7 @@ def pretrained_on_photos(model, arguments):
 
 def warn_of_small_inputs(model, data):
     """Warns where the images that a backbone gets are smaller than it needs."""
-    sides = [side or own for side, own in zip(model.input_shape[1:3], data.shape[:2], strict=True)]
+    sides = [side or image_side for side, image_side in zip(model.input_shape[1:3], data.shape[:2], strict=True)]
     if None not in sides and min(sides) < USEFUL_SIDE:
         warnings.warn(
             f"images of {sides[0]} x {sides[1]} pixels are too small for a backbone that was trained on photos: it "
@@ -307,9 +307,9 @@ def warn_of_small_inputs(model, data):
 def with_notes(run, start):
     """Returns the run with notes on enlarged images and on examples that were held out."""
     notes, data, size = [], run.data, run.model.input_shape[1:3]
-    own = data.shape[:2]
-    if None not in (*own, *size) and max(own) < min(size):
-        notes.append(f"images of {own[0]} x {own[1]} pixels are enlarged to the backbone's {size[0]} x {size[1]}")
+    sides = data.shape[:2]
+    if None not in (*sides, *size) and max(sides) < min(size):
+        notes.append(f"images of {sides[0]} x {sides[1]} pixels are enlarged to the backbone's {size[0]} x {size[1]}")
     if start and start["held_out"]:
         notes.append(
             f"{start['held_out']:,} training examples were held out to choose the epoch, as there is no validation "

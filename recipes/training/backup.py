@@ -110,9 +110,9 @@ class Backup(keras.callbacks.Callback):
         if self.early_stopping is not None:
             stopping = {name: getattr(self.early_stopping, name) for name in EARLY_STOPPING}
             stopping["best"] = None if stopping["best"] is None else float(stopping["best"])
-            arrays |= {f"best_{i}": w for i, w in enumerate(self.early_stopping.best_weights or ())}
+            arrays |= {f"stopping_{i}": w for i, w in enumerate(self.early_stopping.best_weights or ())}
         if self.best is not None:
-            arrays |= {f"kept_{i}": w for i, w in enumerate(self.best.weights)}
+            arrays |= {f"best_{i}": w for i, w in enumerate(self.best.weights)}
         path, temporary = self.folder / f"state_{self.epochs:06d}.npz", self.folder / "state_unfinished.npz"
         with open(temporary, "wb") as file:
             np.savez(file, **arrays)
@@ -144,9 +144,9 @@ class Backup(keras.callbacks.Callback):
             optimizer.build(self.model.trainable_variables)
         variables = self.variables()
         with np.load(self.folder / self.saved["state"]) as state:
-            values, best, kept = (
+            values, stopping_weights, best_weights = (
                 [state[f"{kind}_{i}"] for i in range(sum(name.startswith(f"{kind}_") for name in state))]
-                for kind in ("variable", "best", "kept")
+                for kind in ("variable", "stopping", "best")
             )
         if [v.shape for v in values] != [tuple(v.shape) for v in variables]:
             raise ValueError(f"the backup in {self.folder} must be of this model, got other variables.")
@@ -158,9 +158,9 @@ class Backup(keras.callbacks.Callback):
         if self.early_stopping is not None:
             for name, value in self.saved["early_stopping"].items():
                 setattr(self.early_stopping, name, value)
-            self.early_stopping.best_weights = best or None
+            self.early_stopping.best_weights = stopping_weights or None
         if self.best is not None and self.saved["best"]:
-            self.best.weights = kept
+            self.best.weights = best_weights
             self.best.loss, self.best.epoch = self.saved["best"]["loss"], self.saved["best"]["epoch"]
 
     def add_earlier_sessions(self, spent):

@@ -71,8 +71,8 @@ class Run:
         names = ("task", "model", "preprocessing", "history", "record")
         arguments = {name: getattr(self, name) for name in names}
         arguments |= {"data": self._data if self._data is not None else self._open_data}
-        kept = {} if "data" in changes else {"schema": self._schema, "data_record": self._data_record}
-        return Run(**{**arguments, **kept, **changes})
+        of_data = {} if "data" in changes else {"schema": self._schema, "data_record": self._data_record}
+        return Run(**{**arguments, **of_data, **changes})
 
     def __repr__(self):
         data = self.data_record["name"] if self._data is None else self._data

@@ -164,7 +164,7 @@ def test_bands_that_do_not_fit_are_an_error(schema, names, message):
 
 
 @pytest.mark.parametrize(
-    ("kind", "shape", "dtype", "given", "expected"),
+    ("kind", "shape", "dtype", "received", "expected"),
     [
         ("image", (None, None, 3), "uint8", (5, 6, 3), (1, 5, 6, 3)),
         ("image", (28, 28, 1), "uint8", (4, 28, 28), (4, 28, 28, 1)),
@@ -176,13 +176,13 @@ def test_bands_that_do_not_fit_are_an_error(schema, names, message):
         ("series", (7, 1), "float32", (5, 7), (5, 7, 1)),
     ],
 )
-def test_one_example_and_arrays_without_a_band_axis_are_batches(kind, shape, dtype, given, expected):
-    batch = match(InputSchema(kind, shape, dtype), np.zeros(given, dtype)).batch
+def test_one_example_and_arrays_without_a_band_axis_are_batches(kind, shape, dtype, received, expected):
+    batch = match(InputSchema(kind, shape, dtype), np.zeros(received, dtype)).batch
     assert batch.shape == expected and batch.dtype == dtype
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("array", "message"),
     [
         (np.zeros((2, 9, 8, 3), "uint16"), r"shape \(N, 8, 8, 3\), as in training, got uint16 of shape \(2, 9, 8, 3\)"),
         (np.full((2, 8, 8, 3), 0.5), "whole numbers from 0 to 65535, as in training, got 0.5"),
@@ -191,9 +191,9 @@ def test_one_example_and_arrays_without_a_band_axis_are_batches(kind, shape, dty
         (np.full((1, 8, 8, 3), "a"), "must be numbers"),
     ],
 )
-def test_arrays_that_do_not_fit_are_an_error(given, message):
+def test_arrays_that_do_not_fit_are_an_error(array, message):
     with pytest.raises(ValueError, match=message):
-        match(NAMED, given)
+        match(NAMED, array)
 
 
 def test_a_gap_in_an_array_is_refused_unless_the_model_fills_it():
@@ -206,8 +206,8 @@ def test_a_gap_in_an_array_is_refused_unless_the_model_fills_it():
 def test_texts_are_strings_or_a_column():
     schema = InputSchema("text", (), "string", text="note")
     new = pd.DataFrame({"day": [1, 2], "note": ["a heron", "a trout"]})
-    for given in (["a heron", "a trout"], new, new.to_dict("list"), new[["note"]].rename(columns={"note": "other"})):
-        assert match(schema, given).batch.tolist() == ["a heron", "a trout"]
+    for texts in (["a heron", "a trout"], new, new.to_dict("list"), new[["note"]].rename(columns={"note": "other"})):
+        assert match(schema, texts).batch.tolist() == ["a heron", "a trout"]
     with pytest.raises(ValueError, match=r"must have the column 'note', got 'day', 'notes'. Did you mean `notes`\?"):
         match(schema, new.rename(columns={"note": "notes"}))
     with pytest.raises(ValueError, match="must be texts, got empty ones in row 1"):

@@ -86,8 +86,8 @@ def levels_of(signatures):
 
 def _may_handle_gaps(operation):
     """Whether an operation may turn NaN into numbers: any layer but Keras' own, and some of those."""
-    own = type(operation).__module__.startswith("keras.")
-    return not own or type(operation).__name__ in GAP_OPERATIONS
+    is_keras = type(operation).__module__.startswith("keras.")
+    return not is_keras or type(operation).__name__ in GAP_OPERATIONS
 
 
 def _outputs_nan(signatures, batch, names):

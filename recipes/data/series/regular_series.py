@@ -140,15 +140,15 @@ def equal_steps(series, step, time, notes, *, is_trained=False):
     if step is None:
         if len(longest.times) < 2:
             raise ValueError("the table must have two rows or more of a series, got one.")
-        own_step = estimate_step(longest.times)
+        row_step = estimate_step(longest.times)
         for s in series:
-            kept = own_step.is_kept(s.times)
-            if not kept.all():
+            is_regular = row_step.is_kept(s.times)
+            if not is_regular.all():
                 of = f" of {s.name}" if s.name != ALL_ROWS else ""
-                raise irregular_error(s.times, s.rows, int(np.argmin(kept)), own_step, time, of)
-        note = variation_note(longest.times, own_step, time)
+                raise irregular_error(s.times, s.rows, int(np.argmin(is_regular)), row_step, time, of)
+        note = variation_note(longest.times, row_step, time)
         notes += [note] if note else []
-        return series, own_step, False
+        return series, row_step, False
     grid_step = parse_step(step)
     result, changed, has_means = [], [], False
     for s in series:

@@ -62,8 +62,8 @@ class TimeStep:
             times: (N,) datetime64[us].
         """
         micros = np.diff(times).astype(np.int64)
-        kept = np.abs(micros - self.duration.astype(np.int64)) <= TOLERANCE * self.duration.astype(np.int64)
-        return kept & (np.diff(month_numbers(times)) == self.months) if self.months else kept
+        is_equal = np.abs(micros - self.duration.astype(np.int64)) <= TOLERANCE * self.duration.astype(np.int64)
+        return is_equal & (np.diff(month_numbers(times)) == self.months) if self.months else is_equal
 
     def after(self, times, leads):
         """Returns (leads,) datetime64[us] of steps after the last of a series' times.
@@ -140,10 +140,10 @@ def estimate_step(times):
             return step
     if np.ptp(micros) == 0:
         return TimeStep(micros=median)
-    kept = TimeStep(micros=median).is_kept(times)
+    is_regular = TimeStep(micros=median).is_kept(times)
     for size in ROUND_STEPS:  # 9 min 58 s among steps that vary is 10 min
         if abs(size - median) <= 0.05 * size:
-            runs = np.split(times, np.flatnonzero(~kept) + 1)
+            runs = np.split(times, np.flatnonzero(~is_regular) + 1)
             drift = [np.abs((t - t[0]).astype(np.int64) - size * np.arange(len(t))).max() for t in runs]
             if max(drift) <= 0.25 * size:
                 return TimeStep(micros=size)

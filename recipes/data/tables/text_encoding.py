@@ -114,9 +114,9 @@ def _bytes_beyond_utf8(path):
                 except UnicodeDecodeError:
                     is_utf8 = False
             if not block.isascii() and size < SAMPLE:
-                found = [line for line in block.split(b"\n") if not line.isascii()]
-                lines += found
-                size += sum(map(len, found))
+                non_ascii = [line for line in block.split(b"\n") if not line.isascii()]
+                lines += non_ascii
+                size += sum(map(len, non_ascii))
             if not is_utf8 and size >= SAMPLE:
                 break
     try:
