@@ -18,7 +18,7 @@ class LogisticFit(typing.NamedTuple):
     Attributes:
         kernel: (F, classes).
         bias: (classes,).
-        C: inverse regularization strength on standardized features, as in scikit-learn.
+        C: inverse regularization strength on the divided features, as in scikit-learn.
     """
 
     kernel: np.ndarray
@@ -33,7 +33,10 @@ class LogisticFit(typing.NamedTuple):
 
 
 def fit_logistic(features, targets, classes, *, class_weight=None, seed=0):
-    """Fits a logistic regression to standardized features; C is chosen by the log loss in cross-validation.
+    """Fits a logistic regression to centered features; C is chosen by the log loss in cross-validation.
+
+    All features are divided by one number, their overall standard deviation. Divided by that of each, a feature that hardly
+    varies would get a large weight, by which small changes of the backbone become large errors in fine-tuning.
 
     Args:
         features: (N, F).
@@ -51,8 +54,10 @@ def fit_logistic(features, targets, classes, *, class_weight=None, seed=0):
     from sklearn.preprocessing import StandardScaler
 
     features, targets = np.asarray(features, float), np.asarray(targets)
+    deviation = max(float(features.std()), 1e-12)
+    features = features / deviation
     regression = LogisticRegression(C=DEFAULT_C, class_weight=class_weight, max_iter=1000)
-    pipeline = make_pipeline(StandardScaler(), regression)
+    pipeline = make_pipeline(StandardScaler(with_std=False), regression)
     smallest = np.bincount(targets)[np.unique(targets)].min()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -66,21 +71,20 @@ def fit_logistic(features, targets, classes, *, class_weight=None, seed=0):
             search = GridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=folds, refit=False, error_score="raise")
             pipeline.set_params(**search.fit(x, y).best_params_)
         pipeline.fit(features, targets)
-    scaler, regression = pipeline[0], pipeline[1]
-    return _as_dense(regression, scaler, classes)
+    return _as_dense(pipeline[1], pipeline[0].mean_, deviation, classes)
 
 
-def _as_dense(regression, scaler, classes):
-    """Returns the `LogisticFit` of a regression on standardized features, for features as they are."""
+def _as_dense(regression, mean, deviation, classes):
+    """Returns the `LogisticFit`, for features as they are, of a regression on divided and then centered ones."""
     coefficients, intercept = regression.coef_, regression.intercept_
     if len(regression.classes_) == 2:  # one logit z; softmax(-z / 2, z / 2) is (1 - sigmoid(z), sigmoid(z))
         coefficients = np.concatenate([-coefficients / 2, coefficients / 2])
         intercept = np.concatenate([-intercept / 2, intercept / 2])
-    scaled = coefficients / scaler.scale_
+    scaled = coefficients / deviation
     kernel = np.zeros((coefficients.shape[1], classes))
     bias = np.full(classes, NO_EXAMPLES_LOGIT)
     kernel[:, regression.classes_] = scaled.T
-    bias[regression.classes_] = intercept - scaled @ scaler.mean_
+    bias[regression.classes_] = intercept - coefficients @ mean
     return LogisticFit(kernel, bias, float(regression.C))
 
 

@@ -93,9 +93,8 @@ def test_errors_say_why_a_prediction_failed(address):
             client.predict("gone.png")
         with pytest.raises(ServingError, match="INVALID_ARGUMENT: image_bytes must be the content of"):
             client.predict(b"no picture")
-        with pytest.raises(ServingError, match="must have the shape") as caught:
+        with pytest.raises(ValueError, match="photo must have the shape"):
             client.predict(photos(1)[0])
-        assert caught.value.code == "INVALID_ARGUMENT"
         with pytest.raises(ValueError, match="`signature` must be one of .*, got 'feature'. Did you mean `features`"):
             client.predict(photos(1), signature="feature")
     with (

@@ -78,5 +78,5 @@ def test_errors_name_what_cannot_be_loaded_or_predicted(plots, tmp_path):
     with pytest.raises(ValueError, match="`format` is for the engine litert, got 'auto'"):
         zoo.predictor(str(folder), format="int8")
     for engine in ("tensorflow", "openvino"):
-        with pytest.raises(ValueError, match="predict: `inputs` do not fit the export"):
+        with pytest.raises(ValueError, match="predict: `inputs`: bands must have the shape"):
             zoo.predictor(str(folder), engine)(np.ones((1, 7, 9, 5)))
