@@ -211,4 +211,4 @@ def test_texts_are_strings_or_a_column():
     with pytest.raises(ValueError, match=r"must have the column 'note', got 'day', 'notes'. Did you mean `notes`\?"):
         match(schema, new.rename(columns={"note": "notes"}))
     with pytest.raises(ValueError, match="must be texts, got empty ones in row 1"):
-        match(schema, ["a", " "])
+        match(schema, ["a", ""])

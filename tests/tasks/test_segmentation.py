@@ -94,12 +94,13 @@ def test_a_run_is_exported_reported_saved_and_loaded(tmp_path):
     assert_close(run.predict(odd), probabilities)
     assert probabilities.shape == (1, 21, 13, 2)
     Image.fromarray(odd[0, ..., 0]).save(tmp_path / "odd.png")
-    (row,) = predict_files(tmp_path, [tmp_path / "odd.png"])
+    (frame,) = predict_files(tmp_path, [tmp_path / "odd.png"])
+    (row,) = frame.to_dict("records")
     assert row["disc"] == pytest.approx(np.mean(probabilities[0].argmax(-1) == 1))
     assert row["ground"] + row["disc"] == pytest.approx(1)
     np.save(tmp_path / "deep.npy", odd[0].astype("uint16"))
-    with pytest.raises(ValueError, match=r"`files` must have 1 bands of uint8, .* got 1 of uint16 in .*deep.npy"):
-        predict_files(tmp_path, [tmp_path / "deep.npy"])
+    (frame,) = predict_files(tmp_path, [tmp_path / "deep.npy"])
+    assert "must have 1 bands of uint8, as in training, got 1 of uint16" in frame["error"][0]
     of_two_sizes = run.predict([odd[0], discs(1, 16)[0][0]])
     assert [image.shape for image in of_two_sizes] == [(21, 13, 2), (16, 16, 2)]
 

@@ -1,7 +1,10 @@
 """Text classification: vocabulary, padding, baselines, saving and export, a KerasHub backbone, errors."""
 
+import dataclasses
+
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 import recipes
@@ -89,15 +92,15 @@ def test_the_export_takes_strings_and_the_report_shows_words(run, tmp_path):
 
 
 def test_text_files_and_table_columns_are_predicted(run, tmp_path):
-    run.record["data"] = "table:notes.csv?target=kind&text=note"
-    run.save(tmp_path / "run")
+    run.replace(schema=dataclasses.replace(run.schema, text="note")).save(tmp_path / "run")
     (tmp_path / "one.txt").write_text("a heron and its nest")
     (tmp_path / "two.csv").write_text("year,note\n1990,oak bark\n1991,river trout\n")
     (tmp_path / "three.csv").write_text("year,notes\n1990,oak bark\n")
-    rows = predict_files(tmp_path / "run", [tmp_path / "one.txt", tmp_path / "two.csv"])
-    assert [row["class"] for row in rows] == ["bird", "tree", "fish"] and rows[1]["input"] == "row 1"
-    with pytest.raises(ValueError, match="a table with the column 'note', got year, notes"):
-        predict_files(tmp_path / "run", [tmp_path / "three.csv"])
+    rows = pd.concat(predict_files(tmp_path / "run", [tmp_path / "one.txt", tmp_path / "two.csv"]))
+    assert rows["class"].tolist() == ["bird", "tree", "fish"]
+    assert rows["input"].tolist()[1] == f"{tmp_path / 'two.csv'} row 1"
+    with pytest.raises(ValueError, match="must have the column 'note', got 'year', 'notes'"):
+        list(predict_files(tmp_path / "run", [tmp_path / "three.csv"]))
 
 
 def test_the_vocabulary_has_the_most_frequent_tokens_of_the_training_split(data):

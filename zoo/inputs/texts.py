@@ -35,7 +35,7 @@ def text_batch(inputs, caller="predict"):
         ValueError: if they are no strings, or one of them is empty.
     """
     texts = as_texts([inputs] if isinstance(inputs, str | bytes) else inputs, f"{caller}: `inputs`")
-    empty = np.array([not text.strip() for text in texts], bool)
+    empty = np.array([not text for text in texts], bool)
     if not len(texts) or empty.any():
         received = f"empty ones in {listed_rows(empty)}" if len(texts) else "none"
         raise ValueError(f"{caller}: `inputs` must be texts, got {received}.")
