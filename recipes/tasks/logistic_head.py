@@ -35,8 +35,8 @@ class LogisticFit(typing.NamedTuple):
 def fit_logistic(features, targets, classes, *, class_weight=None, seed=0):
     """Fits a logistic regression to centered features; C is chosen by the log loss in cross-validation.
 
-    All features are divided by one number, their overall standard deviation. Divided by that of each, a feature that hardly
-    varies would get a large weight, by which small changes of the backbone become large errors in fine-tuning.
+    All features are divided by one number, their overall standard deviation. Divided by its deviation, a feature that
+    hardly varies would get a large weight, by which small changes of the backbone become large errors in fine-tuning.
 
     Args:
         features: (N, F).
