@@ -59,7 +59,7 @@ r-env:
 	$(R_PYTHON) -m venv $(R_VENV)
 	$(R_VENV)/bin/python -m pip install --quiet --upgrade pip
 	$(R_VENV)/bin/python -m pip install --quiet --editable '.[serve]' $$(Rscript -e 'v <- packageVersion("reticulate"); \
-		cat(if (v < "1.41") "numpy<2", if (v < "1.45") "pandas<3")')
+		cat(if (v < "1.41") "numpy<2 pyarrow<21", if (v < "1.45") "pandas<3")')
 	@# reticulate adds site-packages to the path without reading the .pth files in it, so it needs the packages there
 	ln -sfn $(CURDIR)/zoo $(CURDIR)/recipes $$($(R_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 	@echo "RETICULATE_PYTHON=$(abspath $(R_VENV))/bin/python"

@@ -15,6 +15,7 @@ from zoo.r_interop import called_from_r
 # (package, its first version that needs a newer reticulate, that version of reticulate, problem with an older one)
 RETICULATE_LIMITS = (
     ("numpy", (2,), (1, 41), "arrays, matrices and data frames cannot pass from R to Python"),
+    ("pyarrow", (21,), (1, 41), "tables cannot be read, as newer ones need NumPy 2"),
     ("pandas", (3,), (1, 45), "data frames come back to R as Python objects"),
 )
 

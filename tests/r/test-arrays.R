@@ -24,7 +24,7 @@ def python_predict(x, label):
   expect_equal(run$predict(d$x), py$python_predict(d$x, as.character(d$label)), tolerance = 1e-6)
   one <- run$predict(d$x[1, , , , drop = FALSE])
   expect_equal(one[1, ], run$predict(d$x)[1, ], tolerance = 1e-5)
-  expect_match(message_of(run$predict(d$x[1, , , ])), "drop = FALSE", fixed = TRUE)
+  expect_equal(run$predict(d$x[1, , , ]), one, tolerance = 1e-5)
   labels <- factor(run$predict(d$x, labels = TRUE), levels = run$data$classes)
   expect_s3_class(labels, "factor")
   expect_equal(as.integer(labels), max.col(run$predict(d$x)))

@@ -249,16 +249,17 @@ def test_progress_has_no_live_bar_in_r(monkeypatch, capsys):
 
 
 def test_an_outdated_reticulate_is_reported_with_its_packages():
-    versions = {"numpy": "2.4.6", "pandas": "3.0.1"}.get
+    versions = {"numpy": "2.4.6", "pandas": "3.0.1", "pyarrow": "26.0.1"}.get
     problems = list(r_setup._version_problems((1, 28), versions))
     assert [p.split(":")[0] for p, _ in problems] == [
         "numpy 2.4.6 and reticulate 1.28",
+        "pyarrow 26.0.1 and reticulate 1.28",
         "pandas 3.0.1 and reticulate 1.28",
     ]
     assert 'pip install "numpy<2"' in problems[0][1]
     assert "make r-env" in problems[0][1]
     assert [p for p, _ in r_setup._version_problems((1, 41, 0, 1), versions)] == [
-        problems[1][0].replace("1.28", "1.41.0.1")
+        problems[2][0].replace("1.28", "1.41.0.1")
     ]
     assert not list(r_setup._version_problems((1, 28), {"numpy": "1.26.4", "pandas": "2.3.3"}.get))
     assert not list(r_setup._version_problems((1, 45), versions))
