@@ -114,14 +114,8 @@ def make_batches(structure, specs, inputs):
 
 
 def _make_batch(inputs, specs, names):
-    """Arrays by name whose shapes and lengths are those of the specs."""
+    """Arrays by name, in the types and shapes of the specs, with equally many examples."""
     batch = to_named_arrays(inputs, specs, names)
-    for name, array in batch.items():
-        shape = tuple(specs[name].shape)
-        if array.ndim != len(shape) or any(
-            size not in (None, n) for size, n in zip(shape[1:], array.shape[1:], strict=True)
-        ):
-            raise ValueError(f"`inputs`: {name} must have the shape {shape}, got {array.shape}.")
     lengths = {name: len(array) for name, array in batch.items()}
     if len(set(lengths.values())) != 1 or 0 in lengths.values():
         raise ValueError(f"`inputs` must hold the same number of examples each, at least 1; got {lengths}.")
