@@ -36,7 +36,7 @@ def test_onnx_runtime_predicts_photos_in_another_process(tmp_path):
     assert (predictor.engine, predictor.reason) == ("onnx", "as requested")
     expected = model.predict(preprocessing.predict(photos(3), verbose=0), verbose=0)
     assert_close(predictor(photos(3))["probabilities"], expected)
-    with pytest.raises(ValueError, match="predict: `inputs` do not fit the export"):
+    with pytest.raises(ValueError, match="predict: `inputs`: photo must have the shape"):
         predictor(photos(3)[..., :1])
 
 

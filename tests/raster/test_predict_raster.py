@@ -165,6 +165,7 @@ def test_the_default_overlap_fits_small_rasters_and_tiles(tmp_path, side, tile):
     assert read(tmp_path / "out.tif").shape == (1, side, side)
 
 
+@pytest.mark.filterwarnings("ignore:.*its bands have no names")  # the raster to predict has none
 def test_a_run_its_folder_and_the_command_line_predict_the_same(tmp_path, capsys):
     source = source_of(tmp_path, more="&tile=16&bands=2,1&classes=bog&classes=wood", names=("red", "NIR"))
     run = recipes.Segmentation(epochs=1, batch_size=8).fit("unet", source, verbose=False, filters=(4, 8))

@@ -75,6 +75,7 @@ def _exif_value(exif):
     value_sizes = tf.gather(tf.constant(VALUE_SIZES, "int64"), tf.minimum(types, len(VALUE_SIZES) - 1))
     # The last row stands for an EXIF without orientation.
     index = tf.argmax(tf.concat([(tags == ORIENTATION) & is_read, [True]], 0))
+    value_sizes = tf.where(counts == 1, value_sizes, 0)  # to Pillow several values are no orientation
     position, size = (tf.concat([numbers, [0]], 0)[index] for numbers in (positions, value_sizes))
     digits = byte_numbers(padded_substr(exif, position, 4), 4)
     value = tf.switch_case(
