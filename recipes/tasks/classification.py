@@ -219,6 +219,8 @@ class Classification(Task):
         classes, present = range(len(data.classes)), np.unique(targets)  # other data may lack examples of a class
         predicted = predictions.argmax(-1)
         most_frequent = most_frequent_class(data)
+        probabilities = np.clip(predictions, 1e-7, 1)
+        probabilities = probabilities / probabilities.sum(-1, keepdims=True)
         correct = int((predicted == targets).sum())
         interval = binomtest(correct, len(targets)).proportion_ci(method="wilson")
         results = {
@@ -226,7 +228,7 @@ class Classification(Task):
             "accuracy_interval": [float(interval.low), float(interval.high)],
             "balanced_accuracy": float(metrics.recall_score(targets, predicted, labels=present, average="macro")),
             "f1_macro": float(metrics.f1_score(targets, predicted, average="macro", zero_division=0)),
-            "log_loss": float(metrics.log_loss(targets, np.clip(predictions, 1e-7, 1), labels=classes)),
+            "log_loss": float(metrics.log_loss(targets, probabilities, labels=classes)),
             "confusion": metrics.confusion_matrix(targets, predicted, labels=classes).tolist(),
             "examples": len(targets),
             "baseline": {
