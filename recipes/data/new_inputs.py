@@ -88,7 +88,7 @@ def file_batches(schema, files, batch_size):
 def _table_batches(schema, files):
     shown = set()
     for file in files:
-        prefix, first = f"{file} " if len(files) > 1 else "", 0
+        prefix = f"{file} " if len(files) > 1 else ""
         for frame, first, notes in _chunks(schema, file):
             matched = match_frame(schema, frame, first_row=first)
             notes = _new_notes([*notes, *matched.notes], shown)

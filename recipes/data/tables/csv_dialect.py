@@ -90,14 +90,14 @@ def detect_dialect(path, table_format):
 
 def _logical_lines(lines, first):
     """Returns (line from 1, text) of the lines from `first` that are not blank; a quoted field joins lines."""
-    numbered, opened = [], False
+    numbered, in_quotes = [], False
     for i, line in enumerate(lines[first:], first):
-        if opened:
+        if in_quotes:
             numbered[-1] = (numbered[-1][0], numbered[-1][1] + line)
-            opened = line.count('"') % 2 == 0
+            in_quotes = line.count('"') % 2 == 0
         elif line.strip():
             numbered.append((i + 1, line))
-            opened = line.count('"') % 2 == 1 and OPEN_QUOTE.search(line) is not None
+            in_quotes = line.count('"') % 2 == 1 and OPEN_QUOTE.search(line) is not None
     return numbered
 
 
