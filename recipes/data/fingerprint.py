@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 from recipes.data.examples import SPLITS
 
 DATASET_EXAMPLES = 64  # examples of a tf.data.Dataset that are hashed, as it may be larger than the memory
+HASHED_BYTES = 64 * 2**20  # of files, up to which their content is hashed; of more, size and time of the last change
 PATH_FIELDS = ("path", "paths")  # of readers: the content of the files counts, not their names
 
 
@@ -17,7 +19,7 @@ def fingerprints(data):
     """Returns a hash of inputs and targets of each split, in their order: split -> hexadecimal digits.
 
     Args:
-        data: `Data`. Of files the bytes are hashed.
+        data: `Data`. Of files the bytes are hashed; of more than 64 MiB names, sizes and times of the last change.
     """
     digests = {}  # file -> digest, as rasters are in several splits
     return {split: fingerprint(getattr(data, split), digests) for split in SPLITS}
@@ -76,8 +78,9 @@ def _update_array(content, array):
 
 def _update_files(content, paths, digests):
     new = [path for path in dict.fromkeys(map(str, paths)) if path not in digests]
+    is_large = sum(os.path.getsize(path) for path in new if os.path.isfile(path)) > HASHED_BYTES
     with ThreadPoolExecutor() as executor:
-        digests.update(zip(new, executor.map(_file_digest, new), strict=True))
+        digests.update(zip(new, executor.map(_status_digest if is_large else _file_digest, new), strict=True))
     for path in map(str, paths):
         content.update(digests[path])
 
@@ -87,3 +90,10 @@ def _file_digest(path):
         return b"no file"
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
+
+
+def _status_digest(path):
+    if not Path(path).is_file():
+        return b"no file"
+    status = os.stat(path)
+    return f"{os.path.basename(path)} {status.st_size} {status.st_mtime_ns}".encode("utf-8", "surrogateescape")

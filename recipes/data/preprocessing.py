@@ -102,6 +102,19 @@ def _image_model(data, input_shape, raw):
     return _model(inputs, x)
 
 
+def without_resizing(preprocess):
+    """Returns the preprocessing of 8-bit images for images that have the model's size already.
+
+    Args:
+        preprocess: returned by `preprocessing` for 8-bit images.
+    """
+    x = inputs = layers.Input((*preprocess.output_shape[1:3], preprocess.input_shape[-1]), dtype="uint8", name="image")
+    for layer in preprocess.layers[1:]:
+        if not isinstance(layer, layers.Resizing):
+            x = layer([x] * len(layer.input)) if isinstance(layer.input, list) else layer(x)
+    return _model(inputs, x)
+
+
 def _normalized(x, inputs, data, prefix=""):
     """Returns `x` imputed where `missing` is impute, and normalized along its last axis by the training `inputs`."""
     medians, indicator, padded = None, (), data.missing == "pad"

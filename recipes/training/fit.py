@@ -11,6 +11,7 @@ from recipes.training import accelerate as acceleration
 from recipes.training.backup import Backup, epochs_trained, join_sessions, read_progress
 from recipes.training.callbacks import callbacks, check_finite
 from recipes.training.energy import energy
+from recipes.training.example_store import stores_below
 from recipes.training.identity import describe_training
 from recipes.training.run import Run
 from recipes.training.run_folder import RunFolder
@@ -54,7 +55,8 @@ def train_run(task, model, data, out, verbose, overwrite, arguments, save):
         return _train(task, model, data, None, verbose, arguments)
     with RunFolder(out, overwrite).locked() as folder, _report_interrupt(folder, verbose):
         try:
-            run = _train(task, model, data, folder, verbose, arguments)
+            with stores_below(folder.backup):
+                run = _train(task, model, data, folder, verbose, arguments)
         except ArithmeticError:  # diverged: resuming would diverge again
             folder.discard()
             raise

@@ -5,59 +5,157 @@ import numpy as np
 from recipes.data import Examples
 from recipes.data.augment import echo_batches
 from recipes.data.augment.first_epoch import first_epoch, skip_orders
-from recipes.data.preprocessing import preprocessing
+from recipes.data.images.image_files import ImageFiles
+from recipes.data.preprocessing import preprocessing, without_resizing
+from recipes.training.batch_reader import BatchReader
+from recipes.training.example_store import MEMORY
 from zoo.backbones.input_range import backbone_input_layer, verify_range
 from zoo.registry import entry
 
-CACHE_LIMIT = 2 * 2**30  # bytes of preprocessed examples that a pipeline keeps in memory
+CACHE_LIMIT = 2 * 2**30  # bytes of preprocessed examples of arrays and tables that a pipeline keeps in memory
 CHUNK = 64 * 2**20  # bytes of examples, in float32, that are preprocessed in one call
 MIN_STEPS = 8  # per epoch, that the default batch size gives
 SHUFFLE_BUFFER = 10_000  # examples
+BATCHES_READ = 2  # at a time
 KERAS_ITERATORS = 2  # that Keras makes per epoch of known length; it reads one of them, but each draws an order
 
 
 def batches(task, examples, training, preprocess, classes):
     """Returns a tf.data.Dataset of (inputs, targets) batches; arguments as `Task.pipeline` has them.
 
-    Examples are preprocessed once and kept in memory where they fit, then shuffled and augmented.
+    Examples are preprocessed once and kept in memory where they fit, then shuffled and augmented. Where they do not
+    fit, their indices are shuffled, and each batch is read, resized and preprocessed when it is needed.
     """
     import tensorflow as tf
 
-    parallel = tf.data.AUTOTUNE
     data = examples.dataset() if isinstance(examples, Examples) else examples
     count = len(examples) if isinstance(examples, Examples) else int(data.cardinality())
-    if preprocess is not None:
-        specs = tf.nest.flatten(data.element_spec[0])
-        if all(spec.shape.is_fully_defined() for spec in specs):
-            size = sum(np.prod(spec.shape.as_list()) * 4 for spec in specs)
-            chunk = int(np.clip(CHUNK // max(size, 1), 1, 256))
-            data = data.batch(chunk).map(lambda x, y: (preprocess(x, training=False), y), parallel).unbatch()
-        else:
-            data = data.map(lambda x, y: (preprocess(x[None], training=False)[0], y), parallel)
-    data = data.map(lambda x, y: (x, task.prepare_target(y, classes)), parallel)
-    example_bytes = sum(
-        np.prod(spec.shape.as_list()) * spec.dtype.size if spec.shape.is_fully_defined() else np.inf
-        for spec in tf.nest.flatten(data.element_spec)
-    )
-    if count > 0 and count * example_bytes <= CACHE_LIMIT:
-        data = data.cache()
+    single = data.map(lambda x, y: (preprocessed(preprocess, x), task.prepare_target(y, classes)))
+    spec = tf.nest.flatten(single.element_spec)
+    example_bytes = sum(np.prod(s.shape) * s.dtype.size if s.shape.is_fully_defined() else np.inf for s in spec)
+    is_on_demand = isinstance(examples, Examples) and hasattr(examples.inputs, "read")
+    fits = 0 < count * example_bytes <= (MEMORY if is_on_demand else CACHE_LIMIT)
     batch_size = task.examples_per_step(count)
     drop_remainder = training and count >= batch_size
     augmentation = task.augmentation(preprocess, classes) if training else None
     echo = augmentation and task.echo_epochs > 1 and drop_remainder
-    if echo and 4 * count * example_bytes <= CACHE_LIMIT:
-        data = echo_batches(augmentation, data, count, batch_size, task.echo_epochs, task.seed)
+    if training and not fits and can_be_indexed(examples) and np.isfinite(example_bytes):
+        early = augmentation if augmentation and augmentation.only_moves_pixels else None
+        data = read_in_any_order(task, examples, preprocess, classes, batch_size, drop_remainder, early)
+        augmentation = None if early else augmentation
     else:
-        if training:
-            buffer = max(1, min(count if count > 0 else SHUFFLE_BUFFER, SHUFFLE_BUFFER))
-            orders_per_epoch = KERAS_ITERATORS if count > 0 else 1
-            data = skip_orders(data.shuffle(buffer, seed=task.seed), orders_per_epoch * first_epoch())
-        data = data.batch(batch_size, drop_remainder=drop_remainder)
-        data = augmentation.over(data) if augmentation else data
+        data = preprocess_examples(data, preprocess)
+        data = data.map(lambda x, y: (x, task.prepare_target(y, classes)), tf.data.AUTOTUNE)
+        data = data.cache() if fits else data
+        if echo and 4 * count * example_bytes <= CACHE_LIMIT:
+            data = echo_batches(augmentation, data, count, batch_size, task.echo_epochs, task.seed)
+            augmentation = None
+        else:
+            data = shuffled(data, count, example_bytes, task.seed) if training else data
+            data = data.batch(batch_size, drop_remainder=drop_remainder)
+    data = augmentation.over(data) if augmentation else data
     if count > 0:  # Keras counts the steps by it
         steps = count // batch_size if drop_remainder else -(-count // batch_size)
         data = data.apply(tf.data.experimental.assert_cardinality(steps))
-    return without_autotuning(data.prefetch(parallel))
+    return without_autotuning(data.prefetch(tf.data.AUTOTUNE))
+
+
+def can_be_indexed(examples):
+    """Whether the inputs of a split can be read in any order: arrays, a table, or a sequence read on demand."""
+    return isinstance(examples, Examples) and (
+        isinstance(examples.inputs, np.ndarray | dict) or hasattr(examples.inputs, "read")
+    )
+
+
+def preprocessed(preprocess, x):
+    """Returns one preprocessed example, or `x` without preprocessing."""
+    import tensorflow as tf
+
+    if preprocess is None:
+        return x
+    return preprocess(tf.nest.map_structure(lambda leaf: leaf[None], x), training=False)[0]
+
+
+def preprocess_examples(data, preprocess):
+    """Returns a tf.data.Dataset of preprocessed examples; those of one shape are preprocessed many at a time."""
+    import tensorflow as tf
+
+    if preprocess is None:
+        return data
+    specs = tf.nest.flatten(data.element_spec[0])
+    if not all(spec.shape.is_fully_defined() for spec in specs):
+        return data.map(lambda x, y: (preprocessed(preprocess, x), y), tf.data.AUTOTUNE)
+    size = sum(np.prod(spec.shape.as_list()) * 4 for spec in specs)
+    chunk = int(np.clip(CHUNK // max(size, 1), 1, 256))
+    return data.batch(chunk).map(lambda x, y: (preprocess(x, training=False), y), tf.data.AUTOTUNE).unbatch()
+
+
+def shuffled(data, count, example_bytes, seed):
+    """Returns the examples in another random order in each epoch: of all of them, or of a window of bounded memory."""
+    window = min(count if count > 0 else SHUFFLE_BUFFER, SHUFFLE_BUFFER)
+    if np.isfinite(example_bytes) and count * example_bytes > CACHE_LIMIT:
+        window = min(window, MEMORY // max(int(example_bytes), 1))
+    orders_per_epoch = KERAS_ITERATORS if count > 0 else 1
+    return skip_orders(data.shuffle(max(1, window), seed=seed), orders_per_epoch * first_epoch())
+
+
+def read_in_any_order(task, examples, preprocess, classes, batch_size, drop_remainder, augmentation=None):
+    """Returns preprocessed batches in a random order of all examples, with memory for a few batches at a time.
+
+    Args:
+        task, examples, preprocess, classes: as `batches` has them.
+        batch_size, drop_remainder: as `tf.data.Dataset.batch` has them.
+        augmentation: `Augmentation` of the raw images, before they are preprocessed; or None.
+    """
+    import tensorflow as tf
+
+    inputs, targets = examples.inputs, examples.targets
+    size = None
+    if isinstance(inputs, ImageFiles) and preprocess is not None and inputs.dtype == "uint8":
+        size, preprocess = tuple(preprocess.output_shape[1:3]), without_resizing(preprocess)
+    reader = BatchReader(inputs, size)
+    order = random_order(len(examples), task.seed)
+    if isinstance(targets, np.ndarray):
+        targets = tf.constant(targets)
+        order = order.map(lambda i: (i, task.prepare_target(tf.gather(targets, i), classes)))
+    else:
+        spec = targets.dataset().element_spec
+
+        def with_target(i):
+            y = tf.ensure_shape(tf.numpy_function(lambda i: targets.read(int(i)), [i], spec.dtype), spec.shape)
+            return i, task.prepare_target(y, classes)
+
+        order = order.map(with_target, tf.data.AUTOTUNE, deterministic=True)
+
+    def read(indices, y):
+        return reader.read_tensors(indices), y
+
+    data = order.batch(batch_size, drop_remainder=drop_remainder).map(read, BATCHES_READ, deterministic=True)
+    data = augmentation.over(data) if augmentation else data
+    if preprocess is None:
+        return data
+    # Compiled, scaling passes over the pixels once, in half of the time; strings of a table cannot be compiled
+    function = tf.function(lambda x: preprocess(x, training=False), jit_compile=True if size else None)
+    return data.map(lambda x, y: (function(x), y), tf.data.AUTOTUNE, deterministic=True)
+
+
+def random_order(count, seed):
+    """Returns a tf.data.Dataset of the numbers from 0 to `count` - 1: another random order of all in each epoch."""
+    import tensorflow as tf
+
+    if count <= SHUFFLE_BUFFER:
+        indices = tf.data.Dataset.range(count)
+        return skip_orders(indices.shuffle(count, seed=seed), KERAS_ITERATORS * first_epoch())
+    with tf.device("CPU"):
+        epochs = tf.Variable(first_epoch(), dtype="int64")
+
+    def one_epoch(_):
+        key = tf.cast(tf.stack([tf.constant(seed, "int64"), epochs.assign_add(1)]), "int32")
+        return tf.data.Dataset.range(count).map(
+            lambda i: tf.random.experimental.index_shuffle(i, key, tf.constant(count - 1, "int64"))
+        )
+
+    return tf.data.Dataset.range(1).flat_map(one_epoch)
 
 
 def default_batch_size(count, largest=32):

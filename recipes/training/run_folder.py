@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from recipes.training.backup import PROGRESS
+from recipes.training.example_store import EXAMPLES
 from recipes.training.folder_lock import lock_folder
 from recipes.training.identity import differences, same_training
 from recipes.training.run import write_json
@@ -143,6 +144,7 @@ class RunFolder:
             (self.backup / name).unlink(missing_ok=True)
         for path in self.backup.glob("state_*.npz"):
             path.unlink()
+        shutil.rmtree(self.backup / EXAMPLES, ignore_errors=True)
         with contextlib.suppress(OSError):
             self.backup.rmdir()  # only an empty one
 

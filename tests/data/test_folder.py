@@ -55,7 +55,7 @@ def test_the_dataset_has_the_same_images_as_read_in_the_same_order_each_time(roo
     fill(root / "oak", 3, "webp")
     fill(root / "oak", 3, "bmp", bands=1)
     train = load(f"folder:{root}", validation=0, test=0.2).train
-    assert not train.inputs.plain.all() and train.inputs.plain.any()
+    assert not train.inputs.orientations.all() and train.inputs.orientations.any()
     first, second, direct = images(train), images(train), train.head(len(train))
     for a, b, c in zip(first, second, direct, strict=True):
         assert a.shape == (12, 10, 3)

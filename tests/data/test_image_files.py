@@ -56,7 +56,9 @@ def test_alpha_is_laid_on_white_by_the_documented_formula(tmp_path):
     for suffix, options in (("png", {}), ("webp", {"lossless": True, "exact": True}), ("tif", {})):
         decoded = save_and_read(tmp_path / f"a.{suffix}", Image.fromarray(pixels), **options)
         np.testing.assert_array_equal(decoded.pixels, expected)
-        assert "laid on white" in decoded.conversions[0] and not decoded.is_plain and decoded.pixels.dtype == np.uint8
+        assert (
+            "laid on white" in decoded.conversions[0] and not decoded.orientation and decoded.pixels.dtype == np.uint8
+        )
     gray = save_and_read(tmp_path / "la.png", Image.fromarray(pixels[..., [0, 3]]))
     np.testing.assert_array_equal(gray.pixels, expected[..., :1])
 
@@ -64,7 +66,7 @@ def test_alpha_is_laid_on_white_by_the_documented_formula(tmp_path):
 def test_a_transparent_color_or_index_is_white(tmp_path):
     color = np.array([[[9, 8, 7], [9, 8, 6]]], "uint8")
     decoded = save_and_read(tmp_path / "rgb.png", Image.fromarray(color), transparency=(9, 8, 7))
-    assert decoded.pixels.tolist() == [[[255] * 3, [9, 8, 6]]] and not decoded.is_plain
+    assert decoded.pixels.tolist() == [[[255] * 3, [9, 8, 6]]] and not decoded.orientation
     decoded = save_and_read(tmp_path / "l.png", Image.fromarray(np.array([[9, 10]], "uint8")), transparency=9)
     assert decoded.pixels.tolist() == [[[255], [10]]]
     palette = Image.fromarray(np.array([[0, 1]], "uint8"))
@@ -92,7 +94,7 @@ def test_palettes_black_and_white_and_cmyk_are_converted(tmp_path):
         decoded = save_and_read(tmp_path / f"c.{suffix}", cmyk)
         with Image.open(tmp_path / f"c.{suffix}") as expected:
             np.testing.assert_array_equal(decoded.pixels, np.asarray(expected.convert("RGB")))
-        assert decoded.conversions == ("CMYK converted",) and not decoded.is_plain
+        assert decoded.conversions == ("CMYK converted",) and not decoded.orientation
 
 
 def test_the_first_frame_of_an_animation_is_read(tmp_path):
@@ -135,7 +137,7 @@ def test_plain_files_are_what_tensorflow_decodes_to_the_same_pixels(tmp_path):
     for suffix in ("png", "jpg"):
         for shape in ((9, 12, 3), (9, 12)):
             decoded = save_and_read(tmp_path / f"a.{suffix}", Image.fromarray(photo(*shape)))
-            assert decoded.is_plain
+            assert decoded.orientation == 1
             content = (tmp_path / f"a.{suffix}").read_bytes()
             pixels = tf.io.decode_jpeg(content, dct_method="INTEGER_ACCURATE").numpy()
             np.testing.assert_array_equal(decoded.pixels, pixels)

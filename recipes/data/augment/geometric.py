@@ -4,6 +4,7 @@ import math
 
 import tensorflow as tf
 
+WHOLE_PIXELS = ("flip", "flip_vertical", "crop")  # steps that move pixels without interpolation
 INTERPOLATED = ("rotate", "shift", "zoom", "shear")
 
 
@@ -93,6 +94,28 @@ def integer_transform(images, *, flip=(1, 1), shift=(0, 0), fill="reflect", valu
     return images
 
 
+def is_large(images):
+    """Whether a batch has images of a size from which they are flipped faster one by one."""
+    return None not in images.shape[1:3] and images.shape[1] * images.shape[2] >= 64 * 64
+
+
+def flip_images(images, flips):
+    """Returns a batch with some of its images flipped, which are copied one by one.
+
+    Args:
+        images: (B, H, W, C).
+        flips: (B,) bool, whether an image is flipped horizontally, and the same vertically; None for none.
+    """
+    for axis, flip in ((1, flips[0]), (0, flips[1])):
+        if flip is not None:
+            images = tf.map_fn(
+                lambda pair, axis=axis: tf.cond(pair[1], lambda: tf.reverse(pair[0], [axis]), lambda: pair[0]),
+                (images, flip),
+                fn_output_signature=images.dtype,
+            )
+    return images
+
+
 def random_transform(images, seed, amounts, fill, value, interpolation="bilinear"):
     """Applies a random transform to each image; equal seeds give equal transforms, so that masks follow their images.
 
@@ -111,6 +134,8 @@ def random_transform(images, seed, amounts, fill, value, interpolation="bilinear
     margin = amounts.get("crop", 0.0)
     crop = tf.floor((margin + 0.5) * (crop + 1)) - margin  # -margin, ..., margin with equal probability
     if not any(name in amounts for name in INTERPOLATED):
+        if not margin and is_large(images):
+            return flip_images(images, [flip[:, i] < 0 if enabled[i] else None for i in range(2)])
         return integer_transform(images, flip=flip, shift=crop, fill=fill, value=value)
     return affine_transform(
         images,

@@ -8,7 +8,7 @@ import tensorflow as tf
 from recipes.data.augment import keras_cv_steps, mixing, pixel_values
 from recipes.data.augment.elastic import elastic
 from recipes.data.augment.first_epoch import first_epoch
-from recipes.data.augment.geometric import random_transform
+from recipes.data.augment.geometric import WHOLE_PIXELS, random_transform
 from recipes.data.augment.rand_augment import rand_augment
 from recipes.data.augment.steps import GEOMETRIC, MIXING, parse
 from zoo.arguments import Count, Whole, checked
@@ -88,6 +88,12 @@ class Augmentation:
         with tf.device("CPU"):  # where tf.data reads it
             self.generator = tf.random.Generator.from_seed(seed)
 
+    @property
+    def only_moves_pixels(self):
+        """Whether no value changes: flips and shifts by whole pixels, which whole numbers can take as well."""
+        amounts = dict(self.plan).get("transform") or {}
+        return len(self.plan) == 1 and bool(amounts) and self.fill == "reflect" and set(amounts) <= set(WHOLE_PIXELS)
+
     def __call__(self, images, targets=None, weights=None):
         """Augments one batch.
 
@@ -130,7 +136,7 @@ class Augmentation:
         if isinstance(images, dict):
             raise ValueError(f"augmentation: batches must be (images, targets), got a dict of {', '.join(images)}.")
         images = tf.convert_to_tensor(images)
-        _verify_images(images)
+        _verify_images(images, self.only_moves_pixels)
         for i, (name, amount) in enumerate(self.plan):
             step_seed = tf.random.fold_in(seed, i)
             if name in MIXING:
@@ -167,10 +173,10 @@ class Augmentation:
         return getattr(pixel_values, name)(images, seed, amount, self.value_range)
 
 
-def _verify_images(images):
+def _verify_images(images, any_type):
     if images.shape.rank != 4 or images.shape[-1] is None:
         raise ValueError(f"augmentation: images must be a batch (B, H, W, C) with C known, got {tuple(images.shape)}.")
-    if images.dtype != tf.float32:
+    if images.dtype != tf.float32 and not any_type:
         raise ValueError(f"augmentation: images must be float32 after preprocessing, got {images.dtype.name}.")
 
 

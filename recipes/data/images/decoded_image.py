@@ -16,7 +16,8 @@ class DecodedImage(typing.NamedTuple):
         conversions: sentences on what decoding changed.
         depth: dtype of the values before nodata became NaN.
         bands: names of the bands, () where the file has none.
-        is_plain: whether TensorFlow's decoder of JPEG and PNG returns the same pixels.
+        orientation: the EXIF orientation, 1 to 8, of a JPEG or an 8-bit PNG in gray or RGB, of which `decode_plain`
+            returns the same pixels; 0 for other files.
         is_photo: whether 0 is black and the largest value of the depth is white; False for measurements.
     """
 
@@ -24,7 +25,7 @@ class DecodedImage(typing.NamedTuple):
     conversions: tuple = ()
     depth: str = "uint8"
     bands: tuple = ()
-    is_plain: bool = False
+    orientation: int = 0
     is_photo: bool = True
 
     @property

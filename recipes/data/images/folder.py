@@ -1,9 +1,6 @@
 """A folder of images, with one folder per class."""
 
 import collections
-import concurrent.futures
-import hashlib
-import os
 import re
 from pathlib import Path
 
@@ -12,9 +9,9 @@ import numpy as np
 from recipes.data.assemble import Pool, assemble, warn_and_note
 from recipes.data.examples import Data
 from recipes.data.images.class_folders import ClassFolders
-from recipes.data.images.decoded_image import UnreadableImageError
-from recipes.data.images.image_decoding import FIRST_PAGE, TIFF_ON_WHITE, read_image
+from recipes.data.images.image_decoding import FIRST_PAGE, TIFF_ON_WHITE
 from recipes.data.images.image_files import ImageFiles, fit_image
+from recipes.data.images.image_scan import scan_images
 from recipes.data.source_spec import with_source_spec
 from recipes.data.split import SplitOptions
 from zoo.arguments import FilePath, Fraction, Whole, checked
@@ -36,15 +33,18 @@ def read_folder(
 ) -> Data:
     """Reads images from PATH/CLASS/**/image, or from PATH/train, PATH/val and PATH/test with the classes in each.
 
-    Every image is decoded once to its end, so that broken files are found before training, and again when it is read.
-    The images in a class folder belong to the class, however deep they lie; links to folders are followed. Images keep
-    their depth, and a TIFF all its bands; 16-bit photos among 8-bit ones are scaled to 8 bits.
+    Images are decoded when they are read. Before, files of up to 64 MiB in all are decoded once to their end, so that
+    broken and identical ones are noted. Of a larger folder the header and the end of each JPEG and PNG are read, and
+    identical are equal files; the result is saved for the next run. The images in a class folder belong to the class,
+    however deep they lie; links to folders are followed. Images keep their depth, and a TIFF all its bands; 16-bit
+    photos among 8-bit ones are scaled to 8 bits.
 
     Args:
         path: the folder.
         group: regular expression that is searched in every image's path below `path`; its match (the first group of the
             expression, if it has one) names the image's group, and groups stay in one split.
-        strict: whether an image that cannot be read is an error; else it is skipped, counted and listed.
+        strict: whether all images are decoded before training, and one that cannot be read is an error; else it is
+            skipped, counted and listed.
         classes: names of the classes, for data of which a class may be absent, such as data for an evaluation; () for
             the names of the folders.
         validation, test: fractions of the images, 0 to 1, for splits that have no folder.
@@ -61,22 +61,23 @@ def read_folder(
         raise ValueError(f"there is no folder {root}.")
     folders = ClassFolders(root, classes)
     files, notes = folders.files, folders.notes
-    images = _decode_all([file for _, _, file in files])
-    files, images = _without_broken(files, images, root, strict, folders.classes, notes)
-    expected = _expected_image(files, images, notes)
-    notes += _conversions(images, expected) + _in_several_classes(files, images)
+    scan = scan_images([file for _, _, file in files], root, decode_all=strict)
+    files, scan = _without_broken(files, scan, root, strict, folders.classes, notes)
+    expected = _expected_image(files, scan, notes)
+    notes += _conversions(scan, expected) + _in_several_classes(files, scan)
+    orientations = np.array([kind.orientation for kind in scan.kinds], np.uint8)[scan.kind]
+    sizes = np.stack([scan.height, scan.width], axis=1)
     pools = []
     for split in folders.splits:
         indices = [i for i, f in enumerate(files) if f[0] == split]
         paths = np.array([str(files[i][2]) for i in indices])
-        plain = np.array([images[i]["decoded"].is_plain for i in indices], bool)
         pools.append(
             Pool(
-                ImageFiles(paths, plain, *expected),
+                ImageFiles(paths, orientations[indices], *expected, sizes=sizes[indices]),
                 np.array([files[i][1] for i in indices], dtype=object if not indices else None),
                 split,
                 paths,
-                np.array([images[i]["key"] for i in indices], dtype=np.uint64),
+                scan.keys[indices],
                 _groups([files[i][2].relative_to(folders.splits[split]).as_posix() for i in indices], group),
             )
         )
@@ -89,48 +90,24 @@ def read_folder(
     return with_source_spec(data, "folder", arguments)
 
 
-def _decode_all(paths):
-    """Returns for every path a dict of what decoding it showed, or the exception that it raised."""
-
-    def decode(path):
-        try:
-            image = read_image(path)
-        except UnreadableImageError as error:
-            return error
-        pixels = image.pixels
-        digest = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=8)
-        digest.update(pixels)
-        return {
-            "shape": pixels.shape,
-            "key": int.from_bytes(digest.digest(), "little"),
-            "brightest": int(pixels.max()) if pixels.dtype == np.uint16 else None,
-            "has_gaps": image.has_gaps,
-            "decoded": image._replace(pixels=np.zeros((1, 1, pixels.shape[2]), pixels.dtype)),  # without its memory
-        }
-
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as executor:
-        return list(executor.map(decode, paths))
-
-
-def _without_broken(files, images, root, strict, classes, notes):
-    """Returns the files and images that were decoded; adds a note on the others, which are an error if `strict`."""
+def _without_broken(files, scan, root, strict, classes, notes):
+    """Returns the files that can be read, and their scan; adds a note on the others, an error if `strict`."""
+    if (scan.kind >= 0).all():
+        return files, scan
     broken = collections.defaultdict(list)
-    for (_, _, path), image in zip(files, images, strict=True):
-        if isinstance(image, UnreadableImageError):
-            broken[image.reason].append(str(path.relative_to(root)))
-    if not broken:
-        return files, images
+    for i in np.flatnonzero(scan.kind < 0):
+        broken[scan.reasons[i]].append(str(files[i][2].relative_to(root)))
     count = sum(map(len, broken.values()))
     listed = "; ".join(f"{reason}: {_listed(names)}" for reason, names in sorted(broken.items()))
     if strict:
         raise ValueError(f"every image must be readable under `strict`, got {count:,} that are not. {listed}.")
-    readable = [i for i, image in enumerate(images) if not isinstance(image, UnreadableImageError)]
+    readable = np.flatnonzero(scan.kind >= 0)
     labels = {files[i][:2] for i in readable}
     for split, label, _ in files:
         if (split, label) not in labels and not (classes and labels):
             raise ValueError(f"the class folder {label!r} must have images that can be read, got none. {listed}.")
     notes.append(warn_and_note(f"skipped {count:,} of {len(files):,} images that cannot be read. {listed}"))
-    return [files[i] for i in readable], [images[i] for i in readable]
+    return [files[i] for i in readable], scan.take(readable)
 
 
 def _listed(names):
@@ -139,70 +116,77 @@ def _listed(names):
     return f"{len(names):,} ({', '.join(names[:SHOWN])}{more})"
 
 
-def _expected_image(files, images, notes):
+def _expected_image(files, scan, notes):
     """Returns (shape, dtype, names of the bands, whether there is nodata) that all images are read with.
 
     Raises:
         ValueError: if the images of a data set have no bands and depth in common; it names a file.
     """
-    decoded = [image["decoded"] for image in images]
-    gaps = any(image["has_gaps"] for image in images)
-    depths = collections.Counter(d.depth for d in decoded)
-    scaled = set(depths) == {"uint8", "uint16"} and all(d.is_photo for d in decoded if d.depth == "uint16")
+    kinds = list(scan.counts(lambda kind: kind))
+    gaps = any(kind.has_gaps for kind in kinds)
+    depths = scan.counts(lambda kind: kind.depth)
+    scaled = set(depths) == {"uint8", "uint16"} and all(kind.is_photo for kind in kinds if kind.depth == "uint16")
     depth = "uint8" if scaled else depths.most_common(1)[0][0]
-    counts = collections.Counter(image["shape"][2] for image in images)
+    counts = scan.counts(lambda kind: kind.count)
     count = 3 if set(counts) == {1, 3} else counts.most_common(1)[0][0]
-    names = collections.Counter(d.bands for d in decoded if d.bands).most_common(1)
-    bands = names[0][0] if names else ()
+    names = scan.counts(lambda kind: kind.bands)
+    names.pop((), None)
+    bands = names.most_common(1)[0][0] if names else ()
     if bands:
         count = len(bands)
-        unnamed = sum(not d.bands for d in decoded)
-        reordered = [i for i, d in enumerate(decoded) if d.bands and d.bands != bands]
+        unnamed = int(scan.of_kinds(lambda kind: not kind.bands).sum())
+        reordered = np.flatnonzero(scan.of_kinds(lambda kind: kind.bands and kind.bands != bands))
         if unnamed:
             notes.append(warn_and_note(f"{unnamed:,} images do not name their bands: read in the order of the file"))
-        if reordered:
+        if len(reordered):
             first = files[reordered[0]][2].name
             notes.append(
                 f"{len(reordered):,} images have their bands in another order, such as {first}: matched by name"
             )
     dtype = "float32" if gaps else depth
-    for (_, _, path), image in zip(files, decoded, strict=True):
-        if gaps and image.depth != depth:
-            raise ValueError(f"images must be {depth}, as the others are, got {image.depth} in {path}.")
-        if bands and image.bands and set(image.bands) != set(bands):
+    for index, first in zip(*np.unique(scan.kind, return_index=True), strict=True):
+        kind, path = scan.kinds[index], files[first][2]
+        if gaps and kind.depth != depth:
+            raise ValueError(f"images must be {depth}, as the others are, got {kind.depth} in {path}.")
+        if bands and kind.bands and set(kind.bands) != set(bands):
             raise ValueError(
-                f"images must have the same bands, got {', '.join(image.bands)} in {path} and {', '.join(bands)} in "
+                f"images must have the same bands, got {', '.join(kind.bands)} in {path} and {', '.join(bands)} in "
                 "others."
             )
-        fit_image(image, path, count, dtype, bands, gaps)
-    sizes = {image["shape"][:2] for image in images}
-    return (*(sizes.pop() if len(sizes) == 1 else (None, None)), count), dtype, bands, gaps
+        fit_image(kind.one_pixel(), path, count, dtype, bands, gaps)
+    sizes = np.unique(np.stack([scan.height, scan.width], 1), axis=0)
+    return (*(sizes[0].tolist() if len(sizes) == 1 else (None, None)), count), dtype, bands, gaps
 
 
-def _conversions(images, expected):
+def _conversions(scan, expected):
     """Returns notes on conversions, with the number of images."""
     (*_, count), dtype, bands, _ = expected
-    conversions = collections.Counter(c for image in images for c in image["decoded"].conversions)
+    conversions = collections.Counter()
+    for several, number in scan.counts(lambda kind: kind.conversions).items():
+        conversions.update(dict.fromkeys(several, number))
     notes = []
     for conversion, number in sorted(conversions.items()):
         note = f"{number:,} images: {conversion}"
         notes.append(warn_and_note(note) if conversion in UNCERTAIN_CONVERSIONS else note)
-    scaled = [image["brightest"] for image in images if image["brightest"] is not None and dtype == "uint8"]
-    if scaled:
+    scaled = scan.brightest[scan.brightest >= 0]
+    if len(scaled) and dtype == "uint8":
         notes.append(warn_and_note(f"{len(scaled):,} images: 16 bits divided by 257, as others have 8 bits"))
-        if max(scaled) < 65535 // 2:
-            notes.append(warn_and_note(f"the 16-bit images are dark: their largest value is {max(scaled):,} of 65,535"))
-    grayscale = sum(image["shape"][2] == 1 for image in images)
+        if scaled.max() < 65535 // 2:
+            notes.append(
+                warn_and_note(f"the 16-bit images are dark: their largest value is {scaled.max():,} of 65,535")
+            )
+    grayscale = scan.counts(lambda kind: kind.count)[1]
     if count == 3 and grayscale and not bands:
         notes.append(f"{grayscale:,} grayscale images repeated in three bands, as others have color")
     return notes
 
 
-def _in_several_classes(files, images):
+def _in_several_classes(files, scan):
     """Returns a note on identical images with different classes."""
     labels = collections.defaultdict(dict)
-    for (_, label, path), image in zip(files, images, strict=True):
-        labels[image["key"]].setdefault(label, path)
+    _, inverse, counts = np.unique(scan.keys, return_inverse=True, return_counts=True)
+    for i in np.flatnonzero(counts[inverse] > 1):
+        labels[scan.keys[i]].setdefault(files[i][1], files[i][2])
     several = [by_label for by_label in labels.values() if len(by_label) > 1]
     if not several:
         return []

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from recipes.data.images.mask_labels import IGNORE, MaskClasses
+from recipes.data.on_demand import dataset_on_demand
 from recipes.data.rasters.geotiff import open_raster, read_window
 
 NO_LABEL = -1  # a value below 0 is ignored by `MaskClasses`
@@ -49,7 +50,7 @@ class Tiles:
 
     def dataset(self):
         """Returns a tf.data.Dataset of single tiles in their order."""
-        return _read_on_demand(self, (self.side, self.side, len(self.rasters[0].bands)), self.dtype)
+        return dataset_on_demand(self, (self.side, self.side, len(self.rasters[0].bands)), self.dtype)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -120,7 +121,7 @@ class TileLabels:
 
     def dataset(self):
         """Returns a tf.data.Dataset of single label maps in their order."""
-        return _read_on_demand(self, (self.side, self.side), "uint8")
+        return dataset_on_demand(self, (self.side, self.side), "uint8")
 
 
 class TileScene(typing.NamedTuple):
@@ -141,13 +142,3 @@ class TileScene(typing.NamedTuple):
 def tile_name(rasters, position):
     """Returns the name of a tile: its raster's file, and the row and column of its upper left pixel."""
     return f"{Path(rasters[position[0]].path).name} row {position[1]} column {position[2]}"
-
-
-def _read_on_demand(values, shape, dtype):
-    """Returns a tf.data.Dataset of `values.read(i)`, in order."""
-    import tensorflow as tf
-
-    def read(index):
-        return tf.ensure_shape(tf.numpy_function(lambda i: values.read(int(i)), [index], dtype), shape)
-
-    return tf.data.Dataset.range(len(values)).map(read, tf.data.AUTOTUNE, deterministic=True)

@@ -1,0 +1,95 @@
+"""Reads batches of examples in any order: of files in threads, resized as they are decoded, and kept where they fit."""
+
+import os
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from recipes.data.images.image_files import ImageFiles
+from recipes.training.example_store import store_for
+
+
+class BatchReader:
+    """Reads the inputs of a split by their indices.
+
+    Args:
+        inputs: (N, ...) array, dict of arrays, or a sequence that is read on demand.
+        size: (H, W) to which 8-bit image files are resized as they are read; None keeps their size.
+    """
+
+    def __init__(self, inputs, size=None):
+        self.inputs, self.size, self._reported = inputs, size, set()
+        self._executor = self._store = None
+        if not isinstance(inputs, np.ndarray | dict):
+            self._executor = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="examples")
+            self.shape, self.dtype = example_spec(inputs, size)
+            self._store = store_for(len(inputs), self.shape, self.dtype, _identity(inputs, size))
+
+    def read(self, indices):
+        """Returns the batch at `indices` of a sequence that is read on demand, as an array.
+
+        A file that cannot be read any more, or only now turns out to be broken, is replaced by another of the batch,
+        and a warning names it.
+
+        Raises:
+            ValueError: if no file of the batch can be read.
+        """
+        examples = list(self._executor.map(self._read_one, indices.tolist()))
+        readable = [example for example in examples if not isinstance(example, Exception)]
+        if not readable:
+            raise examples[0]
+        for i, example in enumerate(examples):
+            if isinstance(example, Exception):
+                self._report(example)
+                examples[i] = readable[i % len(readable)]
+        return np.stack(examples)
+
+    def read_tensors(self, indices):
+        """Returns the batch at `indices`, a tensor, inside a tf.data function: a tensor, or a dict of tensors."""
+        import tensorflow as tf
+
+        if isinstance(self.inputs, np.ndarray | dict):
+            values = self.inputs if isinstance(self.inputs, dict) else {"": self.inputs}
+            arrays = list(values.values())
+            types = [tf.string if v.dtype.kind in "OU" else v.dtype for v in arrays]
+            parts = tf.numpy_function(lambda i: [v[i] for v in arrays], [indices], types)
+            parts = [tf.ensure_shape(p, (indices.shape[0], *v.shape[1:])) for p, v in zip(parts, arrays, strict=True)]
+            return dict(zip(values, parts, strict=True)) if isinstance(self.inputs, dict) else parts[0]
+        batch = tf.numpy_function(self.read, [indices], self.dtype)
+        return tf.ensure_shape(batch, (indices.shape[0], *self.shape))
+
+    def _read_one(self, index):
+        example = self._store.get(index) if self._store else None
+        if example is not None:
+            return example
+        try:
+            example = self.inputs.read_resized(index, self.size) if self.size else self.inputs.read(index)
+        except (ValueError, OSError) as error:
+            return error
+        if self._store:
+            self._store.put(index, example)
+        return example
+
+    def _report(self, error):
+        if str(error) not in self._reported:
+            self._reported.add(str(error))
+            warnings.warn(f"{error}; another image of its batch takes its place", stacklevel=2)
+
+
+def example_spec(inputs, size):
+    """Returns (shape, dtype) of an example of `BatchReader`, of a sequence that is read on demand."""
+    if isinstance(inputs, ImageFiles):
+        return (*(size or inputs.shape[:2]), inputs.shape[2]), inputs.dtype
+    example = inputs.read(0)
+    return example.shape, example.dtype
+
+
+def _identity(inputs, size):
+    """Returns bytes that are equal for equal files and sizes."""
+    paths = getattr(inputs, "paths", None)
+    if paths is None:
+        return repr((type(inputs).__name__, len(inputs), size, os.urandom(8))).encode()
+    status = [os.stat(path) for path in paths]
+    times = np.array([(s.st_size, s.st_mtime_ns) for s in status])
+    return b"\0".join([repr(size).encode(), "\n".join(paths).encode("utf-8", "surrogateescape"), times.tobytes()])
