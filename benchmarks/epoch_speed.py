@@ -3,8 +3,8 @@
     python benchmarks/epoch_speed.py          writes benchmarks/epoch_speed.csv
 
 Reference recipes are trained with autotuning, tf.data's default, and without it, as recipes do
-(`recipes.training.pipeline.at_ease`), in turns. The ratios are medians over the rounds of (seconds with autotuning /
-seconds without). `cpu` is the process' CPU time. Both give the same test metric, which is checked.
+(`recipes.training.pipeline.without_autotuning`), in turns. The ratios are medians over the rounds of (seconds with
+autotuning / seconds without). `cpu` is the process' CPU time. Both give the same test metric, which is checked.
 """
 
 import csv
@@ -36,7 +36,7 @@ def main():
         reference, ratios = recipes.REFERENCE[name], []
         for i in range(ROUNDS + 1):  # round 0 is a warm-up
             seconds, metric = train(reference)
-            with mock.patch.object(pipeline, "at_ease", lambda data: data):
+            with mock.patch.object(pipeline, "without_autotuning", lambda data: data):
                 autotuned_seconds, autotuned_metric = train(reference)
             if metric != autotuned_metric:
                 raise RuntimeError(

@@ -115,6 +115,14 @@ def without_resizing(preprocess):
     return _model(inputs, x)
 
 
+def only_scale(preprocess):
+    """Returns the number by which a preprocessing multiplies images, where it does nothing else but resize; or None."""
+    kinds = [type(layer) for layer in preprocess.layers[1:]]
+    if kinds not in ([layers.Rescaling], [layers.Rescaling, layers.Resizing]) or preprocess.layers[1].offset:
+        return None
+    return preprocess.layers[1].scale
+
+
 def _normalized(x, inputs, data, prefix=""):
     """Returns `x` imputed where `missing` is impute, and normalized along its last axis by the training `inputs`."""
     medians, indicator, padded = None, (), data.missing == "pad"

@@ -9,6 +9,8 @@ import numpy as np
 from recipes.data.images.image_files import ImageFiles
 from recipes.training.example_store import store_for
 
+PARTS = 4  # of a batch for each core, which a thread reads one after the other
+
 
 class BatchReader:
     """Reads the inputs of a split by their indices.
@@ -26,26 +28,39 @@ class BatchReader:
             self.shape, self.dtype = example_spec(inputs, size)
             self._store = store_for(len(inputs), self.shape, self.dtype, _identity(inputs, size))
 
-    def read(self, indices):
+    def read(self, indices, flips=None):
         """Returns the batch at `indices` of a sequence that is read on demand, as an array.
 
         A file that cannot be read any more, or only now turns out to be broken, is replaced by another of the batch,
         and a warning names it.
 
+        Args:
+            indices: (B,) whole numbers.
+            flips: (B, 2) bool, whether to flip an image horizontally and vertically; None for no flips.
         Raises:
             ValueError: if no file of the batch can be read.
         """
-        examples = list(self._executor.map(self._read_one, indices.tolist()))
-        readable = [example for example in examples if not isinstance(example, Exception)]
-        if not readable:
-            raise examples[0]
-        for i, example in enumerate(examples):
-            if isinstance(example, Exception):
-                self._report(example)
-                examples[i] = readable[i % len(readable)]
-        return np.stack(examples)
+        batch, errors = np.empty((len(indices), *self.shape), self.dtype), {}
 
-    def read_tensors(self, indices):
+        def read_part(positions):
+            for k in positions:
+                example = self._read_one(int(indices[k]))
+                if isinstance(example, Exception):
+                    errors[int(k)] = example
+                else:
+                    batch[k] = example if flips is None else flipped(example, *flips[k])
+
+        parts = np.array_split(np.arange(len(indices)), min(len(indices), PARTS * os.cpu_count()))
+        list(self._executor.map(read_part, parts))
+        readable = [k for k in range(len(indices)) if k not in errors]
+        if not readable:
+            raise errors[0]
+        for k, error in errors.items():
+            self._report(error)
+            batch[k] = batch[readable[k % len(readable)]]
+        return batch
+
+    def read_tensors(self, indices, flips=None):
         """Returns the batch at `indices`, a tensor, inside a tf.data function: a tensor, or a dict of tensors."""
         import tensorflow as tf
 
@@ -56,7 +71,7 @@ class BatchReader:
             parts = tf.numpy_function(lambda i: [v[i] for v in arrays], [indices], types)
             parts = [tf.ensure_shape(p, (indices.shape[0], *v.shape[1:])) for p, v in zip(parts, arrays, strict=True)]
             return dict(zip(values, parts, strict=True)) if isinstance(self.inputs, dict) else parts[0]
-        batch = tf.numpy_function(self.read, [indices], self.dtype)
+        batch = tf.numpy_function(self.read, [indices] if flips is None else [indices, flips], self.dtype)
         return tf.ensure_shape(batch, (indices.shape[0], *self.shape))
 
     def _read_one(self, index):
@@ -75,6 +90,18 @@ class BatchReader:
         if str(error) not in self._reported:
             self._reported.add(str(error))
             warnings.warn(f"{error}; another image of its batch takes its place", stacklevel=2)
+
+
+def flipped(image, horizontally, vertically):
+    """Returns an image (H, W, C) flipped horizontally, vertically, both or not at all."""
+    if not horizontally and not vertically:
+        return image
+    if image.dtype == np.uint8 and image.shape[-1] <= 4:
+        import cv2
+
+        turned = cv2.flip(np.ascontiguousarray(image), -1 if horizontally and vertically else int(horizontally))
+        return turned.reshape(image.shape)
+    return image[:: -1 if vertically else 1, :: -1 if horizontally else 1]
 
 
 def example_spec(inputs, size):

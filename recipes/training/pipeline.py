@@ -6,7 +6,7 @@ from recipes.data import Examples
 from recipes.data.augment import echo_batches
 from recipes.data.augment.first_epoch import first_epoch, skip_orders
 from recipes.data.images.image_files import ImageFiles
-from recipes.data.preprocessing import preprocessing, without_resizing
+from recipes.data.preprocessing import only_scale, preprocessing, without_resizing
 from recipes.training.batch_reader import BatchReader
 from recipes.training.example_store import MEMORY
 from zoo.backbones.input_range import backbone_input_layer, verify_range
@@ -40,9 +40,10 @@ def batches(task, examples, training, preprocess, classes):
     augmentation = task.augmentation(preprocess, classes) if training else None
     echo = augmentation and task.echo_epochs > 1 and drop_remainder
     if training and not fits and can_be_indexed(examples) and np.isfinite(example_bytes):
-        early = augmentation if augmentation and augmentation.only_moves_pixels else None
-        data = read_in_any_order(task, examples, preprocess, classes, batch_size, drop_remainder, early)
-        augmentation = None if early else augmentation
+        is_image_file = isinstance(examples.inputs, ImageFiles)
+        flips = augmentation if is_image_file and augmentation and augmentation.only_flips else None
+        data = read_in_any_order(task, examples, preprocess, classes, batch_size, drop_remainder, flips)
+        augmentation = None if flips else augmentation
     else:
         data = preprocess_examples(data, preprocess)
         data = data.map(lambda x, y: (x, task.prepare_target(y, classes)), tf.data.AUTOTUNE)
@@ -99,20 +100,21 @@ def shuffled(data, count, example_bytes, seed):
     return skip_orders(data.shuffle(max(1, window), seed=seed), orders_per_epoch * first_epoch())
 
 
-def read_in_any_order(task, examples, preprocess, classes, batch_size, drop_remainder, augmentation=None):
+def read_in_any_order(task, examples, preprocess, classes, batch_size, drop_remainder, flips=None):
     """Returns preprocessed batches in a random order of all examples, with memory for a few batches at a time.
 
     Args:
         task, examples, preprocess, classes: as `batches` has them.
         batch_size, drop_remainder: as `tf.data.Dataset.batch` has them.
-        augmentation: `Augmentation` of the raw images, before they are preprocessed; or None.
+        flips: `Augmentation` that flips image files as they are read, or None.
     """
     import tensorflow as tf
 
     inputs, targets = examples.inputs, examples.targets
-    size = None
+    size = scale = None
     if isinstance(inputs, ImageFiles) and preprocess is not None and inputs.dtype == "uint8":
-        size, preprocess = tuple(preprocess.output_shape[1:3]), without_resizing(preprocess)
+        size, scale = tuple(preprocess.output_shape[1:3]), only_scale(preprocess)
+        preprocess = without_resizing(preprocess)
     reader = BatchReader(inputs, size)
     order = random_order(len(examples), task.seed)
     if isinstance(targets, np.ndarray):
@@ -130,13 +132,18 @@ def read_in_any_order(task, examples, preprocess, classes, batch_size, drop_rema
     def read(indices, y):
         return reader.read_tensors(indices), y
 
-    data = order.batch(batch_size, drop_remainder=drop_remainder).map(read, BATCHES_READ, deterministic=True)
-    data = augmentation.over(data) if augmentation else data
+    def read_flipped(seed, indices, y):
+        return reader.read_tensors(indices, flips.flips(seed, tf.size(indices))), y
+
+    data = order.batch(batch_size, drop_remainder=drop_remainder)
+    data = flips.over(data, read_flipped) if flips else data.map(read, BATCHES_READ, deterministic=True)
     if preprocess is None:
         return data
-    # Compiled, scaling passes over the pixels once, in half of the time; strings of a table cannot be compiled
-    function = tf.function(lambda x: preprocess(x, training=False), jit_compile=True if size else None)
-    return data.map(lambda x, y: (function(x), y), tf.data.AUTOTUNE, deterministic=True)
+
+    def prepare(x, y):  # scaling alone passes over the pixels once less than the layer, which adds an offset
+        return (preprocess(x, training=False) if scale is None else tf.cast(x, "float32") * scale), y
+
+    return data.map(prepare, tf.data.AUTOTUNE, deterministic=True)
 
 
 def random_order(count, seed):

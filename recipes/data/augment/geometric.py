@@ -4,7 +4,7 @@ import math
 
 import tensorflow as tf
 
-WHOLE_PIXELS = ("flip", "flip_vertical", "crop")  # steps that move pixels without interpolation
+FLIPS = ("flip", "flip_vertical")
 INTERPOLATED = ("rotate", "shift", "zoom", "shear")
 
 
@@ -94,26 +94,21 @@ def integer_transform(images, *, flip=(1, 1), shift=(0, 0), fill="reflect", valu
     return images
 
 
-def is_large(images):
-    """Whether a batch has images of a size from which they are flipped faster one by one."""
-    return None not in images.shape[1:3] and images.shape[1] * images.shape[2] >= 64 * 64
-
-
-def flip_images(images, flips):
-    """Returns a batch with some of its images flipped, which are copied one by one.
+def random_flips(seed, count, amounts):
+    """Returns (count, 2) bool: whether `random_transform` with this seed flips an image horizontally and vertically.
 
     Args:
-        images: (B, H, W, C).
-        flips: (B,) bool, whether an image is flipped horizontally, and the same vertically; None for none.
+        seed: (2,) integers.
+        count: number of images.
+        amounts: geometric step -> amount, for the steps in use.
     """
-    for axis, flip in ((1, flips[0]), (0, flips[1])):
-        if flip is not None:
-            images = tf.map_fn(
-                lambda pair, axis=axis: tf.cond(pair[1], lambda: tf.reverse(pair[0], [axis]), lambda: pair[0]),
-                (images, flip),
-                fn_output_signature=images.dtype,
-            )
-    return images
+    enabled = [name in amounts for name in FLIPS]
+    return enabled & (_random_numbers(seed, count)[:, :2] < 0)
+
+
+def _random_numbers(seed, count):
+    """Returns (count, 10) numbers in [-1, 1); in one draw, as on small images the number of operations counts."""
+    return tf.random.stateless_uniform([count, 10], seed, -1.0, 1.0)
 
 
 def random_transform(images, seed, amounts, fill, value, interpolation="bilinear"):
@@ -127,15 +122,11 @@ def random_transform(images, seed, amounts, fill, value, interpolation="bilinear
     """
     size = tf.shape(images)
     sides = tf.cast([size[2], size[1]], "float32")
-    # All numbers of a batch in one draw, in [-1, 1): on small images the number of operations counts
-    flip, crop, shift, shear, rest = tf.split(tf.random.stateless_uniform([size[0], 10], seed, -1.0, 1.0), 5, axis=1)
-    enabled = [name in amounts for name in ("flip", "flip_vertical")]
-    flip = tf.where(enabled & (flip < 0), -1.0, 1.0)
+    _, crop, shift, shear, rest = tf.split(_random_numbers(seed, size[0]), 5, axis=1)
+    flip = tf.where(random_flips(seed, size[0], amounts), -1.0, 1.0)
     margin = amounts.get("crop", 0.0)
     crop = tf.floor((margin + 0.5) * (crop + 1)) - margin  # -margin, ..., margin with equal probability
     if not any(name in amounts for name in INTERPOLATED):
-        if not margin and is_large(images):
-            return flip_images(images, [flip[:, i] < 0 if enabled[i] else None for i in range(2)])
         return integer_transform(images, flip=flip, shift=crop, fill=fill, value=value)
     return affine_transform(
         images,

@@ -30,8 +30,6 @@ class Joint(Augmentation):
         ValueError: if a step cannot transform the map, or as `augmentation` documents.
     """
 
-    only_moves_pixels = False  # maps follow the preprocessed images
-
     @checked
     def __init__(
         self,

@@ -8,7 +8,7 @@ import tensorflow as tf
 from recipes.data.augment import keras_cv_steps, mixing, pixel_values
 from recipes.data.augment.elastic import elastic
 from recipes.data.augment.first_epoch import first_epoch
-from recipes.data.augment.geometric import WHOLE_PIXELS, random_transform
+from recipes.data.augment.geometric import FLIPS, random_flips, random_transform
 from recipes.data.augment.rand_augment import rand_augment
 from recipes.data.augment.steps import GEOMETRIC, MIXING, parse
 from zoo.arguments import Count, Whole, checked
@@ -89,10 +89,14 @@ class Augmentation:
             self.generator = tf.random.Generator.from_seed(seed)
 
     @property
-    def only_moves_pixels(self):
-        """Whether no value changes: flips and shifts by whole pixels, which whole numbers can take as well."""
+    def only_flips(self):
+        """Whether it does nothing but flip images, which whole images can be as they are read."""
         amounts = dict(self.plan).get("transform") or {}
-        return len(self.plan) == 1 and bool(amounts) and self.fill == "reflect" and set(amounts) <= set(WHOLE_PIXELS)
+        return len(self.plan) == 1 and bool(amounts) and set(amounts) <= set(FLIPS)
+
+    def flips(self, seed, count):
+        """Returns (count, 2) bool: which images `change` with this seed flips horizontally and vertically."""
+        return random_flips(tf.random.fold_in(seed, 0), count, self.plan[0][1])
 
     def __call__(self, images, targets=None, weights=None):
         """Augments one batch.
@@ -108,8 +112,14 @@ class Augmentation:
         """
         return self.change(self.generator.make_seeds()[:, 0], images, targets, weights)
 
-    def over(self, dataset):
-        """Returns `dataset` with each batch augmented: different in each epoch, equal for equal seeds."""
+    def over(self, dataset, change=None):
+        """Returns `dataset` with each batch augmented: different in each epoch, equal for equal seeds.
+
+        Args:
+            dataset: of batches.
+            change: function of a seed, (2,) integers, and a batch's parts that returns the changed batch; None for
+                `self.change`.
+        """
         with tf.device("CPU"):
             epochs = tf.Variable(first_epoch(), dtype="int64")
 
@@ -120,15 +130,15 @@ class Augmentation:
             start = tf.stack([tf.constant(self.seed, "int64"), epoch])
             return tf.data.Dataset.counter().map(lambda batch: tf.random.fold_in(start, batch))
 
-        def change(seed, batch):
-            return self.change(seed, *(batch if isinstance(batch, tuple) else (batch,)))
+        def change_batch(seed, batch):
+            return (change or self.change)(seed, *(batch if isinstance(batch, tuple) else (batch,)))
 
         # tf.data's own random dataset depends on the global seed too, and a generator on the prefetched batches
         numbered = tf.data.Dataset.zip((tf.data.Dataset.range(1).map(next_epoch).flat_map(seeds), dataset))
         if dataset.cardinality() != tf.data.UNKNOWN_CARDINALITY:
             numbered = numbered.apply(tf.data.experimental.assert_cardinality(dataset.cardinality()))
         layers = any(not isinstance(name, str) for name, _ in self.plan)  # their state must see batches in order
-        return numbered.map(change, num_parallel_calls=None if layers else tf.data.AUTOTUNE)
+        return numbered.map(change_batch, num_parallel_calls=None if layers else tf.data.AUTOTUNE)
 
     @tf.autograph.experimental.do_not_convert
     def change(self, seed, images, targets=None, weights=None):
@@ -136,7 +146,7 @@ class Augmentation:
         if isinstance(images, dict):
             raise ValueError(f"augmentation: batches must be (images, targets), got a dict of {', '.join(images)}.")
         images = tf.convert_to_tensor(images)
-        _verify_images(images, self.only_moves_pixels)
+        _verify_images(images)
         for i, (name, amount) in enumerate(self.plan):
             step_seed = tf.random.fold_in(seed, i)
             if name in MIXING:
@@ -173,10 +183,10 @@ class Augmentation:
         return getattr(pixel_values, name)(images, seed, amount, self.value_range)
 
 
-def _verify_images(images, any_type):
+def _verify_images(images):
     if images.shape.rank != 4 or images.shape[-1] is None:
         raise ValueError(f"augmentation: images must be a batch (B, H, W, C) with C known, got {tuple(images.shape)}.")
-    if images.dtype != tf.float32 and not any_type:
+    if images.dtype != tf.float32:
         raise ValueError(f"augmentation: images must be float32 after preprocessing, got {images.dtype.name}.")
 
 
