@@ -16,11 +16,13 @@ from recipes.training import accelerate as acceleration
 from recipes.training.backup import Backup
 from recipes.training.diagnosis import HEALTHY
 from recipes.training.fit import adversarial_steps
+from recipes.training.pipeline import can_be_indexed
 from recipes.training.task import task
 from zoo.arguments import Count, Positive, Whole
 from zoo.backbones.input_range import applications_input_range
 from zoo.introspect.output_activation import output_activation
 
+HEAD_EXAMPLES = 10_000  # whose features are in memory at once
 USEFUL_SIDE = 96  # of an image for a backbone that was trained on photos of ImageNet [pixels]
 HEADS = weakref.WeakKeyDictionary()  # model -> record of its logistic head, from `train` to `finish_run`
 
@@ -164,7 +166,7 @@ class FineTuning(Classification):
         return dataclasses.replace(data, train=data.train.take(others), validation=data.train.take(held))
 
     def fit_head(self, model, data, preprocessing):
-        """Sets the head to a logistic regression on the frozen features of the training split.
+        """Sets the head to a logistic regression on the frozen features of up to 10,000 training examples.
 
         Args:
             model: returned by `zoo.transfer`, before it is trained.
@@ -186,8 +188,10 @@ class FineTuning(Classification):
             batches = self.map_batches(self.pipeline(examples, False, preprocessing, classes), model)
             return backbone.predict(batches, verbose=0)
 
-        weights = self.class_weights(data)
-        fitted = fit_logistic(features(data.train), targets, classes, class_weight=weights, seed=self.seed)
+        weights, train = self.class_weights(data), data.train
+        if len(train) > HEAD_EXAMPLES and can_be_indexed(train):
+            train = train.take(stratified_sample(targets, HEAD_EXAMPLES, self.seed))
+        fitted = fit_logistic(features(train), train.targets, classes, class_weight=weights, seed=self.seed)
         head.set_weights([fitted.kernel, fitted.bias])
         start = {"C": fitted.C}
         for split in ("validation", "test"):
