@@ -18,9 +18,9 @@ def build(name, **changed):
     return zoo.build(name, **{**CASES[name].arguments, **changed})
 
 
-@functools.cache
+@functools.lru_cache(2)
 def build_cached(name):
-    """Builds a model that is shared by the tests that do not change it."""
+    """Builds a model that is shared by the tests of one name that do not change it."""
     return build(name)
 
 
@@ -44,12 +44,13 @@ def predict_arrays(model, x, **kwargs):
 
 def slow_except(fast, names):
     """Parametrizes a test by `names`; those that are not in `fast` are marked as slow."""
-    return pytest.mark.parametrize("name", [n if n in fast else pytest.param(n, marks=pytest.mark.slow) for n in names])
+    marked = [n if n in fast else pytest.param(n, marks=pytest.mark.slow) for n in names]
+    return pytest.mark.parametrize("name", marked, scope="module")  # the tests of one name follow each other
 
 
 # A variant has the code of its family with other defaults, and often the same case. Fast tests therefore build each
 # distinct network once, and tests that take seconds run for families only. `make test-all` runs them for all names.
-every_name = pytest.mark.parametrize("name", sorted(CASES))
+every_name = slow_except(CASES, sorted(CASES))
 every_network = slow_except(distinct(CASES), sorted(CASES))
 FAMILIES = [n for n in CASES if not entries[n].parent]
 every_family = slow_except(FAMILIES, sorted(CASES))

@@ -1,5 +1,7 @@
 """Figures of semantic segmentation."""
 
+import dataclasses
+
 import numpy as np
 
 from recipes.data.images.mask_labels import IGNORE
@@ -9,38 +11,37 @@ from recipes.reports.report import new_figure
 GRAY = (0.6, 0.6, 0.6)
 
 
-def panels(run, split, ignore=None):
+def panels(run, split):
     """Plots four images of a split as image, target, prediction and error, preferably with more than one class.
 
     Args:
         run: a `Run` of `Segmentation`.
         split: train, validation or test.
-        ignore: index of a class that is excluded from the metrics, or None.
     """
-    examples, predictions = getattr(run.data, split), run.predict_split(split).argmax(-1)
-    targets = np.asarray(examples.targets)  # reads the targets of rasters
-    targets = np.where(targets == ignore, IGNORE, targets) if ignore is not None else targets
-    error_rates = [
-        np.mean((p != t)[t != IGNORE]) if (t != IGNORE).any() else 0.0
-        for p, t in zip(predictions, targets, strict=True)
-    ]
-    candidates = [i for i, t in enumerate(targets) if len(np.setdiff1d(t, IGNORE)) > 1] or range(len(targets))
-    order = np.array(sorted(candidates, key=lambda i: -error_rates[i]))
+    error_rates, candidates = [], []
+    for i, (target, predicted) in enumerate(run.task.predict_each(run, split)):
+        counted = target != IGNORE
+        error_rates.append(np.mean((predicted != target)[counted]) if counted.any() else 0.0)
+        if len(np.unique(target[counted])) > 1:
+            candidates.append(i)
+    order = np.array(sorted(candidates or range(len(error_rates)), key=lambda i: -error_rates[i]))
     indices = list(dict.fromkeys([*order[:2], order[len(order) // 2], order[-1]]))
+    examples = getattr(run.data, split).take(np.array(indices))
+    shown = run.replace(data=dataclasses.replace(run.data, **{split: examples}))
+    images, (targets, predictions) = examples.head(len(indices)), zip(*run.task.predict_each(shown, split), strict=True)
     figure = new_figure(11, 2.9 * len(indices))
     axes = figure.subplots(len(indices), 4, squeeze=False)
     classes = len(run.data.classes)
     colors = palette(classes)
-    images = examples.take(np.array(indices)).head(len(indices))
-    for row, i in enumerate(indices):
-        iou = overlap(confusion_matrix(targets[i], predictions[i], classes))["iou"]
-        name = str(examples.names[i]) if examples.names is not None else "image"
+    for row, (target, predicted) in enumerate(zip(targets, predictions, strict=True)):
+        iou = overlap(confusion_matrix(target, predicted, classes))["iou"]
+        name = str(examples.names[row]) if examples.names is not None else "image"
         titles = (name, "target", "prediction", f"error; IoU {iou:.2f}")
         pictures = (
             stretch(images[row]),
-            color_classes(targets[i], colors),
-            color_classes(predictions[i], colors),
-            color_errors(targets[i], predictions[i], classes),
+            color_classes(target, colors),
+            color_classes(predicted, colors),
+            color_errors(target, predicted, classes),
         )
         for ax, title, picture in zip(axes[row], titles, pictures, strict=True):
             ax.imshow(picture, cmap="gray", interpolation="nearest")

@@ -1,6 +1,7 @@
 """Segmentation: one class of two or more for every pixel."""
 
 import dataclasses
+import weakref
 from typing import ClassVar, Literal
 
 import keras
@@ -14,6 +15,7 @@ from recipes.data.preprocessing import preprocessing
 from recipes.metrics import Confusion, confusion_matrix, overlap
 from recipes.reports import verdict as verdicts
 from recipes.tasks.classification import weights_by_index
+from recipes.training.prediction import to_outputs
 from recipes.training.task import Task, task
 from zoo.arguments import Count, Whole, suggestion
 from zoo.introspect.output_activation import output_activation
@@ -29,6 +31,13 @@ LOSSES = {
     "boundary": losses.CrossEntropy,  # with U-Net's pixel weights
 }
 BASELINE_EXAMPLES = 32  # examples from which the baseline's loss is computed
+PIXEL_COUNTS = weakref.WeakKeyDictionary()  # `Data` -> pixels of each class in its training split
+
+
+def target_at(examples, index):
+    """Returns the target (H, W) of one example."""
+    targets = examples.targets
+    return targets.read(index) if hasattr(targets, "read") else targets[index]
 
 
 @task
@@ -140,7 +149,12 @@ class Segmentation(Task):
 
     def pixel_counts(self, data):
         """Returns (C,) the number of pixels of each class in the training split; 0 for the ignored class."""
-        counts = np.bincount(np.ravel(data.train.targets), minlength=IGNORE + 1)[: len(data.classes)]
+        if data not in PIXEL_COUNTS:
+            counts = np.zeros(IGNORE + 1, np.int64)
+            for i in range(len(data.train)):
+                counts += np.bincount(np.ravel(target_at(data.train, i)), minlength=IGNORE + 1)
+            PIXEL_COUNTS[data] = counts[: len(data.classes)]
+        counts = PIXEL_COUNTS[data].copy()
         if self.ignore is not None:
             counts[self.ignore] = 0
         return counts
@@ -182,10 +196,8 @@ class Segmentation(Task):
 
     def evaluate(self, run, split):
         """Computes the metrics of a run on one split, and its verdict; see `compute_metrics`."""
-        targets, predictions = self._with_ignored(getattr(run.data, split).targets), run.predict_split(split)
         classes, constant = len(run.data.classes), self.baseline_class(run.data)
-        labels = predictions.argmax(-1)
-        pairs = zip(targets, labels, strict=True)
+        pairs = self.predict_each(run, split)
         matrices = np.stack([confusion_matrix(truth, predicted, classes) for truth, predicted in pairs])
         of_constant = np.zeros_like(matrices)
         of_constant[:, :, constant] = matrices.sum(2)
@@ -196,21 +208,27 @@ class Segmentation(Task):
                 verdicts.intersection_over_union(weights, of_constant),
             )
 
-        verdict = verdicts.verdict("IoU", scores, len(targets), split, unit="images", seed=self.seed)
-        return {"verdict": verdict, **self.compute_metrics(run.data, targets, predictions)}
+        verdict = verdicts.verdict("IoU", scores, len(matrices), split, unit="images", seed=self.seed)
+        return {"verdict": verdict, **self.compute_metrics(run.data, matrices)}
 
-    def compute_metrics(self, data, targets, predictions):
+    def predict_each(self, run, split):
+        """Yields (target, predicted class) of each example of a split, (H, W) each, with memory for one batch."""
+        examples, i = getattr(run.data, split), 0
+        for inputs, *_ in self.pipeline(examples, False, run.preprocessing, len(run.data.classes)):
+            for predicted in to_outputs(run, run.model.predict_on_batch(inputs)).argmax(-1):
+                yield self.with_ignored(target_at(examples, i)), predicted
+                i += 1
+
+    def compute_metrics(self, data, matrices):
         """Computes metrics of predictions, and those of the better one of the baselines that predict a single class.
 
         Args:
             data: the `Data` that the targets are from.
-            targets: (N, H, W) class index, 255 where a pixel is ignored.
-            predictions: (N, H, W, C) probabilities.
+            matrices: (N, C, C) confusion matrix of each example; rows are the true classes.
         Returns:
             Dict of numbers; lists by class; confusion (rows are targets); `baseline` holds the baseline's.
         """
-        targets = self._with_ignored(targets)
-        matrix = confusion_matrix(targets, predictions.argmax(-1), len(data.classes))
+        matrix = np.sum(matrices, axis=0)
         constant, second = np.zeros_like(matrix), np.zeros_like(matrix)
         constant[:, int(self.pixel_counts(data).argmax())] = matrix.sum(1)
         second[:, self.baseline_class(data)] = matrix.sum(1)
@@ -224,7 +242,7 @@ class Segmentation(Task):
             **overlap(matrix),
             "confusion": matrix.tolist(),
             "pixels": int(matrix.sum()),
-            "examples": len(targets),
+            "examples": len(matrices),
             "baseline": {**baseline, "name": name},
         }
 
@@ -232,8 +250,8 @@ class Segmentation(Task):
         """Returns the class whose prediction everywhere has the highest IoU: of two the second, else the commonest."""
         return 1 if len(data.classes) == 2 else int(self.pixel_counts(data).argmax())
 
-    def _with_ignored(self, targets):
-        targets = np.asarray(targets)
+    def with_ignored(self, targets):
+        """Returns targets with 255 in the pixels of the ignored class."""
         return targets if self.ignore is None else np.where(targets == self.ignore, IGNORE, targets)
 
     def export_settings(self, run):
@@ -264,7 +282,7 @@ class Segmentation(Task):
         caption += two_classes if len(run.data.classes) == 2 else "Red pixels are wrong; gray ones are ignored."
         rows = "Rows are targets, columns are predictions, as fractions of the row; a perfect model fills the diagonal."
         return [
-            ("Image, target, prediction, error", caption, panels(run, split, self.ignore)),
+            ("Image, target, prediction, error", caption, panels(run, split)),
             (
                 "Overlap by class",
                 "Intersection over union and Dice of each class.",

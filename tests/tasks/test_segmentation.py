@@ -16,6 +16,7 @@ from recipes.data.augment import Joint
 from recipes.data.images.boundary_weights import pixel_weights
 from recipes.data.images.mask_labels import IGNORE
 from recipes.data.preprocessing import preprocessing
+from recipes.metrics import confusion_matrix
 from recipes.runs.predict_files import predict_files
 from recipes.tasks.segmentation import LOSSES
 from recipes.training import pipeline
@@ -111,23 +112,29 @@ def test_a_run_is_exported_reported_saved_and_loaded(tmp_path):
 def test_metrics_do_not_count_ignored_pixels():
     masks = np.array([[[0, 1], [1, IGNORE]]], "uint8")
     data = training_data(np.zeros((2, 2, 2, 1), "uint8"), np.concatenate([masks, masks]))
-    predictions = np.eye(2)[[[[0, 1], [0, 1]]]]
-    metrics = quick().compute_metrics(data, masks, predictions)
+    predicted = np.array([[[0, 1], [0, 1]]])
+
+    def metrics_of(task):
+        return task.compute_metrics(data, [confusion_matrix(task.with_ignored(masks), predicted, 2)])
+
+    metrics = metrics_of(quick())
     assert (metrics["iou"], metrics["mean_iou"], metrics["dice"]) == (0.5, 0.5, pytest.approx(2 / 3))
     assert metrics["pixel_accuracy"] == pytest.approx(2 / 3) and metrics["confusion"] == [[1, 0], [1, 1]]
     assert metrics["baseline"]["iou"] == pytest.approx(2 / 3)  # the second class is the most frequent
-    assert quick(ignore=0).compute_metrics(data, masks, predictions)["confusion"] == [[0, 0], [1, 1]]
+    assert metrics_of(quick(ignore=0))["confusion"] == [[0, 0], [1, 1]]
 
 
-def test_the_verdict_compares_with_the_second_class_everywhere():
+def test_the_verdict_compares_with_the_second_class_everywhere(monkeypatch):
     data = training_data(*discs(10))
-
-    def evaluated(predictions):
-        return quick().evaluate(SimpleNamespace(data=data, predict_split=lambda split: predictions), "train")
-
     masks = data.train.targets
-    right, everywhere = np.eye(2)[masks], np.broadcast_to(np.eye(2)[1], (*masks.shape, 2))
-    metrics = evaluated(right)
+
+    def evaluated(predicted):
+        pairs = list(zip(masks, predicted, strict=True))
+        monkeypatch.setattr(recipes.Segmentation, "predict_each", lambda self, run, split: pairs)
+        return quick().evaluate(SimpleNamespace(data=data), "train")
+
+    everywhere = np.ones_like(masks)
+    metrics = evaluated(masks)
     assert metrics["verdict"]["result"] == "better" and metrics["verdict"]["examples"] == 10
     assert metrics["baseline"]["iou"] == pytest.approx(masks.mean()) == metrics["verdict"]["baseline"]
     assert metrics["baseline"]["pixel_accuracy"] == pytest.approx(1 - masks.mean())
