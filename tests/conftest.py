@@ -10,7 +10,19 @@ import keras
 import pytest
 
 pytest_plugins = ["tests.exported_models"]  # fixtures of tests/export, tests/serving and tests/cli
-PACKAGES = ("cli", "data", "inputs", "prediction", "raster", "reference", "reports", "runs", "series", "tasks", "training")
+PACKAGES = (
+    "cli",
+    "data",
+    "inputs",
+    "prediction",
+    "raster",
+    "reference",
+    "reports",
+    "runs",
+    "series",
+    "tasks",
+    "training",
+)
 CHECKED_HERE = tuple(f"tests.{package}." for package in PACKAGES)
 ISOLATED = ("tests.cli.test_cli", "tests.tasks.test_preset_tokens")
 

@@ -7,7 +7,8 @@ from PIL import Image
 from recipes.data import load, reopen
 from recipes.data.images.mask_files import read_mask
 from recipes.data.images.mask_labels import IGNORE, separated
-from recipes.data.images.masks import BLOCK_TILES, tiles
+from recipes.data.images.mask_scenes import tiles
+from recipes.data.images.masks import BLOCK_TILES
 
 RNG = np.random.default_rng(0)
 INSTANCES = np.zeros((8, 8), int)

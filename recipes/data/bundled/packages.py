@@ -12,7 +12,7 @@ import numpy as np
 
 from recipes.data.assemble import Pool
 from recipes.data.images.image_decoding import decode_bytes
-from recipes.data.images.masks import Scene
+from recipes.data.images.mask_scenes import Scene
 from recipes.data.split import content_keys
 from recipes.data.text.documents import documents_sha256
 from zoo.package_files import Wheel

@@ -1,39 +1,32 @@
 """Images with a class for every pixel: folders of equal names, arrays, and large images cut into tiles.
 
-All of it is in memory. Splits share no pixel: whole images, or square blocks of tiles, are in one split.
+Files of more than 1 GiB of pixels are read when they are needed; all else is in memory. Splits share no pixel: whole
+images, or square blocks of tiles, are in one split.
 """
 
 import re
-import typing
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from recipes.data.assemble import warn_and_note
-from recipes.data.examples import SPLITS, Data, Examples
+from recipes.data.examples import SPLITS, Data
 from recipes.data.images.image_files import read_pixels_and_bands
 from recipes.data.images.mask_files import lossy_mask_error, read_mask
-from recipes.data.images.mask_labels import IGNORE, MaskClasses
+from recipes.data.images.mask_labels import MaskClasses
+from recipes.data.images.mask_scenes import FileScene, Scene, cut_scenes, in_order, select_bands
 from recipes.data.images.paired_files import paired_files
 from recipes.data.in_memory import named_splits, without_names
 from recipes.data.source_spec import absolute_path, with_source_spec
-from recipes.data.split import SplitOptions, content_keys, lacking_classes, pixel_strata, split
-from recipes.data.streams import read_stream
+from recipes.data.split import SplitOptions, lacking_classes, pixel_strata, split
+from recipes.data.streams import MAX_BYTES_IN_MEMORY, read_stream
 from zoo.arguments import Count, FilePath, Fraction, Whole, checked
 
 BLOCK_TILES = 2  # tiles along the side of a block that stays in one split
 MIN_UNITS = 10  # images below which blocks of tiles are split; blocks below which single tiles are
 
 Instances = Literal["foreground", "separated", "boundary"]
-
-
-class Scene(typing.NamedTuple):
-    """One image with its mask as they were read."""
-
-    name: str
-    image: np.ndarray  # (H, W, C)
-    mask: np.ndarray  # (H, W) values as the user wrote them
 
 
 @checked
@@ -76,17 +69,29 @@ def read_masks(
         ValueError: if a file has no partner, cannot be read, or does not fit the others; it names the file.
     """
     arguments = dict(locals())
-    scenes, notes, thresholded, lossy, band_names = [], [], 0, 0, ()
-    for image_path, mask_path in paired_files(Path(images), Path(labels), "mask", notes):
+    notes, thresholded, lossy, band_names, reordered, is_empty = [], 0, 0, (), [], True
+    pairs = paired_files(Path(images), Path(labels), "mask", notes)
+    scenes = []
+    for image_path, mask_path in pairs:
         image, names = read_pixels_and_bands(image_path)
-        band_names = band_names or names
-        image, mask = _in_order(image, names, band_names, image_path, notes), read_mask(mask_path)
+        band_names, mask = band_names or names, read_mask(mask_path)
+        if names and names != band_names:
+            reordered.append(image_path.name)
         _verify_one_size(image, image_path, mask.values, mask_path)
-        scenes.append(Scene(image_path.name, _select_bands(image, bands, image_path), mask.values))
         thresholded += mask.is_thresholded
         lossy += mask.is_lossy
-    if lossy == len(scenes) and not any(scene.mask.any() for scene in scenes):  # classes such as 0 and 1 become 0
-        raise lossy_mask_error(mask_path, scenes[-1].mask)
+        is_empty = is_empty and not mask.values.any()
+        if image.nbytes * len(pairs) > MAX_BYTES_IN_MEMORY:
+            scenes.append(FileScene(image_path, mask_path, bands, band_names))
+        else:
+            ordered = select_bands(in_order(image, names, band_names, image_path), bands, image_path)
+            scenes.append(Scene(image_path.name, ordered, mask.values))
+    notes += [f"the bands of {name} are in another order: matched by name" for name in reordered]
+    if lossy == len(scenes) and is_empty:  # classes such as 0 and 1 become 0
+        raise lossy_mask_error(mask_path, mask.values)
+    if any(isinstance(scene, FileScene) for scene in scenes):
+        scenes = [FileScene(*pair, bands, band_names) for pair in pairs]
+        notes.append("images and masks are read from their files when they are needed")
     if thresholded:
         notes.append(warn_and_note(f"{thresholded:,} masks are JPEG, whose values were set to the nearer of 0 and 255"))
     data, mask_classes = from_scenes(
@@ -100,16 +105,6 @@ def read_masks(
     )  # fmt: skip
 
 
-def _in_order(image, names, band_names, path, notes):
-    """Returns an image with its bands in the order of `band_names`, where it names them."""
-    if not names or names == band_names:
-        return image
-    if set(names) != set(band_names):
-        raise ValueError(f"all images must have the bands {', '.join(band_names)}, got {', '.join(names)} in {path}.")
-    notes.append(f"the bands of {path.name} are in another order: matched by name")
-    return image[..., [names.index(name) for name in band_names]]
-
-
 def _verify_one_size(image, image_path, mask, mask_path):
     """Raises a ValueError where image and mask differ in size."""
     if image.shape[:2] == mask.shape:
@@ -120,13 +115,6 @@ def _verify_one_size(image, image_path, mask, mask_path):
         f"image and mask must have one size, got {image.shape[:2]} of {image_path} and {mask.shape} of "
         f"{mask_path}{hint}"
     )
-
-
-def _select_bands(image, bands, path):
-    absent = [b for b in bands if b > image.shape[-1]]
-    if absent:
-        raise ValueError(f"`bands` must be from 1 to {image.shape[-1]}, got {absent[0]} for {path}.")
-    return image[..., [b - 1 for b in bands]] if bands else image
 
 
 @checked
@@ -197,68 +185,58 @@ def from_scenes(
         ValueError: if the sizes or bands differ, or a mask has a value of no class; it names the scene.
     """
     if ignore:
-        scenes = {
-            split_name: [_without_values(s, ignore) for s in split_scenes]
-            for split_name, split_scenes in scenes.items()
-        }
+        scenes = {name_: [scene.without(ignore) for scene in several] for name_, several in scenes.items()}
     mask_classes = MaskClasses.of([s for split_scenes in scenes.values() for s in split_scenes], classes, instances)
     splits, descriptions = {}, []
     for split_name, split_scenes in scenes.items():
-        examples, positions = _cut_scenes(split_scenes, mask_classes, tile)
+        cut = cut_scenes(split_scenes, mask_classes, tile)
         fractions = [
             0.0 if other in scenes else fraction
             for other, fraction in zip(SPLITS[1:], split_options.fractions, strict=True)
         ]
         if split_name in SPLITS[1:] or not any(fractions):
-            splits[split_name or "train"] = examples
+            splits[split_name or "train"] = cut
             descriptions.append(f"the {split_name or 'train'} split as given")
             continue
-        units, description = _split_units(split_scenes, positions, tile, group)
-        strata = _strata_of(examples.targets, mask_classes)
-        indices = split(strata, content_keys(examples.inputs), fractions, split_options.seed, units)
+        units, description = _split_units(split_scenes, cut.positions, tile, group)
+        strata = _strata_of(cut.counts, mask_classes)
+        indices = split(strata, cut.keys, fractions, split_options.seed, units)
         for other, selected in zip(SPLITS, indices, strict=True):
             if other == "train" or other not in scenes:
-                splits[other] = examples.take(selected)
+                splits[other] = cut.take(selected)
         descriptions.append(describe_pixel_split(indices, description, split_options.seed, len(mask_classes.names)))
     for split_name in SPLITS[1:]:
         splits.setdefault(split_name, splits["train"].take(slice(0, 0)))
-    keys = {split_name: content_keys(e.inputs) for split_name, e in splits.items()}
-    shared = {s: int(np.isin(keys[s], keys["train"]).sum()) for s in SPLITS[1:]}
+    shared = {s: int(np.isin(splits[s].keys, splits["train"].keys).sum()) for s in SPLITS[1:]}
     notes = [
         *notes,
         *mask_classes.notes,
         *(f"{n:,} images of the {s} split are also in training" for s, n in shared.items() if n),
     ]
-    pixels = {s: _pixel_counts(splits[s].targets, mask_classes).sum(0) for s in SPLITS if len(splits[s])}
+    pixels = {s: splits[s].counts[:, :-1].sum(0) for s in SPLITS if len(splits[s].keys)}
     notes += lacking_classes(pixels, mask_classes.names)
-    train = splits["train"]
-    verify_every_class_in_training(
-        np.bincount(train.targets[train.targets != IGNORE], minlength=len(mask_classes.names)), mask_classes.names
-    )
+    verify_every_class_in_training(pixels["train"], mask_classes.names)
+    first = splits["train"].examples.head(1)
+    splits = {name_: cut.examples for name_, cut in splits.items()}
     data = Data(
-        name=name, task="segmentation", kind="image", shape=train.inputs.shape[1:], dtype=train.inputs.dtype.name,
+        name=name, task="segmentation", kind="image", shape=first.shape[1:], dtype=first.dtype.name,
         classes=mask_classes.names, outputs=(), **splits, split_description="; ".join(descriptions),
         notes=tuple(notes), **facts,
     )  # fmt: skip
     return data, mask_classes
 
 
-def _without_values(scene, ignore):
-    """Returns a scene whose mask is -1 where it has one of the values."""
-    return scene._replace(mask=np.where(np.isin(scene.mask, ignore), -1, scene.mask.astype(np.int64)))
+def _strata_of(counts, mask_classes):
+    """Returns the targets of `split`: of two classes the fraction of the rarer one, of more which a mask has.
 
-
-def _pixel_counts(masks, mask_classes):
-    """Returns (N, classes) number of pixels of each class in each mask."""
-    return np.array([np.bincount(y.ravel(), minlength=IGNORE + 1)[: len(mask_classes.names)] for y in masks])
-
-
-def _strata_of(masks, mask_classes):
-    """Returns the targets of `split`: of two classes the fraction of the rarer one, of more which a mask has."""
+    Args:
+        counts: (N, classes + 1) pixels of each class, and of those that are ignored.
+        mask_classes: `MaskClasses`.
+    """
     if len(mask_classes.names) > 2:
-        return pixel_strata(_pixel_counts(masks, mask_classes))
-    rare = 1.0 - np.array([np.mean((y == mask_classes.commonest) | (y == IGNORE)) for y in masks])
-    return rare[:, None].astype(np.float32)
+        return pixel_strata(counts[:, :-1])
+    others = counts[:, mask_classes.commonest] + counts[:, -1]
+    return (1.0 - others / counts.sum(1))[:, None].astype(np.float32)
 
 
 def describe_pixel_split(indices, units, seed, classes):
@@ -285,50 +263,6 @@ def verify_every_class_in_training(pixels, names):
     if not pixels.all():
         lacking = names[int(pixels.argmin())]
         raise ValueError(f"the training split must have pixels of every class, got none of {lacking!r}.")
-
-
-def _cut_scenes(scenes, mask_classes, tile):
-    """Returns `Examples` of whole images or of tiles, and their (N, 3) positions: scene, row and column of the tile."""
-    kinds = {(s.image.shape[-1], s.image.dtype.name): s for s in scenes}
-    if len(kinds) > 1:
-        received = " and ".join(f"{c} bands of {t} in {s.name}" for (c, t), s in list(kinds.items())[:2])
-        raise ValueError(f"all images must have the same bands and depth, got {received}.")
-    sizes = {s.image.shape[:2]: s for s in scenes}
-    if len(sizes) > 1 and not tile:
-        received = " and ".join(f"{h} x {w} of {s.name}" for (h, w), s in list(sizes.items())[:2])
-        raise ValueError(f"`tile` must be given where images differ in size, as in tile=128, got {received}.")
-    images, masks, names, positions = [], [], [], []
-    for i, scene in enumerate(scenes):
-        labels = mask_classes.indices(scene)
-        if not tile:
-            images, masks, names = [*images, scene.image], [*masks, labels], [*names, scene.name]
-            positions.append((i, 0, 0))
-            continue
-        for image, mask, (row, column) in tiles(scene.image, labels, tile):
-            if (mask != IGNORE).any():
-                images, masks = [*images, image], [*masks, mask]
-                names.append(f"{scene.name} row {row * tile} column {column * tile}")
-                positions.append((i, row, column))
-    return Examples(np.stack(images), np.stack(masks), np.array(names)), np.array(positions)
-
-
-def tiles(image, mask, side):
-    """Yields tiles of an image and its mask, without overlap; beyond the border they are mirrored and ignored.
-
-    Args:
-        image: (H, W, C).
-        mask: (H, W) class index.
-        side: of a tile [pixels].
-    Yields:
-        (side, side, C), (side, side) and (row, column) of the tile.
-    """
-    height, width = mask.shape
-    padding = ((0, -height % side), (0, -width % side))
-    image, mask = np.pad(image, (*padding, (0, 0)), "symmetric"), np.pad(mask, padding, constant_values=IGNORE)
-    for row in range(len(mask) // side):
-        for column in range(mask.shape[1] // side):
-            window = np.s_[row * side : (row + 1) * side, column * side : (column + 1) * side]
-            yield image[window], mask[window], (row, column)
 
 
 def _split_units(scenes, positions, tile, group):
