@@ -1,4 +1,4 @@
-"""How much a report measures with gradients and hidden inputs: less for models that need many operations per example."""
+"""How much a report measures with gradients and hidden inputs: less for models with many operations per example."""
 
 import typing
 
@@ -51,6 +51,6 @@ def choose_effort(macs):
 def describe_reduction(macs):
     """Returns a sentence on what is left out for a model of so many multiply-accumulates."""
     return (
-        f"One example needs {macs / 1e6:,.0f} million multiply-accumulates, so fewer examples, sizes and steps are used "
-        "than for a small model."
+        f"One example needs {macs / 1e6:,.0f} million multiply-accumulates, so fewer examples, sizes and steps are "
+        "used than for a small model."
     )
