@@ -148,7 +148,11 @@ class PredictiveExport:
             **separate_records,
             **({"files": files} if files else {}),
             **({"skew": statistics.to_dict()} if statistics is not None else {}),
-            "notes": [*([self.note] if self.note else []), *_custom_operation_notes(folder)],
+            "notes": [
+                *([self.note] if self.note else []),
+                *_custom_operation_notes(folder),
+                *gap_refusal.note_on_files(self.file_formats, signatures.inputs_without_gaps),
+            ],
         }
 
     def _write_file(self, format, folder):
