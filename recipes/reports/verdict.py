@@ -7,6 +7,7 @@ CONFIDENCE = 0.95
 MIN_EXAMPLES = 6  # a sign test of fewer differences cannot reach 95 %
 CELLS = 2_000_000  # resamples x examples in memory at a time
 MAX_DRAWS = 20_000_000  # resamples x examples in all; large splits have fewer resamples
+MIN_LOSS = 1e-9  # mean loss of a baseline that a skill score divides by
 METRIC_NAMES = {"skill": "skill score", "gain_db": "gain in dB"}
 UNITS = {"test": "test", "validation": "validation", "train": ""}  # `train` holds all examples of other data
 
@@ -61,7 +62,8 @@ def skill_verdict(losses, baseline_losses, split, **options):
     losses, baseline_losses = np.asarray(losses, float), np.asarray(baseline_losses, float)
 
     def scores(weights):
-        return 1 - weights @ losses / np.maximum(weights @ baseline_losses, 1e-300), np.zeros(len(weights))
+        of_baseline = np.maximum(weights @ baseline_losses, MIN_LOSS * weights.sum(1))
+        return 1 - weights @ losses / of_baseline, np.zeros(len(weights))
 
     return verdict(METRIC_NAMES["skill"], scores, len(losses), split, **options)
 
