@@ -67,6 +67,12 @@ def explain_files(run, files, out, method="integrated_gradients", target=None, *
             f"explain: the run must predict classes or numbers for a whole input, got {type(saved.task).__name__} with "
             f"outputs of shape {output_shape}."
         )
+    if saved.schema.kind not in ("image", "table", "text"):
+        raise ValueError(
+            f"explain: the run must take images, a table or texts, got {type(saved.task).__name__} of "
+            f"{saved.schema.kind} data. In Python, zoo.explain.{method}(run.model, run.preprocessing(x), target=0) "
+            "explains the first output of such a run, for inputs x such as run.data.test.head(5)."
+        )
     _verify_method(saved.model, method)
     _verify_target(saved.classes, method, target)
     batches = list(readable_batches(saved, files, caller="explain"))

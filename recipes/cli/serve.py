@@ -38,6 +38,8 @@ def export(
     statistics = saved.training_statistics() if skew else None
     with naming_full_disk(out):
         result = saved.export(out, formats=tuple(formats or ()), training_statistics=statistics)
+    for note in result.notes:
+        print_note(f"note: {note}")
     if as_json:
         print_json(result._asdict())
     else:

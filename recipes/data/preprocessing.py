@@ -67,6 +67,19 @@ def moments(data):
     return _moments(data.train.inputs, medians, data.missing == "pad")
 
 
+def fill_nodata(preprocessing):
+    """Returns a preprocessing for images with NaN, of a run that was trained without: those pixels are 0 after it.
+
+    Args:
+        preprocessing: `keras.Model` of images that keeps their size.
+    """
+    raw = preprocessing.inputs[0]
+    inputs = layers.Input(raw.shape[1:], dtype="float32", name=raw.name)
+    is_gap = keras.ops.isnan(inputs)
+    outputs = preprocessing(keras.ops.cast(keras.ops.where(is_gap, 0.0, inputs), raw.dtype))
+    return _model(inputs, keras.ops.where(keras.ops.any(is_gap, axis=-1, keepdims=True), 0.0, outputs))
+
+
 def _model(inputs, outputs):
     return keras.Model(inputs, outputs, name="preprocessing")
 

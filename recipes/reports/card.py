@@ -47,6 +47,7 @@ def card(folder, name=None):
         ),
         split=split,
         metrics=values,
+        verdict=(values.get("verdict") or {}).get("sentence"),
         baseline=f"baseline: {baseline['name']}" if "name" in baseline else "baseline",
         rows=rows,
         diagnosis=[escape_markdown(sentence, keep_code=True) for sentence in metrics["diagnosis"]],

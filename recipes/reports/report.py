@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from recipes.reports.effort import choose_effort, describe_reduction
 from zoo.atomic_write import write_text
 
-EXAMPLES = 5  # examples per attribution figure
 PATH_ERROR = 0.05  # largest error of integrated gradients, as a fraction of the logit's change
 
 
@@ -22,10 +22,13 @@ def write_report(run, path):
     """
     from jinja2 import Environment, FileSystemLoader, select_autoescape
 
+    from zoo.explain.function_cache import cache_compiled_functions
+
     templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape())
     split = "test" if len(run.data.test) else "validation"
     metrics = run.evaluate(split)
-    figures = run.task.figures(run, split)
+    with cache_compiled_functions():
+        figures = run.task.figures(run, split)
     verdict = metrics.get("verdict")
     page = templates.get_template("report.html").render(
         run=run,
@@ -223,26 +226,40 @@ def step_attributions(run, split, count=6):
 
 
 def pixel_attributions(run, split):
-    """Returns (title, caption, figure) of the pixel attributions of correct predictions and of confident mistakes."""
-    from zoo import explain
+    """Returns (title, caption, figure) of the pixel attributions of correct predictions and of confident mistakes.
 
+    For a large model there are fewer examples and steps; for the largest none.
+    """
+    from zoo import explain
+    from zoo.introspect import macs
+
+    cost = macs(run.model)
+    effort = choose_effort(cost)
+    if effort is None:
+        return []
     examples = getattr(run.data, split)
     probabilities = run.predict_split(split)
     predicted = probabilities.argmax(-1)
     targets = examples.targets if examples.targets.ndim == 1 else examples.targets.argmax(-1)
-    correct = correct_examples(targets, predicted, len(run.data.classes), EXAMPLES)
-    mistakes = confident_mistakes(targets, probabilities, EXAMPLES)
+    correct = correct_examples(targets, predicted, len(run.data.classes), effort.shown)
+    mistakes = confident_mistakes(targets, probabilities, effort.shown)
     caption = (
         "Integrated gradients (Sundararajan et al. 2017): red pixels are evidence for the predicted class, which is "
-        f"above each image, blue pixels against it. They sum to the change of the logit within {PATH_ERROR:.0%}."
+        "above each image, blue pixels against it. "
     )
+    if effort.completes_path:
+        caption += f"They sum to the change of the logit within {PATH_ERROR:.0%}."
+        options = {"tolerance": PATH_ERROR}
+    else:
+        caption += f"They are approximated by {effort.path_steps} steps. {describe_reduction(cost)}"
+        options = {"tolerance": 1e9, "steps": effort.path_steps}
     figures = []
     for title, indices in (("Attributions of correct predictions", correct), ("Most confident mistakes", mistakes)):
         if len(indices) == 0:
             continue
         inputs = preprocess(run, examples.take(indices))
         try:
-            maps = explain.integrated_gradients(run.model, inputs, target=predicted[indices], tolerance=PATH_ERROR)
+            maps = explain.integrated_gradients(run.model, inputs, target=predicted[indices], **options)
         except ValueError as error:  # the gradients vary too strongly along the path
             figures.append((title, f"Not computed: {error}", None))
             continue

@@ -7,15 +7,16 @@ CONFIDENCE = 0.95
 MIN_EXAMPLES = 6  # a sign test of fewer differences cannot reach 95 %
 CELLS = 2_000_000  # resamples x examples in memory at a time
 MAX_DRAWS = 20_000_000  # resamples x examples in all; large splits have fewer resamples
+MIN_LOSS = 1e-9  # mean loss of a baseline that a skill score divides by
 METRIC_NAMES = {"skill": "skill score", "gain_db": "gain in dB"}
 UNITS = {"test": "test", "validation": "validation", "train": ""}  # `train` holds all examples of other data
 
 
-def verdict(metric, scores, count, split, *, unit="examples", higher_is_better=True, seed=0):
+def verdict(metric, scores, count, split, *, unit="examples", block=1, higher_is_better=True, seed=0):
     """Compares a model with its baseline on the same examples, by a paired bootstrap over the examples.
 
     The examples are drawn with replacement, 1,000 times, and the percentiles of the difference of the metric are its
-    95 % interval. Examples are taken as independent of each other.
+    95 % interval. Examples are taken as independent of each other, or blocks of consecutive ones, as of a series.
 
     Args:
         metric: name of the metric for the sentence.
@@ -24,24 +25,61 @@ def verdict(metric, scores, count, split, *, unit="examples", higher_is_better=T
         count: number of examples, N.
         split: train, validation or test; train for other data than those of the training.
         unit: what an example is, in the plural.
+        block: number of consecutive examples that are drawn together.
         higher_is_better: whether a higher metric is better.
         seed: of the resamples.
     Returns:
         Dict: `result` (better, worse, or unclear), `metric`, `value`, `baseline`, `difference` (of value and baseline),
-        `interval` (of the difference, or None), `examples`, and `sentence`.
+        `interval` (of the difference, or None), `examples`, with `block` also `blocks`, and `sentence`.
+
+    Source: Kunsch 1989, https://doi.org/10.1214/aos/1176347265, for blocks.
+    Differs: blocks do not overlap.
     """
     value, baseline = (float(np.ravel(v)[0]) for v in scores(np.ones((1, count))))
     difference, interval = value - baseline, None
-    if count > 1:
-        interval = _interval(lambda weights: np.subtract(*scores(weights)), count, seed)
-    if interval is None or count < MIN_EXAMPLES or not np.isfinite(interval).all():
+    block_of_example = np.arange(count) // block
+    blocks = int(block_of_example[-1]) + 1 if count else 0
+    if blocks > 1:
+        interval = _interval(lambda weights: np.subtract(*scores(weights[:, block_of_example])), blocks, seed)
+    if interval is None or blocks < MIN_EXAMPLES or not np.isfinite(interval).all():
         result = "unclear"
     else:
         low, high = interval if higher_is_better else (-interval[1], -interval[0])
         result = "better" if low > 0 else "worse" if high < 0 or low == high == 0 else "unclear"
     entry = {"result": result, "metric": metric, "value": value, "baseline": baseline, "difference": difference}
-    entry |= {"interval": interval, "examples": count}
+    entry |= {"interval": interval, "examples": count, **({"blocks": blocks} if block > 1 else {})}
+    unit = f"{unit} in blocks of {block:,}" if block > 1 else unit
     return {**entry, "sentence": _sentence(entry, " ".join(filter(None, (UNITS[split], unit))))}
+
+
+def skill_verdict(losses, baseline_losses, split, **options):
+    """Compares a model with its baseline by the skill score, 1 - sum of its losses / sum of the baseline's.
+
+    Args:
+        losses, baseline_losses: (N,) loss of each example.
+        split, **options: as `verdict` has them.
+    """
+    losses, baseline_losses = np.asarray(losses, float), np.asarray(baseline_losses, float)
+
+    def scores(weights):
+        of_baseline = np.maximum(weights @ baseline_losses, MIN_LOSS * weights.sum(1))
+        return 1 - weights @ losses / of_baseline, np.zeros(len(weights))
+
+    return verdict(METRIC_NAMES["skill"], scores, len(losses), split, **options)
+
+
+def series_block(count, overlap):
+    """Returns the number of consecutive windows of a series that are drawn together.
+
+    It is the number of windows that overlap, at least the cube root of all, which leaves long-range dependence out.
+
+    Args:
+        count: number of windows.
+        overlap: number of windows that share a step that is forecast.
+
+    Source: Hall, Horowitz, Jing 1995, https://doi.org/10.1093/biomet/82.3.561, for the cube root.
+    """
+    return int(max(1, overlap, np.ceil(count ** (1 / 3))))
 
 
 def verdict_without_interval(metric, metrics, split, unit="examples"):
@@ -98,7 +136,7 @@ def _sentence(entry, unit):
     else:
         low, high = entry["interval"]
         parts.append(f"95 % interval {low:+.{digits}f} to {high:+.{digits}f}")
-    few = entry["result"] == "unclear" and entry["examples"] < MIN_EXAMPLES
+    few = entry["result"] == "unclear" and entry.get("blocks", entry["examples"]) < MIN_EXAMPLES
     parts.append(f"{entry['examples']:,} {unit}{', too few to tell' if few else ''}")
     return f"{start}: {numbers} ({', '.join(parts)})."
 

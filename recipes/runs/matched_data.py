@@ -8,8 +8,10 @@ from recipes.data import Data, SourceSpec, as_source_spec, load, reopen
 from recipes.data.assemble import Pool, assemble, warn_and_note
 from recipes.data.images.image_files import ImageFiles, open_images
 from recipes.data.new_inputs import column_checks
+from recipes.data.preprocessing import fill_nodata
 from recipes.data.rasters.geotiff import raster_info
 from recipes.data.rasters.raster import raster_files
+from recipes.data.rasters.tiles import Tiles
 from recipes.data.readers import READERS, parse_source
 from recipes.data.source_spec import DEFAULT_SPLIT
 from recipes.data.split import SplitOptions
@@ -21,6 +23,19 @@ from zoo.inputs import match, match_bands, match_frame
 SERIES_FACTS = ("step", "has_grid", "has_means")  # in `Data.series_options`, and no options of the reader
 SHOWN = 5  # classes that a note lists
 WITHOUT_SPLIT = {**DEFAULT_SPLIT, "validation": 0.0, "test": 0.0}
+
+
+def run_with_data(run, source):
+    """Returns the run with other data, as `matched_data` has them.
+
+    Pixels that are nodata where training had none are 0 after the preprocessing, as `predict_raster` has them, and are
+    left out of the metrics.
+    """
+    data, preprocessing = matched_data(run, source), run.preprocessing
+    if isinstance(data.train.inputs, Tiles) and data.missing == "pad" and run.schema.missing != "pad":
+        preprocessing = fill_nodata(preprocessing)
+        warn_and_note("pixels that are nodata in any band are left out of the evaluation")
+    return run.replace(data=data, preprocessing=preprocessing)
 
 
 def matched_data(run, source):
@@ -159,7 +174,7 @@ def _rows_with_gaps(schema, frame):
 
 def _verified(run, data):
     """Returns data whose classes or targets, shape and dtype are the run's; a ValueError says what differs."""
-    data = _as_training_images(run, run.task.open_data(data))
+    data = _as_training_tiles(run.schema, _as_training_images(run, run.task.open_data(data)))
     outputs = run.data_record["outputs"]
     if tuple(data.classes) != run.classes or list(data.outputs) != list(outputs):
         raise ValueError(
@@ -172,8 +187,9 @@ def _verified(run, data):
         raise ValueError(f"`data` must have steps of {schema.series['step']}, as in training, got {step}.")
     if data.kind != schema.kind or (data.shape or (0,))[-1] != (schema.shape or (0,))[-1]:
         raise ValueError(f"`data` must be {_described(schema)}, as in training, got {_described(data)}.")
-    if data.kind == "image" and data.dtype != schema.dtype:
-        raise ValueError(f"`data` must be of {schema.dtype}, as in training, got {data.dtype}.")
+    dtype = data.train.inputs.rasters[0].dtype if isinstance(data.train.inputs, Tiles) else data.dtype
+    if data.kind == "image" and schema.dtype not in (dtype, data.dtype):
+        raise ValueError(f"`data` must be of {schema.dtype}, as in training, got {dtype}.")
     size = run.preprocessing.input_shape[1:3] if data.kind == "image" else (None,)
     if None not in size and tuple(data.shape[:2]) != tuple(size):
         raise ValueError(f"`data` must have images of {size[0]} x {size[1]} pixels, as in training, got {data.shape}.")
@@ -202,6 +218,15 @@ def _as_training_images(run, data):
         data, train=dataclasses.replace(data.train, inputs=dataclasses.replace(images, shape=shape)), shape=shape,
         dtype=schema.dtype, bands=schema.band_names,
     )  # fmt: skip
+
+
+def _as_training_tiles(schema, data):
+    """Returns the data with tiles of rasters as 32-bit floats where those of the training were, which had nodata."""
+    tiles = data.train.inputs
+    if not isinstance(tiles, Tiles) or schema.missing != "pad" or data.missing == "pad":
+        return data
+    train = dataclasses.replace(data.train, inputs=dataclasses.replace(tiles, dtype=schema.dtype))
+    return dataclasses.replace(data, train=train, dtype=schema.dtype, missing="pad")
 
 
 def _described(data):

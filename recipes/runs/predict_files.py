@@ -16,7 +16,7 @@ from recipes.data.images.class_folders import (
 from recipes.data.images.image_decoding import is_image_content
 from recipes.data.new_inputs import read_new_table
 from recipes.runs.load import load_run
-from recipes.runs.matched_data import matched_data
+from recipes.runs.matched_data import matched_data, run_with_data
 from recipes.training.prediction import forecast, predict_batch, run_batches, warn
 
 
@@ -140,7 +140,7 @@ def evaluate_run(run, source=None):
         run: the run's folder.
         source: what `recipes.load` takes, the path of a table or a folder, or None.
     """
-    reopened = open_with_data(run, source)
+    reopened = load_run(run)
     if source is None:
         return reopened.evaluate("test" if len(reopened.data.test) else "validation")
-    return reopened.evaluate("train")
+    return run_with_data(reopened, source).evaluate("train")

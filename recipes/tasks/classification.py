@@ -34,8 +34,8 @@ class Classification(Task):
             weight, in R a named list, or None.
         label_smoothing: fraction of the target that is spread over all classes.
         report_examples: number of held-out examples used in the report's robustness section. A quarter of them are
-            explained by several methods, whose quality is measured. Large models use fewer, as the report says. 0 skips
-            the section.
+            explained by several methods, whose quality is measured. Large models use fewer examples and steps, as the
+            report says. 0 skips the section.
         **kwargs: as `Task` has them.
     """
 

@@ -137,7 +137,8 @@ class FineTuning(Classification):
                 keep_best = KeepBest(scores)
                 for backup in (c for c in fit_arguments["callbacks"] if isinstance(c, Backup)):
                     backup.best = keep_best
-                fit_arguments = {**fit_arguments, "callbacks": [*fit_arguments["callbacks"], keep_best]}
+                # Before the backup, which saves the best weights of the same epoch
+                fit_arguments = {**fit_arguments, "callbacks": [keep_best, *fit_arguments["callbacks"]]}
             with adversarial_steps(model, self.adversarial):
                 fitted = model.fit(training_batches, initial_epoch=epoch, epochs=epoch + phase.epochs, **fit_arguments)
             epoch += phase.epochs

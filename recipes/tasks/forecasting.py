@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from recipes.data.preprocessing import moments
+from recipes.reports.verdict import series_block, skill_verdict
 from recipes.tasks.regression import Regression, StandardizedLoss
 from recipes.training.task import task
 from zoo.arguments import Fraction
@@ -154,7 +155,12 @@ class Forecasting(Regression):
         baselines = {name: errors(targets, forecast) for name, forecast in data.baselines[split].items()}
         best = min(baselines, key=lambda name: baselines[name]["mae"])
         model_errors = errors(targets, medians)
+        losses, baseline_losses = (
+            np.abs(forecast - targets).mean(axis=1) for forecast in (medians, data.baselines[split][best])
+        )
+        block = series_block(len(targets), int(np.max(data.series_options.get("horizon", 1))))
         metrics = {
+            "verdict": skill_verdict(losses, baseline_losses, split, unit="windows", block=block, seed=self.seed),
             "examples": len(targets),
             **model_errors,
             "skill": 1 - model_errors["mae"] / baselines[best]["mae"],

@@ -16,6 +16,7 @@ from recipes.reports.sample_images import (
     grid,
     to_unit_range,
 )
+from recipes.reports.verdict import skill_verdict
 from recipes.tasks.classification import Classification
 from recipes.training.task import Task, task
 from zoo.arguments import Count, Positive
@@ -157,8 +158,11 @@ class Generation(Task):
         held_out, samples = preprocessed_images(run, split)[:MAX_IMAGES], self.predict_split(run, split)
         training = preprocessed_images(run, "train")
         if not hasattr(run.model, "sample"):
-            error, baseline_error = (float(((held_out - x) ** 2).mean()) for x in (samples, training.mean(0)))
-            metrics = {"examples": len(held_out), "mse": error, "skill": 1 - error / baseline_error}
+            axes = tuple(range(1, held_out.ndim))
+            losses = [((held_out - x) ** 2).mean(axis=axes) for x in (samples, training.mean(0))]
+            error, baseline_error = (float(values.mean()) for values in losses)
+            verdict = skill_verdict(*losses, split, unit="images", seed=self.seed)
+            metrics = {"verdict": verdict, "examples": len(held_out), "mse": error, "skill": 1 - error / baseline_error}
             return {**metrics, "baseline": {"mse": baseline_error, "skill": 0.0, "name": "the mean image"}}
         features, description = classifier_features(run.data, held_out.shape[1:], self.seed)
         low, high = run.model.low, run.model.high

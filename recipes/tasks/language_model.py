@@ -9,6 +9,7 @@ from keras import layers
 
 from recipes.data.examples import Examples
 from recipes.data.text.documents import PAD
+from recipes.reports.verdict import series_block, skill_verdict
 from recipes.tasks.ngrams import Ngrams
 from recipes.tasks.text_classification import vectorizer
 from recipes.tasks.text_generation import continuations
@@ -129,10 +130,14 @@ class LanguageModel(Task):
         """
         p, correct = next_character_probabilities(run, split)
         valid = np.isfinite(p)
-        baselines = {name: scores(q[valid]) for name, q in ngram_probabilities(run, split).items()}
+        of_ngrams = ngram_probabilities(run, split)
+        baselines = {name: scores(q[valid]) for name, q in of_ngrams.items()}
         best = min(baselines, key=lambda name: baselines[name]["bits_per_character"])
         model_scores = scores(p[valid])
+        bits = (np.nansum(-np.log2(np.where(valid, q, 1)), axis=1) for q in (p, of_ngrams[best]))
+        block = series_block(len(p), 1)
         return {
+            "verdict": skill_verdict(*bits, split, unit="excerpts", block=block, seed=self.seed),
             "examples": len(p),
             "characters": int(valid.sum()),
             **model_scores,

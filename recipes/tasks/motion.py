@@ -8,6 +8,7 @@ import numpy as np
 from recipes import losses
 from recipes.data.images.image_patches import affine_pairs, from_image_list
 from recipes.data.split import SplitOptions
+from recipes.reports.verdict import skill_verdict
 from recipes.training.task import Task, task
 from zoo.arguments import Count, NonNegative
 from zoo.layers.any_size import CutToSize, PadToMultiple
@@ -153,25 +154,35 @@ class Motion(Task):
         examples = getattr(data, split)
         targets = examples.targets
         has_flow = np.isfinite(targets).all(-1)
-        warp_error = self.warp_error(examples, predictions)
-        baseline_error = self.warp_error(examples, np.zeros_like(predictions))
-        metrics = {"examples": len(targets), "warp_error": warp_error, "skill": 1 - warp_error / baseline_error}
+        totals, counts = self.warp_errors(examples, predictions)
+        baseline_totals, _ = self.warp_errors(examples, np.zeros_like(predictions))
+        warp_error, baseline_error = (float(t.sum() / max(counts.sum(), 1)) for t in (totals, baseline_totals))
+        verdict = skill_verdict(totals, baseline_totals, split, unit="pairs", seed=self.seed)
+        metrics = {
+            "verdict": verdict,
+            "examples": len(targets),
+            "warp_error": warp_error,
+            "skill": 1 - warp_error / baseline_error,
+        }
         baseline = {"warp_error": baseline_error, "skill": 0.0, "name": "no motion"}
         if has_flow.any():
             metrics["endpoint_error"] = float(np.linalg.norm(predictions - targets, axis=-1)[has_flow].mean())
             baseline["endpoint_error"] = float(np.linalg.norm(targets, axis=-1)[has_flow].mean())
         return {**metrics, "baseline": baseline}
 
-    def warp_error(self, examples, flows):
-        """Returns the mean absolute difference of the first frames and the warped second ones, for values of 0 to 1."""
-        targets, total, count = examples.targets, 0.0, 0
+    def warp_errors(self, examples, flows):
+        """Returns (N,) sums over the pixels, and (N,) numbers of pixels, that are compared.
+
+        They are the absolute differences of the first frame and the warped second one, for values of 0 to 1.
+        """
+        targets, totals, counts = examples.targets, np.zeros(len(flows)), np.zeros(len(flows), int)
         for i, flow in enumerate(flows):
             first, second = (examples.inputs[n][i].astype("float32") / 255 for n in ("first", "second"))
             has_flow = np.isfinite(targets[i]).all(-1)
             stays = stays_inside(np.where(has_flow[..., None], targets[i], 0)) & (has_flow | ~has_flow.any())
-            total += float(np.abs(first - warp_image(second, flow))[stays].mean(-1).sum())
-            count += int(stays.sum())
-        return total / max(count, 1)
+            totals[i] = np.abs(first - warp_image(second, flow))[stays].mean(-1).sum()
+            counts[i] = stays.sum()
+        return totals, counts
 
     def export_settings(self, run):
         """Returns the model, whose export outputs flows, and a tolerance of a hundredth of a pixel."""

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from recipes.metrics import SSIM
+from recipes.reports.verdict import skill_verdict
 from recipes.training.task import Task, task
 from zoo.introspect.output_activation import output_activation
 from zoo.registry import entry
@@ -89,12 +90,15 @@ class NextFrame(Task):
         examples = getattr(data, split)
         targets = examples.targets / np.float32(255)
         by_frame, baselines = metrics_by_frame(targets, predictions), {}
-        for name, (probabilities, images) in baseline_frames(data, examples).items():
+        candidates = baseline_frames(data, examples)
+        for name, (probabilities, images) in candidates.items():
             metrics = metrics_by_frame(targets, probabilities, images)
             baselines[name] = {k: float(v.mean()) for k, v in metrics.items()}
         best = min(baselines, key=lambda name: baselines[name]["cross_entropy"])
         means = {k: float(v.mean()) for k, v in by_frame.items()}
+        losses = (cross_entropy(targets, p).sum((1, 2, 3, 4)) for p in (predictions, candidates[best][0]))
         return {
+            "verdict": skill_verdict(*losses, split, unit="sequences", seed=self.seed),
             "examples": len(targets),
             **means,
             "skill": 1 - means["cross_entropy"] / baselines[best]["cross_entropy"],

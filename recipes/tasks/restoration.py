@@ -12,6 +12,7 @@ from recipes.data.preprocessing import preprocessing
 from recipes.data.split import SplitOptions
 from recipes.losses import Charbonnier
 from recipes.metrics import PSNR, crop_border
+from recipes.reports.verdict import mean_score, verdict
 from recipes.training.task import Task, task
 from zoo.arguments import Count, Positive
 from zoo.layers.bicubic import Bicubic
@@ -204,7 +205,13 @@ class Restoration(Task):
             for clean, _, baseline, prediction in self.restore_split(run, split)
         ]
         psnr, ssim, baseline_psnr, baseline_ssim = np.mean(rows, axis=0).tolist()
+        gains = np.array([row[0] - row[2] for row in rows])
+
+        def scores(weights):
+            return mean_score(weights, gains), np.zeros(len(weights))
+
         return {
+            "verdict": verdict("gain in dB", scores, len(rows), split, unit="images", seed=self.seed),
             "psnr": psnr,
             "ssim": ssim,
             "gain_db": psnr - baseline_psnr,

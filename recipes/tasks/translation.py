@@ -9,6 +9,7 @@ from keras import ops
 from recipes.data.preprocessing import preprocessing
 from recipes.data.split import SplitOptions
 from recipes.reports.sample_images import SampleGrids, diagnose_discriminator, image_figure, panels
+from recipes.reports.verdict import skill_verdict
 from recipes.tasks.generation import refuse_unused, scale_to_signed
 from recipes.training.task import Task, task
 from zoo.arguments import Count, Positive
@@ -180,7 +181,9 @@ class Translation(Task):
         subjects = {name: similarity(targets, x) for name, x in images.items()}
         generator, *baselines = subjects.items()
         name, best = min(baselines, key=lambda item: item[1]["difference"])
+        losses = (np.abs(images[subject] - targets).mean((1, 2, 3)) for subject in ("generator", name))
         return {
+            "verdict": skill_verdict(*losses, split, unit="pairs", seed=self.seed),
             "examples": len(examples),
             **generator[1],
             "skill": 1 - generator[1]["difference"] / max(best["difference"], 1e-9),

@@ -306,7 +306,7 @@ class Task(abc.ABC):
         """Returns the arguments of `diagnose` beside the history: baseline, learning rate, steps and verdict."""
         split = next((split for split in ("test", "validation") if len(getattr(run.data, split))), None)
         verdict = run.evaluate(split).get("verdict") if split else None
-        verdict = verdict if verdict and verdict["examples"] >= MIN_EXAMPLES else None
+        verdict = verdict if verdict and verdict.get("blocks", verdict["examples"]) >= MIN_EXAMPLES else None
         return {
             "baseline_loss": self.baseline_loss(run.data),
             "echo_epochs": self.echo_epochs if self.augment else 1,

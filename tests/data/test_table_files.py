@@ -261,14 +261,70 @@ def test_excel_files(tmp_path):
     write_excel(path, Plots=(table, 0))
     frame, notes = read_table_file(path)
     assert frame.to_dict("list") == EXPECTED and notes == []
-    write_excel(path, Notes=(table[["ph"]], 0), Plots=(table, 2))
+    write_excel(path, Notes=(table[["ph", "species"]], 0), Plots=(table, 2))
     frame, notes = read_table_file(path)
-    assert list(frame) == ["ph"] and "read the sheet 'Notes' of 'Notes', 'Plots'; `sheet` sets another" in notes
+    assert list(frame) == ["ph", "species"]
+    assert "read the sheet 'Notes' of 'Notes', 'Plots'; `sheet` sets another" in notes
     frame, facts, resolved = read_frame(path, {"sheet": "Plots"})
     assert frame.to_dict("list") == EXPECTED and facts["notes"] == []
     assert (resolved.sheet, resolved.header_row) == ("Plots", 3)
     with pytest.raises(ValueError, match="`sheet` must be a sheet of .*got 'Plot'"):
         read_table_file(path, {"sheet": "Plot"})
+
+
+README = pd.DataFrame({"Plots of 2020": ["measured by me", "ph in water", "see the other sheet"]})
+DICTIONARY = pd.DataFrame({"column": ["ph", "alt"], "meaning": ["acidity", "altitude"]})
+
+
+@pytest.mark.parametrize("first", [README, DICTIONARY, pd.DataFrame()])
+def test_the_sheet_that_is_a_table_is_read(tmp_path, first):
+    path, table = tmp_path / "t.xlsx", pd.DataFrame(EXPECTED)
+    write_excel(path, About=(first, 0), Plots=(table, 1), More=(table[["ph", "alt"]], 0))
+    frame, facts, resolved = read_frame(path)
+    assert frame.to_dict("list") == EXPECTED and resolved.sheet == "Plots"
+    assert "read the sheet 'Plots' of 'About', 'Plots', 'More'; `sheet` sets another" in facts["notes"]
+
+
+def test_a_sheet_of_texts_is_a_table_too(tmp_path):
+    texts = pd.DataFrame({"habitat": ["wet", "dry"] * 10, "species": ["ant", "bee"] * 10})
+    write_excel(tmp_path / "t.xlsx", Plots=(texts, 0), Limits=(pd.DataFrame({"low": [1], "high": [2]}), 0))
+    assert read_frame(tmp_path / "t.xlsx")[2].sheet == "Plots"
+    write_excel(tmp_path / "t.xlsx", About=(README, 0), Plots=(texts, 0))
+    assert read_frame(tmp_path / "t.xlsx")[2].sheet == "Plots"
+
+
+def logger_table(rows):
+    """Returns the content of a TOA5 file of Campbell's loggers."""
+    head = [
+        '"TOA5","CR1000","CR1000","1234","CR1000.Std.31","CPU:prog.CR1","12345","Table1"',
+        '"TIMESTAMP","RECORD","Batt_Avg","Air_Avg"',
+        '"TS","RN","Volts","Deg C"',
+        '"","","Avg","Avg"',
+    ]
+    lines = [
+        f'"2020-01-01 {i:02}:00:00",{i},12.{i},{i - 3.5 if i != 5 else chr(34) + "NAN" + chr(34)}' for i in range(rows)
+    ]
+    return "\n".join(head + lines) + "\n"
+
+
+@pytest.mark.parametrize("options", [{}, {"header_row": 2}])
+def test_files_of_loggers_have_names_in_line_two_and_units_below(read, tmp_path, options):
+    table, notes = read(logger_table(24), **options)
+    assert list(table) == ["TIMESTAMP", "RECORD", "Batt_Avg", "Air_Avg"] and table["RECORD"] == list(range(24))
+    assert table["Air_Avg"][4] == 0.5 and np.isnan(table["Air_Avg"][5])
+    assert "a TOA5 file of a logger: the names of the columns are in line 2" in notes and "Deg C" in notes
+    assert "`Air_Avg` 'NAN' (1 rows)" in notes
+    assert [len(frame) for frame, _, _ in table_chunks(tmp_path / "t.csv", rows=10)] == [10, 10, 4]
+    with pytest.raises(ValueError, match=r"'Batt_Avg' must have numbers.* got '1x.7' in line 12"):
+        read(logger_table(24).replace("12.7", "1x.7"))
+
+
+def test_a_title_and_a_numbered_first_column_as_loggers_of_hobo_write_them(read):
+    names = '"#","Date Time, GMT+01:00","Temp, °C (LGR S/N: 123)","Host Connected (LGR S/N: 123)"'
+    lines = [f"{i + 1},06/01/20 {i + 1:02}:00:00 AM,{i - 3.5},{'Logged' if i == 8 else ''}" for i in range(9)]
+    table, notes = read("\n".join(['"Plot Title: site1"', names, *lines]))
+    assert table["Temp, °C (LGR S/N: 123)"] == [i - 3.5 for i in range(9)]
+    assert "left out line 1 above the names of the columns, 'Plot Title: site1'" in notes
 
 
 def test_cells_of_excel_files_keep_their_types(tmp_path):

@@ -55,6 +55,34 @@ def test_numbers_are_read_where_a_whole_column_agrees(column, texts, numbers, no
     assert note in notes and bool(note) == ("numbers with" in notes)
 
 
+@pytest.mark.parametrize(
+    ("texts", "others", "separator", "numbers", "note"),
+    [
+        (["1.542", "476"], None, ";", [1542, 476], "such as 1.542, are read as marks between thousands; decimal='.'"),
+        (["1.542", "476"], ["1,5", "2"], ";", [1542, 476], "are read as marks between thousands"),
+        (["-1.542", "476", "12.000.000"], None, ";", [-1542, 476, 12_000_000], "between thousands"),
+        (["1.542", "476"], ["0.5", "2"], ";", [1.542, 476], ""),
+        (["1.542", "1476"], None, ";", [1.542, 1476], ""),
+        (["1.542", "0.476"], None, ";", [1.542, 0.476], ""),
+        (["1.542", "2.476"], None, ";", [1.542, 2.476], "the points in `a`, such as 1.542, are read as decimal marks"),
+        (["1.542", "476"], None, ",", [1.542, 476], "the points in `a`, such as 1.542, are read as decimal marks"),
+        (["1.542", "2.476"], None, ",", [1.542, 2.476], ""),
+    ],
+)
+def test_points_that_may_separate_thousands_are_decided_or_noted(
+    column, recwarn, texts, others, separator, numbers, note
+):
+    values, notes = column(texts, others=others, separator=separator)
+    assert_close(values.to_numpy(float), np.array(numbers, float))
+    assert note in notes and bool(note) == ("the points in" in notes or "between thousands" in notes)
+    assert ("read as decimal marks" in notes and "476" in texts) == bool(recwarn.list)
+
+
+def test_options_overrule_what_points_are(column):
+    assert column(["1.542", "476"], decimal=".")[0].tolist() == [1.542, 476]
+    assert column(["1.542", "476"], separator=",", thousands=".")[0].tolist() == [1542, 476]
+
+
 def test_thousands_in_a_comma_separated_file(column):
     values, notes = column(['"12,000"', '"1,200"', "500"], separator=",")
     assert values.tolist() == [12000, 1200, 500] and "',' between thousands in `a`" in notes

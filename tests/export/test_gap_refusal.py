@@ -55,6 +55,25 @@ def test_gaps_are_refused_where_nothing_imputes_and_the_sentence_names_input_and
     assert signature(height=height[:1], slope=slope[:1], soil=soil[1:2])["values"].shape == (1, 1)
 
 
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning:tf2onnx|onnx")
+@pytest.mark.parametrize(("engine", "format"), [("onnx", "onnx"), ("litert", "litert_float"), ("openvino", None)])
+def test_the_predictor_refuses_gaps_where_the_file_alone_does_not(tmp_path, engine, format):
+    for package in {"onnx": ("tf2onnx", "onnxruntime"), "openvino": ("openvino",)}.get(engine, ()):
+        pytest.importorskip(package)
+    columns = {name: layers.Input((1,), name=name) for name in ("height", "slope")}
+    model = keras.Model(columns, layers.Dense(1)(layers.Concatenate()(list(columns.values()))))
+    rows = {"height": np.array([1.0, 2, 3]), "slope": np.ones(3)}
+    export = zoo.export(model, tmp_path, inputs=rows, formats=(format,) if format else ())
+    notes = [note for note in read_record(export)["notes"] if "do not refuse gaps (NaN) in height, slope" in note]
+    assert len(notes) == bool(format)
+    predictor = zoo.predictor(export.path, engine)
+    gap = {**rows, "slope": np.array([1.0, np.nan, 1])}
+    assert np.isnan(predictor._run({n: a[:, None].astype("float32") for n, a in gap.items()})["values"]).any()
+    with pytest.raises(ValueError, match=r"slope has a gap \(NaN\) in row 2; the model was trained without gaps"):
+        predictor(gap)
+    assert predictor(rows)["values"].shape == (3, 1)
+
+
 def test_imputed_gaps_and_unseen_levels_are_part_of_the_parity_check(tmp_path):
     model, preprocessing, rows = table(imputes=True)
     export = zoo.export(model, tmp_path, inputs=rows, preprocessing=preprocessing, formats=("folded",))

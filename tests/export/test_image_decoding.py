@@ -232,6 +232,8 @@ DAMAGED = {
     "a directory outside": exif()[:4] + struct.pack("<L", 2**31) + exif()[8:],
     "a truncated entry": exif()[:30],
     "other magic": exif(magic=77),
+    "magic of BigTIFF": exif(magic=43),
+    "magic of BigTIFF, largest byte first": exif(order=">", magic=43),
     "a text instead": b"orientation: 6",
     "an empty one": b"",
     "orientation of another type": exif(kind=2),

@@ -42,6 +42,20 @@ def test_onnx_runtime_predicts_photos_in_another_process(tmp_path):
 
 @needs_onnx
 @pytest.mark.usefixtures("parity_check_in_process")
+@pytest.mark.parametrize("format", ["onnx", "litert_float"])
+def test_a_file_of_resized_photos_is_refused_with_what_to_do(tmp_path, format):
+    model, _ = trees_model()
+    raw = layers.Input((None, None, 3), dtype="uint8", name="photo")
+    preprocessing = keras.Model(raw, layers.Rescaling(1 / 127.5, -1)(layers.Resizing(8, 8, antialias=True)(raw)))
+    arguments = {"inputs": photos(4), "preprocessing": preprocessing}
+    with pytest.raises(ValueError, match=rf"lacks .*ScaleAndTranslate.*The formats folded.*formats=\('{format}',\)"):
+        zoo.export(model, tmp_path / "a", **arguments, formats=(format,))
+    export = zoo.export(model, tmp_path / "b", inputs=preprocessing(photos(4)), formats=(format,))  # as it advises
+    assert export.difference < 1e-5
+
+
+@needs_onnx
+@pytest.mark.usefixtures("parity_check_in_process")
 def test_the_columns_of_a_table_keep_their_names_and_their_normalization(tmp_path):
     columns = {name: layers.Input((1,), name=name) for name in ("height", "age")}
     normalization = layers.Normalization()

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from zoo.inputs import Band, Column, InputSchema, match, match_bands
+from zoo.inputs.columns import category_codes
 
 COLUMNS = (
     Column("bill_length_mm", "bill length (mm)", "number", (), 30.0, 60.0),
@@ -212,3 +213,11 @@ def test_texts_are_strings_or_a_column():
         match(schema, new.rename(columns={"note": "notes"}))
     with pytest.raises(ValueError, match="must be texts, got empty ones in row 1"):
         match(schema, ["a", ""])
+
+
+@pytest.mark.parametrize("values", [["b", "a", "b"], ["b", None, "a"], ["", None, "a"], [None, None], [], ["", "a"]])
+def test_texts_in_arrows_format_have_the_levels_of_texts_as_objects(values):
+    expected = [value or "" for value in values]
+    for column in (pd.Series(values, dtype="str"), pd.Series(values, dtype=object)):
+        codes, levels = category_codes(column)
+        assert levels[codes].tolist() == expected and sorted(levels) == sorted(set(expected))

@@ -199,6 +199,33 @@ def test_a_run_its_folder_and_the_command_line_predict_the_same(tmp_path, capsys
         explain_files(tmp_path / "run", [raster], tmp_path / "why.png")
 
 
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_nodata_that_training_had_not_is_left_out_of_an_evaluation(tmp_path, dtype):
+    source = source_of(tmp_path, SCENE.astype(dtype))
+    task = recipes.Segmentation(epochs=1, learning_rate=0.01)
+    run = task.fit(network(2), recipes.load(source), out=tmp_path / "run", verbose=False)
+    scene = SCENE.astype(dtype)
+    scene[:, 20:30, 20:40] = 9999
+    new = tmp_path / "new"
+    with pytest.warns(UserWarning, match="nodata in any band are left out of the evaluation"):
+        metrics = evaluate_run(tmp_path / "run", source_of(new, scene, nodata=9999))
+    assert metrics["pixels"] == TRUTH.size - 200
+    examples = recipes.load(f"{source_of(new, scene, nodata=9999)}&validation=0&test=0").train
+    tiles, labels = np.stack(examples.head(len(examples))), np.asarray(examples.targets)
+    gaps = np.isnan(tiles).any(-1)
+    x = np.asarray(run.preprocessing(np.where(gaps[..., None], 0, tiles).astype(dtype)))
+    predicted = run.model.predict(np.where(gaps[..., None], 0, x), verbose=0).argmax(-1)  # as predict_raster does
+    assert_close(metrics["pixel_accuracy"], (predicted == labels)[labels != 255].mean())
+
+
+def test_a_run_with_nodata_evaluates_rasters_without(tmp_path):
+    scene = SCENE.copy()
+    scene[:, 20:30, 20:40] = 9999
+    task = recipes.Segmentation(epochs=1)
+    task.fit(network(2), recipes.load(source_of(tmp_path, scene, nodata=9999)), out=tmp_path / "run", verbose=False)
+    assert evaluate_run(tmp_path / "run", source_of(tmp_path / "new", SCENE))["pixels"] == TRUTH.size
+
+
 # Resumption
 
 

@@ -24,6 +24,20 @@ def test_a_run_without_an_export_has_a_card(tmp_path):
     assert "differ from those of `predict`" not in text and "Preprocessing is part of the exported model" in text
 
 
+def test_the_card_has_the_verdict_where_there_is_one(tmp_path):
+    for name in ("run.json", "metrics.json"):
+        shutil.copyfile(RESULTS_FOLDER / "dnn_penguins" / name, tmp_path / name)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    metrics["test"].pop("verdict", None)
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    assert "the baseline:" not in card(tmp_path)
+    metrics["test"]["verdict"] = {"sentence": "Beats the baseline: accuracy 0.98 against 0.44 (69 test examples)."}
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    text = card(tmp_path)
+    assert "\n\nBeats the baseline: accuracy 0.98 against 0.44 (69 test examples).\n" in text
+    assert "\n- " in text.partition("Beats the baseline")[2]  # the diagnosis stays a list
+
+
 NAMES = [
     "<script>alert(1)</script>",
     "a|b",

@@ -9,7 +9,7 @@ from keras import layers
 
 import recipes
 import zoo
-from recipes.reports import robustness
+from recipes.reports import effort, robustness
 from tests.tolerance import assert_close
 
 
@@ -101,11 +101,29 @@ def test_zero_report_examples_give_no_figures():
     assert "robustness" not in run.record
 
 
-def test_fewer_examples_of_a_large_model_are_explained(run, monkeypatch):
-    assert robustness.explained_count(run, 100) == 4
-    assert robustness.explained_count(run, 3) == 3
-    monkeypatch.setattr(robustness, "MAC_BUDGET", 1.0)
-    assert robustness.explained_count(run, 100) == robustness.MIN_EXPLAINED
+def test_a_large_model_is_measured_with_less_and_the_report_says_so(run, monkeypatch, tmp_path):
+    cost = zoo.introspect.macs(run.model)
+    monkeypatch.setattr(effort, "MAC_BUDGET", effort.FULL_PASSES * cost)
+    large = run.replace(record={**run.record, "robustness": None})
+    titles_and_captions = {title: caption for title, caption, _ in large.task.figures(large, "test")}
+    record = large.record["robustness"]
+    assert (record["attacked"], record["explained"]) == (4, 1)
+    assert record["attacks"]["epsilon"] == [0, 1, 4, 16, 64] and record["attacks"]["steps"] == 5
+    assert titles_and_captions["Robustness to attacks"].endswith(record["reduced"])
+    assert "approximated by 16 steps" in titles_and_captions["Attributions of correct predictions"]
+    monkeypatch.setattr(effort, "MAX_MACS", 1)
+    huge = run.replace(record={**run.record, "robustness": None})
+    assert [title for title, _, _ in huge.task.figures(huge, "test")] == [
+        "Confusion matrix",
+        "Robustness and quality of explanations",
+    ]
+    assert "multiply-accumulates" in huge.record["robustness"]["skipped"]
+
+
+@pytest.mark.parametrize(("macs", "explained"), [(None, 2), (1, 10**8), (10**8, 2), (4 * 10**8, 1)])
+def test_the_number_of_explained_examples_follows_the_cost(macs, explained):
+    chosen = effort.choose_effort(macs)
+    assert min(chosen.explained, 10**8) == explained and chosen.is_full == (macs != 4 * 10**8)
 
 
 def trees():

@@ -113,3 +113,21 @@ def test_intersection_over_union_of_resamples(classes):
     matrices = np.stack([confusion_matrix(t, p, classes) for t, p in zip(truth, predicted, strict=True)])
     expected = [overlap(np.tensordot(w, matrices, 1))["iou"] for w in WEIGHTS]
     assert verdicts.intersection_over_union(WEIGHTS, matrices) == pytest.approx(expected)
+
+
+def test_blocks_of_a_series_widen_the_interval_and_too_few_are_not_enough():
+    rng = np.random.default_rng(0)
+    persistent = np.repeat(rng.normal(0.2, 1, 60), 10)  # errors that stay for ten windows
+    losses, baseline = 1 - 0.1 * persistent, np.ones(600)
+    single, in_blocks = (verdicts.skill_verdict(losses, baseline, "test", unit="windows", block=b) for b in (1, 10))
+    widths = [np.ptp(v["interval"]) for v in (single, in_blocks)]
+    assert widths[1] == pytest.approx(np.sqrt(10) * widths[0], rel=0.25)
+    assert single["value"] == in_blocks["value"] == pytest.approx(1 - losses.mean()) and in_blocks["blocks"] == 60
+    assert in_blocks["sentence"].endswith("600 test windows in blocks of 10).")
+    few = verdicts.skill_verdict(losses[:40] / 2, baseline[:40], "test", unit="windows", block=10)
+    assert few["result"] == "unclear" and "too few to tell" in few["sentence"]
+
+
+@pytest.mark.parametrize(("count", "overlap", "block"), [(1, 1, 1), (43, 3, 4), (43, 7, 7), (1000, 1, 10)])
+def test_blocks_are_as_long_as_forecasts_overlap(count, overlap, block):
+    assert verdicts.series_block(count, overlap) == block

@@ -154,3 +154,24 @@ def test_a_resumed_training_equals_the_uninterrupted_one(name, tmp_path):
     whole = train(task, build(), data(), tmp_path / "whole", **arguments)
     train_killed(task, build(), data(), tmp_path / "run", after=after, **arguments)
     assert_same_run(train(task, build(), data(), tmp_path / "run", **arguments), whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [2, 4])
+def test_the_best_weights_of_a_fine_tuning_survive_a_kill(tmp_path, after):
+    task = recipes.FineTuning(
+        epochs=3, head_epochs=3, stages=None, schedule="constant", learning_rate=0.1, head_learning_rate=0.1, seed=2,
+        **OFF,
+    )  # fmt: skip
+
+    def seeded_backbone():  # the logistic head is fitted again when a training resumes
+        keras.utils.set_random_seed(0)
+        return backbone()
+
+    whole = train(task, seeded_backbone(), images(), tmp_path / "whole")
+    kept = whole.record["logistic_head"]["epoch_kept"]
+    assert kept == 2  # the epoch before the kill, or one of the phase before; all later ones are worse
+    train_killed(task, seeded_backbone(), images(), tmp_path / "run", after=after)
+    resumed = train(task, seeded_backbone(), images(), tmp_path / "run")
+    assert resumed.record["logistic_head"] == whole.record["logistic_head"]
+    assert_same_run(resumed, whole)

@@ -8,7 +8,8 @@ from zoo.export.file_segments import byte_numbers, padded_substr
 
 ORIENTATION = 0x0112
 UPRIGHT = 1
-TIFF_HEADERS = (b"II\x2a\x00", b"II\x00\x2a", b"MM\x00\x2a", b"MM\x2a\x00")
+# The last one is that of BigTIFF, which Pillow reads like the others where the first byte of a number is the largest
+TIFF_HEADERS = (b"II\x2a\x00", b"II\x00\x2a", b"MM\x00\x2a", b"MM\x2a\x00", b"MM\x00\x2b")
 TYPE_SIZES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 0)  # bytes of the field types of TIFF; 0 is no type
 VALUE_SIZES = (0, 0, 0, 2, 4, 0, 1, 0, 2, 4, 0, 0, 0, 4, 0, 0, 0, 0)  # the same of the types of one whole number
 XMP_ORIENTATION = r'\C*?tiff:Orientation(?:="|>)([0-9])\C*'

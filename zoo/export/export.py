@@ -31,6 +31,7 @@ class Export(typing.NamedTuple):
     difference: float  # largest absolute difference between an output of the export and of `predict`
     signatures: tuple
     seconds: float  # of export and parity check
+    notes: tuple = ()  # sentences on what the export lacks, as parity.json has them
 
 
 @checked
@@ -62,7 +63,9 @@ def export(
     `scores`. With `training_statistics` they also return `skew` (B, 3). The batch size is free, and so are height and
     width where the model was built with None for them. Augmentation and dropout are off, as in inference.
 
-    Gaps (NaN, or an empty string in a category) are refused where the layers show that training had none.
+    Gaps (NaN, or an empty string in a category) are refused where the layers show that training had none. A LiteRT or
+    ONNX file alone does not refuse them, as these formats have no assertion, and parity.json notes it; `zoo.predictor`
+    checks the inputs of every engine.
 
     Parity check: `inputs` run through every signature, one example and all together, in another process that imports
     neither this package nor Keras. The outputs must equal those of `model.predict` for the preprocessed inputs, where
@@ -100,7 +103,7 @@ def export(
         input_schema: what the model was trained on; written to assets.extra/input_schema.json, by which `zoo.predictor`
             matches data frames, and `inputs` are matched to it. None for none.
     Returns:
-        `Export(path, version, difference, signatures, seconds)`.
+        `Export(path, version, difference, signatures, seconds, notes)`.
     Raises:
         ExportError: (a ValueError) if the arguments do not suit the model, its graph cannot be saved or loaded, or an
             output differs by more than `tolerance`.
@@ -144,7 +147,8 @@ def export(
             write_text(temporary / "assets.extra" / SCHEMA_FILE, schema + "\n")
         number = versions.publish(temporary, folder, version)
     seconds = time.perf_counter() - started
-    return Export(str(folder / str(number)), number, record["difference"], tuple(record["signatures"]), seconds)
+    facts = record["difference"], tuple(record["signatures"]), seconds, tuple(record["notes"])
+    return Export(str(folder / str(number)), number, *facts)
 
 
 def _check_not_passed(**arguments):

@@ -1,4 +1,8 @@
-"""Refuses gaps in the graph: NaN in numbers and empty strings in categories, where a model was trained without them."""
+"""Refuses gaps: NaN in numbers and empty strings in categories, where a model was trained without them.
+
+The graph of a SavedModel has an assertion. LiteRT and ONNX have no such operation, and OpenVINO leaves it out:
+`zoo.predictor` checks the arrays for them, and parity.json notes that the file alone does not.
+"""
 
 import keras
 import numpy as np
@@ -7,6 +11,7 @@ from zoo.layers.impute import Impute
 
 GAP_OPERATIONS = ("Where", "Isnan", "NanToNum", "Masking")  # Keras' own by which a graph may handle NaN
 REASON = "; the model was trained without gaps"
+SHOWN = 5  # inputs that a note lists
 MAX_RANK = 3  # tables, vectors and series; in images a check of every value would cost time
 
 
@@ -38,6 +43,36 @@ def refuse_gaps(tensors, names):
 
     message = tf.cond(has_gaps, describe, lambda: tf.constant(""))
     tf.debugging.Assert(~has_gaps, [message])
+
+
+def verify_arrays(arrays, names):
+    """Raises a ValueError that names the input and the row, from 1, of the first gap, as the graph does.
+
+    Args:
+        arrays: raw arrays (N, ...) by signature name.
+        names: signature names of the inputs that accept no gaps.
+    """
+    for name in names:
+        array = arrays[name]
+        is_text = array.dtype.kind in "OSU"
+        if not is_text and array.dtype.kind != "f":
+            continue
+        is_gap = np.isin(array, (b"", "")) if is_text else np.isnan(array)
+        rows = is_gap.reshape(len(array), -1).any(axis=1)
+        if rows.any():
+            problem = "is empty" if is_text else "has a gap (NaN)"
+            raise ValueError(f"predict: {name} {problem} in row {int(np.argmax(rows)) + 1}{REASON}.")
+
+
+def note_on_files(formats, names):
+    """Returns a note in a list: which files do not refuse gaps in which inputs; [] where there are none."""
+    if not formats or not names:
+        return []
+    listed = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if names[SHOWN:] else "")
+    return [
+        f"the files {', '.join(formats)} do not refuse gaps (NaN) in {listed}, as their formats have no assertion; "
+        "zoo.predictor and the SavedModel do"
+    ]
 
 
 def inputs_without_gaps(signatures, batch):

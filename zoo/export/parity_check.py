@@ -82,6 +82,8 @@ def _predict_function(signatures):
         with tf.device("CPU:0"):
             inputs, features, skew = preprocess({n: tf.constant(a) for n, a in batch.items()})
             size = len(next(iter(batch.values())))
+            if not isinstance(inputs, list | tuple):  # one trace for all sizes of a batch
+                inputs = tf.data.Dataset.from_tensor_slices(inputs).batch(size)
             outputs = signatures.name_outputs(signatures.model.predict(inputs, batch_size=size, verbose=0))
         outputs = {n: t.numpy() for n, t in (outputs | skew).items()}
         if not all(np.isfinite(a).all() for a in outputs.values()):

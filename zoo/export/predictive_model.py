@@ -19,6 +19,12 @@ FORMAT_TOLERANCES = {
     "onnx": 1e-4,
 }
 SAVED_MODEL_FORMATS = ("folded", "bfloat16", "int8")  # formats of the SavedModel itself; the others are files in it
+RESIZING_OPERATION = "ScaleAndTranslate"  # of Keras' Resizing with antialiasing, which no file format has
+RESIZING_ADVICE = (
+    " It resizes images in the preprocessing. The formats folded, bfloat16 and int8 keep that. For a file, train with "
+    "images that have the model's size, or export the model alone, which takes images that the program has resized and "
+    "scaled: zoo.export(run.model, path, inputs=run.preprocessing(run.data.test.head(4)), formats=('{format}',))."
+)
 
 
 class PredictiveExport:
@@ -142,7 +148,11 @@ class PredictiveExport:
             **separate_records,
             **({"files": files} if files else {}),
             **({"skew": statistics.to_dict()} if statistics is not None else {}),
-            "notes": [*([self.note] if self.note else []), *_custom_operation_notes(folder)],
+            "notes": [
+                *([self.note] if self.note else []),
+                *_custom_operation_notes(folder),
+                *gap_refusal.note_on_files(self.file_formats, signatures.inputs_without_gaps),
+            ],
         }
 
     def _write_file(self, format, folder):
@@ -165,7 +175,8 @@ class PredictiveExport:
                         with_constants(graph), signatures.input_specs(), kind, self._single_examples()
                     )
             except ValueError as error:
-                raise ExportError(f"export: {error}") from error
+                advice = RESIZING_ADVICE.format(format=format) if RESIZING_OPERATION in str(error) else ""
+                raise ExportError(f"export: {error}{advice}") from error
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(content)
         requests = [

@@ -31,11 +31,19 @@ def column_values(column, is_category, name, notes):
 
 def numbers(column, name):
     """Returns a numeric column as (N,) float32, NaN where there is a gap; a ValueError names infinite numbers."""
+    return numbers_with_range(column, name)[0]
+
+
+def numbers_with_range(column, name):
+    """Returns (numbers as `numbers` does, smallest, largest); the range is NaN where there is a gap or no row."""
     with np.errstate(invalid="ignore", over="ignore"):  # R's NA is a signaling NaN
         is_numpy = isinstance(column.dtype, np.dtype)
         values = (
             column.to_numpy().astype(np.float32) if is_numpy else column.to_numpy(dtype=np.float32, na_value=np.nan)
         )
+    low, high = (values.min(), values.max()) if len(values) else (np.nan, np.nan)
+    if np.isfinite(low) and np.isfinite(high):  # two passes without a temporary array: most columns end here
+        return values, low, high
     infinite = np.isinf(values)
     if infinite.any():
         row = int(np.argmax(infinite))
@@ -43,7 +51,7 @@ def numbers(column, name):
             f"`{name}` must have finite numbers that fit in 32 bits, got {infinite.sum():,} that are not, the first is "
             f"{column.iloc[row]} in row {row + 1}."
         )
-    return values
+    return values, low, high
 
 
 def category_codes(column):
@@ -56,13 +64,29 @@ def category_codes(column):
 
     if types.is_float_dtype(column) and (column.dropna() == column.dropna().round()).all():
         column = column.astype("Int64")  # the code 3 is "3", also beside gaps
+    if isinstance(column.array, pd.arrays.ArrowStringArray):
+        return _codes_of_texts(column)
     codes, levels = pd.factorize(column, use_na_sentinel=True)
-    levels = np.array([*(str(level) for level in levels), ""], dtype=object)  # the code -1 of a gap is the last
-    texts, positions = np.unique(levels.astype(str), return_inverse=True)
-    codes = positions.reshape(-1)[codes]
-    used = np.zeros(len(texts), bool)
-    used[codes] = True
-    return (np.cumsum(used) - 1)[codes], texts[used].astype(object)
+    levels = [str(level) for level in levels]
+    if len(codes) and codes.min() < 0:
+        levels.append("")  # the code -1 of a gap is the last
+    texts, positions = np.unique(np.array(levels, dtype=str), return_inverse=True)
+    return positions.reshape(-1)[codes], texts.astype(object)
+
+
+def _codes_of_texts(column):
+    """Returns as `category_codes` does for texts in Arrow's format, of which pandas copies the codes several times."""
+    import pyarrow as pa
+
+    texts = pa.array(column.array)
+    encoded = (texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts).dictionary_encode()
+    levels = encoded.dictionary.to_numpy(zero_copy_only=False)
+    if not encoded.null_count:
+        return encoded.indices.to_numpy(), levels
+    gap = np.flatnonzero(levels == "")  # an empty text is a gap too
+    if not len(gap):
+        levels = np.array([*levels, ""], dtype=object)
+    return encoded.indices.fill_null(int(gap[0]) if len(gap) else len(levels) - 1).to_numpy(), levels
 
 
 def plain_names(columns):

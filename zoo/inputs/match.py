@@ -5,7 +5,7 @@ import typing
 import numpy as np
 
 from zoo.arguments import suggestion
-from zoo.inputs.columns import category_codes, numbers, plain_name
+from zoo.inputs.columns import category_codes, numbers_with_range, plain_name
 from zoo.inputs.frames import frame_of, verify_doubles
 from zoo.inputs.texts import text_batch
 from zoo.r_interop import R_NA
@@ -193,10 +193,9 @@ def _match_numbers(schema, column, values, rows, notes):
     if types.is_complex_dtype(values):
         raise ValueError(f"{rows.caller}: the column `{column.source}` must have real numbers, got complex ones.")
     try:
-        array = numbers(values, column.source)
+        array, low, high = numbers_with_range(values, column.source)
     except ValueError as error:
         raise ValueError(f"{rows.caller}: {error}") from None
-    low, high = array.min(), array.max()
     if np.isnan(low):
         _verify_gaps(schema, column, np.isnan(array), rows)
         low, high = (np.nan, np.nan) if np.isnan(array).all() else (np.nanmin(array), np.nanmax(array))
@@ -222,8 +221,8 @@ def _match_levels(schema, column, values, rows, notes):
     levels[gap_levels] = ""
     if gap_levels.any():
         _verify_gaps(schema, column, gap_levels[codes], rows)
-    counts = np.bincount(codes, minlength=len(levels))
     unseen = [i for i, level in enumerate(levels) if level not in trained and not gap_levels[i]]
+    counts = np.bincount(codes, minlength=len(levels)) if unseen or gap_levels.any() else None
     if unseen:
         unseen.sort(key=lambda i: -counts[i])
         listed = ", ".join(

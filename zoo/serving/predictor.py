@@ -1,6 +1,7 @@
 """Predictions of an export in this process, without a server, with TensorFlow, OpenVINO, ONNX Runtime or LiteRT."""
 
 import importlib.util
+import json
 import typing
 import warnings
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.arguments import checked, suggestion
-from zoo.export import isolated_inference, versions, warmup
+from zoo.export import gap_refusal, isolated_inference, versions, warmup
 from zoo.export.formats import litert, onnx_file
 from zoo.export.input_adapter import to_named_arrays
 from zoo.inputs import match, read_schema
@@ -27,6 +28,7 @@ class Predictor:
     Args:
         run: function from arrays by name to outputs by name.
         schema: `InputSchema` of the export, by which data frames are matched, or None.
+        without_gaps: names of the inputs in which gaps are refused.
 
     Attributes:
         engine: tensorflow, openvino, onnx or litert.
@@ -34,8 +36,9 @@ class Predictor:
         inputs: type and shape of each input: name -> `TensorInfo`.
     """
 
-    def __init__(self, engine, reason, run, inputs, schema=None):
+    def __init__(self, engine, reason, run, inputs, schema=None, without_gaps=()):
         self.engine, self.reason, self.inputs, self.schema, self._run = engine, reason, inputs, schema, run
+        self.without_gaps = without_gaps
 
     def predict(self, inputs):
         """Returns outputs by name for raw inputs.
@@ -43,7 +46,8 @@ class Predictor:
         Args:
             inputs: arrays (N, ...) by name, a DataFrame, or one array where the export has one input. Where the
                 export has an input schema, columns are matched to it by name: further ones are left out with a warning,
-                and a gap or text in a column of numbers is refused as by `Run.predict`.
+                and a gap or text in a column of numbers is refused as by `Run.predict`. Gaps in arrays are refused
+                where the model was trained without, whatever the engine.
         Raises:
             ValueError: if the inputs do not fit the export.
         """
@@ -51,7 +55,9 @@ class Predictor:
             inputs, notes = match(self.schema, inputs, caller="predict")
             for note in notes:
                 warnings.warn(note, stacklevel=2)
-        outputs = self._run(to_named_arrays(inputs, self.inputs, prefix="predict: "))
+        arrays = to_named_arrays(inputs, self.inputs, prefix="predict: ")
+        gap_refusal.verify_arrays(arrays, self.without_gaps)
+        outputs = self._run(arrays)
         return {n: decode_text(n, np.asarray(a)) for n, a in outputs.items()}
 
     __call__ = predict
@@ -93,7 +99,17 @@ def predictor(
     else:
         loaded = _auto_predictor(folder)
     loaded.schema = read_schema(folder)
+    loaded.without_gaps = _inputs_without_gaps(folder, loaded)
     return loaded
+
+
+def _inputs_without_gaps(folder, loaded):
+    """Returns the names of the inputs in which gaps are refused, as the export recorded them, and of images."""
+    record = folder / "assets.extra" / "parity.json"
+    names = json.loads(record.read_text()).get("inputs_without_gaps", []) if record.is_file() else []
+    if loaded.schema is not None and loaded.schema.kind == "image" and not loaded.schema.accepts_gaps:
+        names = [*loaded.inputs]  # the graph does not check every pixel
+    return tuple(name for name in names if name in loaded.inputs)
 
 
 def _version_folder(path):

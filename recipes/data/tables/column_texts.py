@@ -9,7 +9,9 @@ from recipes.data.assemble import warn_and_note
 from recipes.data.tables.number_text import (
     MixedUnits,
     NumberText,
+    has_whole_numbers,
     is_code,
+    is_grouped_by_points,
     marked_number,
     number_like,
     parse_numbers,
@@ -256,9 +258,8 @@ class ColumnReader:
         for name, (_, writing) in self.decisions.items():
             if writing and not writing.whole and name not in {c.name for c in columns}:
                 decided.add(writing.decimal)
-        comma_texts = [c for c in columns if c.writing and not c.writing.whole and c.writing.decimal == ","]
-        if comma_texts and self.format.decimal is None:
-            self._verify_points(columns)
+        if self.format.decimal is None and self.format.thousands is None:
+            self._choose_points(columns)
         for column in columns:
             if column.writing or not column.choices:
                 continue
@@ -271,15 +272,39 @@ class ColumnReader:
                 self._refuse_ambiguous(column.name, column.texts)
             column.writing = fitting[0]
 
-    def _verify_points(self, columns):
-        """Raises a ValueError where numbers such as 1.200 stand beside columns with decimal commas."""
-        for column in columns:
-            plain = column.writing and column.writing.decimal == "." and not column.writing.whole
-            if not plain or column.writing.thousands or column.name in self.decisions:
+    def _choose_points(self, columns):
+        """Decides what points such as that of 1.542 are, where no column has clear decimal points, or notes the choice.
+
+        They separate thousands where whole numbers below 1,000 stand beside them and the file has decimal commas or
+        semicolons between its columns.
+
+        Raises:
+            ValueError: if only the decimal commas of another column speak of it.
+        """
+        points = [c for c in columns if c.writing and c.writing[:2] == (".", "") and not c.writing.whole]
+        grouped = [c for c in points if is_grouped_by_points(c.texts)]
+        has_commas = any(c.writing and not c.writing.whole and c.writing.decimal == "," for c in columns)
+        if len(grouped) < len(points) and not has_commas:
+            return
+        for column in grouped:
+            if column.name in self.decisions or column.name in self.unchecked:
                 continue
-            choices = writings(column.texts, None, self.format.thousands)
-            if len(choices) > 1 and column.name not in self.unchecked:
+            mixed = has_whole_numbers(column.texts)
+            example = next(t for t in column.texts.to_pylist() if t and "." in t).strip()
+            if mixed and (has_commas or self.separator == ";"):
+                column.writing, column.numbers = column.writing._replace(decimal=",", thousands=".", whole=True), None
+                column.note = (
+                    f"the points in `{column.name}`, such as {example}, are read as marks between thousands; "
+                    "decimal='.' reads them as decimal marks"
+                )
+            elif has_commas:
                 self._refuse_ambiguous(column.name, column.texts)
+            elif mixed or self.separator == ";":
+                note = (
+                    f"the points in `{column.name}`, such as {example}, are read as decimal marks; thousands='.' reads "
+                    "them as marks between thousands"
+                )
+                column.note = warn_and_note(note) if mixed else note
 
     def _refuse_ambiguous(self, name, texts):
         example = next(t for t in texts.to_pylist() if t and ("," in t or "." in t))

@@ -15,6 +15,8 @@ CANDIDATES = ",;\t|"
 WORDS = {"\t": "tab", " ": "space"}
 NUMBER = re.compile(r"\s*[+\-−<>]?\s*[.,]?\d[\d.,' \u00a0\u202f]*(e[+-]?\d+)?\s*(%|[a-z°µ²³/]{1,5})?\s*", re.IGNORECASE)
 OPEN_QUOTE = re.compile(r'(^|[,;\t| ])"([^"]|"")*$')  # a field that goes on in the next line
+LOGGER_FILE = re.compile(r'\ufeff?"?TOA5"?\s*[,;\t]')  # Campbell's loggers: then names, units, kinds of aggregation
+LOGGER_LINES = 2  # below the names
 EXCEL_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # Excel's first line, which names the separator
 
 
@@ -25,6 +27,7 @@ class Dialect(typing.NamedTuple):
     separator: str
     comment: str  # text with which lines begin that are left out; "" for none
     header_row: int  # line of the header, from 1
+    lines_below: int  # lines below the header that are no rows, as those with the units
     names: tuple  # of the header, as written
     fields: int  # of most lines after the header
     quoted_first: bool  # whether the first field of each line of the head is quoted
@@ -63,8 +66,10 @@ def detect_dialect(path, table_format):
     first, separator = 0, table_format.separator
     if match := EXCEL_LINE.fullmatch(lines[0]):
         first, separator = 1, separator or match[1]
-    numbered = _logical_lines(lines, first)
-    if table_format.header_row:
+    numbered, below = _logical_lines(lines, first), 0
+    if LOGGER_FILE.match(lines[first]) and table_format.header_row in (None, numbered[1:] and numbered[1][0]):
+        numbered, below = _without_units(numbered, notes), LOGGER_LINES
+    elif table_format.header_row:
         numbered = [(i, line) for i, line in numbered if i >= table_format.header_row]
     comment, numbered, skipped = _without_comments(numbered, table_format.comment, separator)
     if skipped:
@@ -73,7 +78,7 @@ def detect_dialect(path, table_format):
         raise ValueError(f"{path} has no line with the names of its columns.")
     separator = separator or _detect_separator([line for _, line in numbered])
     rows = [(i, _split(line, separator)) for i, line in numbered]
-    start = 0 if table_format.header_row else header_index(path, rows, notes)
+    start = 0 if table_format.header_row or below else header_index(path, rows, notes)
     header_row = rows[start][0]
     records = _records([line for i, line in numbered[start:]], separator)
     names = tuple(re.sub(r"^#\s*", "", name) if i == 0 else name for i, name in enumerate(records[0]))
@@ -82,10 +87,20 @@ def detect_dialect(path, table_format):
     data_lines = [line for _, line in numbered[start + 1 :]]
     blank = re.compile(rf"{re.escape(separator)} +[^\s{re.escape(separator)}\d.+-]")
     return Dialect(
-        encoding, separator, comment, header_row, names, fields,
+        encoding, separator, comment, header_row, below, names, fields,
         quoted_first=bool(data_lines) and all(line.lstrip().startswith('"') for line in data_lines),
         blank_first=separator != " " and any(blank.search(line) for line in lines), notes=tuple(notes),
     )  # fmt: skip
+
+
+def _without_units(numbered, notes):
+    """Returns the lines of a logger's file from its names on, without those of the units and aggregations below."""
+    units = ", ".join(field.strip('"') for field in numbered[2][1].strip().split(",")) if numbered[2:] else ""
+    notes.append(
+        f"a TOA5 file of a logger: the names of the columns are in line {numbered[1:] and numbered[1][0]}; left out "
+        f"the line above, and the {LOGGER_LINES} lines below with units ({units[:100]}) and aggregations"
+    )
+    return [*numbered[1:2], *numbered[2 + LOGGER_LINES :]]
 
 
 def _logical_lines(lines, first):

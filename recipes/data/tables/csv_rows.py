@@ -28,6 +28,10 @@ class _Lines:
 
     def __next__(self):
         while True:
+            if self.number == self.dialect.header_row and self.dialect.lines_below:
+                for _ in range(self.dialect.lines_below):
+                    next(self.file)
+                    self.number += 1
             line = next(self.file)
             self.number += 1
             if self.dialect.comment and not self.quotes % 2 and self.number > self.dialect.header_row:
@@ -181,7 +185,7 @@ def _arrow_blocks(path, dialect, width, rows):
     names = [str(i) for i in range(width)]
     options = {
         "read_options": arrow_csv.ReadOptions(
-            column_names=names, skip_rows=dialect.header_row,
+            column_names=names, skip_rows=dialect.header_row + dialect.lines_below,
             encoding="utf8" if dialect.encoding.startswith("utf-8") else dialect.encoding,
         ),
         "parse_options": arrow_csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=True),

@@ -4,10 +4,11 @@ import datetime
 import numbers
 import zipfile
 
-from recipes.data.tables.csv_dialect import header_index
+from recipes.data.tables.csv_dialect import header_index, is_number
 from recipes.data.tables.csv_rows import clean_names
 
 SUFFIXES = (".xlsx", ".xlsm")
+TEXT_TABLE, NUMBER_TABLE = 2, 3  # what a sheet looks like; 1 is any with values
 
 
 def read_sheet(path, table_format):
@@ -28,15 +29,11 @@ def read_sheet(path, table_format):
             sheets = list(map(str, book.sheet_names))
             if table_format.sheet is not None and table_format.sheet not in sheets:
                 raise ValueError(f"`sheet` must be a sheet of {path}, got {table_format.sheet!r}. It has {sheets}.")
-            for sheet in [table_format.sheet] if table_format.sheet else sheets:
-                frame = pd.read_excel(book, sheet_name=sheet, header=None, dtype=object, na_filter=False)
-                if len(frame):
-                    break
+            sheet, rows = _choose_sheet(book, [table_format.sheet] if table_format.sheet else sheets)
     except ImportError:
         raise ValueError(f"{path} is an Excel file, for which openpyxl is needed: pip install openpyxl.") from None
     except (KeyError, OSError, TypeError, AttributeError, zipfile.BadZipFile) as error:  # openpyxl's, for broken files
         raise ValueError(f"{path} cannot be read as an Excel file: {str(error).splitlines()[0]}.") from None
-    rows = [[_cell(v) for v in row] for row in frame.itertuples(index=False)]
     filled = [(i + 1, row) for i, row in enumerate(rows) if any(v is not None for v in row)]
     if not filled:
         raise ValueError(f"{path} is empty: the sheet {sheet!r} has no values.")
@@ -58,6 +55,43 @@ def read_sheet(path, table_format):
     names = clean_names(path, [written[i] for i in used], written, notes)
     lines = [i for i, _ in filled[start + 1 :]]
     return names, [list(columns[i]) for i in used], header_row, sheet, lines, notes
+
+
+def _choose_sheet(book, sheets):
+    """Returns (name, rows of cells) of the first sheet with a column of numbers or dates, as a table has.
+
+    Without such a sheet it is the first with two columns or more, else the first with values. A sheet of texts alone is
+    taken before a later one with fewer rows.
+    """
+    import pandas as pd
+
+    choice, best, length = (sheets[0], []), 0, 0
+    for sheet in sheets:
+        frame = pd.read_excel(book, sheet_name=sheet, header=None, dtype=object, na_filter=False)
+        rows = [[_cell(v) for v in row] for row in frame.itertuples(index=False)]
+        quality = _table_quality(rows)
+        if quality > best and (best < TEXT_TABLE or len(rows) >= length):
+            choice, best, length = (sheet, rows), quality, len(rows)
+        if best == NUMBER_TABLE:
+            break
+    return choice
+
+
+def _table_quality(rows):
+    """Returns how much rows of cells look like a table: 0 where all are empty."""
+    values = [[v for v in column if v is not None] for column in zip(*rows, strict=True)]
+    filled = sum(any(v is not None for v in row) for row in rows)
+    columns = [v for v in values if len(v) > max(1, 0.5 * filled)]
+    if len(columns) < 2:
+        return 1 if filled else 0
+    measured = any(sum(map(_is_measured, v[1:])) > 0.5 * (len(v) - 1) for v in columns)
+    return NUMBER_TABLE if measured else TEXT_TABLE
+
+
+def _is_measured(value):
+    """Whether a cell holds a number or a date, perhaps as text."""
+    is_typed = isinstance(value, numbers.Real | datetime.date | datetime.time) and not isinstance(value, bool)
+    return is_typed or is_number(str(value))
 
 
 def _cell(value):

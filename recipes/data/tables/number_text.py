@@ -129,6 +129,22 @@ def writings(texts, decimal=None, thousands=None):
     ]
 
 
+def is_grouped_by_points(texts):
+    """Whether every point may separate thousands, as in 1.542 and 12.000.000, and there is one.
+
+    Args:
+        texts: array of pyarrow of plain numbers.
+    """
+    return _contains(texts, ".") and _all_match(texts, rf"\s*{SIGN}(?:[1-9]\d{{0,2}}(?:\.\d{{3}})+|\d{{1,3}})\s*")
+
+
+def has_whole_numbers(texts):
+    """Whether a text of an array of plain numbers has no point."""
+    import pyarrow.compute as pc
+
+    return pc.all(pc.match_substring(texts, ".")).as_py() is False
+
+
 def parse_numbers(texts, writing):
     """Returns the int64 or float64 array of texts that are written in one way.
 

@@ -7,9 +7,9 @@ import typing
 
 from zoo.arguments import Count
 
-DEFAULT_MISSING = (  # pandas' texts
+DEFAULT_MISSING = (  # pandas' texts, and one more
     "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL",
-    "NaN", "None", "n/a", "nan", "null",
+    "NaN", "None", "n/a", "nan", "null", "NAN",  # the last one is that of loggers
 )  # fmt: skip
 SEPARATORS = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";", "pipe": "|"}
 THOUSANDS = {"space": " ", "comma": ",", "point": ".", "apostrophe": "'"}
@@ -27,7 +27,7 @@ class TableFormat:
         comment: text with which lines begin that are left out; "" where there are none.
         header_row: line of the file with the names of the columns, from 1.
         row_names: whether the first field of each line is the name of the row, which the header does not name.
-        sheet: name of the sheet of an Excel file; the first with values if None.
+        sheet: name of the sheet of an Excel file; if None the first that is a table.
         missing_values: texts and numbers that mean missing, beside empty fields.
         keep_default_missing: whether NA, N/A, NaN, NULL, None and the like mean missing too.
     """
