@@ -61,6 +61,9 @@ def read_cluster(environment=None):
     others = sorted(set(jobs) - {"chief", "worker"})
     if others or len(jobs.get("chief", ())) > 1:
         raise _wrong("must have the jobs `worker` and at most one `chief`", f"{', '.join(others) or 'several chiefs'}")
+    for addresses in jobs.values():
+        if not isinstance(addresses, list):
+            raise _wrong("must have a list of addresses for each job", repr(addresses))
     workers = [(job, i, address) for job in ("chief", "worker") for i, address in enumerate(jobs.get(job, ()))]
     addresses = tuple(address for _, _, address in workers)
     for address in addresses:
@@ -117,14 +120,22 @@ class Channel:
     def __init__(self, cluster, versions):
         self.cluster, self.seconds = cluster, timeout()
         self.peers = {}  # index of a worker -> socket; of a worker other than the chief only the chief's
-        greeting = json.dumps({"index": cluster.index, "addresses": cluster.addresses, "versions": versions})
-        deadline = time.monotonic() + self.seconds
-        with _listen(cluster.addresses[cluster.index]) as listener:
-            if cluster.is_chief:
-                greetings = self._accept(listener, deadline)
+        try:
+            self._meet(versions)
+        except BaseException:
+            self.close()
+            raise
+
+    def _meet(self, versions):
+        """Connects the workers and compares them."""
+        greeting = {"index": self.cluster.index, "addresses": list(self.cluster.addresses), "versions": versions}
+        deadline, error = time.monotonic() + self.seconds, ""
+        with _listen(self.cluster.addresses[self.cluster.index]) as listener:
+            if self.cluster.is_chief:
+                error = _differences(greeting, self._accept(listener, deadline))
             else:
-                self.peers[0] = self._connect(greeting, deadline)
-        self.agree(_differences(json.loads(greeting), greetings) if cluster.is_chief else "")
+                self.peers[0] = self._connect(json.dumps(greeting), deadline)
+        self.agree(error)
 
     def _accept(self, listener, deadline):
         """Waits for all other workers; returns what each says of itself, by index."""
@@ -224,9 +235,10 @@ class Channel:
 
 def _listen(address):
     """Returns a socket that listens at this worker's port, which TensorFlow uses afterwards."""
-    port = int(address.rpartition(":")[2])
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
     try:
-        return socket.create_server(("", port), backlog=64)
+        return socket.create_server(("", int(port)), family=family, backlog=64)
     except OSError as error:
         raise OSError(
             error.errno, f"the port of this worker, {address}, cannot be used: {error.strerror}. Choose another one"
@@ -249,10 +261,10 @@ def _accept(listener, deadline, note):
 def _differences(chief, greetings):
     """Returns a message on the workers whose versions or addresses are not the chief's, or ""."""
     for index, greeting in sorted(greetings.items()):
-        if greeting["addresses"] != list(chief["addresses"]):
+        if greeting["addresses"] != chief["addresses"]:
             return (
                 "distribute='multi_worker': TF_CONFIG must have the same addresses on all workers, got "
-                f"{greeting['addresses']} on worker {index} and {list(chief['addresses'])} on the chief."
+                f"{greeting['addresses']} on worker {index} and {chief['addresses']} on the chief."
             )
         versions = {name: (chief["versions"].get(name), v) for name, v in greeting["versions"].items()}
         unequal = [f"{name} {other} (chief {own})" for name, (own, other) in versions.items() if own != other]

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Literal
 
 import keras
-from keras.src.models import Functional
 
 from recipes.training.cluster import Channel, read_cluster
 from recipes.training.identity import differences, same_training, versions
@@ -30,7 +29,8 @@ Distribute = Literal["mirrored", "multi_worker"]
 def distribution(kind):
     """Returns the `Distribution` of this process; "multi_worker" first waits for the other workers.
 
-    TensorFlow allows one strategy per process. That of several workers must be made before anything is computed.
+    `recipes.fit` calls it. TensorFlow allows one strategy per process, and that of several workers must come before
+    anything is computed: call it first where models or data are made before `fit`.
 
     Args:
         kind: mirrored (all GPUs of this machine), multi_worker (the machines of TF_CONFIG), or None.
@@ -43,18 +43,19 @@ def distribution(kind):
         return Distribution()
     if keras.backend.backend() != "tensorflow":
         raise ValueError(f"distribute={kind!r} needs Keras' TensorFlow backend, got {keras.backend.backend()}.")
+    import tensorflow as tf
+
     patch_distributed_fit()
-    strategy = _mirrored() if kind == "mirrored" else None
-    if strategy is not None:
-        return Distribution(kind, shard_batches(strategy, 1))
+    if kind == "mirrored":
+        return Distribution(kind, shard_batches(_mirrored_strategy(), 1))
     cluster = read_cluster()
     _require_fresh_tensorflow()
     channel = Channel(cluster, versions())
-    strategy = _multi_worker()
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
     return Distribution(kind, shard_batches(strategy, len(cluster.addresses)), channel)
 
 
-def _mirrored():
+def _mirrored_strategy():
     import tensorflow as tf
 
     gpus()  # sets their memory to grow, which must come first
@@ -68,17 +69,11 @@ def _mirrored():
 def _require_fresh_tensorflow():
     from tensorflow.python.eager import context  # no public function says it
 
-    if context.context()._context_handle is not None:
+    if getattr(context.context(), "_context_handle", None) is not None:
         raise RuntimeError(
             "distribute='multi_worker' must be set before TensorFlow computes anything in this process, and it has "
-            "begun. Start Python anew, and pass data by their name, such as 'folder:photos', to the first `fit`."
+            "begun. Start Python anew, and call recipes.distribution('multi_worker') before models and data are made."
         )
-
-
-def _multi_worker():
-    import tensorflow as tf
-
-    return tf.distribute.MultiWorkerMirroredStrategy()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -114,7 +109,7 @@ class Distribution:
         return 1 if self.strategy is None else self.strategy.num_replicas_in_sync
 
     def scope(self):
-        """Returns the context in which models are compiled and trained."""
+        """Returns the context in which models are made and compiled."""
         return contextlib.nullcontext() if self.strategy is None else self.strategy.scope()
 
     def check(self, task, model, data):
@@ -130,6 +125,30 @@ class Distribution:
         problem = _unsuitable_model(model) or _unsuitable_task(task) or _unsuitable_sizes(task, data, self.devices)
         if problem:
             raise ValueError(f"distribute={self.kind!r} {problem}.")
+
+    @contextlib.contextmanager
+    def train(self):
+        """Sets the strategy's scope for the block under `with`, and says in one line that another worker was lost.
+
+        Raises:
+            ConnectionError: if a worker ended or was not reached during the training.
+        """
+        if self.channel is None:
+            with self.scope():
+                yield
+            return
+        import tensorflow as tf
+
+        try:
+            with self.scope():
+                yield
+        except tf.errors.OpError as error:
+            if not isinstance(error, tf.errors.UnavailableError | tf.errors.AbortedError | tf.errors.CancelledError):
+                raise
+            raise ConnectionError(
+                "another worker ended or could not be reached during the training; its own messages say why. The same "
+                "command on all workers resumes after the last whole epoch, where `out` is set."
+            ) from error
 
     def callbacks(self):
         """Returns the Keras callbacks of a distributed training."""
@@ -209,7 +228,7 @@ def _unsuitable_model(model):
     name = type(model).__name__
     if type(model).train_step is not keras.Model.train_step:
         return f"needs Keras' own training step, and {name} has another one, with several losses; leave it out"
-    if not isinstance(model, Functional | keras.Sequential):
+    if not (isinstance(model, keras.Sequential) or hasattr(model, "operations")):
         return f"needs a functional or Sequential model, got {name}; leave it out"
     return ""
 

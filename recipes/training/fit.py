@@ -115,7 +115,7 @@ def _train(task, model, data, folder, verbose, arguments, distributed):
     preprocessing = task.preprocessing(data, model)
     model = task.wrap_model(model, data)
     distributed.check(task, model, data)
-    if folder or distributed.kind:
+    if folder or distributed.channel:
         distributed.begin(folder, describe_training(task, name, model, arguments, data))
     first_epoch = epochs_trained(read_progress(folder.backup)) if folder else 0
 
@@ -131,7 +131,7 @@ def _train(task, model, data, folder, verbose, arguments, distributed):
     steps = max(1, len(data.train) // task.batch_size)
     replica = distributed.replicate(model)
     choice = acceleration.choose_acceleration(replica, steps, task.accelerate, distributed.devices)
-    with energy(task.country) as consumption, distributed.scope():
+    with energy(task.country) as consumption, distributed.train():
         task_callbacks = task.callbacks(replica, folder and folder.path, data)
         callback_list = callbacks(task, task_callbacks, folder, validation is not None, verbose, consumption)
         callback_list += distributed.callbacks()
