@@ -22,7 +22,7 @@ from pathlib import Path
 ROUNDS = 2
 EPOCHS = 3
 PROCESSES = (1, 2, 4)
-NETWORKS = {"lenet5": {"batch_size": 64}, "resnet20": {"batch_size": 64}}
+NETWORKS = {"lenet5": {"batch_size": 64}}
 DATA = "bundled:mnist-5k"
 
 
