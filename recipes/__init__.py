@@ -48,6 +48,7 @@ WHERE = {
     "LanguageModel": "recipes.tasks.language_model",
     # Training and runs
     "fit": "recipes.training.fit",
+    "distribution": "recipes.training.distribute",
     "Run": "recipes.training.run",
     "load_run": "recipes.runs.load",
     "generate": "recipes.runs.text_generation",

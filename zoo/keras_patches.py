@@ -2,7 +2,7 @@
 
 Each replaces a method of one object and uses Keras' private attributes, so a new Keras release may break it. With a
 Keras outside of `TESTED_KERAS`, `patch_batch_norm` and `patch_adam` do nothing: results are the same, training is
-slower. `LayerRates` raises an error instead, because its results depend on the private methods.
+slower. `LayerRates` and `patch_distributed_fit` raise an error instead, because results depend on the private methods.
 """
 
 import functools
@@ -130,6 +130,80 @@ def _fused_adam(optimizer, min_weights, gradient, variable, learning_rate):
     )
 
 
+def patch_distributed_fit():
+    """Makes `fit` and `evaluate` work under `tf.distribute` strategies; without one nothing changes.
+
+    Keras 3 builds a model's metrics from the mean over the replicas of a first batch, which fails for several workers
+    (keras#20585), and reduces numbers along an axis that they do not have. With the patch the metrics are built from
+    the shapes of the dataset, without reading a batch, and numbers are reduced without an axis.
+
+    Keras divides losses by the number of replicas and sums the gradients, but does not divide losses that return one
+    number for the batch, and clips the gradients of each replica before they are summed. With the patch no loss is
+    divided, and the mean of the gradients is clipped, as on one device.
+
+    Raises:
+        RuntimeError: if the installed Keras is outside of `TESTED_KERAS`.
+    """
+    _require_tested_keras("patch_distributed_fit", "train without `distribute`")
+    from keras.src.backend.tensorflow import trainer
+    from keras.src.backend.tensorflow.optimizer import TFOptimizer
+    from keras.src.losses import loss
+
+    if trainer.TensorFlowTrainer._maybe_symbolic_build is _build_from_shapes:
+        return
+    trainer.TensorFlowTrainer._maybe_symbolic_build = _build_from_shapes
+    trainer.reduce_per_replica = functools.partial(_reduce_per_replica, trainer.reduce_per_replica)
+    loss.scale_loss_for_distribution = loss.unscale_loss_for_distribution = lambda value: value
+    reduce, clip = TFOptimizer._all_reduce_sum_gradients, TFOptimizer._clip_gradients
+
+    def mean_and_clip(optimizer, gradients_and_variables):
+        reduced = reduce(optimizer, gradients_and_variables)
+        replicas = _replicas()
+        if replicas == 1:
+            return reduced
+        gradients, variables = zip(*reduced, strict=True)
+        means = [None if gradient is None else _divide(gradient, replicas) for gradient in gradients]
+        return list(zip(clip(optimizer, means), variables, strict=True))
+
+    def clip_on_one_device(optimizer, gradients):
+        return clip(optimizer, gradients) if _replicas() == 1 else gradients
+
+    TFOptimizer._all_reduce_sum_gradients, TFOptimizer._clip_gradients = mean_and_clip, clip_on_one_device
+
+
+def _replicas():
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def _divide(gradient, number):
+    import tensorflow as tf
+
+    if isinstance(gradient, tf.IndexedSlices):
+        return tf.IndexedSlices(gradient.values / number, gradient.indices, gradient.dense_shape)
+    return gradient / number
+
+
+def _build_from_shapes(model, iterator=None, data_batch=None):
+    """Replaces `TensorFlowTrainer._maybe_symbolic_build`."""
+    if model._distribute_strategy is not None:
+        if iterator is not None:
+            data_batch = iterator.data_adapter.get_tf_dataset().element_spec
+        with model._distribute_strategy.scope():
+            model._symbolic_build(data_batch=data_batch)
+
+
+def _reduce_per_replica(keras_reduce, values, strategy, reduction):
+    """Replaces `reduce_per_replica` of Keras' trainer."""
+    import tensorflow as tf
+
+    several_workers = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    if several_workers and reduction in ("auto", "mean"):
+        return keras.tree.map_structure(lambda value: strategy.reduce("MEAN", value, axis=None), values)
+    return keras_reduce(values, strategy, reduction)
+
+
 @keras.saving.register_keras_serializable("zoo")
 class LayerRates(keras.optimizers.Optimizer):
     """An optimizer that multiplies the learning rate and the weight decay by a factor for each layer.
@@ -147,7 +221,7 @@ class LayerRates(keras.optimizers.Optimizer):
     """
 
     def __init__(self, inner, factors, name="layer_rates"):
-        _require_tested_keras("LayerRates")
+        _require_tested_keras("LayerRates", "use a Keras optimizer, which has one learning rate for all layers")
         super().__init__(learning_rate=0.0, name=name)
         self.inner = keras.optimizers.get(inner)
         self.factors = {k: convert(v, NonNegative, f"LayerRates: `factors`: {k}") for k, v in factors.items()}
@@ -223,11 +297,10 @@ class LayerRates(keras.optimizers.Optimizer):
         return cls(inner, config["factors"], config["name"])
 
 
-def _require_tested_keras(name):
+def _require_tested_keras(name, alternative):
     if not keras_is_tested():
         low, high = (".".join(map(str, version)) for version in TESTED_KERAS)
         raise RuntimeError(
-            f"{name} replaces private methods of Keras' optimizers and was tested with Keras from {low} to below "
-            f"{high}, got Keras {keras.__version__}. Install a tested version, pip install 'keras>={low},<{high}', "
-            "or use a Keras optimizer, which has one learning rate for all layers."
+            f"{name} replaces private methods of Keras and was tested with Keras from {low} to below {high}, got Keras "
+            f"{keras.__version__}. Install a tested version, pip install 'keras>={low},<{high}', or {alternative}."
         )

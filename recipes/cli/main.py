@@ -59,7 +59,9 @@ def main(arguments=None):
         warnings.showwarning = lambda message, *args, **kwargs: print_note(f"note: {message}")
         try:
             if not {"--help", "-h"} & set(arguments):
-                import_tensorflow()
+                import_tensorflow(
+                    devices=not any("multi_worker" in a for a in arguments)
+                )  # its strategy must come first
             code = command.main(arguments, prog_name="zoo", standalone_mode=False)
             sys.stdout.flush()
         except (KeyboardInterrupt, typer.Abort):

@@ -76,15 +76,20 @@ def format_value(value):
     return value
 
 
-def import_tensorflow():
-    """Imports TensorFlow without its messages on stderr."""
+def import_tensorflow(devices=True):
+    """Imports TensorFlow without its messages on stderr.
+
+    Args:
+        devices: whether to set up the devices, too, which has messages of its own.
+    """
     sys.stderr.flush()
     stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     try:
         import tensorflow as tf
 
-        tf.config.list_logical_devices()
+        if devices:
+            tf.config.list_logical_devices()
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)

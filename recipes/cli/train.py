@@ -1,7 +1,7 @@
 """The command `zoo train`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -40,6 +40,10 @@ def train(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the run in --out; other files in that folder stay.")
     ] = False,
+    distribute: Annotated[
+        Literal["mirrored", "multi_worker"] | None,
+        typer.Option(help="All GPUs of this machine, or the machines of TF_CONFIG; the first one writes --out."),
+    ] = None,
     strict: Annotated[bool, typer.Option(help="Fail if an image is unreadable, instead of skipping it.")] = False,
     as_json: Json = False,
 ):
@@ -54,6 +58,7 @@ def train(
     from recipes.data import load
     from recipes.reference.recipes import train_and_export
     from recipes.reports.report import describe_steps
+    from recipes.training.distribute import distribution
     from recipes.training.run_folder import RunFolder
     from zoo.registry import entry
 
@@ -69,7 +74,9 @@ def train(
     if twice:
         raise ValueError(f"{twice[0]} must be set once, got --{twice[0].replace('_', '-')} and --set {twice[0]}=....")
     task = recipe.task.replace(**options, **settings)
-    RunFolder(out, overwrite).check()
+    distributed = distribution(distribute)  # before TensorFlow computes anything
+    if distributed.is_chief:
+        RunFolder(out, overwrite).check()
     loaded = load(recipe.data, seed=task.seed, **({"strict": True} if strict else {}))
     arguments = dict(recipe.arguments or {})
     if image_size:
@@ -82,7 +89,10 @@ def train(
     for note in loaded.notes:
         print_note(f"note: {note}")
     with naming_full_disk(out):
-        run = train_and_export(task, recipe.model, loaded, out, True, arguments, overwrite)
+        run = train_and_export(task, recipe.model, loaded, out, True, arguments, overwrite, distribute)
+    if not distributed.is_chief:
+        print_note("trained; the first worker writes the run")
+        return
     split = "test" if len(loaded.test) else "validation"
     metrics = run.evaluate(split)
     if as_json:

@@ -237,7 +237,7 @@ def reference_recipe(name):
     return REFERENCE[name]
 
 
-def train(name, *, data=None, out=None, verbose=True, overwrite=False, **changes):
+def train(name, *, data=None, out=None, verbose=True, overwrite=False, distribute=None, **changes):
     """Trains a reference recipe, as in `recipes.train("lenet5_mnist", out="runs/lenet5_mnist")`.
 
     Args:
@@ -247,6 +247,7 @@ def train(name, *, data=None, out=None, verbose=True, overwrite=False, **changes
             resumes there.
         verbose: whether to show progress (on stderr).
         overwrite: whether to replace the files of another run in `out`.
+        distribute: mirrored, multi_worker or None, as `recipes.fit` has it.
         **changes: the task's numbers to change, such as epochs=5.
     Returns:
         `Run`.
@@ -254,10 +255,10 @@ def train(name, *, data=None, out=None, verbose=True, overwrite=False, **changes
     recipe = reference_recipe(name)
     data = recipe.data if data is None else data
     task = recipe.task.replace(**changes)
-    return train_and_export(task, recipe.model, data, out, verbose, recipe.arguments, overwrite)
+    return train_and_export(task, recipe.model, data, out, verbose, recipe.arguments, overwrite, distribute)
 
 
-def train_and_export(task, model, data, out, verbose=True, arguments=None, overwrite=False):
+def train_and_export(task, model, data, out, verbose=True, arguments=None, overwrite=False, distribute=None):
     """Trains a model; with a folder `out` also exports it with a parity check and writes report, metrics and card.
 
     A command that was killed at any step resumes there when it is repeated.
@@ -268,10 +269,11 @@ def train_and_export(task, model, data, out, verbose=True, arguments=None, overw
         verbose: whether to show progress (on stderr).
         arguments: of the model's builder, or None.
         overwrite: whether to replace the files of another run in `out`.
+        distribute: mirrored, multi_worker or None, as `recipes.fit` has it.
     Returns:
         `Run`.
     """
-    return train_run(task, model, data, out, verbose, overwrite, arguments or {}, _export_and_save)
+    return train_run(task, model, data, out, verbose, overwrite, arguments or {}, _export_and_save, distribute)
 
 
 def _export_and_save(folder, run):

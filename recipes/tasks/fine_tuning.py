@@ -24,7 +24,7 @@ from zoo.introspect.output_activation import output_activation
 
 HEAD_EXAMPLES = 10_000  # whose features are in memory at once
 USEFUL_SIDE = 96  # of an image for a backbone that was trained on photos of ImageNet [pixels]
-HEADS = weakref.WeakKeyDictionary()  # model -> record of its logistic head, from `train` to `finish_run`
+HEADS = weakref.WeakKeyDictionary()  # data -> record of its logistic head, from `train` to `finish_run`
 
 
 @task
@@ -105,7 +105,7 @@ class FineTuning(Classification):
 
     def train(self, model, training_batches, steps, compile_arguments, fit_arguments, data):
         """Fits the head, then trains both phases one after the other; arguments as `Task.train` has them."""
-        preprocessing, held_out = self.preprocessing(data, model), 0
+        preprocessing, held_out, run_data = self.preprocessing(data, model), 0, data
         if fit_arguments["validation_data"] is None and (divided := self.hold_out(data)):
             data, held_out = divided, len(divided.validation)
             steps = max(1, len(data.train) // self.batch_size)
@@ -147,7 +147,7 @@ class FineTuning(Classification):
             if keep_best is not None:
                 keep_best.restore()
         best = {} if keep_best is None else {"validation_loss": keep_best.start["loss"], "epoch_kept": keep_best.epoch}
-        HEADS[model] = start and {**start, **best, "held_out": held_out}
+        HEADS[run_data] = start and {**start, **best, "held_out": held_out}
         return history
 
     def hold_out(self, data):
@@ -245,7 +245,7 @@ class FineTuning(Classification):
 
         With `compare_untrained`, the record has the same network trained from random weights, too.
         """
-        start = HEADS.pop(run.model, None)
+        start = HEADS.pop(run.data, None)
         if start:
             run.record["logistic_head"] = start
             steps = max(1, (len(run.data.train) - start["held_out"]) // self.batch_size)

@@ -79,7 +79,7 @@ def enable_determinism():
     tf.config.experimental.enable_op_determinism()
 
 
-def choose_acceleration(model, steps, mode="auto"):
+def choose_acceleration(model, steps, mode="auto", devices=1):
     """Chooses how to compile `model` for epochs of `steps` steps.
 
     Args:
@@ -87,10 +87,15 @@ def choose_acceleration(model, steps, mode="auto"):
         steps: training steps per epoch.
         mode: auto, off (Keras' defaults), xla (XLA for any model) or mixed (auto, in mixed precision). All but off also
             train Keras' batch normalization layers with the fused kernel, as the zoo's own (`zoo.keras_patches`).
+        devices: number of devices that train together. Of several, TensorFlow's strategies allow neither XLA nor
+            several steps per execution.
     Returns:
         `Acceleration`: settings `jit_compile` and `steps_per_execution`, and a record of them with the reason.
     """
-    if mode == "off":
+    if devices > 1:
+        settings = {"jit_compile": False, "steps_per_execution": 1}
+        reason = f"{devices} devices: neither XLA nor several steps per execution work under TensorFlow's strategies"
+    elif mode == "off":
         settings, reason = {"jit_compile": "auto", "steps_per_execution": 1}, "accelerate=off: Keras' defaults"
     else:
         patch_batch_norm(model)

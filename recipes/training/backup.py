@@ -50,6 +50,7 @@ class Backup(keras.callbacks.Callback):
         early_stopping: the `keras.callbacks.EarlyStopping` of the training, or None.
         random_layers: Keras layers outside of the model with random states: those of the augmentation.
         verbose: whether to say on stderr that the training resumes.
+        writes: whether to save; a worker that is not the chief only restores.
 
     Attributes:
         history: metric name -> one number for each epoch before this session; empty for a new training.
@@ -59,9 +60,9 @@ class Backup(keras.callbacks.Callback):
         best: object with `loss`, `epoch` and `weights` of the best epoch so far, which a task may set; or None.
     """
 
-    def __init__(self, folder, consumption, early_stopping=None, random_layers=(), verbose=True):
+    def __init__(self, folder, consumption, early_stopping=None, random_layers=(), verbose=True, writes=True):
         super().__init__()
-        self.folder, self.consumption, self.verbose = Path(folder), consumption, verbose
+        self.folder, self.consumption, self.verbose, self.writes = Path(folder), consumption, verbose, writes
         self.early_stopping, self.random_layers = early_stopping, tuple(random_layers)
         self.saved, self.phase = read_progress(folder), -1
         saved = self.saved or {"history": {}, "spent": dict.fromkeys(SPENT, 0.0), "sessions": 0}
@@ -91,7 +92,8 @@ class Backup(keras.callbacks.Callback):
         for name, value in (logs or {}).items():
             self.metrics.setdefault(name, []).append(float(value))
         self.epochs += 1
-        self.save(epoch + 1)
+        if self.writes:
+            self.save(epoch + 1)
 
     def on_train_end(self, logs=None):
         self.model._initial_epoch = None  # Keras keeps it for the next `fit`

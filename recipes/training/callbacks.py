@@ -53,7 +53,7 @@ def callbacks(task, task_callbacks, folder, has_validation, verbose, consumption
     Args:
         task: its `patience` sets early stopping.
         task_callbacks: the task's own callbacks.
-        folder: `RunFolder` for the backup and TensorBoard's files, or None for neither.
+        folder: `RunFolder` for the backup and TensorBoard's files, `WorkerFolder` to resume only, or None for neither.
         has_validation: whether there is a validation split with a loss.
         verbose: whether to show progress.
         consumption: what `recipes.training.energy.energy` yields.
@@ -66,12 +66,13 @@ def callbacks(task, task_callbacks, folder, has_validation, verbose, consumption
     if task.patience:
         early_stopping = keras.callbacks.EarlyStopping(patience=task.patience, restore_best_weights=True)
         callback_list.append(early_stopping)
-    if folder:
+    if folder and folder.path:
         callback_list.append(keras.callbacks.TensorBoard(str(folder.path / "tensorboard")))
     callback_list += task_callbacks
     if folder:  # after all that change what it saves
         layers = [step for step in task.augment if isinstance(step, keras.Layer)]
-        callback_list.append(Backup(folder.backup, consumption, early_stopping, layers, verbose))
+        backup = Backup(folder.backup, consumption, early_stopping, layers, verbose, writes=folder.path is not None)
+        callback_list.append(backup)
     if verbose:
         callback_list.append(Progress())
     return callback_list

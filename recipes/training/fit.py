@@ -10,6 +10,7 @@ from recipes.data.augment.first_epoch import begin_at_epoch
 from recipes.training import accelerate as acceleration
 from recipes.training.backup import Backup, epochs_trained, join_sessions, read_progress
 from recipes.training.callbacks import callbacks, check_finite
+from recipes.training.distribute import Distribute, distribution
 from recipes.training.energy import energy
 from recipes.training.example_store import stores_below
 from recipes.training.identity import describe_training
@@ -19,7 +20,17 @@ from zoo.arguments import FilePath, checked
 
 
 @checked
-def fit(task, model, data, *, out: FilePath | None = None, verbose: bool = True, overwrite: bool = False, **arguments):
+def fit(
+    task,
+    model,
+    data,
+    *,
+    out: FilePath | None = None,
+    verbose: bool = True,
+    overwrite: bool = False,
+    distribute: Distribute | None = None,
+    **arguments,
+):
     """Trains a model on data and returns the trained run.
 
     >>> run = recipes.fit(recipes.Classification(epochs=10), "lenet5", "bundled:mnist-5k")
@@ -32,18 +43,22 @@ def fit(task, model, data, *, out: FilePath | None = None, verbose: bool = True,
             task, model and data, and equals an uninterrupted one. None writes nothing.
         verbose: whether to show progress (on stderr).
         overwrite: whether to replace the files of another run in `out`; files that no run wrote stay.
+        distribute: mirrored (all GPUs of this machine), multi_worker (the machines of the environment variable
+            TF_CONFIG, on each of which the same command runs), or None for one device. `batch_size` is the number of
+            examples per step over all devices. Of several workers the first one writes `out`, and all return a run.
         **arguments: arguments of the model's builder, where `model` is a name.
     Returns:
         `Run`.
     Raises:
         ValueError: if model and data do not fit together; if `out` has a complete run, the backup of another training,
-            or another training at work.
+            or another training at work; if the task cannot be distributed, TF_CONFIG is wrong, or the workers differ.
+        OSError: if another worker cannot be reached in time, or ended.
         ArithmeticError: if the loss became NaN or infinite.
     """
-    return train_run(task, model, data, out, verbose, overwrite, arguments, RunFolder.save)
+    return train_run(task, model, data, out, verbose, overwrite, arguments, RunFolder.save, distribute)
 
 
-def train_run(task, model, data, out, verbose, overwrite, arguments, save):
+def train_run(task, model, data, out, verbose, overwrite, arguments, save, distribute=None):
     """Trains a model and saves the run; arguments and errors as `fit` has them.
 
     The backup stays until `save` has returned: a kill before that repeats only what follows the last epoch.
@@ -51,12 +66,16 @@ def train_run(task, model, data, out, verbose, overwrite, arguments, save):
     Args:
         save: function of the `RunFolder` and the `Run` that writes all files of the run.
     """
+    distributed = distribution(distribute)
+    if not distributed.is_chief:
+        with distributed.worker_folder() as folder:
+            return _train(task, model, data, folder, False, arguments, distributed)
     if out is None:
-        return _train(task, model, data, None, verbose, arguments)
+        return _train(task, model, data, None, verbose, arguments, distributed)
     with RunFolder(out, overwrite).locked() as folder, _report_interrupt(folder, verbose):
         try:
             with stores_below(folder.backup):
-                run = _train(task, model, data, folder, verbose, arguments)
+                run = _train(task, model, data, folder, verbose, arguments, distributed)
         except ArithmeticError:  # diverged: resuming would diverge again
             folder.discard()
             raise
@@ -82,8 +101,8 @@ def _report_interrupt(folder, verbose):
         raise
 
 
-def _train(task, model, data, folder, verbose, arguments):
-    """Returns the trained `Run`; with a `RunFolder` it resumes from the folder's backup."""
+def _train(task, model, data, folder, verbose, arguments, distributed):
+    """Returns the trained `Run`; with a `RunFolder` or `WorkerFolder` it resumes from the folder's backup."""
     start = time.perf_counter()
     if task.deterministic:
         acceleration.enable_determinism()
@@ -97,10 +116,10 @@ def _train(task, model, data, folder, verbose, arguments):
     task.check_model(model, data)
     preprocessing = task.preprocessing(data, model)
     model = task.wrap_model(model, data)
-    first_epoch = 0
-    if folder:
-        folder.begin(describe_training(task, name, model, arguments, data))
-        first_epoch = epochs_trained(read_progress(folder.backup))
+    distributed.check(task, model, data)
+    if folder or distributed.channel:
+        distributed.begin(folder, describe_training(task, name, model, arguments, data))
+    first_epoch = epochs_trained(read_progress(folder.backup)) if folder else 0
 
     # Input pipelines
     classes, validation = len(data.classes), None
@@ -112,10 +131,12 @@ def _train(task, model, data, folder, verbose, arguments):
 
     # Training
     steps = max(1, len(data.train) // task.batch_size)
-    choice = acceleration.choose_acceleration(model, steps, task.accelerate)
-    with energy(task.country) as consumption:
-        task_callbacks = task.callbacks(model, folder and folder.path, data)
+    replica = distributed.replicate(model)
+    choice = acceleration.choose_acceleration(replica, steps, task.accelerate, distributed.devices)
+    with energy(task.country) as consumption, distributed.train():
+        task_callbacks = task.callbacks(replica, folder and folder.path, data)
         callback_list = callbacks(task, task_callbacks, folder, validation is not None, verbose, consumption)
+        callback_list += distributed.callbacks()
         fit_arguments = {
             "validation_data": validation,
             "callbacks": callback_list,
@@ -123,7 +144,9 @@ def _train(task, model, data, folder, verbose, arguments):
             "shuffle": False,  # the pipeline shuffles; Keras warns otherwise
             "class_weight": task.class_weights(data),
         }
-        history = task.train(model, training, steps, choice.settings, fit_arguments, data)
+        history = task.train(replica, training, steps, choice.settings, fit_arguments, data)
+    if replica is not model:
+        model.set_weights(replica.get_weights())
 
     # Result
     record = {
@@ -133,6 +156,7 @@ def _train(task, model, data, folder, verbose, arguments):
         "seed": task.seed,
         "steps_per_epoch": steps,
         "acceleration": choice.record,
+        **distributed.record,
         "energy": dict(consumption),
         "seconds": time.perf_counter() - start,
         "machine": acceleration.machine_info(),

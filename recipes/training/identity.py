@@ -27,8 +27,7 @@ def describe_training(task, model_name, model, arguments, data):
     hyperparameters = {field.name: getattr(task, field.name) for field in dataclasses.fields(task)}
     description = {
         "backup format": BACKUP_FORMAT,
-        "versions": {name: importlib.metadata.version(name) for name in ("keras", "numpy")}
-        | {"fieldzoo": _fieldzoo_version(), "tensorflow": _tensorflow_version()},
+        "versions": versions(),
         "task": type(task).__name__,
         "hyperparameters": hyperparameters,
         "model": model_name,
@@ -43,6 +42,12 @@ def describe_training(task, model_name, model, arguments, data):
     return json.loads(json.dumps(_with_text_keys(description), default=_jsonable))
 
 
+def versions():
+    """Returns the versions on which the result of a training depends: package -> version."""
+    installed = {name: importlib.metadata.version(name) for name in ("keras", "numpy")}
+    return installed | {"fieldzoo": _fieldzoo_version(), "tensorflow": _tensorflow_version()}
+
+
 def _with_text_keys(value):
     if isinstance(value, dict):
         return {str(key): _with_text_keys(v) for key, v in value.items()}
@@ -54,11 +59,12 @@ def same_training(saved, current):
     return json.dumps(saved, sort_keys=True) == json.dumps(current, sort_keys=True)
 
 
-def differences(saved, current):
+def differences(saved, current, sentence="`{name}` was {saved} and is now {current}"):
     """Returns sentences on what differs between two descriptions, such as "`seed` was 0 and is now 5".
 
     Args:
         saved, current: what `describe_training` returns.
+        sentence: on a value that differs, with its name and both values in braces.
     """
     sentences = []
     before, after = _flat(saved), _flat(current)
@@ -69,7 +75,7 @@ def differences(saved, current):
         if name in ("architecture", "train content", "validation content", "test content"):
             sentences.append(f"the {name} differs ({old.strip(chr(34))[:8]}, now {new.strip(chr(34))[:8]})")
         else:
-            sentences.append(f"`{name}` was {_short(old)} and is now {_short(new)}")
+            sentences.append(sentence.format(name=name, saved=_short(old), current=_short(new)))
     # Other data, seeds and models have other content too
     named = [s for s in sentences if not s.startswith("the ")]
     return named or sentences

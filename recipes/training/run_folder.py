@@ -121,6 +121,12 @@ class RunFolder:
 
     discard = finish  # of a training that diverged
 
+    def backup_files(self):
+        """Returns the paths of the backup's files, if there is at least one whole epoch."""
+        if not self.is_unfinished():
+            return []
+        return [self.backup / RECIPE, self.backup / PROGRESS, *sorted(self.backup.glob("state_*.npz"))]
+
     def _previous_files(self, saved):
         """Event files, samples and exports of the run that is replaced: complete, or unfinished (`saved`)."""
         if saved:
@@ -163,3 +169,26 @@ class RunFolder:
             return json.loads(path.read_text())
         except (FileNotFoundError, NotADirectoryError):
             return {}
+
+
+class WorkerFolder:
+    """The folder of a worker that is not the chief: it holds the chief's backup, to resume from, and no run.
+
+    Args:
+        path: a temporary folder.
+    """
+
+    path = None  # no run's files are written
+
+    def __init__(self, path):
+        self.backup = path / "backup"
+
+    def receive(self, name, content):
+        """Writes one file of the chief's backup.
+
+        Args:
+            name: of the file.
+            content: bytes.
+        """
+        self.backup.mkdir(exist_ok=True)
+        (self.backup / Path(name).name).write_bytes(content)

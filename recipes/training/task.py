@@ -337,7 +337,7 @@ class Task(abc.ABC):
         """Returns this task with some hyperparameters changed; they are checked as by the constructor."""
         return type(self)(**{**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, **changes})
 
-    def fit(self, model, data, *, out=None, verbose=True, overwrite=False, **arguments):
+    def fit(self, model, data, *, out=None, verbose=True, overwrite=False, distribute=None, **arguments):
         """Trains `model` on `data` and returns the run; the same as `recipes.fit(task, model, data)`.
 
         Args:
@@ -346,6 +346,7 @@ class Task(abc.ABC):
             out: folder for the run's files; a run that was killed resumes there. None writes nothing.
             verbose: whether to show progress (on stderr).
             overwrite: whether to replace the files of another run in `out`.
+            distribute: mirrored, multi_worker or None, as `recipes.fit` has it.
             **arguments: arguments of the model's builder.
         Returns:
             `Run`.
@@ -353,7 +354,8 @@ class Task(abc.ABC):
             ValueError: if model and data do not fit together.
             ArithmeticError: if the loss became NaN or infinite.
         """
-        return training.fit(self, model, data, out=out, verbose=verbose, overwrite=overwrite, **arguments)
+        options = {"out": out, "verbose": verbose, "overwrite": overwrite, "distribute": distribute}
+        return training.fit(self, model, data, **options, **arguments)
 
 
 def subclasses(cls):

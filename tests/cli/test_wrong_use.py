@@ -61,6 +61,9 @@ def train(*options, task="classification", model="dnn", data=PENGUINS):
         (["serve", ".", "--port", "99999"], "Invalid value for '--port'"),
         (["serve", ".", "--workers", "0"], "--workers"),
         (train("--size", "\u00b2", data="bundled:mnist-5k"), "--size must be HEIGHTxWIDTH"),
+        (train("--distribute", "multi_worker"), "TF_CONFIG must be set on each worker, got none; for example"),
+        (train("--distribute", "mirrored"), "needs two GPUs or more on this machine, got CPU:0; leave it out"),
+        (train("--distribute", "everywhere"), "'everywhere' is not one of 'mirrored', 'multi_worker'"),
         (train("--epochs", "3", "--set", "epochs=4"), "epochs must be set once, got --epochs and --set epochs="),
     ],
 )

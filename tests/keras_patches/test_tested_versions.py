@@ -4,7 +4,7 @@ import keras
 import pytest
 from keras import layers
 
-from zoo.keras_patches import LayerRates, keras_is_tested, patch_adam, patch_batch_norm
+from zoo.keras_patches import LayerRates, keras_is_tested, patch_adam, patch_batch_norm, patch_distributed_fit
 
 
 def test_the_installed_keras_is_tested():
@@ -43,3 +43,9 @@ def test_layer_rates_names_the_tested_versions_and_the_way_out(monkeypatch):
         LayerRates("adam", {"head": 0.1})
     with pytest.raises(RuntimeError, match=r"pip install 'keras>=3.15,<3.16', or use a Keras optimizer"):
         LayerRates.from_config({"inner": "adam", "factors": {}, "name": "layer_rates"})
+
+
+def test_distributed_training_is_refused_too(monkeypatch):
+    monkeypatch.setattr(keras, "__version__", "3.16.0")
+    with pytest.raises(RuntimeError, match=r"got Keras 3.16.0. .*, or train without `distribute`"):
+        patch_distributed_fit()

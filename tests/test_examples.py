@@ -1,0 +1,33 @@
+"""The example scripts run and do what they say."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def losses(devices):
+    environment = {
+        **os.environ,
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": str(ROOT),
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+    }
+    command = [sys.executable, ROOT / "examples" / "jax_data_parallel.py"]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr[-2000:]
+    first, *lines = result.stdout.splitlines()
+    assert first == f"{devices} devices"
+    return [float(line.split()[1]) for line in lines]
+
+
+@pytest.mark.slow
+def test_two_devices_of_the_jax_backend_have_the_loss_of_one():
+    pytest.importorskip("jax", reason="jax is in the extra `dev`")
+    alone, parallel = losses(1), losses(2)
+    assert parallel == pytest.approx(alone, rel=1e-5)
+    assert alone[-1] < alone[0] / 2
