@@ -8,7 +8,7 @@ from pathlib import Path
 from recipes.data.images.image_files import open_images, read_pixels
 from recipes.data.rasters.geotiff import open_raster, raster_info, read_window
 from recipes.data.tables.table_files import TABLE_SUFFIXES, read_frame, table_chunks
-from zoo.inputs import match, match_bands, match_frame
+from zoo.inputs import band_range_notes, match, match_bands, match_frame
 
 RASTER_ONLY = (".vrt", ".jp2", ".img")  # formats of rasters that are no image files
 TABLE_ROWS = 8192  # rows of a table per batch
@@ -144,7 +144,7 @@ def _image_batches(schema, files, batch_size):
             images = [image for image in results if not isinstance(image, str)]
             names = [str(path) for path, image in zip(group, results, strict=True) if not isinstance(image, str)]
             failures = {str(path): r for path, r in zip(group, results, strict=True) if isinstance(r, str)}
-            yield InputBatch(names, images, failures, [])
+            yield InputBatch(names, images, failures, band_range_notes(schema, names, images))
 
 
 def read_image_for(schema, path):

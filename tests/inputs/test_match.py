@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from zoo.inputs import Band, Column, InputSchema, match, match_bands
+from zoo.inputs import Band, Column, InputSchema, band_range_notes, match, match_bands
 from zoo.inputs.columns import category_codes
 
 COLUMNS = (
@@ -221,3 +221,23 @@ def test_texts_in_arrows_format_have_the_levels_of_texts_as_objects(values):
     for column in (pd.Series(values, dtype="str"), pd.Series(values, dtype=object)):
         codes, levels = category_codes(column)
         assert levels[codes].tolist() == expected and sorted(levels) == sorted(set(expected))
+
+
+@pytest.mark.parametrize(
+    ("factor", "corner", "note"),
+    [
+        (1, 700, None),
+        (1e-4, 0.07, "1 images may have another unit than the training range, 200 to 3700: a.tif has 0.0"),
+        (1, -9999, "1 images are far outside of the training range, 200 to 3700: a.tif has -9999 to 1000"),
+        (1, np.nan, None),
+    ],
+)
+def test_images_in_another_unit_or_with_unmarked_nodata_are_noted(factor, corner, note):
+    schema = InputSchema(
+        "image", (4, 4, 2), "float32", bands=(Band("red", None, 200, 3700), Band("nir", None, 300, 900))
+    )
+    image = np.full((4, 4, 2), (1000, 500), "float32") * np.float32(factor)
+    image[0, 0] = corner
+    notes = band_range_notes(schema, ["a.tif"], [image])
+    assert [n.startswith(note) for n in notes] == [True] if note else notes == []
+    assert band_range_notes(dataclasses.replace(schema, dtype="uint8"), ["a.tif"], [image]) == []

@@ -12,6 +12,7 @@ from zoo.r_interop import R_NA
 
 R_HINT = "in R keep the first dimension of a single one: x[1, , drop = FALSE]"
 RANGE_MARGIN = 0.5  # fraction of the training range beyond which a number is noted: rows of other splits are near it
+SMALL_UNIT = 0.01  # fraction of the largest training value below which all values of an image are in another unit
 SHOWN = 5  # columns, levels or rows that a sentence lists
 
 
@@ -123,6 +124,35 @@ def match_bands(schema, names, path, caller="predict"):
             f"{caller}: there must be {len(schema.bands)} bands{described}, as in training, got {len(names)} in {path}."
         )
     return tuple(range(1, len(names) + 1)), [_without_names(path, expected)] if expected else []
+
+
+def band_range_notes(schema, names, images):
+    """Returns notes on images whose values are far outside of the training range of a band, or in another unit.
+
+    Args:
+        schema: `InputSchema`; photos of 8 bits and bands without a range are not checked.
+        names: of the images.
+        images: list of (H, W, C) arrays; NaN where there is nodata.
+    """
+    bands = schema.bands if schema.dtype != "uint8" else ()
+    if not bands or any(band.minimum is None for band in bands):
+        return []
+    lows, highs = (np.array([getattr(b, n) for b in bands]) for n in ("minimum", "maximum"))
+    margin, largest = RANGE_MARGIN * (highs - lows), np.maximum(np.abs(lows), np.abs(highs)).max()
+    outside, small = [], []
+    for name, image in zip(names, images, strict=True):
+        values = image.reshape(-1, image.shape[-1])
+        values = values[~np.isnan(values).any(axis=1)]
+        if not len(values):
+            continue
+        low, high = values.min(axis=0), values.max(axis=0)
+        if (low < lows - margin).any() or (high > highs + margin).any():
+            outside.append(f"{name} has {low.min():g} to {high.max():g}")
+        elif max(abs(low.min()), abs(high.max())) < SMALL_UNIT * largest:
+            small.append(f"{name} has {low.min():g} to {high.max():g}")
+    trained = f"the training range, {lows.min():g} to {highs.max():g}"
+    notes = [f"{len(outside):,} images are far outside of {trained}: {outside[0]}"] if outside else []
+    return notes + ([f"{len(small):,} images may have another unit than {trained}: {small[0]}"] if small else [])
 
 
 def _without_names(path, expected):
