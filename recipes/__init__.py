@@ -50,6 +50,7 @@ WHERE = {
     "fit": "recipes.training.fit",
     "Run": "recipes.training.run",
     "load_run": "recipes.runs.load",
+    "join_shards": "recipes.prediction.shards",
     "generate": "recipes.runs.text_generation",
     "predict_raster": "recipes.raster.predict",
     # Reference recipes
