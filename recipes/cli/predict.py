@@ -41,7 +41,8 @@ def predict(
         str | None, typer.Option(metavar="I/N", help="Predict the I-th of N shards, from 1; see `zoo join-shards`.")
     ] = None,
     top_k: Annotated[
-        int | None, typer.Option(metavar="K", help="Only the K most probable classes; default all probabilities.")
+        int | None,
+        typer.Option(min=1, metavar="K", help="Only the K most probable classes; default all probabilities."),
     ] = None,
     features: Annotated[
         bool, typer.Option("--features", help="The inputs of the model's head instead of its predictions.")
@@ -71,6 +72,8 @@ def predict(
     from recipes.runs.load import load_run
 
     loaded, counts = load_run(run), {"rows": 0, "failures": 0}
+    if engine and not (run / "saved_model").is_dir():
+        raise ValueError(f"--engine needs an export of the run, and {run} has none: zoo export {run} {run}/saved_model")
     options = {"files_from": files_from, "shard": shard, "strict": strict, "top_k": top_k, "features": features}
     options |= {"engine": engine, "export": run if engine else None, "progress": not as_json}
     if out:

@@ -21,7 +21,7 @@ CHUNK_ROWS = 16 * TABLE_ROWS  # rows of a table in memory
 class InputBatch(typing.NamedTuple):
     """A batch of new raw inputs."""
 
-    names: list  # of the examples: a file's path or a row's number
+    names: typing.Any  # of the examples, a list or an array of texts: a file's path or a row's number
     inputs: typing.Any  # (N, ...) array, dict of (N,) arrays, or a list of (H, W, C) images
     failures: dict  # path of a file that could not be read -> reason
     notes: list  # sentences
@@ -77,7 +77,7 @@ def file_batches(schema, files, batch_size, size=None, *, skip=0, shard=(1, 1)):
     if schema.kind == "image":
         yield from _image_batches(schema, shard_of(files, shard)[skip:], batch_size, size, shard[0] - 1)
     elif schema.kind in ("table", "text"):
-        yield from read_ahead(_row_batches(schema, files, skip, shard))
+        yield from read_ahead(_row_batches(schema, files, skip, shard), CHUNK_ROWS // TABLE_ROWS)  # a chunk
     else:
         raise ValueError(f"predict: the model must take images, a table or texts to read files, got {schema.kind}.")
 
@@ -116,10 +116,20 @@ def _row_batches(schema, files, skip, shard):
             notes = _new_notes([*notes, *matched.notes], shown)
             for start in range(skip, len(frame), TABLE_ROWS):
                 stop = min(start + TABLE_ROWS, len(frame))
-                names = [f"{prefix}row {i}" for i in range(first + start + 1, first + stop + 1)]
+                names = _row_names(prefix, first + start + 1, first + stop + 1)
                 yield InputBatch(names, _rows(matched.batch, start, stop), {}, notes, unit)
                 notes = []
             skip = 0
+
+
+def _row_names(prefix, start, stop):
+    """Returns the array of texts "row 1", ... from `start` to before `stop`."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    numbers = pc.cast(pa.array(range(start, stop), pa.int64()), pa.string())
+    return pd.array(pc.binary_join_element_wise(f"{prefix}row ", numbers, ""), dtype="str")
 
 
 def _rows(batch, start, stop):

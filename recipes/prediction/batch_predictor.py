@@ -36,11 +36,12 @@ class BatchPredictor:
         """Returns the predictions for an `InputBatch`."""
         import pandas as pd
 
-        outputs = self._outputs(batch.inputs) if batch.names else []
-        values = np.array([class_fractions(o) if o.ndim == 3 else o for o in outputs], dtype=np.float32)
-        values = values.reshape(len(batch.names), len(self.names))
-        columns = {"input": np.array(batch.names, dtype=object), **self._columns(values)}
-        frame = pd.DataFrame(columns)
+        values = self._outputs(batch.inputs) if len(batch.names) else []
+        if not isinstance(values, np.ndarray) or values.ndim == 4:
+            values = [class_fractions(o) if o.ndim == 3 else o for o in values]
+        values = np.asarray(values, dtype=np.float32).reshape(len(batch.names), len(self.names))
+        columns = {"input": _texts(batch.names), **self._columns(values)}
+        frame = pd.DataFrame(columns, copy=False)
         if self.run.schema.kind == "image":
             failed = pd.DataFrame({"input": list(batch.failures), "error": list(batch.failures.values())}, dtype=object)
             frame = frame.assign(error=pd.Series(dtype=object))
@@ -48,7 +49,7 @@ class BatchPredictor:
         return frame
 
     def _columns(self, values):
-        columns, names = {}, np.array(self.names, dtype=object)
+        columns, names = {}, _texts(self.names)
         if self.top_k:
             order = np.argsort(-values, axis=1, kind="stable")[:, : self.top_k]
             for k in range(order.shape[1]):
@@ -75,6 +76,15 @@ class BatchPredictor:
         outputs = self.engine.predict(raw)
         name = next(name for name in ("probabilities", "values", *outputs) if name in outputs)
         return to_outputs(self.run, outputs[name])
+
+
+def _texts(values):
+    import pandas as pd
+
+    try:
+        return pd.array(values, dtype="str")
+    except UnicodeEncodeError:  # a path that is no UTF-8
+        return np.array(values, dtype=object)
 
 
 def class_fractions(probabilities):

@@ -11,7 +11,7 @@ from recipes.data.new_inputs import InputBatch, is_table_name, read_new_table, s
 from recipes.prediction.batch_predictor import BatchPredictor
 from recipes.prediction.fingerprint import model_fingerprint
 from recipes.prediction.input_list import describe_inputs, input_files
-from recipes.prediction.predict import batch_size, forecast, run_batches, warn
+from recipes.prediction.predict import file_batch_size, forecast, run_batches, warn
 from recipes.prediction.prediction_file import PredictionFile, verify_out
 from recipes.prediction.progress import progress_bar
 from recipes.prediction.shards import parse_shard, shard_path
@@ -76,7 +76,7 @@ class Prediction:
         """Returns what the rows depend on, in JSON values."""
         import tensorflow as tf
 
-        options = {**self.options, "shard": "/".join(map(str, self.shard)), "batch_size": batch_size(self.run)}
+        options = {**self.options, "shard": "/".join(map(str, self.shard)), "batch_size": file_batch_size(self.run)}
         return {
             "run": model_fingerprint(self.run.model, self.run.preprocessing),
             "options": {k: str(v) if isinstance(v, os.PathLike) else v for k, v in options.items()},

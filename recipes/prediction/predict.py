@@ -1,6 +1,7 @@
 """Prediction with a trained run: raw inputs of any source, matched to the run's input schema, in batches."""
 
 import itertools
+import math
 import warnings
 
 import numpy as np
@@ -11,6 +12,9 @@ from recipes.data.new_inputs import TABLE_ROWS, file_batches, is_files, is_table
 from recipes.data.series.forecast_window import forecast_frame
 from zoo.inputs import match
 from zoo.introspect.output_activation import output_activation, to_probabilities
+
+BATCH_VALUES = 1 << 25  # values of images that are preprocessed in one call, 128 MiB of float32
+VARIED_IMAGES = 16  # images of unknown size in a batch of files
 
 
 def predict_inputs(run, inputs):
@@ -23,7 +27,7 @@ def predict_inputs(run, inputs):
     if files:
         return _join([predict_batch(run, batch.inputs) for batch in readable_batches(run, inputs)])
     if isinstance(inputs, Examples) and schema.kind == "image" and not isinstance(inputs.inputs, np.ndarray):
-        return _join([predict_batch(run, batch) for batch in _example_batches(inputs.inputs, batch_size(run))])
+        return _join([predict_batch(run, batch) for batch in _example_batches(inputs.inputs, file_batch_size(run))])
     if isinstance(inputs, Examples):
         inputs = inputs.head(len(inputs))
     if isinstance(inputs, list) and inputs and all(np.ndim(image) > 1 for image in inputs):
@@ -37,7 +41,16 @@ def predict_inputs(run, inputs):
 def run_batches(run, files, **options):
     """Yields `InputBatch`es of files for a run; `file_batches` has the options."""
     size = run.preprocessing.input_shape[1:3] if run.schema.kind == "image" else (None,)
-    return file_batches(run.schema, files, batch_size(run), None if None in size else size, **options)
+    return file_batches(run.schema, files, file_batch_size(run), None if None in size else size, **options)
+
+
+def file_batch_size(run):
+    """Returns the number of inputs in a batch of files: of images as many as stay below `BATCH_VALUES` values."""
+    size = batch_size(run)
+    if run.schema.kind != "image":
+        return size
+    shape = run.preprocessing.input_shape[1:]
+    return min(size, VARIED_IMAGES if None in shape else max(1, BATCH_VALUES // math.prod(shape)))
 
 
 def batch_size(run):
@@ -131,9 +144,12 @@ def map_by_shape(function, images):
     by_shape, outputs = {}, [None] * len(images)
     for i, image in enumerate(images):
         by_shape.setdefault(image.shape, []).append(i)
-    for indices in by_shape.values():
-        for i, output in zip(indices, function(np.stack([images[i] for i in indices])), strict=True):
-            outputs[i] = output
+    for shape, indices in by_shape.items():
+        step = max(1, BATCH_VALUES // max(1, math.prod(shape)))
+        for start in range(0, len(indices), step):
+            part = indices[start : start + step]
+            for i, output in zip(part, function(np.stack([images[i] for i in part])), strict=True):
+                outputs[i] = output
     return outputs
 
 

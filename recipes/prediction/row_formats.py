@@ -35,7 +35,8 @@ class CsvRows:
         buffer = io.BytesIO()
         options = csv.WriteOptions(include_header=False, delimiter=self.separator, quoting_style="none")
         try:
-            csv.write_csv(pyarrow.Table.from_pandas(frame, preserve_index=False), buffer, options)
+            # One thread: a batch is small, and the others predict the next one
+            csv.write_csv(pyarrow.Table.from_pandas(frame, preserve_index=False, nthreads=1), buffer, options)
             return buffer.getvalue()
         except (pyarrow.ArrowInvalid, UnicodeEncodeError):  # a field has a separator, a quote or a line break
             text = frame.to_csv(sep=self.separator, index=False, header=False, lineterminator="\n")
