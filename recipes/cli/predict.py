@@ -42,7 +42,7 @@ def predict(
     ] = None,
     top_k: Annotated[
         int | None,
-        typer.Option(min=1, metavar="K", help="Only the K most probable classes; default all probabilities."),
+        typer.Option(min=1, metavar="K", help="Only the K most probable classes; default all."),
     ] = None,
     features: Annotated[
         bool, typer.Option("--features", help="The inputs of the model's head instead of its predictions.")

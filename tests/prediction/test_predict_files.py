@@ -76,6 +76,19 @@ def save_table(path, rows):
     return path
 
 
+@pytest.fixture
+def run_and_inputs(photo_run, table_run):
+    """Function of a kind, a folder and numbers of inputs: the run, and a folder of photos or two tables."""
+
+    def save(kind, folder, photos, rows):
+        if kind == "photos":
+            save_photos(folder / "photos", photos)
+            return photo_run, [folder / "photos"]
+        return table_run, [save_table(folder / "a.csv", rows), save_table(folder / "b.csv", 6)]
+
+    return save
+
+
 def stop_after(monkeypatch, batches):
     """Makes the writing of a prediction fail after so many batches."""
     calls = iter(range(batches))
@@ -90,14 +103,8 @@ def stop_after(monkeypatch, batches):
 @pytest.mark.filterwarnings("ignore:.* is continued after")
 @pytest.mark.parametrize("kind", ["photos", "table"])
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_a_prediction_is_continued_where_it_stopped(
-    photo_run, table_run, tmp_path, monkeypatch, small_batches, kind, suffix
-):
-    if kind == "photos":
-        run, paths = photo_run, [tmp_path / "photos"]
-        save_photos(tmp_path / "photos", 21)
-    else:
-        run, paths = table_run, [save_table(tmp_path / "a.csv", 22), save_table(tmp_path / "b.csv", 6)]
+def test_a_prediction_is_continued_where_it_stopped(run_and_inputs, tmp_path, monkeypatch, small_batches, kind, suffix):
+    run, paths = run_and_inputs(kind, tmp_path, photos=21, rows=22)
     run.predict_files(paths, tmp_path / f"whole{suffix}")
     for _ in range(2):
         with monkeypatch.context() as patch, pytest.raises(StopIteration):
@@ -112,12 +119,8 @@ def test_a_prediction_is_continued_where_it_stopped(
 @pytest.mark.parametrize("kind", ["photos", "table"])
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 @pytest.mark.parametrize("count", [2, 7])
-def test_joined_shards_equal_a_single_process(photo_run, table_run, tmp_path, small_batches, kind, suffix, count):
-    if kind == "photos":
-        run, paths = photo_run, [tmp_path / "photos"]
-        save_photos(tmp_path / "photos", 5)
-    else:
-        run, paths = table_run, [save_table(tmp_path / "a.csv", 44), save_table(tmp_path / "b.csv", 6)]
+def test_joined_shards_equal_a_single_process(run_and_inputs, tmp_path, small_batches, kind, suffix, count):
+    run, paths = run_and_inputs(kind, tmp_path, photos=5, rows=44)
     run.predict_files(paths, tmp_path / f"whole{suffix}")
     out = tmp_path / f"out{suffix}"
     for i in range(count, 0, -1):
