@@ -71,7 +71,8 @@ def main(arguments=None):
             if os.environ.get("ZOO_TRACEBACK"):
                 raise
     if code == INTERRUPTED:
-        is_resumed = arguments[:1] == ["predict-raster"] or (arguments[:1] == ["predict"] and "--out" in arguments)
+        writes = any(str(a).startswith("--out") for a in arguments)
+        is_resumed = arguments[:1] == ["predict-raster"] or (arguments[:1] == ["predict"] and writes)
         print_note(f"zoo: stopped{'; the same command resumes' * is_resumed}")
         code = 1
     sys.exit(code if isinstance(code, int) else 0)

@@ -150,8 +150,7 @@ def _write(prediction, file, progress):
 
 @contextlib.contextmanager
 def _progress(prediction, done, is_shown):
-    total = prediction.count() if is_shown else None
-    with progress_bar(total, done, prediction.unit(), is_shown) as advance:
+    with progress_bar(prediction.count, done, prediction.unit(), is_shown) as advance:
         yield advance
 
 

@@ -62,6 +62,8 @@ class PredictionFile:
         self._file = self.part.open("r+b" if self.part.exists() else "x+b")
         try:
             self._lock()
+            if self.is_shard:
+                self.out.unlink(missing_ok=True)
             if self.part.stat().st_size and not overwrite:
                 self._restore(self._read(self.manifest, self.part))
                 if self.part.stat().st_size < self._bytes:
@@ -154,12 +156,12 @@ class PredictionFile:
             return
         with self._naming_file():
             self.commit()
-            self.format.finish(self.part, self.out)
-            if self.is_shard:
+            self._file.close()
+            if self.is_shard:  # first, so that a complete shard always has it
                 self._write_manifest(self.shard_manifest)
+            self.format.finish(self.part, self.out)
             self.part.unlink(missing_ok=True)
             self.manifest.unlink(missing_ok=True)
-        self.close()
 
     def close(self):
         """Closes FILE.part, which stays with the rows that are in it; without any rows it is removed."""

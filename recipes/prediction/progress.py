@@ -5,11 +5,11 @@ import sys
 
 
 @contextlib.contextmanager
-def progress_bar(total, done, unit, is_shown=True):
+def progress_bar(count, done, unit, is_shown=True):
     """Shows a bar on stderr where that is a terminal; yields a function of the number of further inputs.
 
     Args:
-        total: number of inputs, None where it is not known.
+        count: function that returns the number of inputs, or None; called only where the bar is shown.
         done: number of inputs that were predicted before.
         unit: word for an input, such as photos.
         is_shown: whether to show it.
@@ -23,7 +23,7 @@ def progress_bar(total, done, unit, is_shown=True):
     rate = TextColumn("{task.fields[rate]}")
     columns = (MofNCompleteColumn(), unit, BarColumn(), rate, TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("predict", total=total, completed=done, rate="")
+        task = bar.add_task("predict", total=count(), completed=done, rate="")
 
         def advance(count):
             bar.advance(task, count)

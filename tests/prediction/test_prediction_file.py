@@ -169,6 +169,26 @@ def test_a_full_disk_is_named_and_keeps_the_rows_before(tmp_path, monkeypatch, s
     assert_complete(tmp_path / f"out{suffix}")
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("is_shard", [True, False])
+def test_a_process_that_is_killed_while_it_finishes_is_continued(tmp_path, monkeypatch, suffix, is_shard):
+    out = tmp_path / f"out{suffix}"
+
+    def fail(source, target, original=os.replace):
+        if str(target) == str(out):
+            raise KeyboardInterrupt
+        original(source, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", fail)
+        list(write(PredictionFile(out, DESCRIPTION, is_shard=is_shard)))
+    file = PredictionFile(out, DESCRIPTION, is_shard=is_shard)
+    assert file.inputs == 40
+    list(write(file))
+    assert_complete(out)
+    assert len(list(tmp_path.iterdir())) == 1 + is_shard
+
+
 @pytest.mark.parametrize("name", ["out.doc", "out", "absent/out.csv", "folder.csv"])
 def test_what_cannot_be_a_file_of_predictions_is_refused(tmp_path, name):
     (tmp_path / "folder.csv").mkdir()
