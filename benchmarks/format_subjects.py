@@ -12,10 +12,10 @@ from PIL import Image
 import recipes
 import zoo
 from recipes.data.images.image_patches import iterate_images
+from recipes.prediction.predict import to_outputs
 from recipes.runs.load import load_run
 from recipes.tasks.generation import MAX_IMAGES, Generation
 from recipes.tasks.restoration import Restoration
-from recipes.training.prediction import to_outputs
 from recipes.training.run import Run
 from recipes.training.task import Task
 from zoo.package_files import Wheel

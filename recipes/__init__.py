@@ -51,6 +51,7 @@ WHERE = {
     "distribution": "recipes.training.distribute",
     "Run": "recipes.training.run",
     "load_run": "recipes.runs.load",
+    "join_shards": "recipes.prediction.shards",
     "generate": "recipes.runs.text_generation",
     "predict_raster": "recipes.raster.predict",
     # Reference recipes

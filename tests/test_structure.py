@@ -14,7 +14,7 @@ ORDER = (
     ("recipes.runs",),
     ("recipes.tasks",),
     ("recipes.training",),
-    ("recipes.reports",),
+    ("recipes.prediction", "recipes.reports"),
     ("recipes.metrics",),
     ("recipes.losses",),
     ("recipes.data",),

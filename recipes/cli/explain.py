@@ -54,8 +54,8 @@ def explain_files(run, files, out, method="integrated_gradients", target=None, *
 
     from recipes.cli.errors import naming_full_disk
     from recipes.data.preprocessing import feature_names
+    from recipes.prediction.predict import predict_batch, preprocess_batch, readable_batches
     from recipes.runs.load import load_run
-    from recipes.training.prediction import predict_batch, preprocess_batch, readable_batches
     from zoo import explain
 
     if not Path(out).expanduser().parent.is_dir():

@@ -13,15 +13,12 @@ from recipes.cli.describe import describe, list_
 from recipes.cli.errors import describe_error
 from recipes.cli.explain import digits, explain
 from recipes.cli.output import import_tensorflow, print_note
-from recipes.cli.predict import evaluate, predict, predict_raster
+from recipes.cli.predict import evaluate, join_shards, predict, predict_raster
 from recipes.cli.serve import export, serve
 from recipes.cli.suggestions import NearestNameGroup
 from recipes.cli.train import train
 from recipes.cli.train_help import TrainCommand
 
-RESUMED = {  # what the same command does after it was stopped
-    "predict-raster": "; the same command resumes",
-}
 INTERRUPTED = 130  # Typer's code of ctrl-c
 app = typer.Typer(
     cls=NearestNameGroup,
@@ -42,6 +39,7 @@ app.command()(explain)
 app.command()(digits)
 app.command()(export)
 app.command()(serve)
+app.command("join-shards")(join_shards)
 app.command("predict-raster")(predict_raster)
 app.add_typer(data, name="data")
 
@@ -75,7 +73,9 @@ def main(arguments=None):
             if os.environ.get("ZOO_TRACEBACK"):
                 raise
     if code == INTERRUPTED:
-        print_note(f"zoo: stopped{RESUMED.get(arguments[0], '') if arguments else ''}")
+        writes = any(str(a).startswith("--out") for a in arguments)
+        is_resumed = arguments[:1] == ["predict-raster"] or (arguments[:1] == ["predict"] and writes)
+        print_note(f"zoo: stopped{'; the same command resumes' * is_resumed}")
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from recipes.cli.options import Files, Json, RunFolder
+from recipes.cli.options import Json, RunFolder
 from recipes.cli.output import print_frames, print_json, print_metrics, print_note
 
 
@@ -28,41 +28,88 @@ def evaluate(
 
 def predict(
     run: RunFolder,
-    files: Files,
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="PATH...", help="Images, folders of images at any depth, or tables.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="File to write: .csv, .tsv, .parquet or .jsonl; default the screen.")
     ] = None,
+    files_from: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Text file with a path per line; - for stdin.")
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Predict the I-th of N shards, from 1; see `zoo join-shards`.")
+    ] = None,
+    top_k: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="K", help="Only the K most probable classes; default all."),
+    ] = None,
+    features: Annotated[
+        bool, typer.Option("--features", help="The inputs of the model's head instead of its predictions.")
+    ] = False,
+    engine: Annotated[
+        str | None, typer.Option(help="Predict by the run's export: auto, tensorflow, openvino, onnx or litert.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first file that cannot be read.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Start anew instead of continuing an interrupted prediction.")
+    ] = False,
     as_json: Json = False,
 ):
-    """Predict images or the rows of a table: one row each, with class and probabilities, or with numbers.
+    """Predict images or the rows of tables: one row each, with class and probabilities, or with numbers.
 
     A run of `forecasting` predicts the steps after the last row of a table. A file that cannot be read is named on
-    stderr, the others are predicted, and the exit code is 1.
+    stderr, the others are predicted, and the exit code is 1. With --out, the same command continues a prediction that
+    was stopped, and each input is predicted once.
+
+    zoo predict runs/photos new_photos --out predictions.csv
+
+    find /archive -name "*.jpg" | zoo predict runs/photos --files-from - --out predictions.parquet
+
+    zoo predict runs/photos new_photos --out predictions.csv --shard 3/8
     """
+    from recipes.prediction.file_prediction import predict_frames
     from recipes.runs.load import load_run
-    from recipes.runs.predict_files import predict_files
-    from recipes.runs.prediction_file import write_frames
 
-    frames, unreadable = predict_files(load_run(run), files), []
-
-    def report_unreadable():
-        for frame in frames:
-            failed = frame[frame["error"].notna()] if "error" in frame else None  # tables have no such column
-            for name, reason in () if failed is None else zip(failed["input"], failed["error"], strict=True):
-                if strict:
-                    raise ValueError(f"predict: every file must be readable under --strict, got {name}: {reason}")
-                print_note(f"note: {name} cannot be read: {reason}")
-                unreadable.append(name)
-            yield frame
-
+    loaded, counts = load_run(run), {"rows": 0, "failures": 0}
+    if engine and not (run / "saved_model").is_dir():
+        raise ValueError(f"--engine needs an export of the run, and {run} has none: zoo export {run} {run}/saved_model")
+    options = {"files_from": files_from, "shard": shard, "strict": strict, "top_k": top_k, "features": features}
+    options |= {"engine": engine, "export": run if engine else None, "progress": not as_json}
     if out:
-        print(f"{write_frames(report_unreadable(), out)} rows\t{out}")
+        result = loaded.predict_files(files or [], out, overwrite=overwrite, **options)
+        counts = {"rows": result.rows, "failures": result.failures}
+        if as_json:
+            print_json(result._asdict())
+        else:
+            print(f"{result.rows} rows\t{result.path}")
     else:
-        print_frames(report_unreadable(), as_json)
-    if unreadable:
-        print_note(f"zoo: {len(unreadable)} files could not be read")
+        print_frames(_counted(predict_frames(loaded, files or [], **options), counts), as_json)
+    if counts["failures"]:
+        print_note(f"zoo: {counts['failures']} files could not be read")
         raise typer.Exit(1)
+
+
+def _counted(frames, counts):
+    """Yields data frames, and adds their numbers of rows and of failures to `counts`."""
+    for frame in frames:
+        counts["rows"] += len(frame)
+        counts["failures"] += int(frame["error"].notna().sum()) if "error" in frame else 0  # tables have no such column
+        yield frame
+
+
+def join_shards(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The --out of the shards, which lie beside it.")],
+    as_json: Json = False,
+):
+    """Join the shards that `zoo predict --out OUT --shard I/N` wrote, in the order of the inputs; the shards stay."""
+    from recipes.prediction import shards
+
+    rows, failures = shards.join_shards(out)
+    if as_json:
+        print_json({"path": str(out), "rows": rows, "failures": failures})
+    else:
+        print(f"{rows} rows\t{out}")
 
 
 def predict_raster(

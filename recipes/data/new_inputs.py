@@ -1,11 +1,14 @@
 """New data for a trained model: files or tables, matched to its input schema and read in batches."""
 
+import collections
 import concurrent.futures
+import itertools
 import os
 import typing
 from pathlib import Path
 
-from recipes.data.images.image_files import open_images, read_pixels
+from recipes.data.images.image_decoding import read_image
+from recipes.data.images.image_files import fit_image, read_pixels, resize_image
 from recipes.data.rasters.geotiff import open_raster, raster_info, read_window
 from recipes.data.tables.table_files import TABLE_SUFFIXES, read_frame, table_chunks
 from zoo.inputs import band_range_notes, match, match_bands, match_frame
@@ -18,10 +21,11 @@ CHUNK_ROWS = 16 * TABLE_ROWS  # rows of a table in memory
 class InputBatch(typing.NamedTuple):
     """A batch of new raw inputs."""
 
-    names: list  # of the examples: a file's path or a row's number
+    names: typing.Any  # of the examples, a list or an array of texts: a file's path or a row's number
     inputs: typing.Any  # (N, ...) array, dict of (N,) arrays, or a list of (H, W, C) images
     failures: dict  # path of a file that could not be read -> reason
     notes: list  # sentences
+    unit: int = 0  # number of the text file or of the table's chunk that it belongs to
 
 
 def is_files(schema, inputs):
@@ -51,22 +55,17 @@ def column_checks(schema):
     return {"unchecked": tuple(c for c in (*categories, *series) if c), "checked": tuple(columns)}
 
 
-def existing_file(path):
-    """Returns the `Path` of a file; a ValueError says that there is none."""
-    path = Path(path).expanduser()
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise ValueError(f"predict: `files` must be files, got {path}, which {what}.")
-    return path
-
-
-def file_batches(schema, files, batch_size):
-    """Yields new inputs from files in batches, in their order.
+def file_batches(schema, files, batch_size, size=None, *, skip=0, shard=(1, 1)):
+    """Yields new inputs from files in batches, in their order; the next ones are read while one is predicted.
 
     Args:
         schema: `InputSchema` of the trained model.
         files: path or paths: images; tables; for texts text files, or tables with the column of texts.
         batch_size: images per batch.
+        size: (H, W) that images are resized to; None keeps the files'.
+        skip: number of inputs (images, text files, rows) to leave out at the beginning; whole batches.
+        shard: (i, n) for the i-th of n shards, from 1. Of images it has a run of N / n; of tables every n-th chunk of
+            `CHUNK_ROWS` rows, and of text files every n-th.
     Yields:
         `InputBatch`.
     Raises:
@@ -75,90 +74,152 @@ def file_batches(schema, files, batch_size):
     files = [files] if isinstance(files, str | os.PathLike) else list(files)
     if not files:
         raise ValueError("predict: `files` must have at least one file, got none.")
-    if schema.kind == "table":
-        yield from _table_batches(schema, files)
-    elif schema.kind == "text":
-        yield from _text_batches(schema, files)
-    elif schema.kind == "image":
-        yield from _image_batches(schema, files, batch_size)
+    if schema.kind == "image":
+        yield from _image_batches(schema, shard_of(files, shard)[skip:], batch_size, size, shard[0] - 1)
+    elif schema.kind in ("table", "text"):
+        yield from read_ahead(_row_batches(schema, files, skip, shard), CHUNK_ROWS // TABLE_ROWS)  # a chunk
     else:
         raise ValueError(f"predict: the model must take images, a table or texts to read files, got {schema.kind}.")
 
 
-def _table_batches(schema, files):
-    shown = set()
+def shard_of(files, shard):
+    """Returns the i-th of n runs of a list, whose lengths differ by at most one."""
+    i, n = shard
+    return files[(i - 1) * len(files) // n : i * len(files) // n]
+
+
+def _row_batches(schema, files, skip, shard):
+    """Yields the rows of tables and the texts of files; a row's batch ends with its chunk."""
+    shown, units = set(), itertools.count()
     for file in files:
+        if schema.kind == "text" and not is_table_name(file):
+            unit = next(units)
+            if unit % shard[1] == shard[0] - 1:
+                if skip:
+                    skip -= 1
+                else:
+                    yield InputBatch([str(file)], match(schema, _read_text(file)).batch, {}, [], unit)
+            continue
         prefix = f"{file} " if len(files) > 1 else ""
-        for frame, first, notes in _chunks(schema, file):
-            matched = match_frame(schema, frame, first_row=first)
+        for frame, first, notes in table_chunks(file, schema.reading, rows=CHUNK_ROWS, **column_checks(schema)):
+            unit = next(units)
+            if unit % shard[1] != shard[0] - 1:
+                continue
+            if skip and skip >= len(frame):
+                skip -= len(frame)
+                continue
+            caller = f"predict: {file}" if prefix else "predict"
+            if schema.kind == "table":
+                matched = match_frame(schema, frame, caller, first_row=first)
+            else:
+                matched = match(schema, frame, caller=caller)
             notes = _new_notes([*notes, *matched.notes], shown)
-            for start in range(0, len(frame), TABLE_ROWS):
+            for start in range(skip, len(frame), TABLE_ROWS):
                 stop = min(start + TABLE_ROWS, len(frame))
-                names = [f"{prefix}row {first + i + 1}" for i in range(start, stop)]
-                yield InputBatch(names, {c: v[start:stop] for c, v in matched.batch.items()}, {}, notes)
+                names = _row_names(prefix, first + start + 1, first + stop + 1)
+                yield InputBatch(names, _rows(matched.batch, start, stop), {}, notes, unit)
                 notes = []
+            skip = 0
 
 
-def _chunks(schema, file):
-    return table_chunks(file, schema.reading, rows=CHUNK_ROWS, **column_checks(schema))
+def _row_names(prefix, start, stop):
+    """Returns the array of texts "row 1", ... from `start` to before `stop`."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    numbers = pc.cast(pa.array(range(start, stop), pa.int64()), pa.string())
+    return pd.array(pc.binary_join_element_wise(f"{prefix}row ", numbers, ""), dtype="str")
+
+
+def _rows(batch, start, stop):
+    return {c: v[start:stop] for c, v in batch.items()} if isinstance(batch, dict) else batch[start:stop]
+
+
+def is_table_name(file):
+    """Whether a file is a table by its name."""
+    return Path(file).suffix.lower() in (*TABLE_SUFFIXES, ".gz")
+
+
+def _read_text(file):
+    try:
+        return Path(file).read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"predict: the text must be UTF-8, got {file}: {error}.") from None
 
 
 def _new_notes(notes, shown):
     """Returns the notes on subjects that no earlier chunk had a note on."""
-    subjects = {note.partition(":")[0]: note for note in notes}
+    subjects = {note.partition(":")[0].lstrip("0123456789,"): note for note in notes}  # without the number of rows
     new = [note for subject, note in subjects.items() if subject not in shown]
     shown |= set(subjects)
     return new
 
 
-def _text_batches(schema, files):
-    shown = set()
-    for file in map(existing_file, files):
-        if file.suffix.lower() == ".txt" or file.suffix.lower() not in (*TABLE_SUFFIXES, ".gz"):
-            yield InputBatch([str(file)], match(schema, file.read_text("utf-8-sig")).batch, {}, [])
-            continue
-        prefix = f"{file} " if len(files) > 1 else ""
-        for frame, first, notes in _chunks(schema, file):
-            texts = match(schema, frame).batch
-            names = [f"{prefix}row {first + i + 1}" for i in range(len(texts))]
-            yield InputBatch(names, texts, {}, _new_notes(notes, shown))
+def read_ahead(items, count=2):
+    """Yields the items of an iterator, which a thread computes up to `count` items ahead."""
+    items = iter(items)
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        pending = collections.deque(executor.submit(next, items, executor) for _ in range(count))
+        while (item := pending.popleft().result()) is not executor:
+            pending.append(executor.submit(next, items, executor))
+            yield item
 
 
-def _image_batches(schema, files, batch_size):
+def _image_batches(schema, files, batch_size, size, unit):
     """Reads images in threads, a batch ahead of the one that is predicted."""
+    shown = set()
 
     def read_one(path):
+        notes = []
         try:
-            return read_image_for(schema, existing_file(path))
+            image = read_image_for(schema, Path(path).expanduser(), notes)
         except Exception as error:  # a broken file may raise anything in a decoder; its reason is recorded
             text = getattr(error, "reason", None) or str(error) or type(error).__name__
-            return " ".join(text.split())
+            return " ".join(text.split()), []
+        return (image if size is None else resize_image(image, size)), notes
 
-    groups = [files[i : i + batch_size] for i in range(0, len(files), batch_size)]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as executor:
-        pending = [executor.submit(read_one, path) for path in groups[0]]
-        for i, group in enumerate(groups):
-            following = [executor.submit(read_one, path) for path in groups[i + 1]] if i + 1 < len(groups) else []
+        groups = (files[i : i + batch_size] for i in range(0, len(files), batch_size))
+        submitted = ((group, [executor.submit(read_one, path) for path in group]) for group in groups)
+        ahead = collections.deque(itertools.islice(submitted, 2))
+        while ahead:
+            group, pending = ahead.popleft()
             results = [future.result() for future in pending]
-            pending = following
-            images = [image for image in results if not isinstance(image, str)]
-            names = [str(path) for path, image in zip(group, results, strict=True) if not isinstance(image, str)]
-            failures = {str(path): r for path, r in zip(group, results, strict=True) if isinstance(r, str)}
-            yield InputBatch(names, images, failures, band_range_notes(schema, names, images))
+            ahead.extend(itertools.islice(submitted, 1))
+            images = [image for image, _ in results if not isinstance(image, str)]
+            pairs = list(zip(map(str, group), results, strict=True))
+            names = [path for path, (image, _) in pairs if not isinstance(image, str)]
+            failures = {path: image for path, (image, _) in pairs if isinstance(image, str)}
+            notes = _new_file_notes([note for _, (_, notes) in pairs for note in notes], shown)
+            notes += _new_notes(band_range_notes(schema, names, images), shown)
+            yield InputBatch(names, images, failures, notes, unit)
 
 
-def read_image_for(schema, path):
+def _new_file_notes(notes, shown):
+    """Returns the notes, PATH: SENTENCE, whose sentence no other file had."""
+    sentences = {note.rpartition(": ")[2]: note for note in reversed(notes)}
+    new = [note for sentence, note in sentences.items() if sentence not in shown]
+    shown |= set(sentences)
+    return new
+
+
+def read_image_for(schema, path, notes=None):
     """Returns the pixels (H, W, C) of an image file in the bands and the depth of the training images.
 
+    Args:
+        schema: `InputSchema` of the trained model.
+        path: of the file.
+        notes: list that sentences on its bands are added to, or None.
     Raises:
         ValueError: naming the file, if it cannot be read, or its bands or depth differ.
     """
     if path.suffix.lower() in RASTER_ONLY or any(band.number for band in schema.bands):
-        pixels = read_bands(path, schema)
+        pixels = read_bands(path, schema, notes)
     elif path.suffix.lower() == ".npy":
         pixels = read_pixels(path)
     else:
-        return open_images([path], schema.shape, schema.dtype, schema.band_names, schema.missing == "pad").read(0)
+        return _read_photo(schema, path, notes)
     if pixels.shape[-1] != schema.shape[-1] or pixels.dtype.name != schema.dtype:
         raise ValueError(
             f"the image must have {schema.shape[-1]} bands of {schema.dtype}, as in training, got {pixels.shape[-1]} "
@@ -167,10 +228,22 @@ def read_image_for(schema, path):
     return pixels
 
 
-def read_bands(path, schema):
+def _read_photo(schema, path, notes):
+    image = read_image(path)
+    pixels = fit_image(
+        image, path, schema.shape[-1], schema.dtype, schema.band_names, schema.missing == "pad"
+    )  # names the file where its bands do not fit
+    if notes is not None and schema.band_names and image.bands:
+        notes += match_bands(schema, image.bands, path)[1]
+    return pixels
+
+
+def read_bands(path, schema, notes=None):
     """Returns the pixels (H, W, C) of a raster, in the bands that the model was trained on."""
     raster = raster_info(path, caller="predict")
-    numbers, _ = match_bands(schema, raster.names or ("",) * len(raster.bands), path)
+    numbers, of_bands = match_bands(schema, raster.names or ("",) * len(raster.bands), path)
+    if notes is not None:
+        notes += of_bands
     raster = raster_info(path, numbers, caller="predict")
     with open_raster(path, caller="predict") as file:
         return read_window(file, raster, 0, 0, raster.height, raster.width)[0]

@@ -1,8 +1,6 @@
 """Predicts the class of every pixel of a raster of any size."""
 
 import contextlib
-import hashlib
-import json
 import time
 import typing
 import warnings
@@ -10,9 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 import keras
-import numpy as np
 
 from recipes.data.rasters.geotiff import raster_info
+from recipes.prediction.fingerprint import model_fingerprint
 from recipes.runs.load import load_run
 from recipes.training.run import Run
 from zoo.arguments import Count, FilePath, Whole, checked
@@ -106,7 +104,8 @@ def predict_raster(
     file = Path(raster.path)
     options = [file.resolve(), file.stat().st_size, file.stat().st_mtime_ns, raster.bands]
     options += [blender.rows, blender.columns, blender.stripes, probabilities]
-    output = ResumableGeoTiff(out, fingerprint(source, options), blender.profile(), blender.describe)
+    key = model_fingerprint(source.model, source.preprocessing, options)
+    output = ResumableGeoTiff(out, key, blender.profile(), blender.describe)
     resumed_rows = output.rows_written
     try:
         with progress(Path(out).name, blender.total_rows, verbose) as report_progress:
@@ -184,17 +183,6 @@ def verify(source, raster, out):
     if not out.parent.is_dir() or out.is_dir() or (out.exists() and out.samefile(path)):
         problem = "is the raster itself" if out.is_file() else "is a folder" if out.is_dir() else "has no folder"
         raise ValueError(f"predict_raster: `out` must be a writable file, got {out}, which {problem}.")
-
-
-def fingerprint(source, options):
-    """Returns a hash of the model, its weights, its preprocessing and the options."""
-    digest = hashlib.blake2b(json.dumps(options, default=str).encode(), digest_size=16)
-    for model in (source.model, source.preprocessing):
-        if model is not None:
-            digest.update(json.dumps(model.get_config(), default=str).encode())
-            for weight in model.weights:
-                digest.update(np.ascontiguousarray(weight).tobytes())
-    return digest.hexdigest()
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """A trained run: its model, data, metrics and cost; prediction, evaluation, export and files."""
 
 import dataclasses
+import os
 import typing
 from pathlib import Path
 
@@ -8,12 +9,14 @@ import keras
 import numpy as np
 
 from recipes.data.input_schema import input_schema
+from recipes.prediction.file_prediction import predict_to_file
+from recipes.prediction.predict import predict_inputs
 from recipes.reports.verdict import verdict_without_interval
-from recipes.training.prediction import predict_inputs
-from zoo.arguments import FilePath, checked
+from zoo.arguments import Count, FilePath, checked
 from zoo.atomic_write import write_text
 from zoo.strict_json import json_text
 
+Engine = typing.Literal["auto", "tensorflow", "openvino", "onnx", "litert"]
 Split = typing.Literal["train", "validation", "test"]
 FORMAT = 3  # of run.json; raised with every change that older or newer versions cannot read
 DATA_FIELDS = ("name", "task", "outputs", "source", "license", "split_description", "notes")
@@ -104,6 +107,52 @@ class Run:
             return outputs
         names = np.array(self.classes)
         return [names[o.argmax(-1)] for o in outputs] if isinstance(outputs, list) else names[outputs.argmax(-1)]
+
+    @checked
+    def predict_files(
+        self,
+        paths,
+        out: FilePath,
+        *,
+        files_from: FilePath | None = None,
+        shard: str | None = None,
+        overwrite: bool = False,
+        strict: bool = False,
+        top_k: Count | None = None,
+        features: bool = False,
+        engine: Engine | None = None,
+        export: FilePath | None = None,
+        progress: bool = True,
+    ):
+        """Predicts files or rows of tables in batches, and writes a row for each to a file.
+
+        Memory does not grow with their number. Until the file is complete it is named OUT.part, with the manifest
+        OUT.part.json. The same call continues an interrupted one, and predicts every input exactly once.
+
+        Args:
+            paths: path or list of paths: images and folders of images, at any depth; tables; for a run on texts text
+                files, or tables with its column of texts; for forecasts one table of series.
+            out: path of a .csv, .tsv, .parquet or .jsonl file; OUT-00003-of-00008.csv with `shard`.
+            files_from: path of a text file with a path per line; None for none.
+            shard: I/N to predict the I-th of N shards of the inputs, from 1; `recipes.join_shards` joins them.
+            overwrite: whether to start anew where OUT.part is of another run, other options or other inputs, or where
+                the shard is complete.
+            strict: whether a file that cannot be read is an error; else its row has the reason in the column `error`.
+            top_k: number of the most probable classes to write; None for the probability of every class.
+            features: whether to write the inputs of the model's head, maps averaged, instead of the predictions.
+            engine: auto, tensorflow, openvino, onnx or litert, to predict by an export; None for this model.
+            export: path of the export, as `zoo.predictor` takes it.
+            progress: whether to show a progress bar, on stderr where that is a terminal.
+        Returns:
+            `FilePrediction`: path, rows, failures, resumed_inputs.
+        Raises:
+            ValueError: if a path does not exist, a table does not match the run, or the file cannot be continued.
+        """
+        paths = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+        return predict_to_file(
+            self, paths, out, files_from=files_from, shard=shard, overwrite=overwrite, strict=strict, top_k=top_k,
+            features=features, engine=engine, export=export, progress=progress,
+        )  # fmt: skip
 
     @checked
     def evaluate(self, split: Split = "test"):

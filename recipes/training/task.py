@@ -9,12 +9,12 @@ import keras
 
 from recipes.data import Data, load
 from recipes.data.augment import augmentation
+from recipes.prediction.predict import to_outputs
 from recipes.reports.verdict import MIN_EXAMPLES
 from recipes.training import accelerate as acceleration
 from recipes.training import fit as training
 from recipes.training.diagnosis import USUAL_RATES, diagnose
 from recipes.training.pipeline import batches, default_batch_size, input_shape, preprocessing_for
-from recipes.training.prediction import to_outputs
 from recipes.training.schedules import Optimizer, Schedule, optimizer, schedule
 from zoo.arguments import Count, Fraction, NonNegative, Positive, Rate, Whole, checked
 from zoo.registry import entry

@@ -52,8 +52,9 @@ def paths(trained):
         file = folder / "new.csv"
         frame.to_csv(file, index=False)
 
-        def by_rows():
-            return np.concatenate([frame[list(run.classes)].to_numpy() for frame in predict_files(loaded, [file])])
+        def by_rows(**options):
+            frames = predict_files(loaded, [file], **options)
+            return np.concatenate([frame[list(run.classes)].to_numpy() for frame in frames])
 
         return {
             "run.predict": lambda: run.predict(frame),
@@ -61,6 +62,7 @@ def paths(trained):
             "run.predict of a file": lambda: run.predict(str(file)),
             "load_run": lambda: loaded.predict(frame),
             "zoo predict": by_rows,
+            "zoo predict --engine": lambda: by_rows(engine="tensorflow", export=run_folder),
             "zoo.predictor of a run": lambda: predictors[0].predict(frame)["probabilities"],
             "zoo.predictor": lambda: predictors[1].predict(frame)["probabilities"],
         }

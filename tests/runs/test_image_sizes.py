@@ -51,6 +51,8 @@ def test_files_of_other_sizes_are_resized_to_the_size_of_the_training_photos(run
     (frame,) = predict_files(tmp_path / "run", paths)
     assert_close(frame[list(run.classes)].to_numpy(dtype="float32"), expected)
     run.export(tmp_path / "export")
+    (frame,) = predict_files(run, paths, engine="tensorflow", export=tmp_path / "export")
+    assert_close(frame[list(run.classes)].to_numpy(dtype="float32"), expected)
     loaded = zoo.predictor(tmp_path / "export", "tensorflow")
     for path in paths:
         with pytest.raises(ValueError, match="8, 12, 3"):

@@ -6,6 +6,7 @@ import re
 import typing
 
 from recipes.data.tables.csv_dialect import separator_word
+from recipes.data.tables.text_bytes import contains_character
 from recipes.data.tables.text_encoding import open_text
 
 BLOCK_ROWS = 100_000  # rows that are split before they become columns
@@ -225,8 +226,10 @@ def _has_quote_problem(column):
     """Whether a field has a line end, or begins with a blank and a quote."""
     import pyarrow.compute as pc
 
-    if pc.any(pc.match_substring(column, "\n")).as_py():
+    if contains_character(column, "\n"):
         return True
+    if not contains_character(column, '"'):
+        return False
     quoted = column.filter(pc.match_substring(column, '"'))
     return bool(len(quoted)) and pc.any(pc.match_substring_regex(quoted, r'^\s+"')).as_py()
 

@@ -3,6 +3,8 @@
 import re
 import typing
 
+from recipes.data.tables.text_bytes import contains_character
+
 UNITS = frozenset(  # a column whose values have different ones of these is an error
     re.findall(
         r"\S+",
@@ -74,14 +76,13 @@ def _contains(texts, characters):
 def plain_numbers(texts):
     """Returns the int64 or float64 array of texts such as 12, -1.5 and 1e3, or None if a text is no such number."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     for kind in (pa.int64(), pa.float64()):
         try:
             numbers = texts.cast(kind)
         except pa.ArrowInvalid:
             continue
-        return None if pc.any(pc.match_substring(texts, "x", ignore_case=True)).as_py() else numbers  # 0x1F is a code
+        return None if any(contains_character(texts, x) for x in "xX") else numbers  # 0x1F is a code
     return None
 
 

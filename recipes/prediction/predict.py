@@ -1,15 +1,20 @@
 """Prediction with a trained run: raw inputs of any source, matched to the run's input schema, in batches."""
 
+import itertools
+import math
 import warnings
 
 import numpy as np
 
 from recipes.data.examples import Examples
 from recipes.data.images.image_files import resize_image
-from recipes.data.new_inputs import TABLE_ROWS, file_batches, is_files, is_table, read_new_table
+from recipes.data.new_inputs import TABLE_ROWS, file_batches, is_files, is_table, read_ahead, read_new_table
 from recipes.data.series.forecast_window import forecast_frame
 from zoo.inputs import match
 from zoo.introspect.output_activation import output_activation, to_probabilities
+
+BATCH_VALUES = 1 << 25  # values of images that are preprocessed in one call, 128 MiB of float32
+VARIED_IMAGES = 16  # images of unknown size in a batch of files
 
 
 def predict_inputs(run, inputs):
@@ -21,6 +26,8 @@ def predict_inputs(run, inputs):
         return forecast(run, frame)
     if files:
         return _join([predict_batch(run, batch.inputs) for batch in readable_batches(run, inputs)])
+    if isinstance(inputs, Examples) and schema.kind == "image" and not isinstance(inputs.inputs, np.ndarray):
+        return _join([predict_batch(run, batch) for batch in _example_batches(inputs.inputs, file_batch_size(run))])
     if isinstance(inputs, Examples):
         inputs = inputs.head(len(inputs))
     if isinstance(inputs, list) and inputs and all(np.ndim(image) > 1 for image in inputs):
@@ -31,9 +38,30 @@ def predict_inputs(run, inputs):
     return predict_batch(run, matched.batch)
 
 
-def run_batches(run, files):
-    """Yields `InputBatch`es of files for a run."""
-    return file_batches(run.schema, files, run.task.predict_batch_size)
+def run_batches(run, files, **options):
+    """Yields `InputBatch`es of files for a run; `file_batches` has the options."""
+    size = run.preprocessing.input_shape[1:3] if run.schema.kind == "image" else (None,)
+    return file_batches(run.schema, files, file_batch_size(run), None if None in size else size, **options)
+
+
+def file_batch_size(run):
+    """Returns the number of inputs in a batch of files: of images as many as stay below `BATCH_VALUES` values."""
+    size = batch_size(run)
+    if run.schema.kind != "image":
+        return size
+    shape = run.preprocessing.input_shape[1:]
+    return min(size, VARIED_IMAGES if None in shape else max(1, BATCH_VALUES // math.prod(shape)))
+
+
+def batch_size(run):
+    """Returns the number of examples that a run predicts in one call of its model."""
+    return TABLE_ROWS if run.schema.kind == "table" else run.task.predict_batch_size
+
+
+def _example_batches(inputs, size):
+    """Yields lists of up to `size` images of files or of a tf.data.Dataset, which a thread reads ahead."""
+    images = map(inputs.read, range(len(inputs))) if hasattr(inputs, "read") else inputs.as_numpy_iterator()
+    yield from read_ahead(iter(lambda: list(itertools.islice(images, size)), []))
 
 
 def readable_batches(run, files, caller="predict"):
@@ -59,17 +87,22 @@ def predict_batch(run, batch):
     Returns:
         (N, ...) array; a list of arrays where predictions differ in size.
     """
+    outputs = model_outputs(run, batch, run.model)
+    if isinstance(outputs, list):
+        return [to_outputs(run, output[None])[0] for output in outputs]
+    return to_outputs(run, outputs)
+
+
+def model_outputs(run, batch, model):
+    """Returns the outputs of a model for raw inputs, by the preprocessing of a run, as `predict_batch` has them."""
     if isinstance(batch, list):
         preprocessed = _preprocess_images(run, batch)
         if isinstance(preprocessed, list):
-            return [to_outputs(run, run.model.predict_on_batch(image))[0] for image in preprocessed]
-        return to_outputs(run, _in_slices(run.model, preprocessed, run.task.predict_batch_size))
-    size = TABLE_ROWS if run.schema.kind == "table" else run.task.predict_batch_size
-
-    def predict_slice(raw):
-        return run.model.predict_on_batch(run.preprocessing.predict_on_batch(raw))
-
-    return to_outputs(run, _in_slices(predict_slice, batch, size))
+            return [model.predict_on_batch(image)[0] for image in preprocessed]
+        return in_slices(model.predict_on_batch, preprocessed, batch_size(run))
+    return in_slices(
+        lambda raw: model.predict_on_batch(run.preprocessing.predict_on_batch(raw)), batch, batch_size(run)
+    )
 
 
 def to_outputs(run, outputs):
@@ -100,25 +133,31 @@ def _preprocess_images(run, images):
     """
     size = run.preprocessing.input_shape[1:3]
     images = images if None in size else [resize_image(image, size) for image in images]
-    by_size = {}
-    for i, image in enumerate(images):
-        by_size.setdefault(image.shape, []).append(i)
-    preprocessed = [None] * len(images)
-    for indices in by_size.values():
-        outputs = run.preprocessing.predict_on_batch(np.stack([images[i] for i in indices]))
-        for i, output in zip(indices, outputs, strict=True):
-            preprocessed[i] = output
+    preprocessed = map_by_shape(run.preprocessing.predict_on_batch, images)
     if len({image.shape for image in preprocessed}) > 1:
         return [image[None] for image in preprocessed]
     return np.stack(preprocessed)
 
 
-def _in_slices(predict, batch, size):
+def map_by_shape(function, images):
+    """Returns the outputs of a function of batches, (N, H, W, C), for images that may differ in size."""
+    by_shape, outputs = {}, [None] * len(images)
+    for i, image in enumerate(images):
+        by_shape.setdefault(image.shape, []).append(i)
+    for shape, indices in by_shape.items():
+        step = max(1, BATCH_VALUES // max(1, math.prod(shape)))
+        for start in range(0, len(indices), step):
+            part = indices[start : start + step]
+            for i, output in zip(part, function(np.stack([images[i] for i in part])), strict=True):
+                outputs[i] = output
+    return outputs
+
+
+def in_slices(predict, batch, size):
     """Returns the predictions of an array or a dict of arrays, computed in slices of one size.
 
     The last slice is filled up with its first example, because each new size is compiled anew.
     """
-    predict = getattr(predict, "predict_on_batch", predict)
     count = len(next(iter(batch.values())) if isinstance(batch, dict) else batch)
     if count <= size:
         return predict(batch)

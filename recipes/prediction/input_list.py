@@ -1,0 +1,121 @@
+"""Lists of the files to predict: typed paths, folders, lists of paths, and what identifies them."""
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+from recipes.data.images.class_folders import (
+    AVIF_SUFFIXES,
+    HEIF_SUFFIXES,
+    RAW_SUFFIXES,
+    file_identity,
+    is_image_name,
+    is_system_folder,
+)
+from recipes.data.images.image_decoding import is_image_content
+from recipes.data.new_inputs import shard_of
+from recipes.prediction.predict import warn
+from zoo.arguments import suggestion
+
+
+def input_files(run, paths, files_from=None):
+    """Returns the files to predict, each once, in the order of the paths.
+
+    Args:
+        run: `Run`.
+        paths: files; for images also folders, whose images at any depth are taken in the order of their names.
+        files_from: path of a text file with a path per line, or - for stdin; None for none. Paths may also end in NUL,
+            as `find -print0` writes them.
+    Returns:
+        List of str.
+    Raises:
+        ValueError: if there is no file, or one of `paths` does not exist.
+    """
+    listed = [] if files_from is None else read_list(files_from)
+    if not paths and not listed:
+        received = "none" if files_from is None else f"an empty list in {_name(files_from)}"
+        raise ValueError(f"predict: `files` must have at least one file, got {received}.")
+    files = [str(Path(path).expanduser()) for path in paths]
+    for path in files:
+        if not os.path.exists(path):
+            parent, name = os.path.split(path)
+            nearest = suggestion(name, os.listdir(parent or ".")) if os.path.isdir(parent or ".") else ""
+            raise ValueError(f"predict: `files` must exist, got {path}.{nearest}")
+    files += listed
+    if run.schema.kind == "image":
+        files = [file for path in files for file in _images_of(path)]
+    different = list(dict.fromkeys(files))
+    if len(different) < len(files):
+        warn([f"{len(files) - len(different):,} files are named twice, and are predicted once"])
+    return different
+
+
+def read_list(path):
+    """Returns the paths in a text file, one per line, or in stdin for -."""
+    if str(path) == "-":
+        content = sys.stdin.buffer.read()
+    else:
+        try:
+            content = Path(path).expanduser().read_bytes()
+        except OSError as error:
+            raise ValueError(
+                f"`files_from` must be a text file of paths, got {path}: {error.strerror.lower()}."
+            ) from None
+    lines = content.split(b"\0") if b"\0" in content else content.removeprefix(b"\xef\xbb\xbf").splitlines()
+    return [os.path.expanduser(os.fsdecode(line)) for line in lines if line.strip()]
+
+
+def _name(path):
+    return "stdin" if str(path) == "-" else path
+
+
+def _images_of(path):
+    if not os.path.isdir(path):
+        return [path]
+    images = sorted(_images_below(path))
+    if not images:
+        raise ValueError(f"predict: `files` must be images or folders of images, got {path} without any.")
+    return map(str, images)
+
+
+def _images_below(folder):
+    """Yields the images of a folder and of those in it; links are followed, and no folder is read twice."""
+    visited = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        identity = file_identity(place)
+        if identity in visited:
+            folders.clear()
+            continue
+        visited.add(identity)
+        folders[:] = [name for name in folders if not is_system_folder(name)]
+        paths = [Path(place, name) for name in names]
+        yield from (p for p in paths if not p.name.startswith(".") and _may_be_image(p))
+
+
+def _may_be_image(path):
+    """Whether a file is an image by its ending or content; kinds that are not read are listed with the reason."""
+    suffix = path.suffix.lower()
+    if not suffix:
+        return is_image_content(path)
+    return is_image_name(path) or suffix in (".npy", *HEIF_SUFFIXES, *AVIF_SUFFIXES, *RAW_SUFFIXES)
+
+
+def describe_inputs(files, shard, is_split):
+    """Returns a dict that is equal for the same files with the same sizes and times of change.
+
+    Args:
+        files: list of paths.
+        shard: (i, n).
+        is_split: whether a shard has some of the files, and not some rows of all.
+    """
+    names, content = hashlib.blake2b(digest_size=16), hashlib.blake2b(digest_size=16)
+    for file in files:
+        names.update(os.fsencode(file) + b"\0")
+    for file in shard_of(files, shard) if is_split else files:
+        try:
+            status = os.stat(file)
+            content.update(f"{status.st_size} {status.st_mtime_ns} ".encode())
+        except OSError:
+            content.update(b"- ")
+    return {"files": len(files), "names hash": names.hexdigest(), "content hash": content.hexdigest()}
