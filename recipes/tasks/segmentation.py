@@ -13,9 +13,9 @@ from recipes.data.images.boundary_weights import pixel_weights
 from recipes.data.images.mask_labels import IGNORE
 from recipes.data.preprocessing import preprocessing
 from recipes.metrics import Confusion, confusion_matrix, overlap
+from recipes.prediction.predict import to_outputs
 from recipes.reports import verdict as verdicts
 from recipes.tasks.classification import weights_by_index
-from recipes.training.prediction import to_outputs
 from recipes.training.task import Task, task
 from zoo.arguments import Count, Whole, suggestion
 from zoo.introspect.output_activation import output_activation

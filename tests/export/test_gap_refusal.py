@@ -94,8 +94,8 @@ def test_an_empty_level_of_the_training_split_is_accepted(tmp_path):
     assert record["inputs_without_gaps"] == ["height", "slope"]
 
 
-@pytest.mark.parametrize("shape", [(4,), (5, 2)])
-def test_gaps_in_vectors_and_series_are_refused_by_all_signatures(tmp_path, shape):
+@pytest.mark.parametrize("shape", [(4,), (5, 2), (4, 4, 2)])
+def test_gaps_in_vectors_series_and_images_are_refused_by_all_signatures(tmp_path, shape):
     inputs = layers.Input(shape, name="values")
     model = keras.Model(inputs, layers.Dense(1)(layers.Flatten()(inputs)))
     raw = np.ones((3, *shape), "float32")
@@ -106,7 +106,7 @@ def test_gaps_in_vectors_and_series_are_refused_by_all_signatures(tmp_path, shap
     assert refusal(signatures["serving_default"], values=raw) == message
 
 
-def test_padded_series_accept_missing_steps_and_images_are_not_searched(tmp_path):
+def test_padded_series_accept_missing_steps_and_images_nodata(tmp_path):
     inputs = layers.Input((5, 2), name="series")
     padding = keras.Model(inputs, Impute([0.0, 0.0])(layers.Rescaling(0.5)(inputs)))
     series = layers.Input((5, 2))
@@ -114,9 +114,11 @@ def test_padded_series_accept_missing_steps_and_images_are_not_searched(tmp_path
     record = read_record(zoo.export(model, tmp_path, inputs=np.ones((2, 5, 2)), preprocessing=padding))
     assert record["inputs_without_gaps"] == []
     assert "a gap" in [c["content"] for c in record["comparisons"]]
+    inputs = layers.Input((4, 4, 2), name="image")
+    padding = keras.Model(inputs, Impute([0.0, 0.0])(layers.Rescaling(0.5)(inputs)))
     image = keras.Sequential([layers.Input((4, 4, 2)), layers.Flatten(), layers.Dense(1)])
-    record = read_record(zoo.export(image, tmp_path, inputs=np.full((2, 4, 4, 2), 0.5)))
-    assert record["inputs_without_gaps"] == []
+    record = read_record(zoo.export(image, tmp_path, inputs=np.full((2, 4, 4, 2), 0.5), preprocessing=padding))
+    assert record["inputs_without_gaps"] == [] and "a gap" in [c["content"] for c in record["comparisons"]]
 
 
 class OwnLayer(layers.Layer):

@@ -12,7 +12,7 @@ from zoo.layers.impute import Impute
 GAP_OPERATIONS = ("Where", "Isnan", "NanToNum", "Masking")  # Keras' own by which a graph may handle NaN
 REASON = "; the model was trained without gaps"
 SHOWN = 5  # inputs that a note lists
-MAX_RANK = 3  # tables, vectors and series; in images a check of every value would cost time
+SERIES_RANK = 3
 
 
 def refuse_gaps(tensors, names):
@@ -94,8 +94,10 @@ def inputs_without_gaps(signatures, batch):
             lookups = [o for o in operations[name] if isinstance(o, keras.layers.StringLookup)]
             if lookups and not imputes and not any("" in lookup.get_vocabulary() for lookup in lookups):
                 refused.append(name)
-        elif "float" in tensor.dtype and len(tensor.shape) <= MAX_RANK:
-            (uncertain if any(map(_may_handle_gaps, operations[name])) else refused).append(name)
+        elif "float" in tensor.dtype:
+            is_image = len(tensor.shape) > SERIES_RANK
+            may_handle = any(_may_handle_gaps(operation, is_image) for operation in operations[name])
+            (uncertain if may_handle else refused).append(name)
     refused += _outputs_nan(signatures, batch, uncertain)
     return tuple(name for name in signatures.inputs if name in refused)
 
@@ -103,7 +105,7 @@ def inputs_without_gaps(signatures, batch):
 def with_gaps(batch, row, name):
     """Sets a row of a float input to NaN in place; of a series only its last step."""
     array = batch[name] = batch[name].copy()
-    array[(row, -1) if array.ndim == MAX_RANK else row] = np.nan
+    array[(row, -1) if array.ndim == SERIES_RANK else row] = np.nan
 
 
 def levels_of(signatures):
@@ -119,10 +121,15 @@ def levels_of(signatures):
     return levels
 
 
-def _may_handle_gaps(operation):
-    """Whether an operation may turn NaN into numbers: any layer but Keras' own, and some of those."""
-    is_keras = type(operation).__module__.startswith("keras.")
-    return not is_keras or type(operation).__name__ in GAP_OPERATIONS
+def _may_handle_gaps(operation, is_image):
+    """Whether an operation may turn NaN into numbers: any layer but Keras' own, and some of those.
+
+    Of this package's layers only `Impute` does so in images; behind others a ReLU may return 0 for NaN.
+    """
+    package = type(operation).__module__.partition(".")[0]
+    if package == "keras" or (package == "zoo" and is_image):
+        return isinstance(operation, Impute) or type(operation).__name__ in GAP_OPERATIONS
+    return True
 
 
 def _outputs_nan(signatures, batch, names):

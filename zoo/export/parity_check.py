@@ -96,7 +96,7 @@ def _predict_function(signatures):
 def _gap_requests(signatures, predict, batch):
     """The request of a batch whose first row has a gap and an unseen level, where the model accepts them; in a list."""
     batch, contents = dict(batch), []
-    numbers = [n for n, t in signatures.inputs.items() if "float" in t.dtype and len(t.shape) <= gap_refusal.MAX_RANK]
+    numbers = [n for n, t in signatures.inputs.items() if "float" in t.dtype]
     accepting = [name for name in numbers if name not in signatures.inputs_without_gaps]
     if accepting:
         gap_refusal.with_gaps(batch, 0, accepting[0])
