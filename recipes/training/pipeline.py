@@ -74,7 +74,8 @@ def preprocessed(preprocess, x):
 
     if preprocess is None:
         return x
-    return preprocess(tf.nest.map_structure(lambda leaf: leaf[None], x), training=False)[0]
+    outputs = preprocess(tf.nest.map_structure(lambda leaf: leaf[None], x), training=False)
+    return tf.nest.map_structure(lambda leaf: leaf[0], outputs)
 
 
 def preprocess_examples(data, preprocess):

@@ -173,6 +173,7 @@ def test_the_drop_path_rate_rises_linearly_over_all_blocks():
     assert not any(isinstance(x, DropPath) for x in zoo.coatnet((32, 32, 2), 3, **SMALL).layers)
 
 
+@pytest.mark.slow
 def test_training_separates_bright_from_dark_images():
     model = zoo.coatnet((32, 32, 1), 2, **SMALL)
     x = np.random.default_rng(0).random((8, 32, 32, 1), "float32")

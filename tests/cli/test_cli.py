@@ -9,7 +9,7 @@ import pytest
 
 from recipes.cli.main import main
 
-OPTIONS = "--epochs 12 --batch-size 8 --learning-rate 0.002"
+OPTIONS = "--epochs 12 --batch-size 8 --learning-rate 0.002 --set report_examples=0"  # without robustness, to be short
 
 
 def run(capsys, *arguments):
@@ -107,6 +107,7 @@ def test_explain_writes_a_figure(trained, images, tmp_path, capsys):
         assert min(figure.size) > 100
 
 
+@pytest.mark.usefixtures("parity_check_in_process")
 def test_each_export_of_a_run_is_a_new_version(trained, tmp_path, capsys):
     for version in (1, 2):
         code, out, _ = run(capsys, "export", trained, tmp_path / "served")

@@ -107,6 +107,7 @@ def test_an_encoder_has_the_weight_names_and_shapes_of_its_classifier():
     assert {k: v for k, v in backbone.items() if not k.startswith("head")}.items() <= unet.items()
 
 
+@pytest.mark.slow
 def test_a_unet_with_an_encoder_trains_and_predicts_the_same_after_loading(tmp_path):
     model = zoo.unet((None, None, 2), 2, encoder="resnet20", filters=(4, 4), batch_norm=True)
     model.compile("adam", "sparse_categorical_crossentropy")

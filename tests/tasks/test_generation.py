@@ -61,7 +61,7 @@ def test_metrics_are_computed_for_the_samples_and_for_baselines(run):
     assert metrics["elbo"] < 0 > metrics["baseline"]["elbo"] and "features of a small CNN" in metrics["features"]
 
 
-@pytest.mark.parametrize("name", ["realnvp", "rbm"])
+@pytest.mark.parametrize("name", [pytest.param("realnvp", marks=pytest.mark.slow), "rbm"])
 def test_flows_and_boltzmann_machines_are_trained_evaluated_reported_and_exported(data, name, tmp_path):
     run = quick(epochs=1).fit(name, data, out=tmp_path / "run", verbose=False, **TINY[name])
     metrics = run.evaluate("test")

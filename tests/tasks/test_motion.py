@@ -99,6 +99,7 @@ def test_a_run_is_exported_reported_saved_and_loaded(data, tmp_path):
     assert_close(run.predict(odd), flow, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_an_untrained_tvnet_has_a_quarter_of_the_warp_error_of_no_motion():
     """On held-out warps of photos and on the motorcycle pair."""
     task = quick(samples=1)
