@@ -55,7 +55,7 @@ def verify_arrays(arrays, names):
     for name in names:
         array = arrays[name]
         is_text = array.dtype.kind in "OSU"
-        if not is_text and array.dtype.kind != "f":
+        if not array.size or not (is_text or array.dtype.kind == "f"):
             continue
         is_gap = np.isin(array, (b"", "")) if is_text else np.isnan(array)
         rows = is_gap.reshape(len(array), -1).any(axis=1)
