@@ -26,7 +26,7 @@ $(VENV)/.installed: setup.cfg pyproject.toml
 	@echo "== making $(VENV) with $$($(PYTHON) --version), once; about two minutes and 3 GB"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[dev]'
 	@touch $@
 
 demo: $(VENV)/.installed
@@ -58,7 +58,7 @@ r-env:
 	@test -n "$(R_PYTHON)" || { echo "no Python found: install Python 3.11, or say make r-env R_PYTHON=/path/to/python"; exit 1; }
 	$(R_PYTHON) -m venv $(R_VENV)
 	$(R_VENV)/bin/python -m pip install --quiet --upgrade pip
-	$(R_VENV)/bin/python -m pip install --quiet --editable '.[serve]' $$(Rscript -e 'v <- packageVersion("reticulate"); \
+	$(R_VENV)/bin/python -m pip install --quiet --no-compile --editable '.[serve]' $$(Rscript -e 'v <- packageVersion("reticulate"); \
 		cat(if (v < "1.41") "numpy<2 pyarrow<21", if (v < "1.45") "pandas<3")')
 	@# reticulate adds site-packages to the path without reading the .pth files in it, so it needs the packages there
 	ln -sfn $(CURDIR)/zoo $(CURDIR)/recipes $$($(R_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
