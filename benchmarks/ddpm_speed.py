@@ -27,7 +27,7 @@ import tensorflow as tf
 
 import zoo
 from recipes.training import accelerate
-from recipes.training.pipeline import at_ease
+from recipes.training.pipeline import without_autotuning
 
 ROUNDS, STEPS, SIDE, BATCH_SIZE, DEPTH, FILTERS, SAMPLES, THREADS = 9, 24, 16, 16, 1, (32, 64), 4, 1
 
@@ -64,7 +64,7 @@ def training_timer(model):
     images = np.random.default_rng(0).uniform(-1, 1, (BATCH_SIZE, SIDE, SIDE, 1)).astype("float32")
 
     def run(steps):
-        data = at_ease(tf.data.Dataset.from_tensors(images).repeat(steps))
+        data = without_autotuning(tf.data.Dataset.from_tensors(images).repeat(steps))
         start = time.perf_counter()
         model.fit(data, shuffle=False, verbose=0)
         return time.perf_counter() - start

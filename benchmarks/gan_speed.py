@@ -37,7 +37,7 @@ from norm_speed import keras_own
 
 import zoo
 from recipes.training import accelerate
-from recipes.training.pipeline import at_ease
+from recipes.training.pipeline import without_autotuning
 from zoo.generate.adversarial import Adversarial
 
 ROUNDS = 9
@@ -139,7 +139,7 @@ class KerasTraining:
         import tensorflow as tf
 
         images = np.random.default_rng(0).uniform(-1, 1, (batch_size * steps, *shape)).astype("float32")
-        self.data = at_ease(tf.data.Dataset.from_tensor_slices(images).batch(batch_size).cache())
+        self.data = without_autotuning(tf.data.Dataset.from_tensor_slices(images).batch(batch_size).cache())
         self.model = model
         model.compile()
 
