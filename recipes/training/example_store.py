@@ -2,9 +2,10 @@
 
 import contextlib
 import contextvars
+import errno
 import hashlib
-import os
 import shutil
+import threading
 import zlib
 from pathlib import Path
 
@@ -95,19 +96,22 @@ class FileStore:
         saved = np.fromfile(sums, np.uint32) if sums.exists() else np.zeros(0, np.uint32)
         self._sums = np.zeros(count, np.uint32)  # 0 for an example that is not stored
         self._sums[: len(saved)] = saved[:count]
-        self._file, self._sums_file = (os.open(p, os.O_RDWR | os.O_CREAT) for p in (path, sums))
-        self._has_room = True
+        for file in (path, sums):
+            file.touch()
+        self._files = [open(file, "r+b", buffering=0) for file in (path, sums)]  # noqa: SIM115 of the object's life
+        self._has_room, self._lock = True, threading.Lock()
 
     def __del__(self):
-        for file in (getattr(self, "_file", None), getattr(self, "_sums_file", None)):
-            if file is not None:
-                os.close(file)
+        for file in getattr(self, "_files", ()):
+            file.close()
 
     def get(self, index):
         """Returns the example at `index`, or None where it was not stored whole."""
         if not self._sums[index]:
             return None
-        content = os.pread(self._file, self._bytes, index * self._bytes)
+        with self._lock:
+            self._files[0].seek(index * self._bytes)
+            content = self._files[0].read(self._bytes)
         if len(content) < self._bytes or _checksum(content) != self._sums[index]:
             self._sums[index] = 0
             return None
@@ -120,12 +124,19 @@ class FileStore:
         content = np.ascontiguousarray(example, self._dtype).tobytes()
         checksum = np.uint32(_checksum(content))
         try:
-            os.pwrite(self._file, content, index * self._bytes)
-            os.pwrite(self._sums_file, checksum.tobytes(), index * 4)
+            with self._lock:
+                _write_at(self._files[0], index * self._bytes, content)
+                _write_at(self._files[1], index * 4, checksum.tobytes())
         except OSError:
             self._has_room = False
         else:
             self._sums[index] = checksum
+
+
+def _write_at(file, position, content):
+    file.seek(position)
+    if file.write(content) < len(content):  # the rest of the disk was shorter
+        raise OSError(errno.ENOSPC, "no space left", file.name)
 
 
 def _checksum(content):

@@ -180,7 +180,7 @@ def test_a_full_disk_ends_the_storing_only(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     store = FileStore(tmp_path / "x", 2, (4,), "float32")
-    monkeypatch.setattr(example_store.os, "pwrite", no_space)
+    monkeypatch.setattr(example_store, "_write_at", no_space)
     store.put(0, np.arange(4.0))
     assert store.get(0) is None
 
