@@ -90,7 +90,7 @@ def shard_of(files, shard):
 
 def _row_batches(schema, files, skip, shard):
     """Yields the rows of tables and the texts of files; a row's batch ends with its chunk."""
-    shown, units = set(), itertools.count()
+    units = itertools.count()
     for file in files:
         if schema.kind == "text" and not is_table_name(file):
             unit = next(units)
@@ -100,7 +100,7 @@ def _row_batches(schema, files, skip, shard):
                 else:
                     yield InputBatch([str(file)], match(schema, _read_text(file)).batch, {}, [], unit)
             continue
-        prefix = f"{file} " if len(files) > 1 else ""
+        prefix, shown = f"{file} " if len(files) > 1 else "", set()
         for frame, first, notes in table_chunks(file, schema.reading, rows=CHUNK_ROWS, **column_checks(schema)):
             unit = next(units)
             if unit % shard[1] != shard[0] - 1:
@@ -113,7 +113,7 @@ def _row_batches(schema, files, skip, shard):
                 matched = match_frame(schema, frame, caller, first_row=first)
             else:
                 matched = match(schema, frame, caller=caller)
-            notes = _new_notes([*notes, *matched.notes], shown)
+            notes = [f"{prefix}{note}" for note in _new_notes([*notes, *matched.notes], shown)]
             for start in range(skip, len(frame), TABLE_ROWS):
                 stop = min(start + TABLE_ROWS, len(frame))
                 names = _row_names(prefix, first + start + 1, first + stop + 1)

@@ -3,11 +3,13 @@
 import functools
 import json
 import math
+import warnings
 from pathlib import Path
 
 import keras
 
 from recipes.data import as_source_spec, load, reopen
+from recipes.data.fingerprint import fingerprints
 from recipes.tasks import TASKS
 from recipes.training.run import FORMAT, Run
 from zoo.arguments import FilePath, checked, suggestion
@@ -86,5 +88,13 @@ def _open_data(task, path, info, data):
             raise ValueError(
                 f"{path} was trained on arrays, which a run does not save; pass them: load_run(path, data)."
             )
-        return task.open_data(reopen(source))
+        reread = task.open_data(reopen(source))
+        saved = info["record"].get("data_fingerprints")  # runs of older releases have none
+        if saved and saved != fingerprints(reread):
+            warnings.warn(
+                f"{source} has changed since the training: its splits are drawn anew, so that the test split may hold "
+                "examples that the model was trained on; pass new data by `data`, as in zoo evaluate --data",
+                stacklevel=2,
+            )
+        return reread
     return task.open_data(load(data, seed=task.seed) if isinstance(data, str) else data)

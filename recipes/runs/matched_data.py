@@ -18,9 +18,10 @@ from recipes.data.split import SplitOptions
 from recipes.data.tables.table_files import read_frame
 from recipes.data.targets import class_indices, gaps
 from zoo.arguments import suggestion
-from zoo.inputs import match, match_bands, match_frame
+from zoo.inputs import band_range_notes, match, match_bands, match_frame
 
 SERIES_FACTS = ("step", "has_grid", "has_means")  # in `Data.series_options`, and no options of the reader
+SAMPLE = 64  # images whose ranges are compared with the training's
 SHOWN = 5  # classes that a note lists
 WITHOUT_SPLIT = {**DEFAULT_SPLIT, "validation": 0.0, "test": 0.0}
 
@@ -32,6 +33,10 @@ def run_with_data(run, source):
     left out of the metrics.
     """
     data, preprocessing = matched_data(run, source), run.preprocessing
+    if run.schema.kind == "image" and run.schema.dtype != "uint8":
+        images = [np.asarray(image) for image in data.train.head(SAMPLE)]
+        for note in band_range_notes(run.schema, list(map(str, data.train.names[:SAMPLE])), images):
+            warn_and_note(note)
     if isinstance(data.train.inputs, Tiles) and data.missing == "pad" and run.schema.missing != "pad":
         preprocessing = fill_nodata(preprocessing)
         warn_and_note("pixels that are nodata in any band are left out of the evaluation")

@@ -11,7 +11,7 @@ import numpy as np
 
 from recipes.data.fingerprint import fingerprints
 
-BACKUP_FORMAT = 1  # raised with every change of the backup's files or of the order of the data
+BACKUP_FORMAT = 2  # raised with every change of the backup's files or of the order of the data
 
 
 def describe_training(task, model_name, model, arguments, data):

@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from recipes.data.fingerprint import fingerprints
 from recipes.data.input_schema import input_schema
 from recipes.prediction.file_prediction import predict_to_file
 from recipes.prediction.predict import predict_inputs
@@ -275,6 +276,8 @@ class Run:
         out.mkdir(parents=True, exist_ok=True)
         save_for_inference(self.model, out / "model.keras")
         self.preprocessing.save(out / "preprocessing.keras")
+        if self.record.get("data") is not None:
+            self.record.setdefault("data_fingerprints", fingerprints(self.data))
         write_json(out / "history.json", self.history)
         write_json(out / "metrics.json", self.metrics)
         write_json(out / "run.json", self.description())  # last: a folder with run.json is a complete run

@@ -188,6 +188,22 @@ def test_masks_of_every_mode_are_read_as_documented(tmp_path):
         read_mask(tmp_path / "colors.png")
 
 
+def test_palettes_of_other_colors_for_the_same_values_are_refused(tmp_path):
+    colors = {0: (0, 0, 0), 1: (255, 0, 0), 2: (0, 0, 255)}
+    for i in range(4):
+        mask = Image.fromarray(disk(0, 1, 2).astype("uint8"))
+        order = (0, 1, 2) if i < 3 else (0, 2, 1)
+        mask.putpalette([value for index in order for value in colors[index]])
+        save(tmp_path / "images", f"{i}.png", RNG.integers(0, 256, (8, 8, 3)).astype("uint8"))
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        mask.save(tmp_path / "masks" / f"{i}.png")
+    source = f"masks:{tmp_path / 'images'}?labels={tmp_path / 'masks'}"
+    with pytest.raises(ValueError, match=r"got \(255, 0, 0\) for the value 1 in .*0.png and \(0, 0, 255\) in .*3.png"):
+        load(source)
+    (tmp_path / "masks" / "3.png").write_bytes((tmp_path / "masks" / "2.png").read_bytes())
+    assert load(source).classes == ("0", "1", "2")
+
+
 def test_the_nodata_of_a_mask_is_ignored(tmp_path):
     rasterio = pytest.importorskip("rasterio", reason="rasterio is in the extra `raster`")
     with rasterio.open(tmp_path / "m.tif", "w", driver="GTiff", count=1, height=8, width=8, dtype="int16", nodata=-99,

@@ -215,6 +215,28 @@ def test_a_loaded_run_evaluates_plots_and_exports_without_the_data_being_passed(
     assert loaded.plots(tmp_path / "plots")
 
 
+def test_data_that_changed_since_the_training_are_noted(tmp_path):
+    file = tmp_path / "t.csv"
+    TRAINING.to_csv(file, index=False)
+    task = recipes.Classification(epochs=1, batch_size=8)
+    task.fit("dnn", f"table:{file}?target=species", units=(4,), out=tmp_path / "run", verbose=False)
+    recipes.load_run(tmp_path / "run").evaluate("test")  # warnings are errors
+    TRAINING.iloc[:-3].to_csv(file, index=False)
+    with pytest.warns(UserWarning, match="t.csv.* has changed since the training: its splits are drawn anew"):
+        recipes.load_run(tmp_path / "run").evaluate("test")
+
+
+def test_notes_on_several_tables_name_each(trained, tmp_path):
+    run, _ = trained
+    for level in ("east", "west"):
+        NEW.assign(island=level).to_csv(tmp_path / f"{level}.csv", index=False)
+    with pytest.warns(UserWarning) as caught:
+        list(predict_files(run, [tmp_path / "east.csv", tmp_path / "west.csv"]))
+    notes = [str(warning.message) for warning in caught]
+    for level in ("east", "west"):
+        assert any(f"{level}.csv" in note and f"'{level}'" in note for note in notes), notes
+
+
 def test_a_run_on_arrays_predicts_and_says_that_it_has_no_data(tmp_path):
     x = RNG.normal(size=(40, 3)).astype("float32")
     y = (x[:, 0] > 0).astype(int)

@@ -151,6 +151,17 @@ def test_each_type_that_the_signature_does_not_take_is_an_invalid_argument(predi
         assert 'input "photo" must be uint8, got' in caught.value.details()
 
 
+def test_infinite_and_too_large_numbers_are_refused_over_both_protocols(server, predict):
+    message = 'input "height" must have finite numbers that fit in 32 bits'
+    for text in ("1e39", "Infinity", "-1e400"):
+        body = f'{{"instances": [{{"height": [{text}], "soil": ["clay"]}}]}}'
+        response = httpx.post(f"{server.rest_address}/v1/models/soil:predict", content=body)
+        assert response.status_code == 400 and message in response.json()["error"], response.text
+    with pytest.raises(grpc.RpcError) as caught:
+        predict(make_request("soil", height=np.array([[np.inf]], "float32"), soil=np.array([["clay"]], object)))
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT and message in caught.value.details()
+
+
 def test_a_message_above_the_size_limit_is_refused(predict):
     with pytest.raises(grpc.RpcError) as caught:
         predict(make_request("trees", photo=np.zeros((1, 300, 300, 3), "uint8")))

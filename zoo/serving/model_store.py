@@ -5,6 +5,8 @@ import threading
 import typing
 from pathlib import Path
 
+import numpy as np
+
 from zoo.arguments import suggestion
 from zoo.export import isolated_inference, warmup
 from zoo.export.versions import version_numbers
@@ -19,6 +21,14 @@ class RequestError(Exception):
     def __init__(self, code, message):
         super().__init__(message)
         self.code = code
+
+
+def require_finite(name, array):
+    """Returns an input of a request; a `RequestError` where a number is infinite or too large for the type."""
+    if array.dtype.kind == "f" and np.isinf(array).any():
+        bits = 8 * array.dtype.itemsize
+        raise RequestError("INVALID_ARGUMENT", f'input "{name}" must have finite numbers that fit in {bits} bits.')
+    return array
 
 
 class VersionState(typing.NamedTuple):

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from zoo.serving.model_store import RequestError
+from zoo.serving.model_store import RequestError, require_finite
 
 HTTP_STATUS = {
     "INVALID_ARGUMENT": 400,
@@ -200,7 +200,8 @@ def _to_array(name, values, dtype_enum):
         expected = f"{dtype.name}, whole numbers from {low} to {high}"
     if not valid:
         raise RequestError("INVALID_ARGUMENT", f'input "{name}" must be {expected}, got {_describe(array)}.')
-    return array.astype(dtype.as_numpy_dtype)
+    with np.errstate(over="ignore"):
+        return require_finite(name, array.astype(dtype.as_numpy_dtype))
 
 
 def _describe(array):

@@ -5,7 +5,7 @@ from concurrent import futures
 
 import numpy as np
 
-from zoo.serving.model_store import RequestError
+from zoo.serving.model_store import RequestError, require_finite
 
 MAX_CALLS = 1000  # calls in progress, of which most may be clients that send slowly
 MAX_CONNECTION_MINUTES = 5  # age of a connection; its calls may take as long again, then the client reconnects
@@ -87,9 +87,10 @@ def _to_array(name, proto, dtype_enum):
     if count != stated_count:
         raise RequestError("INVALID_ARGUMENT", f'input "{name}" states {stated_count} values, and it has {count:g}.')
     try:
-        return tf.make_ndarray(proto)
+        array = tf.make_ndarray(proto)
     except Exception as error:  # NumPy and TensorFlow raise different errors
         raise RequestError("INVALID_ARGUMENT", f'input "{name}" cannot be read: {error}') from None
+    return require_finite(name, array)
 
 
 def _dtype_name(dtype_enum):

@@ -22,11 +22,13 @@ class MaskFile(typing.NamedTuple):
         values: (H, W) int64; -1 where a pixel is nodata.
         is_lossy: whether the file's format changes values when it is written, as JPEG does.
         is_thresholded: whether such values were set to 0 or 255.
+        colors: value -> (R, G, B) of the values of a palette; {} for other files.
     """
 
     values: np.ndarray
     is_lossy: bool = False
     is_thresholded: bool = False
+    colors: dict = {}  # noqa: RUF012 is not changed
 
 
 def read_mask(path):
@@ -44,7 +46,7 @@ def read_mask(path):
         ValueError: if the file cannot be read to its end, has colors, transparency or fractions, or is a JPEG of more
             than two values; it is named.
     """
-    values, is_lossy = _stored_values(path)
+    values, is_lossy, colors = _stored_values(path)
     if values.ndim == 3:
         values = _one_band(values, path)
     if values.ndim != 2 or values.dtype.kind not in "buif":
@@ -57,7 +59,7 @@ def read_mask(path):
             )
     values = values.astype(np.int64)
     if not is_lossy or np.isin(values, (0, 255)).all():
-        return MaskFile(values, is_lossy)
+        return MaskFile(values, is_lossy, colors=colors)
     between = np.mean((values > DARK) & (values < BRIGHT))
     if between > MAX_BETWEEN or values.max() < BRIGHT:
         raise lossy_mask_error(path, values)
@@ -74,25 +76,30 @@ def lossy_mask_error(path, values):
 
 
 def _stored_values(path):
-    """Returns (values as the file has them, whether the file's format is lossy)."""
+    """Returns (values as the file has them, whether the file's format is lossy, colors of a palette's values)."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         if path.suffix.lower() == ".npy":
-            return np.load(path, allow_pickle=False), False
+            return np.load(path, allow_pickle=False), False, {}
         with Image.open(path) as image:
             verify_pixel_count(path, *image.size)
             is_lossy = image.format in LOSSY_FORMATS or image.info.get("compression") == "jpeg" or _is_lossy_webp(path)
             if image.format == "TIFF" and image.mode != "1" and importlib.util.find_spec("rasterio"):
-                return read_tiff(path).pixels, is_lossy  # with its nodata
+                return read_tiff(path).pixels, is_lossy, {}  # with its nodata
             if image.getexif().get(ORIENTATION, 1) in range(2, 9):
                 image = ImageOps.exif_transpose(image)
-            return np.asarray(image), is_lossy
+            colors = {}
+            if image.mode == "P":
+                palette = np.reshape(image.getpalette("RGB"), (-1, 3)).tolist()
+                used = [i for i, number in enumerate(image.histogram()) if number and i < len(palette)]
+                colors = {i: tuple(palette[i]) for i in used}
+            return np.asarray(image), is_lossy, colors
     except UnreadableImageError as error:
         raise ValueError(f"every mask must be readable, got {path}: {error.reason}") from None
     except UnidentifiedImageError:
         try:
-            return read_image(path).pixels, False  # kinds of TIFF that Pillow lacks
+            return read_image(path).pixels, False, {}  # kinds of TIFF that Pillow lacks
         except UnreadableImageError as error:
             raise ValueError(f"every mask must be readable, got {path}: {error.reason}") from None
     except Exception as error:  # a broken file may raise anything in a decoder

@@ -71,7 +71,7 @@ def read_masks(
     arguments = dict(locals())
     notes, thresholded, lossy, band_names, reordered, is_empty = [], 0, 0, (), [], True
     pairs = paired_files(Path(images), Path(labels), "mask", notes)
-    scenes = []
+    scenes, palette = [], {}
     for image_path, mask_path in pairs:
         image, names = read_pixels_and_bands(image_path)
         band_names, mask = band_names or names, read_mask(mask_path)
@@ -81,6 +81,7 @@ def read_masks(
         thresholded += mask.is_thresholded
         lossy += mask.is_lossy
         is_empty = is_empty and not mask.values.any()
+        _verify_one_palette(palette, mask.colors, mask_path)
         if image.nbytes * len(pairs) > MAX_BYTES_IN_MEMORY:
             scenes.append(FileScene(image_path, mask_path, bands, band_names))
         else:
@@ -103,6 +104,21 @@ def read_masks(
         data, "masks", arguments, labels=absolute_path(labels), classes=mask_classes.resolved(),
         bands=bands or tuple(range(1, data.shape[-1] + 1)),
     )  # fmt: skip
+
+
+def _verify_one_palette(palette, colors, path):
+    """Adds the colors of a mask's values to `palette`, value -> (color, path).
+
+    Raises:
+        ValueError: if a value has another color in an earlier mask.
+    """
+    for value, color in colors.items():
+        expected, first = palette.setdefault(value, (color, path))
+        if expected != color:
+            raise ValueError(
+                f"the palettes of all masks must have the same colors, got {expected} for the value {value} in {first} "
+                f"and {color} in {path}; write the masks with one palette, or the classes as gray values."
+            )
 
 
 def _verify_one_size(image, image_path, mask, mask_path):
