@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Literal
 
 import keras
+import numpy as np
 
-from recipes.data.rasters.geotiff import raster_info
+from recipes.data.rasters.geotiff import open_raster, raster_info, read_window
 from recipes.prediction.fingerprint import model_fingerprint
 from recipes.runs.load import load_run
 from recipes.training.run import Run
 from zoo.arguments import Count, FilePath, Whole, checked
-from zoo.inputs import InputSchema, match_bands
+from zoo.inputs import InputSchema, band_range_notes, match_bands
+
+SAMPLE_SIDE = 512  # of the part of a raster whose range is compared with the training's [pixels]
 
 
 class RasterPrediction(typing.NamedTuple):
@@ -97,6 +100,8 @@ def predict_raster(
     source = as_segmentation_model(run, preprocessing, classes)
     raster = raster_info(path, bands or _trained_bands(source, path), caller="predict_raster")
     verify(source, raster, out)
+    if source.schema is not None:
+        _note_ranges(source.schema, raster)
     from recipes.raster.blend import TileBlender
     from recipes.raster.resumable_geotiff import ResumableGeoTiff
 
@@ -152,6 +157,17 @@ def _trained_bands(source, path):
     for note in notes:
         warnings.warn(note, stacklevel=3)
     return numbers
+
+
+def _note_ranges(schema, raster):
+    """Warns where the middle of a raster has values far outside of the training range, or in another unit."""
+    height, width = min(raster.height, SAMPLE_SIDE), min(raster.width, SAMPLE_SIDE)
+    corner = (raster.height - height) // 2, (raster.width - width) // 2
+    with open_raster(raster.path, "predict_raster") as file:
+        pixels, valid = read_window(file, raster, *corner, height, width)
+    image = np.where(valid[..., None], pixels, np.nan)
+    for note in band_range_notes(schema, [str(raster.path)], [image]):
+        warnings.warn(note, stacklevel=3)
 
 
 def verify(source, raster, out):

@@ -226,6 +226,17 @@ def test_a_run_with_nodata_evaluates_rasters_without(tmp_path):
     assert evaluate_run(tmp_path / "run", source_of(tmp_path / "new", SCENE))["pixels"] == TRUTH.size
 
 
+def test_values_far_outside_of_the_training_range_are_noted(tmp_path):
+    task = recipes.Segmentation(epochs=1)
+    run = task.fit(network(2), recipes.load(source_of(tmp_path, SCENE)), out=tmp_path / "run", verbose=False)
+    other = source_of(tmp_path / "new", (SCENE // 100).astype(SCENE.dtype))
+    path = other.partition(":")[2].partition("?")[0]
+    with pytest.warns(UserWarning, match="1 images may have another unit than the training range|1 images are far"):
+        predict(run, path, tmp_path / "out.tif")
+    with pytest.warns(UserWarning, match="images may have another unit than the training range|images are far"):
+        evaluate_run(tmp_path / "run", other)
+
+
 # Resumption
 
 
