@@ -1,4 +1,4 @@
-"""Reads batches of examples in any order: of files in threads, resized as they are decoded, and kept where they fit."""
+"""Reads batches of examples in any order: of files in threads, resized as they are decoded, stored where they fit."""
 
 import os
 import warnings

@@ -267,7 +267,9 @@ def _differences(chief, greetings):
                 f"{greeting['addresses']} on worker {index} and {chief['addresses']} on the chief."
             )
         versions = {name: (chief["versions"].get(name), v) for name, v in greeting["versions"].items()}
-        unequal = [f"{name} {other} (chief {own})" for name, (own, other) in versions.items() if own != other]
+        unequal = [
+            f"{name} {other} (chief {expected})" for name, (expected, other) in versions.items() if expected != other
+        ]
         if unequal:
             return (
                 "distribute='multi_worker': all workers must have the same versions, got on worker "

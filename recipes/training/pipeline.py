@@ -23,7 +23,7 @@ KERAS_ITERATORS = 2  # that Keras makes per epoch of known length; it reads one 
 def batches(task, examples, training, preprocess, classes):
     """Returns a tf.data.Dataset of (inputs, targets) batches; arguments as `Task.pipeline` has them.
 
-    Examples are preprocessed once and kept in memory where they fit, then shuffled and augmented. Where they do not
+    Examples are preprocessed once and stay in memory where they fit, then shuffled and augmented. Where they do not
     fit, their indices are shuffled, and each batch is read, resized and preprocessed when it is needed.
     """
     import tensorflow as tf

@@ -129,6 +129,21 @@ def test_truncated_files_of_a_large_folder_are_skipped(root):
             load(f"folder:{root}")
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_a_copy_that_was_stopped_and_filled_with_zeros_is_broken(root, monkeypatch, many):
+    monkeypatch.setattr(image_scan, "DECODED_BYTES", 0 if many else 2**20)
+    path = root / "fox" / "half.jpg"
+    random_image(200, 200).save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
+    with pytest.raises(ValueError, match="half.jpg: it is truncated: its end is empty"):
+        read_image(path)
+    with pytest.warns(UserWarning, match=r"it is truncated: its end is empty: 1 \(fox/half.jpg\)"):
+        load(f"folder:{root}")
+    path.write_bytes(content + bytes(500))  # padding after the end
+    assert read_image(path).pixels.shape == (200, 200, 3)
+
+
 def test_strict_decodes_every_file(root, decoded):
     load(f"folder:{root}", validation=0, test=0)
     assert not decoded

@@ -150,17 +150,17 @@ def test_a_file_that_breaks_during_training_is_replaced_and_named(tmp_path):
 
 @pytest.mark.parametrize("kind", ["memory", "file"])
 def test_a_store_returns_what_was_put(kind, tmp_path):
-    def opened():
+    def new_store():
         return MemoryStore(3, (2, 2), "uint8") if kind == "memory" else FileStore(tmp_path / "x", 3, (2, 2), "uint8")
 
-    store = opened()
+    store = new_store()
     assert store.get(1) is None
     for i, value in ((1, 7), (0, 0)):
         store.put(i, np.full((2, 2), value, np.uint8))
     assert store.get(1).tolist() == [[7, 7], [7, 7]] and store.get(0).tolist() == [[0, 0], [0, 0]]
     assert store.get(2) is None
     if kind == "file":
-        again = opened()
+        again = new_store()
         assert again.get(1).tolist() == [[7, 7], [7, 7]] and again.get(2) is None
 
 

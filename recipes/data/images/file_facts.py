@@ -1,4 +1,4 @@
-"""What is known of an image file before it is read."""
+"""What a scan of a folder notes of an image file."""
 
 import typing
 

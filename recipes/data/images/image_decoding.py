@@ -122,6 +122,8 @@ def _decode(source, file, head):
     is_tiff = head.startswith(TIFF_MAGIC)
     if head.startswith(PNG_MAGIC):  # before Pillow, which would warn too
         verify_pixel_count(source, int.from_bytes(head[16:20]), int.from_bytes(head[20:24]))
+    if head.startswith(JPEG_MAGIC) and _ends_in_zeros(file):  # the decoder would fill the rest with gray
+        raise UnreadableImageError(source, "it is truncated: its end is empty")
     try:
         image = Image.open(file)
     except UnidentifiedImageError:
@@ -146,6 +148,18 @@ def _decode(source, file, head):
             pixels = _pillow_pixels(image, head, is_turned, is_tiff, conversions)
     pixels = np.ascontiguousarray(pixels.reshape(*pixels.shape[:2], -1))
     return DecodedImage(pixels, tuple(conversions), pixels.dtype.name, orientation=orientation if is_plain else 0)
+
+
+def _ends_in_zeros(file):
+    """Whether a JPEG ends in zeros that do not follow its end mark, as after a copy that was stopped."""
+    length = file.seek(0, os.SEEK_END)
+    file.seek(max(0, length - TAIL))
+    is_empty = not any(file.read())
+    if is_empty:
+        file.seek(0)
+        is_empty = not file.read().rstrip(b"\0").endswith(LAST_BYTES[JPEG_MAGIC])
+    file.seek(0)
+    return is_empty
 
 
 def read_header(path):

@@ -24,7 +24,7 @@ NO_KIND = -1
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ImageScan:
-    """What is known of N image files before they are read.
+    """The facts of N image files, before they are read.
 
     Args:
         kinds: list of `ImageKind`.
