@@ -22,7 +22,7 @@ from zoo.arguments import Count, Positive, Whole
 from zoo.backbones.input_range import applications_input_range
 from zoo.introspect.output_activation import output_activation
 
-HEAD_EXAMPLES = 10_000  # whose features are in memory at once
+HEAD_EXAMPLES = 10_000  # largest number whose features are computed, as all are in memory
 USEFUL_SIDE = 96  # of an image for a backbone that was trained on photos of ImageNet [pixels]
 HEADS = weakref.WeakKeyDictionary()  # data -> record of its logistic head, from `train` to `finish_run`
 

@@ -169,8 +169,9 @@ def test_the_best_weights_of_a_fine_tuning_survive_a_kill(tmp_path, after):
         return backbone()
 
     whole = train(task, seeded_backbone(), images(), tmp_path / "whole")
-    kept = whole.record["logistic_head"]["epoch_kept"]
-    assert kept == 2  # the epoch before the kill, or one of the phase before; all later ones are worse
+    assert (
+        whole.record["logistic_head"]["epoch_kept"] == 2
+    )  # the epoch before the kill, or one of the phase before; all later ones are worse
     train_killed(task, seeded_backbone(), images(), tmp_path / "run", after=after)
     resumed = train(task, seeded_backbone(), images(), tmp_path / "run")
     assert resumed.record["logistic_head"] == whole.record["logistic_head"]

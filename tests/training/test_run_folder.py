@@ -14,9 +14,7 @@ import pytest
 import recipes
 import zoo
 from recipes.data import Examples
-from recipes.data import fingerprint as fingerprints
 from recipes.data.fingerprint import fingerprint
-from recipes.data.images.image_files import ImageFiles
 from recipes.training.backup import Backup, read_progress
 from recipes.training.fit import train_run
 from recipes.training.folder_lock import LOCK, lock_folder
@@ -132,28 +130,6 @@ def test_layers_of_an_augmentation_are_described_by_their_configuration():
         description(TASK.replace(augment=(keras.layers.RandomRotation(factor, seed=1),))) for factor in (0.1, 0.1, 0.2)
     )
     assert one == same != other
-
-
-def test_of_many_bytes_the_middle_of_each_file_is_hashed(tmp_path, monkeypatch):
-    monkeypatch.setattr(fingerprints, "HASHED_BYTES", 0)
-    monkeypatch.setattr(fingerprints, "SAMPLE", 8)
-    paths = []
-    for i in range(2):
-        paths.append(tmp_path / f"{i}.npy")
-        paths[i].write_bytes(bytes(range(100)))
-
-    def of_files():
-        return fingerprint(Examples(ImageFiles(np.array(paths), np.zeros(2), (4, 4, 3)), np.arange(2)))
-
-    first = of_files()
-    paths[1].write_bytes(bytes(range(99)) + b"x")
-    assert of_files() == first
-    paths[1].write_bytes(bytes(range(50)) + b"x" + bytes(range(51, 100)))
-    assert of_files() != first
-    paths[1].write_bytes(bytes(range(100)))
-    assert of_files() == first
-    paths[1] = paths[1].rename(tmp_path / "renamed.npy")
-    assert of_files() != first
 
 
 @pytest.mark.parametrize("kind", ["table", "texts", "dates", "files", "images of several sizes", "tf.data"])

@@ -1,4 +1,4 @@
-"""Scans of image folders, saved so that the next run on an unchanged folder begins at once."""
+"""Scans of image folders, saved so that the next run on an unchanged folder need not scan it."""
 
 import contextlib
 import hashlib
