@@ -11,7 +11,7 @@ from PIL import Image, ImageFile, ImageOps
 
 from recipes.data.images import decoded_image, image_decoding
 from recipes.data.images.decoded_image import UnreadableImageError
-from recipes.data.images.image_decoding import lay_on_white, read_image
+from recipes.data.images.image_decoding import decode_plain, lay_on_white, read_image
 from tests.data.image_writers import ORIENTATION, chip, photo, png, save_and_read
 from zoo.export.image_decoding import MAX_PIXELS
 
@@ -188,3 +188,19 @@ def test_pillow_heif_is_used_where_it_is_installed(monkeypatch):
     assert image_decoding.register_heif.__wrapped__() and calls == [1]
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     assert not image_decoding.register_heif.__wrapped__()
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}, {"optimize": True}])
+def test_the_fast_decoder_refuses_a_damaged_jpeg_as_the_reader_does(options):
+    rng = np.random.default_rng(0)
+    pixels = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)).resize((160, 120))
+    file = io.BytesIO()
+    pixels.save(file, "JPEG", **options)
+    content = file.getvalue()
+    assert np.array_equal(decode_plain(content, 3), read_image(content).pixels)
+    middle = len(content) * 3 // 4
+    for damage in (b"\xff\xd8", b"\xff\xc9", b"\xff\xda"):  # behind a complete header and before the end
+        damaged = content[:middle] + damage + content[middle + 2 :]
+        with pytest.raises(UnreadableImageError):
+            read_image(damaged)
+        assert decode_plain(damaged, 3) is None

@@ -9,6 +9,7 @@ from keras import layers
 import zoo
 from tests.export.test_export import load_signatures, read_record
 from zoo.export import gap_refusal
+from zoo.inputs.schema import Column, InputSchema
 from zoo.layers.impute import Impute
 from zoo.serving.model_store import short_message
 
@@ -140,3 +141,47 @@ def test_no_names_add_nothing_to_the_graph():
     with tf.Graph().as_default() as graph:
         gap_refusal.refuse_gaps({"x": tf.constant([[1.0]])}, ())
         assert [operation.type for operation in graph.get_operations()] == ["Const"]
+
+
+def schema_of_table(missing="error", **reading):
+    columns = (
+        Column("height", "height", "number", minimum=1, maximum=3),
+        Column("slope", "slope", "number", minimum=1, maximum=1),
+        Column("soil", "soil", "category", ("clay", "sand")),
+    )
+    return InputSchema("table", None, "mixed", missing, columns=columns, reading=reading)
+
+
+def test_the_graph_reads_blanks_and_missing_values_of_columns_as_the_reader_of_tables(tmp_path):
+    model, preprocessing, rows = table(imputes=False)
+    schema = schema_of_table(missing_values=["-9999", "unknown"])
+    export = zoo.export(model, tmp_path, inputs=rows, preprocessing=preprocessing, input_schema=schema)
+    contents = [c["content"] for c in read_record(export)["comparisons"]]
+    assert contents == ["examples", "examples", "an unseen level", "blanks around levels"]
+    _model, signatures = load_signatures(export.path)
+    signature = signatures["serving_default"]
+    number = np.ones((3, 1), "float32")
+    soils = [["clay"], [" clay\t"], ["\u00a0clay "]]
+    values = signature(height=number, slope=number, soil=tf.constant(soils))["values"].numpy()
+    np.testing.assert_allclose(values, np.repeat(values[:1], 3, axis=0), rtol=1e-6)
+    for soil in ("NA", " nan ", "unknown", "  "):
+        refused = refusal(signature, height=number[:2], slope=number[:2], soil=[["clay"], [soil]])
+        assert refused.startswith("soil is empty in row 2")
+    refused = refusal(signature, height=[[1.0], [-9999.0]], slope=number[:2], soil=[["clay"]] * 2)
+    assert refused.startswith("height has a gap (NaN) in row 2")
+    predictor = zoo.predictor(export.path, "tensorflow")
+    gaps = ({"soil": np.array(["clay", "NA", "sand"])}, {"height": np.array([1.0, -9999, 2])})
+    for gap in gaps:
+        with pytest.raises(ValueError, match="must have no gaps.*the first in row 2"):
+            predictor({**rows, **gap})
+
+
+def test_texts_that_are_levels_are_no_gaps(tmp_path):
+    model, preprocessing, rows = table(imputes=False, levels=("NA", "clay"))
+    schema = schema_of_table(keep_default_missing=False)
+    export = zoo.export(model, tmp_path, inputs=rows, preprocessing=preprocessing, input_schema=schema)
+    _model, signatures = load_signatures(export.path)
+    number = np.ones((1, 1), "float32")
+    signature = signatures["serving_default"]
+    values = [signature(height=number, slope=number, soil=[[soil]])["values"].numpy() for soil in ("NA", "peat")]
+    assert values[0] != values[1]

@@ -101,10 +101,12 @@ def test_every_path_predicts_the_same(trained, paths, change, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("column", ["bill (mm)", "island"])
-def test_every_path_fills_a_gap_or_refuses_it(trained, paths, column, tmp_path):
+@pytest.mark.parametrize(
+    ("column", "gap"), [("bill (mm)", None), ("island", None), ("island", "NA"), ("island", " nan")]
+)
+def test_every_path_fills_a_gap_or_refuses_it(trained, paths, column, gap, tmp_path):
     frame = NEW.drop(columns="species").astype({"island": object})
-    frame.loc[2, column] = None
+    frame.loc[2, column] = gap
     fills = trained[0].schema.accepts_gaps
     expected = trained[0].predict(frame) if fills else None
     for path, predict in paths(frame, tmp_path).items():

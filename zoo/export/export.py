@@ -13,6 +13,7 @@ from zoo.arguments import Count, Positive, checked
 from zoo.atomic_write import write_text
 from zoo.export import parity_check, versions, warmup
 from zoo.export.generative_model import GenerativeExport
+from zoo.export.missing_values import MissingValues
 from zoo.export.predictive_model import PredictiveExport
 from zoo.export.signatures import Signatures
 from zoo.export.training_statistics import TrainingStatistics
@@ -63,6 +64,9 @@ def export(
     `scores`. With `training_statistics` they also return `skew` (B, 3). The batch size is free, and so are height and
     width where the model was built with None for them. Augmentation and dropout are off, as in inference.
 
+    With the schema of a table, columns are read as its reader reads them: blanks around a level are left out, and texts
+    such as NA and the numbers that mean missing are gaps.
+
     Gaps (NaN, or an empty string in a category) are refused where the layers show that training had none. A LiteRT or
     ONNX file alone does not refuse them, as these formats have no assertion, and parity.json notes it; `zoo.predictor`
     checks the inputs of every engine.
@@ -101,7 +105,7 @@ def export(
             ONNX has neither strings nor grouped convolutions.
         training_statistics: result of `zoo.serving.training_statistics`, for the output `skew`; None for no `skew`.
         input_schema: what the model was trained on; written to assets.extra/input_schema.json, by which `zoo.predictor`
-            matches data frames, and `inputs` are matched to it. None for none.
+            matches data frames, and `inputs` are matched to it. None if there is none.
     Returns:
         `Export(path, version, difference, signatures, seconds, notes)`.
     Raises:
@@ -124,8 +128,10 @@ def export(
         else:
             if inputs is None:
                 raise ValueError("`inputs` must be raw held-out examples for the parity check, got None.")
-            signatures = Signatures(model, preprocessing, classes, training_statistics)
-            if input_schema is not None and input_schema.kind == "table":
+            is_table = input_schema is not None and input_schema.kind == "table"
+            missing = MissingValues(input_schema.missing_texts, input_schema.missing_numbers) if is_table else None
+            signatures = Signatures(model, preprocessing, classes, training_statistics, missing)
+            if is_table:
                 inputs = match(input_schema, inputs, caller="export").batch
             accepts_gaps = input_schema is not None and input_schema.accepts_gaps
             job = PredictiveExport(signatures, inputs, tolerance, formats, accepts_gaps)

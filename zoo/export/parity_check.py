@@ -60,6 +60,7 @@ def make_requests(signatures, batches, with_files):
     outputs, features = zip(*map(predict, batches), strict=True)
     requests = [Request("serving_default", b, o) for b, o in zip(batches, outputs, strict=True)]
     requests += _gap_requests(signatures, predict, batches[-1])
+    requests += _blank_requests(signatures, batches[-1], outputs[-1])
     if with_files:
         requests += _file_requests(signatures, predict, batches, outputs)
     if signatures.backbone is not None:
@@ -110,6 +111,15 @@ def _gap_requests(signatures, predict, batch):
     if not contents:
         return []
     return [Request("serving_default", batch, predict(batch)[0], content=" and ".join(contents))]
+
+
+def _blank_requests(signatures, batch, outputs):
+    """The request of a batch with blanks around its levels, whose outputs are those without, in a list."""
+    names = signatures.levels
+    if not names:
+        return []
+    padded = {n: np.array([b" " + v.item() + b"\t" for v in batch[n].ravel()]).reshape(batch[n].shape) for n in names}
+    return [Request("serving_default", {**batch, **padded}, outputs, content="blanks around levels")]
 
 
 def _file_requests(signatures, predict, batches, outputs):

@@ -160,7 +160,7 @@ class PredictiveExport:
         signatures = self.signatures
 
         def graph(*tensors):
-            inputs = signatures.preprocess(dict(zip(signatures.inputs, tensors, strict=True)))
+            inputs = signatures.preprocess(signatures.read_columns(tensors))
             return signatures.name_outputs(signatures.model(inputs, training=False))
 
         with folding.constant_weights(self.models) as with_constants:

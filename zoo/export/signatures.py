@@ -19,6 +19,7 @@ class Signatures:
         preprocessing: model from raw inputs to the model's, or None.
         classes: names of the outputs, or None.
         training_statistics: `zoo.export.training_statistics.TrainingStatistics` for the output `skew`, or None.
+        missing_values: `zoo.export.missing_values.MissingValues` that the graphs replace in raw columns, or None.
     Attributes:
         structure: the raw input, a KerasTensor or a list or dict of them.
         inputs: the raw inputs, KerasTensors by signature name.
@@ -26,11 +27,12 @@ class Signatures:
         is_binary: whether `classes` names the two classes of a single sigmoid.
         backbone: model up to the pooled features, or None.
         inputs_without_gaps: names of the inputs whose gaps the graphs refuse; none until it is set.
+        levels: with `missing_values`, set of the levels of each string input that has some, by signature name.
     Raises:
         ValueError: if a model is not built, or the classes do not fit the output.
     """
 
-    def __init__(self, model, preprocessing, classes, training_statistics=None):
+    def __init__(self, model, preprocessing, classes, training_statistics=None, missing_values=None):
         if keras.backend.backend() != "tensorflow":
             raise ValueError(f"Keras must run on TensorFlow, this is {keras.backend.backend()}.")
         _check_built("model", model)
@@ -58,6 +60,9 @@ class Signatures:
         self._check_classes(shapes)
         self.backbone = pooled_backbone(model)
         self.inputs_without_gaps = ()
+        self.missing_values = missing_values
+        # Here, as in a graph the vocabulary of a layer has no values
+        self.levels = {} if missing_values is None else gap_refusal.levels_of(self)
 
     def _check_classes(self, shapes):
         if self.classes is None:
@@ -71,7 +76,7 @@ class Signatures:
 
     def with_model(self, model):
         """Returns the same signatures of another model with the same inputs and outputs."""
-        signatures = Signatures(model, self.preprocessing, self.classes, self.training_statistics)
+        signatures = Signatures(model, self.preprocessing, self.classes, self.training_statistics, self.missing_values)
         signatures.inputs_without_gaps = self.inputs_without_gaps
         return signatures
 
@@ -91,6 +96,11 @@ class Signatures:
             "features": (self.predict_features, self.input_specs()),
         }
         return {name: endpoints[name] for name in names}
+
+    def read_columns(self, tensors):
+        """Returns raw tensors by name, with gaps where `missing_values` are."""
+        tensors = dict(zip(self.inputs, tensors, strict=True))
+        return tensors if self.missing_values is None else self.missing_values.replace(tensors, self.levels)
 
     def preprocess(self, tensors):
         """Computes the model's input from raw tensors by name."""
@@ -133,7 +143,7 @@ class Signatures:
 
     def predict_values(self, *tensors):
         """The graph of `serving_default`."""
-        tensors = dict(zip(self.inputs, tensors, strict=True))
+        tensors = self.read_columns(tensors)
         gap_refusal.refuse_gaps(tensors, self.inputs_without_gaps)
         return {**self.predict_preprocessed(self.preprocess(tensors)), **self.skew(tensors)}
 
@@ -141,7 +151,7 @@ class Signatures:
         """The graph of `features`."""
         import tensorflow as tf
 
-        tensors = dict(zip(self.inputs, tensors, strict=True))
+        tensors = self.read_columns(tensors)
         gap_refusal.refuse_gaps(tensors, self.inputs_without_gaps)
         inputs = self.preprocess(tensors)
         return {"features": tf.cast(self.backbone(inputs, training=False), "float32")}

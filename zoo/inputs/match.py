@@ -226,6 +226,9 @@ def _match_numbers(schema, column, values, rows, notes):
         array, low, high = numbers_with_range(values, column.source)
     except ValueError as error:
         raise ValueError(f"{rows.caller}: {error}") from None
+    if schema.missing_numbers:
+        array = np.where(np.isin(array, np.float32(schema.missing_numbers)), np.float32(np.nan), array)
+        low, high = array.min(), array.max()
     if np.isnan(low):
         _verify_gaps(schema, column, np.isnan(array), rows)
         low, high = (np.nan, np.nan) if np.isnan(array).all() else (np.nanmin(array), np.nanmax(array))
@@ -243,11 +246,15 @@ def _match_numbers(schema, column, values, rows, notes):
 
 
 def _match_levels(schema, column, values, rows, notes):
-    """Returns (N,) object array of a category's levels; blanks around a level are removed where that makes it one."""
+    """Returns (N,) object array of a category's levels, "" for a gap.
+
+    Blanks around a level are removed where that makes it one, and texts that mean missing are gaps.
+    """
     codes, levels = category_codes(values)
     trained = set(column.levels)
     levels = np.array([v.strip() if v not in trained and v.strip() in trained else v for v in levels], dtype=object)
-    gap_levels = np.array([not level.strip() for level in levels], bool)
+    missing = schema.missing_texts - trained
+    gap_levels = np.array([not level.strip() or level.strip() in missing for level in levels], bool)
     levels[gap_levels] = ""
     if gap_levels.any():
         _verify_gaps(schema, column, gap_levels[codes], rows)

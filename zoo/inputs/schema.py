@@ -4,6 +4,8 @@ import dataclasses
 import json
 from pathlib import Path
 
+from zoo.inputs.missing_values import missing_numbers, missing_texts
+
 VERSION = 1  # of the schema's JSON; raised with every change that older or newer versions cannot read
 FILE = "input_schema.json"  # beside an exported SavedModel, in its folder assets.extra
 
@@ -93,6 +95,19 @@ class InputSchema:
         """Names of the bands, or () unless all have one."""
         names = tuple(band.name for band in self.bands)
         return names if all(names) else ()
+
+    @property
+    def missing_texts(self):
+        """Texts of a table that mean missing, as a frozenset; none for other sources."""
+        if self.kind != "table":
+            return frozenset()
+        names = ("missing_values", "keep_default_missing")
+        return missing_texts(**{name: self.reading[name] for name in names if name in self.reading})
+
+    @property
+    def missing_numbers(self):
+        """Numbers of a table that mean missing, a tuple of floats; () for other sources."""
+        return missing_numbers(self.reading.get("missing_values", ())) if self.kind == "table" else ()
 
     def to_json(self):
         """Returns a dict of JSON values, from which `InputSchema.from_json` makes the same schema."""

@@ -9,6 +9,7 @@ import os
 import numpy as np
 
 from recipes.data.images.decoded_image import DecodedImage, UnreadableImageError, verify_pixel_count
+from recipes.data.images.jpeg_markers import has_expected_markers
 from recipes.data.images.tiff_images import TIFF_MAGIC, is_tiff_photo, read_tiff
 from zoo.export.image_decoding import MAX_PIXELS
 
@@ -204,10 +205,12 @@ def decode_plain(content, bands, orientation=1, reduction=1):
         orientation: the EXIF orientation, 1 to 8.
         reduction: 1, 2, 4 or 8, by which the decoder of JPEG divides height and width.
     Returns:
-        (H, W, bands) uint8; None where the file is broken.
+        (H, W, bands) uint8; None where the file is or may be broken.
     """
     import cv2
 
+    if content.startswith(JPEG_MAGIC) and not has_expected_markers(content):
+        return None
     kind = "GRAYSCALE" if bands == 1 else "COLOR"
     is_rgb = reduction == 1 and bands == 3 and hasattr(cv2, "IMREAD_COLOR_RGB")
     if is_rgb:  # OpenCV 4.11 and newer

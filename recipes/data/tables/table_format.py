@@ -6,11 +6,8 @@ import inspect
 import typing
 
 from zoo.arguments import Count
+from zoo.inputs.missing_values import missing_numbers, missing_texts
 
-DEFAULT_MISSING = (  # pandas' texts, and one more
-    "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL",
-    "NaN", "None", "n/a", "nan", "null", "NAN",  # the last one is that of loggers
-)  # fmt: skip
 SEPARATORS = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";", "pipe": "|"}
 THOUSANDS = {"space": " ", "comma": ",", "point": ".", "apostrophe": "'"}
 
@@ -63,19 +60,12 @@ class TableFormat:
     @property
     def missing_texts(self):
         """Texts that mean missing, as a frozenset; the empty text is not among them, as it always does."""
-        texts = {str(value).strip() for value in self.missing_values}
-        return frozenset(texts | set(DEFAULT_MISSING if self.keep_default_missing else ())) - {""}
+        return missing_texts(self.missing_values, self.keep_default_missing)
 
     @property
     def missing_numbers(self):
         """Numbers that mean missing, as a tuple of floats."""
-        numbers = []
-        for value in self.missing_values:
-            try:
-                numbers.append(float(value))
-            except ValueError:
-                continue
-        return tuple(n for n in numbers if n == n)
+        return missing_numbers(self.missing_values)
 
     def options(self):
         """Returns the fields as a dict of JSON values, as a `SourceSpec` saves them."""
