@@ -200,6 +200,35 @@ def test_bad_json_has_status_400(server, kind):
     assert response.json()["error"]
 
 
+BAD_COLUMNS = {
+    "a null": ({"height": [[1.0], [None]]}, 'input "height" must be float32, got null; a missing number is NaN.'),
+    "false": ({"height": [[1.0], [False]]}, 'input "height" must be float32, got true or false among numbers.'),
+    "a number for a text": ({"soil": [["clay"], [3]]}, 'input "soil" must be strings or {"b64": ...}, got 3.'),
+    "columns of other lengths": (
+        {"soil": [["clay"]]},
+        "all inputs must have the same number of examples, got height 2, soil 1.",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_COLUMNS)
+def test_bad_columns_are_named(server, kind):
+    change, message = BAD_COLUMNS[kind]
+    columns = {"height": [[1.0], [2.0]], "soil": [["clay"], ["clay"]], **change}
+    response = httpx.post(f"{server.rest_address}/v1/models/soil:predict", json={"inputs": columns}, timeout=60)
+    assert (response.status_code, response.json()["error"]) == (400, message)
+
+
+def test_a_truncated_image_file_is_called_so(server):
+    buffer = io.BytesIO()
+    Image.fromarray(photos(1)[0]).save(buffer, "JPEG")
+    file = {"b64": base64.b64encode(buffer.getvalue()[:-30]).decode()}
+    body = {"signature_name": "serving_bytes", "instances": [file]}
+    response = httpx.post(f"{server.rest_address}/v1/models/trees:predict", json=body, timeout=60)
+    assert response.status_code == 400
+    assert response.json()["error"].startswith("image_bytes has a broken or truncated image file: ")
+
+
 def test_thousands_of_small_files_over_rest_have_status_400(server):
     files = [{"b64": base64.b64encode(b"GIF8").decode()}] * 10_000
     body = {"signature_name": "serving_bytes", "instances": files}

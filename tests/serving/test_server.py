@@ -190,4 +190,4 @@ def test_a_folder_without_models_and_a_port_in_use_are_errors(tmp_path, server, 
 
 def test_an_empty_list_for_a_boolean_input_is_a_bad_request():
     with pytest.raises(RequestError, match='input "mask" must be bool, got an empty list'):
-        _to_array("mask", [], tf.bool.as_datatype_enum)
+        _to_array("mask", [], tf.bool.as_datatype_enum, False)

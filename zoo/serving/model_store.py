@@ -88,7 +88,10 @@ class LoadedModel:
             outputs = self._model.signatures[signature or "serving_default"](**tensors)
             return {n: outputs[n].numpy() for n in sorted(definition.outputs)}
         except tf.errors.InvalidArgumentError as error:
-            raise RequestError("INVALID_ARGUMENT", short_message(error)) from None
+            message = short_message(error)
+            is_file = signature == "serving_bytes" and not message.startswith("image_bytes")
+            problem = f"image_bytes has a broken or truncated image file: {message}" if is_file else message
+            raise RequestError("INVALID_ARGUMENT", problem) from None
         except tf.errors.ResourceExhaustedError as error:
             raise RequestError("RESOURCE_EXHAUSTED", short_message(error)) from None
         except (ValueError, TypeError) as error:
@@ -133,6 +136,14 @@ def check_inputs(definition, arrays):
                 raise RequestError(
                     "INVALID_ARGUMENT", f'input "{name}" must have the shape ({expected}), got {tuple(array.shape)}.'
                 )
+    examples = {name: len(arrays[name]) for name, info in inputs.items() if _has_free_batch(info)}
+    if len(set(examples.values())) > 1:
+        listed = ", ".join(f"{name} {count}" for name, count in sorted(examples.items()))
+        raise RequestError("INVALID_ARGUMENT", f"all inputs must have the same number of examples, got {listed}.")
+
+
+def _has_free_batch(info):
+    return not info.tensor_shape.unknown_rank and len(info.tensor_shape.dim) > 0 and info.tensor_shape.dim[0].size < 0
 
 
 class ModelStore:

@@ -152,7 +152,10 @@ def predict_response(model, body):
             )
         columns = {next(iter(infos)): columns}
     # The model refuses unknown names, whatever their array.
-    arrays = {n: _to_array(n, v, infos[n].dtype) if n in infos else np.empty(0) for n, v in columns.items()}
+    has_truth_values = b"true" in body or b"false" in body
+    arrays = {
+        n: _to_array(n, v, infos[n].dtype, has_truth_values) if n in infos else np.empty(0) for n, v in columns.items()
+    }
     outputs = model.predict(signature, arrays)
     values = {n: _to_json(n, a) for n, a in outputs.items()}
     if not in_rows:
@@ -179,8 +182,8 @@ def _to_columns(instances):
     return {n: [row[n] for row in instances] for n in instances[0]}
 
 
-def _to_array(name, values, dtype_enum):
-    """JSON values as an array in the type of the signature's input."""
+def _to_array(name, values, dtype_enum, may_have_truth_values):
+    """JSON values as an array in the type of the signature's input; true and false among numbers are refused."""
     import tensorflow as tf
 
     dtype = tf.as_dtype(dtype_enum)
@@ -193,6 +196,13 @@ def _to_array(name, values, dtype_enum):
             "INVALID_ARGUMENT", f'input "{name}" must be a full array: its rows differ in length.'
         ) from None
     expected = dtype.name
+    if array.dtype.kind == "O":
+        array = np.asarray(values, object)
+        problem = "null" if None in array.ravel().tolist() else "neither numbers nor text"
+        problem += "; a missing number is NaN" if problem == "null" and dtype.is_floating else ""
+        raise RequestError("INVALID_ARGUMENT", f'input "{name}" must be {expected}, got {problem}.')
+    if array.dtype.kind in "fiu" and may_have_truth_values and _has_truth_values(values):
+        raise RequestError("INVALID_ARGUMENT", f'input "{name}" must be {expected}, got true or false among numbers.')
     valid = array.dtype.kind in "fiub" and (array.dtype.kind == "b") == (dtype == tf.bool)
     if valid and not dtype.is_floating and array.size:
         low, high = (0, 1) if dtype == tf.bool else (dtype.min, dtype.max)
@@ -209,7 +219,12 @@ def _describe(array):
         return "an empty list"
     if array.dtype.kind in "fi":
         return f"numbers from {array.min():g} to {array.max():g}"
-    return {"b": "true or false", "U": "text"}.get(array.dtype.kind, "neither numbers nor text")
+    return {"b": "true or false", "U": "text"}[array.dtype.kind]
+
+
+def _has_truth_values(values):
+    """Whether nested lists of numbers have true or false among them."""
+    return any(map(_has_truth_values, values)) if isinstance(values, list) else isinstance(values, bool)
 
 
 def _to_bytes(name, values):
@@ -223,7 +238,8 @@ def _to_bytes(name, values):
             return base64.b64decode(values["b64"], validate=True)
         except ValueError:
             raise RequestError("INVALID_ARGUMENT", f'input "{name}" has {{"b64": ...}} that is not base64.') from None
-    raise RequestError("INVALID_ARGUMENT", f'input "{name}" must be strings or {{"b64": ...}}.')
+    got = json.dumps(values)[:80]
+    raise RequestError("INVALID_ARGUMENT", f'input "{name}" must be strings or {{"b64": ...}}, got {got}.')
 
 
 def _to_json(name, array):
