@@ -10,7 +10,7 @@ from recipes.data.examples import Examples
 from recipes.data.images.image_files import resize_image
 from recipes.data.new_inputs import TABLE_ROWS, file_batches, is_files, is_table, read_ahead, read_new_table
 from recipes.data.series.forecast_window import forecast_frame
-from zoo.inputs import match
+from zoo.inputs import band_range_notes, match
 from zoo.introspect.output_activation import output_activation, to_probabilities
 
 BATCH_VALUES = 1 << 25  # values of images that are preprocessed in one call, 128 MiB of float32
@@ -32,7 +32,9 @@ def predict_inputs(run, inputs):
         inputs = inputs.head(len(inputs))
     if isinstance(inputs, list) and inputs and all(np.ndim(image) > 1 for image in inputs):
         shape = run.preprocessing.input_shape[1:]
-        return predict_batch(run, [match(schema, np.asarray(image)[None], shape).batch[0] for image in inputs])
+        images = [match(schema, np.asarray(image)[None], shape).batch[0] for image in inputs]
+        warn(band_range_notes(schema, [f"image {i + 1}" for i in range(len(images))], images))
+        return predict_batch(run, images)
     matched = match(schema, inputs, None if schema.kind == "table" else run.preprocessing.input_shape[1:])
     warn(matched.notes)
     return predict_batch(run, matched.batch)

@@ -138,6 +138,7 @@ CHOSEN = InputSchema("image", (8, 8, 2), "uint16", bands=(Band("", 3), Band("", 
         (NAMED, ("B4", "B3", "B2"), (3, 2, 1), None),
         (NAMED, ("B8", "B4", "", "B2", "B3"), (4, 5, 2), "left out the bands B8, one without a name"),
         (NAMED, ("", "", ""), (1, 2, 3), "have no names; they are read as B2, B3, B4"),
+        (NAMED, ("b4", "b3", "B2", "b8"), (3, 2, 1), "left out the bands b8"),
         (UNNAMED, ("", "", ""), (1, 2, 3), None),
         (UNNAMED, ("x", "y", "z"), (1, 2, 3), None),
         (CHOSEN, ("", "", "", ""), (3, 1), None),
@@ -149,11 +150,20 @@ def test_bands_are_matched_by_name_where_all_have_one(schema, names, numbers, no
     assert (not notes) if note is None else note in notes[0]
 
 
+def test_arrays_of_images_in_another_unit_are_noted():
+    bands = (Band("", None, 100, 3000), Band("", None, 200, 4000))
+    schema = InputSchema("image", (2, 2, 2), "float32", bands=bands)
+    assert match(schema, np.full((2, 2, 2, 2), 500.0)).notes == []
+    (note,) = match(schema, np.full((2, 2, 2, 2), 0.2)).notes
+    assert note.startswith("2 images may have another unit than the training range, 100 to 4000: image 1 has 0.2")
+
+
 @pytest.mark.parametrize(
     ("schema", "names", "message"),
     [
         (NAMED, ("B2", "B3", "B5"), r"bands must be B2, B3, B4, as in training, got B2, B3, B5 in scene.tif"),
         (NAMED, ("", ""), r"there must be 3 bands \(B2, B3, B4\), as in training, got 2"),
+        (NAMED, ("b2", "b2", "B3", "B4"), "distinct names, got 'B2' twice"),
         (NAMED, ("B2", "B3", "B3", "B4"), "distinct names, got 'B3' twice"),
         (UNNAMED, ("", "", "", ""), "there must be 3 bands, as in training, got 4"),
         (CHOSEN, ("", ""), "must have band 3, as in training, got 2"),

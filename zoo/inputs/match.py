@@ -1,5 +1,6 @@
 """Matching of new data to the input schema of a trained model: by name where there are names."""
 
+import collections
 import typing
 
 import numpy as np
@@ -54,7 +55,10 @@ def match(schema, inputs, shape=None, caller="predict"):
         return Match(text_batch(_text_column(schema, inputs, caller) if is_table else inputs, caller), [])
     if schema.kind not in ("vector", "series", "image") or not isinstance(inputs, np.ndarray | list | tuple):
         return Match(inputs, [])
-    return Match(_match_array(schema, np.asarray(inputs), shape or schema.shape, caller), [])
+    array = _match_array(schema, np.asarray(inputs), shape or schema.shape, caller)
+    if schema.kind != "image":
+        return Match(array, [])
+    return Match(array, band_range_notes(schema, [f"image {i + 1}" for i in range(len(array))], array))
 
 
 def match_frame(schema, frame, caller="predict", first_row=0):
@@ -99,6 +103,7 @@ def match_bands(schema, names, path, caller="predict"):
     """
     expected = schema.band_names
     if expected and any(names):
+        names = _in_the_case_of(expected, names)
         repeated = sorted({name for name in expected if list(names).count(name) > 1})
         if repeated:
             raise ValueError(f"{caller}: the bands must have distinct names, got {repeated[0]!r} twice in {path}.")
@@ -126,13 +131,21 @@ def match_bands(schema, names, path, caller="predict"):
     return tuple(range(1, len(names) + 1)), [_without_names(path, expected)] if expected else []
 
 
+def _in_the_case_of(expected, names):
+    """Returns the names of bands, where one of them differs from one expected only in case as it is there."""
+    counts = collections.Counter(name.casefold() for name in [*dict.fromkeys(expected), *dict.fromkeys(names)])
+    spelled = {name.casefold(): name for name in expected if name not in names}
+    unambiguous = {low: name for low, name in spelled.items() if counts[low] == 2}
+    return [unambiguous.get(str(name).casefold(), name) for name in names]
+
+
 def band_range_notes(schema, names, images):
     """Returns notes on images whose values are far outside of the training range of a band, or in another unit.
 
     Args:
         schema: `InputSchema`; photos of 8 bits and bands without a range are not checked.
         names: of the images.
-        images: list of (H, W, C) arrays; NaN where there is nodata.
+        images: (H, W, C) arrays; NaN where there is nodata.
     """
     bands = schema.bands if schema.dtype != "uint8" else ()
     if not bands or any(band.minimum is None for band in bands):
