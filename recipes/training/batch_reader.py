@@ -10,6 +10,7 @@ from recipes.data.images.image_files import ImageFiles
 from recipes.training.example_store import store_for
 
 PARTS = 4  # of a batch for each core, which a thread reads one after the other
+ALIGNMENT = 64  # bytes; TensorFlow copies arrays that begin elsewhere
 
 
 class BatchReader:
@@ -18,15 +19,17 @@ class BatchReader:
     Args:
         inputs: (N, ...) array, dict of arrays, or a sequence that is read on demand.
         size: (H, W) to which 8-bit image files are resized as they are read; None keeps their size.
+        scale: number by which 8-bit image files are multiplied, which makes them float32; None keeps their values.
     """
 
-    def __init__(self, inputs, size=None):
-        self.inputs, self.size, self._reported = inputs, size, set()
+    def __init__(self, inputs, size=None, scale=None):
+        self.inputs, self.size, self.scale, self._reported = inputs, size, scale, set()
         self._executor = self._store = None
         if not isinstance(inputs, np.ndarray | dict):
             self._executor = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="examples")
             self.shape, self.dtype = example_spec(inputs, size)
             self._store = store_for(len(inputs), self.shape, self.dtype, _identity(inputs, size))
+            self._batch_dtype = np.dtype(self.dtype if scale is None else "float32")
 
     def read(self, indices, flips=None):
         """Returns the batch at `indices` of a sequence that is read on demand, as an array.
@@ -40,15 +43,19 @@ class BatchReader:
         Raises:
             ValueError: if no file of the batch can be read.
         """
-        batch, errors = np.empty((len(indices), *self.shape), self.dtype), {}
+        batch, errors = aligned_array((len(indices), *self.shape), self._batch_dtype), {}
 
         def read_part(positions):
             for k in positions:
                 example = self._read_one(int(indices[k]))
                 if isinstance(example, Exception):
                     errors[int(k)] = example
+                    continue
+                example = example if flips is None else flipped(example, *flips[k])
+                if self.scale is None:
+                    batch[k] = example
                 else:
-                    batch[k] = example if flips is None else flipped(example, *flips[k])
+                    np.multiply(example, np.float32(self.scale), out=batch[k])
 
         parts = np.array_split(np.arange(len(indices)), min(len(indices), PARTS * os.cpu_count()))
         list(self._executor.map(read_part, parts))
@@ -71,7 +78,7 @@ class BatchReader:
             parts = tf.numpy_function(lambda i: [v[i] for v in arrays], [indices], types)
             parts = [tf.ensure_shape(p, (indices.shape[0], *v.shape[1:])) for p, v in zip(parts, arrays, strict=True)]
             return dict(zip(values, parts, strict=True)) if isinstance(self.inputs, dict) else parts[0]
-        batch = tf.numpy_function(self.read, [indices] if flips is None else [indices, flips], self.dtype)
+        batch = tf.numpy_function(self.read, [indices] if flips is None else [indices, flips], self._batch_dtype)
         return tf.ensure_shape(batch, (indices.shape[0], *self.shape))
 
     def _read_one(self, index):
@@ -90,6 +97,14 @@ class BatchReader:
         if str(error) not in self._reported:
             self._reported.add(str(error))
             warnings.warn(f"{error}; another image of its batch takes its place", stacklevel=2)
+
+
+def aligned_array(shape, dtype):
+    """Returns an array without values, of which TensorFlow makes a tensor without a copy."""
+    size = int(np.prod(shape)) * dtype.itemsize
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + size].view(dtype).reshape(shape)
 
 
 def flipped(image, horizontally, vertically):

@@ -115,8 +115,8 @@ def read_in_any_order(task, examples, preprocess, classes, batch_size, drop_rema
     size = scale = None
     if isinstance(inputs, ImageFiles) and preprocess is not None and inputs.dtype == "uint8":
         size, scale = tuple(preprocess.output_shape[1:3]), only_scale(preprocess)
-        preprocess = without_resizing(preprocess)
-    reader = BatchReader(inputs, size)
+        preprocess = without_resizing(preprocess) if scale is None else None
+    reader = BatchReader(inputs, size, scale)
     order = random_order(len(examples), task.seed)
     if isinstance(targets, np.ndarray):
         targets = tf.constant(targets)
@@ -141,10 +141,7 @@ def read_in_any_order(task, examples, preprocess, classes, batch_size, drop_rema
     if preprocess is None:
         return data
 
-    def prepare(x, y):  # scaling alone passes over the pixels once less than the layer, which adds an offset
-        return (preprocess(x, training=False) if scale is None else tf.cast(x, "float32") * scale), y
-
-    return data.map(prepare, tf.data.AUTOTUNE, deterministic=True)
+    return data.map(lambda x, y: (preprocess(x, training=False), y), tf.data.AUTOTUNE, deterministic=True)
 
 
 def random_order(count, seed):
