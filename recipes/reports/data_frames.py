@@ -61,7 +61,7 @@ def plots(run, folder, split):
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    figures = {"learning_curves": learning_curves(run.history)}
+    figures = {"learning_curves": learning_curves(run.history)} if run.history else {}  # committed runs have none
     for title, _, figure in run.task.figures(run, split):
         if figure is not None:
             figures[re.sub(r"\W+", "_", title).strip("_").lower()] = figure

@@ -39,7 +39,7 @@ def write_report(run, path):
         metrics=format_numbers(metrics),
         baseline=format_numbers(metrics["baseline"]),
         baseline_name=metrics["baseline"].get("name"),
-        curves=data_uri(learning_curves(run.history)),
+        curves=data_uri(learning_curves(run.history)) if run.history else None,
         figures=[(title, caption, figure and data_uri(figure)) for title, caption, figure in figures],
         settings=settings(run),
     )

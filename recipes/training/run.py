@@ -187,8 +187,8 @@ class Run:
         return {**evaluated, "last_epoch": last_epoch, "diagnosis": self.diagnose(), **self.record}
 
     def diagnose(self):
-        """Returns sentences on what the learning curves show and what to try."""
-        return self.task.diagnose(self)
+        """Returns sentences on what the learning curves show and what to try; none for a run without its history."""
+        return self.task.diagnose(self) if self.history else []
 
     def export(self, path, *, inputs=None, tolerance=None, formats=(), training_statistics=None):
         """Writes a SavedModel that takes raw inputs, and checks in another process that it predicts as `predict` does.

@@ -6,6 +6,7 @@ from keras import layers
 
 import recipes
 from recipes.reports.report import pixel_attributions
+from zoo.weights import RESULTS_FOLDER
 
 
 def steep(x):
@@ -23,3 +24,13 @@ def test_attributions_that_do_not_converge_are_named_in_the_report_instead_of_en
     figures = pixel_attributions(run, "test")
     assert figures and all(figure is None for _, _, figure in figures)
     assert all(caption.startswith("Not computed: integrated_gradients: after") for _, caption, _ in figures)
+
+
+def test_a_committed_run_which_has_no_history_is_plotted_and_reported(tmp_path):
+    run = recipes.load_run(RESULTS_FOLDER / "dnn_penguins").replace(
+        task=recipes.Classification(report_examples=0), history={}
+    )
+    assert run.diagnose() == [] and run.metrics["last_epoch"] == {}
+    assert "learning_curves" not in run.plots(tmp_path)
+    run.report(tmp_path / "report.html")
+    assert "Learning curves" not in (tmp_path / "report.html").read_text()
