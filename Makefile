@@ -19,7 +19,7 @@ help:
 	@echo "make test-all  the same, and the slow tests"
 	@echo "make r-env     a Python for the R package reticulate that is here; the R tests then use it"
 	@echo "make test-r    the scripts of examples/r, whose numbers must equal Python's, and the vignette"
-	@echo "make tables    write the README's tables anew from the registry"
+	@echo "make tables    write the documents' tables anew from the registry"
 
 $(VENV)/.installed: setup.cfg pyproject.toml
 	@test -n "$(PYTHON)" || { echo "no Python found: install Python 3.11, or say make PYTHON=/path/to/python"; exit 1; }
@@ -49,7 +49,7 @@ test-r: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests/r/test_r.py
 
 tables: $(VENV)/.installed
-	$(BIN)/python -m recipes.reference.readme_tables
+	$(BIN)/python -m recipes.reference.document_tables
 
 # An older reticulate reads neither NumPy 2's arrays nor pandas 3's frames; `zoo$$r_check()` knows the same limits.
 r-env:

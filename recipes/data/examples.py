@@ -108,6 +108,7 @@ class Data:
         split_description: how the splits were made, with the seed.
         columns: for a table, from column to "number" or "category"; else {}.
         column_names: for a table, from column to its name in the source; else {}.
+        units: for a table, from column in the source to the unit that is written behind its numbers; else {}.
         bands: names of the bands of images, () where they have none.
         options: arguments of the reader, as resolved; {} for arrays.
         source: origin of the data: a dataset page, a paper, a repository or a path.
@@ -137,6 +138,7 @@ class Data:
     split_description: str
     columns: dict = dataclasses.field(default_factory=dict)
     column_names: dict = dataclasses.field(default_factory=dict)
+    units: dict = dataclasses.field(default_factory=dict)
     bands: tuple = ()
     options: dict = dataclasses.field(default_factory=dict)
     source: str = "the user"

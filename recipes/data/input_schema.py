@@ -6,6 +6,7 @@ from recipes.data.tables.table_format import TableFormat
 from zoo.backbones.sensors import SENSORS
 from zoo.inputs.schema import Band, Column, InputSchema
 
+SERIES_RANK = 3
 SAMPLE = 64  # training images whose range is recorded
 
 
@@ -24,7 +25,7 @@ def input_schema(data):
         missing=data.missing,
         classes=tuple(data.classes),
         targets=tuple(data.options.get("target") or ()) if data.kind in ("table", "text", "series") else (),
-        columns=tuple(_column(data, name) for name in data.columns) if data.kind == "table" else (),
+        columns=_columns(data),
         bands=bands,
         sensor=next((sensor for sensor, table in SENSORS.items() if names and names <= set(table)), None),
         nodata=_nodata(data.train.inputs),
@@ -42,16 +43,30 @@ def _reading(data):
     return {name: options[name] for name in defaults if name in options and options[name] != defaults[name]}
 
 
-def _column(data, name):
-    """Returns the `Column` of a table's input."""
-    values, source = data.train.inputs[name], data.column_names.get(name, name)
-    if data.columns[name] == "category":
+def _columns(data):
+    """Returns the `Column`s of a table, or of the features of series."""
+    inputs = data.train.inputs
+    if data.kind == "table":
+        return tuple(_column(data, name, inputs[name], kind) for name, kind in data.columns.items())
+    if data.kind != "series" or not isinstance(inputs, np.ndarray) or inputs.ndim != SERIES_RANK:
+        return ()
+    names = list((data.series_options or {}).get("columns", ()))
+    names += [f"feature {i + 1}" for i in range(len(names), inputs.shape[-1])]
+    return tuple(_column(data, name, inputs[..., i], "number") for i, name in enumerate(names))
+
+
+def _column(data, name, values, kind):
+    """Returns the `Column` of a table's input or a feature of a series."""
+    source = data.column_names.get(name, name)
+    unit = data.units.get(source, "")
+    if kind == "category":
         levels = tuple(np.unique(values).tolist()) if len(values) else ()
         return Column(name, source, "category", levels, has_gaps="" in levels)
     gaps = np.isnan(values)
     if gaps.all():
-        return Column(name, source, "number", has_gaps=bool(gaps.any()))
-    return Column(name, source, "number", (), float(np.nanmin(values)), float(np.nanmax(values)), bool(gaps.any()))
+        return Column(name, source, "number", has_gaps=bool(gaps.any()), unit=unit)
+    limits = float(np.nanmin(values)), float(np.nanmax(values))
+    return Column(name, source, "number", (), *limits, bool(gaps.any()), unit)
 
 
 def _bands(data):
@@ -78,8 +93,9 @@ def _nodata(inputs):
 
 def _image_policy(data):
     """Returns how image files are read for a model of this data."""
+    is_tiles = bool(getattr(data.train.inputs, "rasters", ()))
     return {
-        "size": "any" if None in data.shape else "fixed",
+        "size": "tiles" if is_tiles else "any" if None in data.shape else "fixed",
         "orientation": "turned upright by the EXIF tag",
         "transparency": "laid on white",
         "depth": data.dtype,

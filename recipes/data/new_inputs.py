@@ -13,6 +13,7 @@ from recipes.data.rasters.geotiff import open_raster, raster_info, read_window
 from recipes.data.tables.table_files import TABLE_SUFFIXES, read_frame, table_chunks
 from zoo.inputs import band_range_notes, match, match_bands, match_frame
 
+TIFF_SUFFIXES = (".tif", ".tiff")
 RASTER_ONLY = (".vrt", ".jp2", ".img")  # formats of rasters that are no image files
 TABLE_ROWS = 8192  # rows of a table per batch
 CHUNK_ROWS = 16 * TABLE_ROWS  # rows of a table in memory
@@ -174,6 +175,11 @@ def _image_batches(schema, files, batch_size, size, unit):
         notes = []
         try:
             image = read_image_for(schema, Path(path).expanduser(), notes)
+            if size is not None and schema.image.get("size") == "tiles" and image.shape[:2] != tuple(size):
+                raise ValueError(
+                    f"the image must have {size[0]} x {size[1]} pixels, as the tiles in training, got "
+                    f"{image.shape[0]} x {image.shape[1]}; `zoo predict-raster` predicts rasters of any size"
+                )
         except Exception as error:  # a broken file may raise anything in a decoder; its reason is recorded
             text = getattr(error, "reason", None) or str(error) or type(error).__name__
             return " ".join(text.split()), []
@@ -230,18 +236,20 @@ def read_image_for(schema, path, notes=None):
 
 def _read_photo(schema, path, notes):
     image = read_image(path)
-    pixels = fit_image(
-        image, path, schema.shape[-1], schema.dtype, schema.band_names, schema.missing == "pad"
-    )  # names the file where its bands do not fit
-    if notes is not None and schema.band_names and image.bands:
-        notes += match_bands(schema, image.bands, path)[1]
-    return pixels
+    if schema.band_names:
+        is_raster = path.suffix.lower() in TIFF_SUFFIXES and not image.is_photo
+        names = raster_info(path, caller="predict").descriptions if is_raster else ("",) * image.pixels.shape[-1]
+        numbers, of_bands = match_bands(schema, names, path)
+        if notes is not None:
+            notes += of_bands
+        image = image._replace(pixels=image.pixels[..., [n - 1 for n in numbers]], bands=schema.band_names)
+    return fit_image(image, path, schema.shape[-1], schema.dtype, schema.band_names, schema.missing == "pad")
 
 
 def read_bands(path, schema, notes=None):
     """Returns the pixels (H, W, C) of a raster, in the bands that the model was trained on."""
     raster = raster_info(path, caller="predict")
-    numbers, of_bands = match_bands(schema, raster.names or ("",) * len(raster.bands), path)
+    numbers, of_bands = match_bands(schema, raster.descriptions, path)
     if notes is not None:
         notes += of_bands
     raster = raster_info(path, numbers, caller="predict")

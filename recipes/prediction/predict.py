@@ -10,7 +10,7 @@ from recipes.data.examples import Examples
 from recipes.data.images.image_files import resize_image
 from recipes.data.new_inputs import TABLE_ROWS, file_batches, is_files, is_table, read_ahead, read_new_table
 from recipes.data.series.forecast_window import forecast_frame
-from zoo.inputs import band_range_notes, match
+from zoo.inputs import band_range_notes, feature_range_notes, match, unit_notes
 from zoo.introspect.output_activation import output_activation, to_probabilities
 
 BATCH_VALUES = 1 << 25  # values of images that are preprocessed in one call, 128 MiB of float32
@@ -114,10 +114,14 @@ def to_outputs(run, outputs):
 
 def forecast(run, frame):
     """Returns the forecasts after the last row of a table of series, as a data frame."""
-    notes, outputs = [], run.data_record["outputs"]
-    predictions = forecast_frame(
-        lambda windows: predict_batch(run, windows), frame, run.schema.series, outputs, run.task.quantiles, notes
-    )
+    notes, outputs, columns = [], run.data_record["outputs"], run.schema.columns
+    notes += unit_notes(columns, {}, frame.attrs.get("units"))
+
+    def predict_windows(windows):
+        notes.extend(feature_range_notes(columns, windows))
+        return predict_batch(run, windows)
+
+    predictions = forecast_frame(predict_windows, frame, run.schema.series, outputs, run.task.quantiles, notes)
     warn(notes)
     return predictions
 

@@ -152,8 +152,7 @@ def _trained_bands(source, path):
     if source.schema is None:
         return ()
     raster = raster_info(path, caller="predict_raster")
-    names = raster.names or ("",) * len(raster.bands)
-    numbers, notes = match_bands(source.schema, names, path, "predict_raster")
+    numbers, notes = match_bands(source.schema, raster.descriptions, path, "predict_raster")
     for note in notes:
         warnings.warn(note, stacklevel=3)
     return numbers

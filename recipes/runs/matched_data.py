@@ -123,9 +123,9 @@ def _raster_bands(schema, source):
     """Returns the names of the bands to read, or their numbers, with a warning, where the first raster has no names."""
     path = next(iter(raster_files(source).values()))
     raster = raster_info(path, caller="evaluate")
-    if raster.names:
+    if set(schema.band_names) <= set(raster.names):
         return list(schema.band_names)
-    numbers, notes = match_bands(schema, ("",) * len(raster.bands), path, "evaluate")
+    numbers, notes = match_bands(schema, raster.descriptions, path, "evaluate")
     for note in notes:
         warn_and_note(note)
     return list(numbers)

@@ -5,9 +5,11 @@ import pytest
 
 from recipes.data import load
 from recipes.data.images.mask_labels import IGNORE
+from recipes.data.new_inputs import file_batches, read_image_for
 from recipes.data.preprocessing import preprocessing
 from recipes.data.rasters.geotiff import open_raster, raster_info, read_window
 from tests.tolerance import assert_close
+from zoo.inputs import Band, InputSchema
 
 rasterio = pytest.importorskip("rasterio", reason="rasterio is in the extra `raster`")
 
@@ -265,3 +267,35 @@ def test_unsuitable_files_are_named_in_the_error(tmp_path):
     (tmp_path / "scene.tif").write_bytes(b"no raster")
     with pytest.raises(ValueError, match=r"readable to its end, got .*scene.tif"):
         load(source)
+
+
+# New files for a trained model
+
+
+SCHEMA = InputSchema(
+    "image", (16, 16, 2), "uint16", bands=(Band("red"), Band("NIR")), image={"size": "tiles"}, missing="error"
+)
+
+
+@pytest.mark.parametrize("names", [("red", "NIR"), ("RED", "nir"), ("nir", "Red"), ()])
+def test_bands_of_a_new_file_are_matched_by_name_in_any_case(tmp_path, names):
+    order = [1, 0] if names[:1] == ("nir",) else [0, 1]
+    path, notes = save(tmp_path / "new.tif", SCENE[order, :16, :16], names), []
+    np.testing.assert_array_equal(read_image_for(SCHEMA, path, notes), SCENE[:, :16, :16].transpose(1, 2, 0))
+    assert [n.partition(": ")[2] for n in notes] == ["its bands have no names; they are read as red, NIR"] * (not names)
+
+
+def test_a_new_file_that_names_one_band_only_is_refused(tmp_path):
+    path = save(tmp_path / "new.tif", SCENE[[1, 0], :16, :16], ("NIR",))
+    with pytest.raises(ValueError, match="bands must be red, NIR, as in training, got NIR, one without a name in"):
+        read_image_for(SCHEMA, path)
+
+
+def test_a_new_raster_of_another_size_than_the_tiles_is_refused(tmp_path):
+    files = [save(tmp_path / f"{side}.tif", SCENE[:, :side, :side], ("red", "NIR")) for side in (16, 32)]
+    (batch,) = file_batches(SCHEMA, files, 4, size=(16, 16))
+    assert batch.names == [str(files[0])]
+    assert list(batch.failures.values()) == [
+        "the image must have 16 x 16 pixels, as the tiles in training, got 32 x 32; `zoo predict-raster` predicts "
+        "rasters of any size"
+    ]

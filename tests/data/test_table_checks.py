@@ -185,3 +185,13 @@ def test_options_decide_which_columns_may_be_mixed(tmp_path):
     for option in ("drop_columns=plot", "columns=ph", "group=plot"):
         assert list(load(f"table:{path}?target=species&{option}").columns) == ["ph"]
     assert load(f"table:{path}?target=species&categorical=plot").columns["plot"] == "category"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_last_row_that_sums_up_the_others_is_noted():
+    rows = pd.DataFrame({"site": ["a", "b"] * 10 + ["Total"], "cover": [*range(20), 190]})
+    y = pd.DataFrame({"y": range(21)})
+    (note,) = [n for n in doubtful_values(rows, y, ("y",), ()) if "last row" in n]
+    assert note == "the last row looks like a summary of the others, `site` is 'Total': leave it out of the table"
+    levels = rows.assign(site=["mean", "max"] * 10 + ["mean"])
+    assert not any("last row" in n for n in doubtful_values(levels, y, ("y",), ()))

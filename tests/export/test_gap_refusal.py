@@ -137,9 +137,9 @@ def test_whether_a_layer_of_the_user_handles_gaps_is_found_by_its_outputs(tmp_pa
     assert read_record(zoo.export(model, tmp_path, inputs=np.ones((2, 3))))["inputs_without_gaps"] == []
 
 
-def test_no_names_add_nothing_to_the_graph():
+def test_images_without_names_add_nothing_to_the_graph():
     with tf.Graph().as_default() as graph:
-        gap_refusal.refuse_gaps({"x": tf.constant([[1.0]])}, ())
+        gap_refusal.refuse_gaps({"x": tf.zeros((1, 4, 4, 3))}, ())
         assert [operation.type for operation in graph.get_operations()] == ["Const"]
 
 
@@ -185,3 +185,14 @@ def test_texts_that_are_levels_are_no_gaps(tmp_path):
     signature = signatures["serving_default"]
     values = [signature(height=number, slope=number, soil=[[soil]])["values"].numpy() for soil in ("NA", "peat")]
     assert values[0] != values[1]
+
+
+@pytest.mark.parametrize("imputes", [False, True])
+def test_infinite_numbers_are_refused_also_where_gaps_are_filled(tmp_path, imputes):
+    model, preprocessing, rows = table(imputes)
+    export = zoo.export(model, tmp_path, inputs=rows, preprocessing=preprocessing)
+    _model, signatures = load_signatures(export.path)
+    values = {"height": [[1.0], [np.inf]], "slope": [[1.0], [2.0]], "soil": [["clay"], ["sand"]]}
+    assert refusal(signatures["serving_default"], **values) == "height has an infinite number in row 2."
+    with pytest.raises(ValueError, match="height has an infinite number in row 2"):
+        zoo.predictor(export.path)({n: np.array(v) for n, v in values.items()})

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from zoo.inputs import Band, Column, InputSchema, band_range_notes, match, match_bands
+from recipes.data.tables.table_files import read_table_file
+from zoo.inputs import Band, Column, InputSchema, band_range_notes, match, match_bands, unit_notes
 from zoo.inputs.columns import category_codes
 
 COLUMNS = (
@@ -238,7 +239,11 @@ def test_texts_in_arrows_format_have_the_levels_of_texts_as_objects(values):
     [
         (1, 700, None),
         (1e-4, 0.07, "1 images may have another unit than the training range, 200 to 3700: a.tif has 0.0"),
-        (1, -9999, "1 images are far outside of the training range, 200 to 3700: a.tif has -9999 to 1000"),
+        (
+            1,
+            -9999,
+            "1 images are far outside of the training range, 200 to 3700: a.tif has -9999 to 500 in band nir",
+        ),
         (1, np.nan, None),
     ],
 )
@@ -251,3 +256,46 @@ def test_images_in_another_unit_or_with_unmarked_nodata_are_noted(factor, corner
     notes = band_range_notes(schema, ["a.tif"], [image])
     assert [n.startswith(note) for n in notes] == [True] if note else notes == []
     assert band_range_notes(dataclasses.replace(schema, dtype="uint8"), ["a.tif"], [image]) == []
+
+
+def test_another_unit_than_in_training_is_refused_and_a_missing_one_noted():
+    columns = (Column("b", "b (m)", "number", minimum=1, maximum=90, unit="m"), Column("c", "c", "number"))
+    assert unit_notes(columns, {"b": "b (m)"}, {"b (m)": "m"}) == []
+    assert unit_notes(columns, {"b": "b (m)"}, None) == []
+    assert unit_notes(columns, {"b": "b (m)"}, {"c": "%"}) == [
+        "`b (m)` has no unit, in training it had the unit 'm'",
+        "`c` has the unit '%', in training it had no unit",
+    ]
+    with pytest.raises(ValueError, match=r"predict: the column `b \(m\)` must be in 'm', as in training, got 'cm'"):
+        unit_notes(columns, {"b": "b (m)"}, {"b (m)": "cm"})
+
+
+def test_a_file_in_another_unit_is_refused_by_the_reader_and_the_match(tmp_path):
+    schema = InputSchema("table", None, "mixed", columns=(Column("b", "b", "number", minimum=1, maximum=9, unit="m"),))
+    for unit in ("cm", "m"):
+        file = tmp_path / f"{unit}.csv"
+        file.write_text("a,b\n" + f"1,5.5 {unit}\n" * 30)
+        frame, _ = read_table_file(file)
+        if unit == "m":
+            assert match(schema, frame).batch["b"].tolist() == [5.5] * 30
+        else:
+            with pytest.raises(ValueError, match="must be in 'm', as in training, got 'cm'"):
+                match(schema, frame)
+
+
+def test_series_far_outside_of_the_training_range_are_noted_and_infinite_ones_refused():
+    columns = (Column("rain", "rain", "number", minimum=0, maximum=30), Column("flow", "flow", "number"))
+    schema = InputSchema("series", (4, 2), "float32", columns=columns)
+    series = np.full((2, 4, 2), 20.0)
+    assert match(schema, series).notes == []
+    series[1, 0, 0] = -9999
+    (note,) = match(schema, series).notes
+    assert note == "`rain`: 1 of 8 values are far outside of the training range, 0 to 30, the first is -9999"
+    series[1, 0, 1] = np.inf
+    with pytest.raises(ValueError, match="must be finite numbers, got infinity in example 2"):
+        match(schema, series)
+
+
+def test_a_fraction_among_codes_leaves_the_others_as_they_are():
+    codes, levels = category_codes(pd.Series([1.0, 1.5, np.nan, 3.0]))
+    assert levels[codes].tolist() == ["1", "1.5", "", "3"]

@@ -16,37 +16,51 @@ SERIES_RANK = 3
 
 
 def refuse_gaps(tensors, names):
-    """Adds the assertion that inputs have no gaps to the graph; its message names the input and the row, from 1.
+    """Adds the assertion that inputs have no gaps and no infinite numbers to the graph.
+
+    Its message names the input and the row, from 1. Of images only gaps are looked for.
 
     Args:
-        tensors: raw tensors by signature name, (B, ...) floats or strings.
+        tensors: raw tensors by signature name, (B, ...) numbers or strings.
         names: signature names of the inputs that accept no gaps.
     """
     import tensorflow as tf
 
-    if not names:
-        return
-    columns, texts = [], []
+    problems = []  # (which elements, start and end of the message)
     for name in names:
         tensor = tensors[name]
-        is_text = tensor.dtype == tf.string
-        is_gap = tf.equal(tensor, "") if is_text else tf.math.is_nan(tensor)
-        is_column = tensor.shape.rank == 2 and tensor.shape[-1] == 1
-        columns.append(is_gap if is_column else tf.reduce_any(is_gap, axis=range(1, tensor.shape.rank))[:, None])
-        texts.append(f"{name} is empty in row " if is_text else f"{name} has a gap (NaN) in row ")
-    gaps = tf.concat(columns, axis=1)
-    has_gaps = tf.reduce_any(gaps)
+        if tensor.dtype == tf.string:
+            problems.append((tf.equal(tensor, ""), f"{name} is empty in row ", REASON))
+        else:
+            problems.append((tf.math.is_nan(tensor), f"{name} has a gap (NaN) in row ", REASON))
+    for name, tensor in tensors.items():
+        if tensor.dtype.is_floating and tensor.shape.rank is not None and tensor.shape.rank <= SERIES_RANK:
+            problems.append((tf.math.is_inf(tensor), f"{name} has an infinite number in row ", ""))
+    if not problems:
+        return
+    columns = [_by_row(mask) for mask, _, _ in problems]
+    is_wrong = tf.concat(columns, axis=1)
+    has_wrong = tf.reduce_any(is_wrong)
 
     def describe():
-        row, column = tf.unstack(tf.where(gaps)[0])
-        return tf.strings.join([tf.constant(texts)[column], tf.strings.as_string(row + 1), REASON])
+        row, column = tf.unstack(tf.where(is_wrong)[0])
+        start, end = (tf.constant([problem[i] for problem in problems])[column] for i in (1, 2))
+        return tf.strings.join([start, tf.strings.as_string(row + 1), end])
 
-    message = tf.cond(has_gaps, describe, lambda: tf.constant(""))
-    tf.debugging.Assert(~has_gaps, [message])
+    message = tf.cond(has_wrong, describe, lambda: tf.constant(""))
+    tf.debugging.Assert(~has_wrong, [message])
+
+
+def _by_row(mask):
+    """Returns (B, 1): whether any element of an example is True."""
+    import tensorflow as tf
+
+    is_column = mask.shape.rank == 2 and mask.shape[-1] == 1
+    return mask if is_column else tf.reduce_any(mask, axis=range(1, mask.shape.rank))[:, None]
 
 
 def verify_arrays(arrays, names):
-    """Raises a ValueError that names the input and the row, from 1, of the first gap, as the graph does.
+    """Raises a ValueError that names the input and the row, from 1, of the first gap or infinite number.
 
     Args:
         arrays: raw arrays (N, ...) by signature name.
@@ -62,6 +76,10 @@ def verify_arrays(arrays, names):
         if rows.any():
             problem = "is empty" if is_text else "has a gap (NaN)"
             raise ValueError(f"predict: {name} {problem} in row {int(np.argmax(rows)) + 1}{REASON}.")
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and array.ndim <= SERIES_RANK and np.isinf(array).any():
+            row = int(np.argmax(np.isinf(array).reshape(len(array), -1).any(axis=1))) + 1
+            raise ValueError(f"predict: {name} has an infinite number in row {row}.")
 
 
 def note_on_files(formats, names):

@@ -1,6 +1,8 @@
 """The input schema of a trained model, and the matching of new data to it by name."""
 
-from zoo.inputs.match import Match, band_range_notes, match, match_bands, match_frame
+from zoo.inputs.bands import band_range_notes, match_bands
+from zoo.inputs.match import Match, match, match_frame
+from zoo.inputs.ranges import feature_range_notes, unit_notes
 from zoo.inputs.schema import Band, Column, InputSchema, read_schema
 
 __all__ = [
@@ -9,8 +11,10 @@ __all__ = [
     "InputSchema",
     "Match",
     "band_range_notes",
+    "feature_range_notes",
     "match",
     "match_bands",
     "match_frame",
     "read_schema",
+    "unit_notes",
 ]

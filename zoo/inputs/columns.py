@@ -62,12 +62,12 @@ def category_codes(column):
     import pandas as pd
     from pandas.api import types
 
-    if types.is_float_dtype(column) and (column.dropna() == column.dropna().round()).all():
-        column = column.astype("Int64")  # the code 3 is "3", also beside gaps
     if isinstance(column.array, pd.arrays.ArrowStringArray):
         return _codes_of_texts(column)
     codes, levels = pd.factorize(column, use_na_sentinel=True)
-    levels = [str(level) for level in levels]
+    is_float = types.is_float_dtype(column)
+    # The code 3 is "3", also beside gaps and fractions, which make it a float
+    levels = [f"{level:.0f}" if is_float and float(level).is_integer() else str(level) for level in levels]
     if len(codes) and codes.min() < 0:
         levels.append("")  # the code -1 of a gap is the last
     texts, positions = np.unique(np.array(levels, dtype=str), return_inverse=True)

@@ -37,6 +37,7 @@ def frame_of(source):
                 changes[c] = column.where(column != "NA", None)
     for c, values in changes.items():
         frame[c] = values
+    frame.attrs = dict(getattr(source, "attrs", {}))  # such as the units in a file
     return frame
 
 

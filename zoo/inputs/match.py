@@ -1,19 +1,18 @@
 """Matching of new data to the input schema of a trained model: by name where there are names."""
 
-import collections
 import typing
 
 import numpy as np
 
 from zoo.arguments import suggestion
+from zoo.inputs.bands import band_range_notes
 from zoo.inputs.columns import category_codes, numbers_with_range, plain_name
 from zoo.inputs.frames import frame_of, verify_doubles
+from zoo.inputs.ranges import RANGE_MARGIN, feature_range_notes, unit_notes
 from zoo.inputs.texts import text_batch
 from zoo.r_interop import R_NA
 
 R_HINT = "in R keep the first dimension of a single one: x[1, , drop = FALSE]"
-RANGE_MARGIN = 0.5  # fraction of the training range beyond which a number is noted: rows of other splits are near it
-SMALL_UNIT = 0.01  # fraction of the largest training value below which all values of an image are in another unit
 SHOWN = 5  # columns, levels or rows that a sentence lists
 
 
@@ -57,7 +56,7 @@ def match(schema, inputs, shape=None, caller="predict"):
         return Match(inputs, [])
     array = _match_array(schema, np.asarray(inputs), shape or schema.shape, caller)
     if schema.kind != "image":
-        return Match(array, [])
+        return Match(array, feature_range_notes(schema.columns, array))
     return Match(array, band_range_notes(schema, [f"image {i + 1}" for i in range(len(array))], array))
 
 
@@ -76,8 +75,10 @@ def match_frame(schema, frame, caller="predict", first_row=0):
     Raises:
         ValueError: as `match` has it.
     """
+    units = frame.attrs.get("units")
     frame = frame.set_axis([str(c) for c in frame.columns], axis=1)
     sources, notes = _source_columns(schema, frame, caller)
+    notes += unit_notes(schema.columns, sources, units, caller)
     if not len(frame):
         raise ValueError(f"{caller}: the table has no rows; it must have at least one.")
     rows = _Rows(caller, len(frame), first_row)
@@ -86,90 +87,6 @@ def match_frame(schema, frame, caller="predict", first_row=0):
         convert = _match_numbers if column.kind == "number" else _match_levels
         batch[column.name] = convert(schema, column, frame[sources[column.name]], rows, notes)
     return Match(batch, notes)
-
-
-def match_bands(schema, names, path, caller="predict"):
-    """Returns the numbers, from 1, of the bands of a file that the model takes, in the order of its bands.
-
-    Args:
-        schema: `InputSchema` with bands.
-        names: name of every band of the file, "" for one without.
-        path: of the file, for the error.
-        caller: the call that an error names.
-    Returns:
-        (numbers, notes).
-    Raises:
-        ValueError: if a band is absent, or bands without names are not as many as in training.
-    """
-    expected = schema.band_names
-    if expected and any(names):
-        names = _in_the_case_of(expected, names)
-        repeated = sorted({name for name in expected if list(names).count(name) > 1})
-        if repeated:
-            raise ValueError(f"{caller}: the bands must have distinct names, got {repeated[0]!r} twice in {path}.")
-        absent = [name for name in expected if name not in names]
-        if absent:
-            raise ValueError(
-                f"{caller}: the bands must be {', '.join(expected)}, as in training, got {', '.join(map(str, names))} "
-                f"in {path}.{suggestion(absent[0], [n for n in names if n])}"
-            )
-        extra = [name or "one without a name" for name in names if name not in expected]
-        notes = [f"{path}: left out the bands {', '.join(extra)}, which training did not have"] if extra else []
-        return tuple(list(names).index(name) + 1 for name in expected), notes
-    numbers = tuple(band.number for band in schema.bands)
-    if numbers and None not in numbers:
-        if max(numbers) > len(names):
-            raise ValueError(
-                f"{caller}: the raster must have band {max(numbers)}, as in training, got {len(names)} bands in {path}."
-            )
-        return numbers, [_without_names(path, expected)] if expected else []
-    if len(names) != len(schema.bands):
-        described = f" ({', '.join(expected)})" if expected else ""
-        raise ValueError(
-            f"{caller}: there must be {len(schema.bands)} bands{described}, as in training, got {len(names)} in {path}."
-        )
-    return tuple(range(1, len(names) + 1)), [_without_names(path, expected)] if expected else []
-
-
-def _in_the_case_of(expected, names):
-    """Returns the names of bands, where one of them differs from one expected only in case as it is there."""
-    counts = collections.Counter(name.casefold() for name in [*dict.fromkeys(expected), *dict.fromkeys(names)])
-    spelled = {name.casefold(): name for name in expected if name not in names}
-    unambiguous = {low: name for low, name in spelled.items() if counts[low] == 2}
-    return [unambiguous.get(str(name).casefold(), name) for name in names]
-
-
-def band_range_notes(schema, names, images):
-    """Returns notes on images whose values are far outside of the training range of a band, or in another unit.
-
-    Args:
-        schema: `InputSchema`; photos of 8 bits and bands without a range are not checked.
-        names: of the images.
-        images: (H, W, C) arrays; NaN where there is nodata.
-    """
-    bands = schema.bands if schema.dtype != "uint8" else ()
-    if not bands or any(band.minimum is None for band in bands):
-        return []
-    lows, highs = (np.array([getattr(b, n) for b in bands]) for n in ("minimum", "maximum"))
-    margin, largest = RANGE_MARGIN * (highs - lows), np.maximum(np.abs(lows), np.abs(highs)).max()
-    outside, small = [], []
-    for name, image in zip(names, images, strict=True):
-        values = image.reshape(-1, image.shape[-1])
-        values = values[~np.isnan(values).any(axis=1)]
-        if not len(values):
-            continue
-        low, high = values.min(axis=0), values.max(axis=0)
-        if (low < lows - margin).any() or (high > highs + margin).any():
-            outside.append(f"{name} has {low.min():g} to {high.max():g}")
-        elif max(abs(low.min()), abs(high.max())) < SMALL_UNIT * largest:
-            small.append(f"{name} has {low.min():g} to {high.max():g}")
-    trained = f"the training range, {lows.min():g} to {highs.max():g}"
-    notes = [f"{len(outside):,} images are far outside of {trained}: {outside[0]}"] if outside else []
-    return notes + ([f"{len(small):,} images may have another unit than {trained}: {small[0]}"] if small else [])
-
-
-def _without_names(path, expected):
-    return f"{path}: its bands have no names; they are read as {', '.join(expected)}"
 
 
 class _Rows(typing.NamedTuple):
@@ -352,6 +269,11 @@ def _match_array(schema, x, shape, caller):
                 f"{x[invalid][0]:g}; multiply images from 0 to 1 by {limits.max} and round them."
             )
     if x.dtype.kind == "f":
+        infinite = np.isinf(x).reshape(len(x), -1).any(1)
+        if infinite.any():
+            raise ValueError(
+                f"{caller}: `inputs` must be finite numbers, got infinity in example {int(np.argmax(infinite)) + 1}."
+            )
         gaps = np.isnan(x).reshape(len(x), -1).any(1)
         if gaps.any() and not schema.accepts_gaps:
             raise ValueError(

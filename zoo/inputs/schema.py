@@ -12,7 +12,7 @@ FILE = "input_schema.json"  # beside an exported SavedModel, in its folder asset
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A column of a table that a model takes.
+    """A column of a table, or a feature of a series, that a model takes.
 
     Args:
         name: of the model's input: ASCII letters, digits and _.
@@ -21,6 +21,7 @@ class Column:
         levels: of a category in the training split, sorted; "" stands for a gap.
         minimum, maximum: of the numbers in the training split; None for a category.
         has_gaps: whether the training split had gaps in it.
+        unit: that is written behind its numbers in the file of the training, or "".
     """
 
     name: str
@@ -30,6 +31,7 @@ class Column:
     minimum: float | None = None
     maximum: float | None = None
     has_gaps: bool = False
+    unit: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +61,7 @@ class InputSchema:
         missing: policy for gaps: error, drop, impute or pad. Under error and drop a gap is refused.
         classes: names of the classes in the order of their index; () for numbers.
         targets: names of the target columns of a table; () for other sources.
-        columns: for a table, its input columns in the order of the model's inputs.
+        columns: for a table, its input columns in the order of the model's inputs; for a series, its features.
         bands: for images, their bands in order; () where there are no images.
         sensor: satellite sensor whose band names these are, one of `zoo.SENSORS`, or None.
         nodata: value of pixels without data in the training raster, or None.

@@ -12,7 +12,7 @@ from zoo.arguments import checked, suggestion
 from zoo.export import gap_refusal, isolated_inference, versions, warmup
 from zoo.export.formats import litert, onnx_file
 from zoo.export.input_adapter import to_named_arrays
-from zoo.inputs import match, read_schema
+from zoo.inputs import band_range_notes, feature_range_notes, match, read_schema
 from zoo.serving.client import TensorInfo, decode_text
 
 # Largest difference of OpenVINO's outputs from those of the warm-up records that `auto` accepts, as a fraction of the
@@ -51,11 +51,17 @@ class Predictor:
         Raises:
             ValueError: if the inputs do not fit the export.
         """
-        if self.schema is not None and self.schema.kind == "table":
+        notes, kind = [], None if self.schema is None else self.schema.kind
+        if kind == "table":
             inputs, notes = match(self.schema, inputs, caller="predict")
-            for note in notes:
-                warnings.warn(note, stacklevel=2)
         arrays = to_named_arrays(inputs, self.inputs, prefix="predict: ")
+        if kind == "series":
+            notes = feature_range_notes(self.schema.columns, *arrays.values())
+        elif kind == "image":
+            (images,) = arrays.values()
+            notes = band_range_notes(self.schema, [f"image {i + 1}" for i in range(len(images))], images)
+        for note in notes:
+            warnings.warn(note, stacklevel=2)
         gap_refusal.verify_arrays(arrays, self.without_gaps)
         outputs = self._run(arrays)
         return {n: decode_text(n, np.asarray(a)) for n, a in outputs.items()}

@@ -37,6 +37,7 @@ class Raster(typing.NamedTuple):
     names: tuple = ()  # of the bands that are read; () where one has none or two have the same
     scales: tuple = ()  # of the bands that are read; () for 1
     offsets: tuple = ()  # of the bands that are read; () for 0
+    descriptions: tuple = ()  # of the bands that are read, as the file has them; "" for one without
 
     @property
     def is_scaled(self):
@@ -107,7 +108,7 @@ def raster_of(file, path, bands=(), single=False, caller="read_raster"):
     return Raster(
         str(path), numbers, file.height, file.width, _value_dtype(dtypes.pop(), scales, offsets), file.crs,
         file.transform, file.nodatavals[numbers[0] - 1], masked, georeferenced, _band_names(file, numbers), scales,
-        offsets,
+        offsets, tuple((file.descriptions[n - 1] or "").strip() for n in numbers),
     )  # fmt: skip
 
 

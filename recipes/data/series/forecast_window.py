@@ -30,8 +30,8 @@ class FutureWindows(NamedTuple):
 def future_windows(frame, options, columns=None, step=None, notes=None):
     """Returns the last window of each series of a new table, made as the windows of the training data were.
 
-    Columns are matched by name: their order is irrelevant, others are ignored. A column of targets is needed only
-    where its past is an input.
+    Columns are matched by name: their order is irrelevant, others are left out with a note. A column of targets is
+    needed only where its past is an input.
 
     Args:
         frame: data frame.
@@ -57,6 +57,11 @@ def future_windows(frame, options, columns=None, step=None, notes=None):
             )
     if not len(frame):
         raise ValueError("the table has no rows.")
+    used = {time, group, *columns, *(options.get("target") or ())}
+    extra = [str(name) for name in frame if name not in used]
+    if extra:
+        listed = ", ".join(f"`{name}`" for name in extra[:5]) + f" and {len(extra) - 5} more" * (len(extra) > 5)
+        notes.append(f"left out the column{'s' * (len(extra) > 1)} {listed}, which the model was not trained on")
     times = parse_times(frame, time, options["time_format"], options["day_first"], notes)
     values = numeric_values(frame, columns, "columns")
     notes.extend(mark for mark in (missing_marks(frame[c], c, "leave these cells empty") for c in columns) if mark)

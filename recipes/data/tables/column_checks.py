@@ -12,6 +12,10 @@ MARKS = (-9999, -999, -99, -9, 99, 999, 9999, 99999, -99999, -32768, 32767, 6553
 FAR = 3  # ranges of the other values that lie between them and a mark of a missing value
 HUGE = 1e30  # numbers above are GDAL's and NetCDF's fill values
 SHOWN = 3
+TOTALS = (
+    "total", "totals", "sum", "mean", "average", "avg", "summe", "gesamt", "mittelwert", "totale", "somme", "moyenne",
+    "suma", "promedio", "media",
+)  # fmt: skip
 
 
 def doubtful_values(inputs, y, outputs, categorical):
@@ -31,7 +35,17 @@ def doubtful_values(inputs, y, outputs, categorical):
             if note is None and c not in categorical:
                 note = missing_marks(frame[c], c)
             notes += [warn_and_note(note)] if note else []
+    notes += [warn_and_note(note) for note in filter(None, [totals_row(inputs)])]
     return notes + [warn_and_note(note) for note in leaks(inputs, targets)]
+
+
+def totals_row(inputs):
+    """Returns a note on a last row that sums up the others, as its text says that no other row has; or None."""
+    for c in inputs:
+        text = inputs[c].iloc[-1] if len(inputs) > 1 else None
+        if isinstance(text, str) and text.strip().casefold() in TOTALS and (inputs[c] == text).sum() == 1:
+            return f"the last row looks like a summary of the others, `{c}` is {text!r}: leave it out of the table"
+    return None
 
 
 def missing_marks(column, name, advice="set missing_values={mark:g}"):

@@ -32,8 +32,8 @@ def read_frame(source, table_format=None, *, unchecked=(), checked=None):
         unchecked: columns whose texts may be mixed with numbers: categories, and columns that are not used.
         checked: the columns that are used; None for all.
     Returns:
-        The frame; a dict of name, notes and, for a file, source, as `Data` has them; the `TableFormat` with what was
-        detected.
+        The frame; a dict of name, notes and, for a file, source and units, as `Data` has them; the `TableFormat` with
+        what was detected.
     Raises:
         ValueError: if there is no such file (the nearest is offered), or it cannot be read as a table.
     """
@@ -44,7 +44,8 @@ def read_frame(source, table_format=None, *, unchecked=(), checked=None):
         return frame, {"name": "table", "notes": notes}, table_format
     path = existing_file(source)
     frame, notes, resolved = _read_file(path, table_format, options)
-    return frame, {"name": path.name.split(".")[0], "notes": notes, "source": str(path)}, resolved
+    facts = {"name": path.name.split(".")[0], "notes": notes, "source": str(path)}
+    return frame, {**facts, "units": frame.attrs.get("units", {})}, resolved
 
 
 def read_table_file(path, table_format=None, *, unchecked=(), checked=None):
@@ -157,11 +158,17 @@ def _csv_chunks(path, table_format, options, rows):
             header_row=dialect.header_row, decimal=table_format.decimal or reader.decimal,
             thousands=table_format.thousands or reader.thousands,
         )  # fmt: skip
+        frame.attrs["units"] = _units(reader)
         yield frame, first, list(notes), resolved
         first, notes[:] = first + len(frame), []
     if arrangement is None:
         names = arrange_columns(path, dialect, table_format, [_no_texts() for _ in dialect.names], notes).names
         yield pd.DataFrame({name: [] for name in names}), 0, notes, table_format
+
+
+def _units(reader):
+    """Returns the units behind the numbers of columns, as a `ColumnReader` read them."""
+    return {name: writing.unit for name, (_, writing) in reader.decisions.items() if writing and writing.unit}
 
 
 def _no_texts():
@@ -201,6 +208,7 @@ def _read_excel(path, table_format, options):
     read = reader.read(list(texts), list(texts.values()), notes)
     frame = pd.DataFrame({name: read[name] if name in read else typed[name] for name in names})
     _mask_numbers(frame, table_format, notes)
+    frame.attrs["units"] = _units(reader)
     return frame, notes, table_format.replace(sheet=sheet, header_row=header_row)
 
 

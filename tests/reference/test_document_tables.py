@@ -1,16 +1,16 @@
-"""The README's tables, and the check that they are up to date."""
+"""The documents' tables, and the check that they are up to date."""
 
 import pytest
 
-from recipes.reference import readme_tables
-from recipes.reference.readme_tables import cell, fill_blocks, format_count, link, main, table
+from recipes.reference import document_tables
+from recipes.reference.document_tables import cell, fill_blocks, format_count, link, main, table
 from zoo.introspect.architecture_table import measure
 
 ROWS = [{"name": name, **measure(name)} for name in ("lenet5", "dnn")]
 
 
 def test_architectures_form_a_markdown_table():
-    head, rule, dnn, lenet = readme_tables.architecture_table(ROWS).split("\n")
+    head, rule, dnn, lenet = document_tables.architecture_table(ROWS).split("\n")
     assert head == "| architecture | task | what | input | parameters | MACs | receptive field | paper |"
     assert rule == "| --- | --- | --- | --- | ---: | ---: | ---: | --- |"
     assert dnn.startswith("| `dnn` | tabular | ") and "| 669,706 | 669 k |  | [deeplearningbook.org]" in dnn
@@ -18,12 +18,12 @@ def test_architectures_form_a_markdown_table():
 
 
 def source(name):
-    return readme_tables.registry_row(name)["source"]
+    return document_tables.registry_row(name)["source"]
 
 
 def test_variants_follow_their_architecture_from_small_to_large():
     names = ("vit_large_16", "vit_tiny_16", "vit", "lenet5")
-    text = readme_tables.architecture_table([{"name": name, **measure(name)} for name in names])
+    text = document_tables.architecture_table([{"name": name, **measure(name)} for name in names])
     assert [line.split("`")[1] for line in text.split("\n")[2:]] == ["lenet5", "vit", "vit_tiny_16", "vit_large_16"]
 
 
@@ -90,43 +90,43 @@ def test_blocks_are_replaced_only_between_their_markers():
     ["<!-- data -->", "<!-- /data -->", "<!-- /data --> <!-- data -->", "<!-- data --><!-- data --><!-- /data -->"],
 )
 def test_a_marker_without_its_counterpart_raises(text):
-    with pytest.raises(ValueError, match=r"README.md must have one <!-- data --> and then one <!-- /data -->"):
+    with pytest.raises(ValueError, match=r"a document must have one <!-- data --> and then one <!-- /data -->"):
         fill_blocks(text, {"data": lambda: "new"})
 
 
 @pytest.fixture
-def readme(tmp_path, monkeypatch):
-    """Path of a README with markers, beside a CSV of two architectures."""
-    monkeypatch.setattr(readme_tables, "names", lambda: ["dnn", "lenet5"])
-    monkeypatch.setattr(readme_tables, "CSV", tmp_path / "architectures.csv")
+def document(tmp_path, monkeypatch):
+    """Path of a document with markers, beside a CSV of two architectures."""
+    monkeypatch.setattr(document_tables, "names", lambda: ["dnn", "lenet5"])
+    monkeypatch.setattr(document_tables, "CSV", tmp_path / "architectures.csv")
     monkeypatch.setattr(
         "recipes.reference.recipes.reference_recipes", lambda: [{"name": "digits", "model": "lenet5", "accuracy": 0.98}]
     )
     monkeypatch.setattr("recipes.data.sources", lambda: [{"name": "digits", "rows": 5000}])
-    readme = tmp_path / "README.md"
-    readme.write_text("\n".join(f"<!-- {n} -->\n<!-- /{n} -->" for n in ("architectures", "recipes", "data")), "utf-8")
-    return readme
+    path = tmp_path / "tables.md"
+    path.write_text("\n".join(f"<!-- {n} -->\n<!-- /{n} -->" for n in ("architectures", "recipes", "data")), "utf-8")
+    return path
 
 
-def test_the_command_writes_both_files_once(readme, capsys):
-    assert main([], readme) == 0
-    assert capsys.readouterr().out == "wrote architectures.csv\nwrote README.md\n"
-    text = readme.read_text("utf-8")
+def test_the_command_writes_both_files_once(document, capsys):
+    assert main([], (document,)) == 0
+    assert capsys.readouterr().out == "wrote architectures.csv\nwrote tables.md\n"
+    text = document.read_text("utf-8")
     assert "| `digits` | `lenet5` | 0.98 |" in text and "| `bundled:digits` | 5,000 |" in text and "| 61,706 |" in text
-    assert readme_tables.CSV.read_text("utf-8").startswith(
+    assert document_tables.CSV.read_text("utf-8").startswith(
         "name,example,input,parameters,trainable,macs,receptive_field\ndnn,"
     )
-    assert main([], readme) == 0
-    assert main(["--check"], readme) == 0
+    assert main([], (document,)) == 0
+    assert main(["--check"], (document,)) == 0
     assert capsys.readouterr().out == ""
 
 
-def test_check_prints_the_differences_and_writes_nothing(readme, capsys):
-    main([], readme)
-    outdated = readme.read_text("utf-8").replace("61,706", "61,707")
-    readme.write_text(outdated, "utf-8")
+def test_check_prints_the_differences_and_writes_nothing(document, capsys):
+    main([], (document,))
+    outdated = document.read_text("utf-8").replace("61,706", "61,707")
+    document.write_text(outdated, "utf-8")
     capsys.readouterr()
-    assert main(["--check"], readme) == 1
+    assert main(["--check"], (document,)) == 1
     out = capsys.readouterr().out
-    assert "-| `lenet5`" in out and "+| `lenet5`" in out and "README.md (current)" in out
-    assert readme.read_text("utf-8") == outdated
+    assert "-| `lenet5`" in out and "+| `lenet5`" in out and "tables.md (current)" in out
+    assert document.read_text("utf-8") == outdated

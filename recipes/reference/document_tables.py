@@ -1,4 +1,4 @@
-"""Writes zoo/architectures.csv and the tables of README.md, or checks them with `--check`."""
+"""Writes zoo/architectures.csv and the tables of the documents, or checks them with `--check`."""
 
 import argparse
 import csv
@@ -15,7 +15,7 @@ from zoo.registry import TASKS, names
 
 ROOT = Path(__file__).parents[2]
 CSV = ROOT / "zoo" / "architectures.csv"
-README = ROOT / "README.md"
+DOCUMENTS = tuple(ROOT / "docs" / name for name in ("architectures.md", "reference-recipes.md", "data.md"))
 
 
 def architecture_rows():
@@ -33,7 +33,7 @@ def csv_text(rows):
 
 
 def architecture_table(rows):
-    """Returns the README's table of architectures: by task and size, each architecture followed by its variants."""
+    """Returns the table of architectures: by task and size, each architecture followed by its variants."""
     rows = [{**registry_row(row["name"]), **row} for row in rows]
     rows.sort(key=lambda r: (TASKS.index(r["task"]), r["parent"] or r["name"], bool(r["parent"]), r["parameters"]))
     return table(
@@ -52,14 +52,14 @@ def architecture_table(rows):
 
 
 def recipe_table():
-    """Returns the README's table of reference recipes."""
+    """Returns the table of reference recipes."""
     from recipes.reference.recipes import reference_recipes
 
     return table(_as_code(row, "name", "model") for row in reference_recipes())
 
 
 def data_table():
-    """Returns the README's table of bundled data, with the sources that `recipes.load` takes."""
+    """Returns the table of bundled data, with the sources that `recipes.load` takes."""
     from recipes.data import sources
 
     return table(_as_code({**row, "name": f"bundled:{row['name']}"}, "name") for row in sources())
@@ -123,7 +123,7 @@ def fill_blocks(text, blocks):
     """Replaces the blocks between markers such as `<!-- data -->` and `<!-- /data -->`.
 
     Args:
-        text: of the README; blocks without markers are skipped.
+        text: of a document; blocks without markers are skipped.
         blocks: dict of name -> function that returns the block; only called if there are markers.
     Raises:
         ValueError: if a marker occurs alone, twice, or in the wrong order.
@@ -136,25 +136,25 @@ def fill_blocks(text, blocks):
         start, end = text.find(opening) + len(opening), text.find(closing)
         if counts != (1, 1) or end < start:
             received = f"{counts[0]} and {counts[1]}" if counts != (1, 1) else "them in the wrong order"
-            raise ValueError(f"README.md must have one {opening} and then one {closing}, or neither, got {received}.")
+            raise ValueError(f"a document must have one {opening} and then one {closing}, or neither, got {received}.")
         text = f"{text[:start]}\n{block()}\n{text[end:]}"
     return text
 
 
-def expected_files(readme):
-    """Returns the up-to-date content of both files: {path: text}."""
+def expected_files(documents):
+    """Returns the up-to-date content of the CSV and the documents: {path: text}."""
     rows = architecture_rows()
     blocks = {"architectures": lambda: architecture_table(rows), "recipes": recipe_table, "data": data_table}
-    return {CSV: csv_text(rows), readme: fill_blocks(readme.read_text("utf-8"), blocks)}
+    return {CSV: csv_text(rows)} | {path: fill_blocks(path.read_text("utf-8"), blocks) for path in documents}
 
 
-def main(arguments=None, readme=README):
+def main(arguments=None, documents=DOCUMENTS):
     """Runs the command and returns its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m recipes.reference.readme_tables", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m recipes.reference.document_tables", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit with code 1 if a file is out of date")
     check = parser.parse_args(arguments).check
     outdated = False
-    for path, text in expected_files(readme).items():
+    for path, text in expected_files(documents).items():
         old = path.read_text("utf-8") if path.exists() else ""
         if old == text:
             continue

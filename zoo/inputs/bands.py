@@ -1,0 +1,97 @@
+"""Matching of the bands of new images to those of the training, by name where there are names."""
+
+import collections
+
+import numpy as np
+
+from zoo.arguments import suggestion
+from zoo.inputs.ranges import RANGE_MARGIN
+
+SMALL_UNIT = 0.01  # fraction of the largest training value below which all values of an image are in another unit
+
+
+def match_bands(schema, names, path, caller="predict"):
+    """Returns the numbers, from 1, of the bands of a file that the model takes, in the order of its bands.
+
+    Args:
+        schema: `InputSchema` with bands.
+        names: name of every band of the file, "" for one without.
+        path: of the file, for the error.
+        caller: the call that an error names.
+    Returns:
+        (numbers, notes).
+    Raises:
+        ValueError: if a band is absent, or bands without names are not as many as in training.
+    """
+    expected = schema.band_names
+    if expected and any(names):
+        names = _in_the_case_of(expected, names)
+        repeated = sorted({name for name in expected if list(names).count(name) > 1})
+        if repeated:
+            raise ValueError(f"{caller}: the bands must have distinct names, got {repeated[0]!r} twice in {path}.")
+        absent = [name for name in expected if name not in names]
+        if absent:
+            raise ValueError(
+                f"{caller}: the bands must be {', '.join(expected)}, as in training, got "
+                f"{', '.join(name or 'one without a name' for name in names)} "
+                f"in {path}.{suggestion(absent[0], [n for n in names if n])}"
+            )
+        extra = [name or "one without a name" for name in names if name not in expected]
+        notes = [f"{path}: left out the bands {', '.join(extra)}, which training did not have"] if extra else []
+        return tuple(list(names).index(name) + 1 for name in expected), notes
+    numbers = tuple(band.number for band in schema.bands)
+    if numbers and None not in numbers:
+        if max(numbers) > len(names):
+            raise ValueError(
+                f"{caller}: the raster must have band {max(numbers)}, as in training, got {len(names)} bands in {path}."
+            )
+        return numbers, [_without_names(path, expected)] if expected else []
+    if len(names) != len(schema.bands):
+        described = f" ({', '.join(expected)})" if expected else ""
+        raise ValueError(
+            f"{caller}: there must be {len(schema.bands)} bands{described}, as in training, got {len(names)} in {path}."
+        )
+    return tuple(range(1, len(names) + 1)), [_without_names(path, expected)] if expected else []
+
+
+def band_range_notes(schema, names, images):
+    """Returns notes on images whose values are far outside of the training range of a band, or in another unit.
+
+    Args:
+        schema: `InputSchema`; photos of 8 bits and bands without a range are not checked.
+        names: of the images.
+        images: (H, W, C) arrays; NaN where there is nodata.
+    """
+    bands = schema.bands if schema.dtype != "uint8" else ()
+    if not bands or any(band.minimum is None for band in bands):
+        return []
+    lows, highs = (np.array([getattr(b, n) for b in bands]) for n in ("minimum", "maximum"))
+    margin, largest = RANGE_MARGIN * (highs - lows), np.maximum(np.abs(lows), np.abs(highs)).max()
+    outside, small = [], []
+    for name, image in zip(names, images, strict=True):
+        values = image.reshape(-1, image.shape[-1])
+        values = values[~np.isnan(values).any(axis=1)]
+        if not len(values):
+            continue
+        low, high = values.min(axis=0), values.max(axis=0)
+        if (low < lows - margin).any() or (high > highs + margin).any():
+            i = int(np.argmax(np.maximum(lows - margin - low, high - highs - margin)))
+            band = f" in band {bands[i].name or i + 1}, in training {lows[i]:g} to {highs[i]:g}" * (len(bands) > 1)
+            outside.append(f"{name} has {low[i]:g} to {high[i]:g}{band}")
+        elif max(abs(low.min()), abs(high.max())) < SMALL_UNIT * largest:
+            small.append(f"{name} has {low.min():g} to {high.max():g}")
+    trained = f"the training range, {lows.min():g} to {highs.max():g}"
+    notes = [f"{len(outside):,} images are far outside of {trained}: {outside[0]}"] if outside else []
+    return notes + ([f"{len(small):,} images may have another unit than {trained}: {small[0]}"] if small else [])
+
+
+def _in_the_case_of(expected, names):
+    """Returns the names of bands, where one of them differs from one expected only in case as it is there."""
+    counts = collections.Counter(name.casefold() for name in [*dict.fromkeys(expected), *dict.fromkeys(names)])
+    spelled = {name.casefold(): name for name in expected if name not in names}
+    unambiguous = {low: name for low, name in spelled.items() if counts[low] == 2}
+    return [unambiguous.get(str(name).casefold(), name) for name in names]
+
+
+def _without_names(path, expected):
+    return f"{path}: its bands have no names; they are read as {', '.join(expected)}"

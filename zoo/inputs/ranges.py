@@ -1,0 +1,52 @@
+"""Notes on numbers that are far outside of the training range, or in another unit."""
+
+import numpy as np
+
+RANGE_MARGIN = 0.5  # fraction of the training range beyond which a number is noted: rows of other splits are near it
+
+
+def unit_notes(columns, sources, units, caller="predict"):
+    """Returns notes on columns of which either the training or the new table had a unit.
+
+    Args:
+        columns: `Column`s.
+        sources: dict from the name of a column to its name in the new table.
+        units: dict from columns of the new table to their units; None where they are not known, as in a data frame.
+        caller: the call that an error names.
+    Raises:
+        ValueError: if a column has another unit than in training.
+    """
+    notes = []
+    for column in columns if units is not None else ():
+        unit = units.get(sources.get(column.name, column.source), "")
+        if column.unit and unit and column.unit != unit:
+            raise ValueError(
+                f"{caller}: the column `{column.source}` must be in {column.unit!r}, as in training, got {unit!r}; "
+                "convert it."
+            )
+        if column.unit != unit:
+            was, now = (f"the unit {u!r}" if u else "no unit" for u in (column.unit, unit))
+            notes.append(f"`{column.source}` has {now}, in training it had {was}")
+    return notes
+
+
+def feature_range_notes(columns, array):
+    """Returns notes on features of series whose values are far outside of the training range.
+
+    Args:
+        columns: `Column`s of the features.
+        array: (..., F) numbers; NaN where there is a gap.
+    """
+    notes = []
+    for i, column in enumerate(columns):
+        values = array[..., i]
+        if column.minimum is None or np.isnan(values).all():
+            continue
+        margin = RANGE_MARGIN * (column.maximum - column.minimum)
+        outside = (values < np.float32(column.minimum - margin)) | (values > np.float32(column.maximum + margin))
+        if outside.any():
+            notes.append(
+                f"`{column.source}`: {outside.sum():,} of {outside.size:,} values are far outside of the training "
+                f"range, {column.minimum:g} to {column.maximum:g}, the first is {values[outside][0]:g}"
+            )
+    return notes
