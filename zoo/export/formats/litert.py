@@ -5,9 +5,9 @@ import importlib.util
 import os
 import re
 import tempfile
-import warnings
 
 from zoo.export.isolated_inference import signature_runner
+from zoo.silence import silence_stderr
 
 KINDS = ("int8", "dynamic", "float")  # smallest first
 
@@ -78,21 +78,6 @@ def _single_example_spec(spec):
     import tensorflow as tf
 
     return tf.TensorSpec((1, *spec.shape[1:]), spec.dtype, spec.name)
-
-
-@contextlib.contextmanager
-def silence_stderr():
-    """Context in which C++ code prints nothing to stderr, and Python warns of nothing."""
-    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(null)
 
 
 def load_runner(file):

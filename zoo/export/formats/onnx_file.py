@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from zoo.export.formats.litert import silence_stderr
+from zoo.silence import silence_stderr
 
 OPSET = 18  # version of ONNX's operation set: the last that tf2onnx 1.17 writes
 
