@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 
+from zoo.export.formats.number_inputs import verify_number_inputs
 from zoo.export.isolated_inference import signature_runner
 from zoo.silence import silence_stderr
 
@@ -31,8 +32,9 @@ def convert(graph, specs, kind, examples):
     Returns:
         The content of the file, bytes.
     Raises:
-        ValueError: if LiteRT lacks an operation of the graph.
+        ValueError: if an input is text, or LiteRT lacks an operation of the graph.
     """
+    verify_number_inputs(specs, f"LiteRT {kind}")
     try:
         return _convert(graph, specs, kind, examples)
     except Exception as error:  # the converter's own classes, and those of operations and lookup tables
