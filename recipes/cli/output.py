@@ -1,6 +1,7 @@
 """Output of the commands: results on stdout, progress and notes on stderr."""
 
 import math
+import os
 import sys
 
 
@@ -81,10 +82,15 @@ def import_tensorflow(devices=True):
     Args:
         devices: whether to set up the devices, too, which has messages of its own.
     """
-    from zoo.silence import silence_stderr
-
-    with silence_stderr():
+    sys.stderr.flush()  # `zoo.silence.silence_stderr` cannot be used: importing `zoo` imports TensorFlow
+    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
         import tensorflow as tf
 
         if devices:
             tf.config.list_logical_devices()
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)

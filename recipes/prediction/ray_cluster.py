@@ -15,6 +15,7 @@ from zoo.silence import silence_stderr
 WORKER_CORES = 2  # of a worker without a GPU
 WORKER_MEMORY = 2 << 30  # bytes that a worker may need; fewer workers are started where there is less
 CONNECT_SECONDS = 10.0
+STARTS = 3  # attempts to start Ray on this machine, which may be busy
 OBJECT_STORE = 128 << 20  # bytes, at least; results are files, and only their counts pass through Ray
 PACKAGES = ("fieldzoo", "keras", "tensorflow")
 ENVIRONMENT = {  # no telemetry, no lines of Ray's processes on stderr, and GPUs as Ray 3 will assign them
@@ -66,17 +67,12 @@ def ray_cluster(address, object_bytes):
     if address is not None:
         _verify_reachable(address)
     import ray
-    import ray.data
 
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    ray.data.DataContext.get_current().enable_progress_bars = False
     if address is None and ray.is_initialized():
         yield _worker_pool()
         return
     if address is None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        store = max(OBJECT_STORE, 4 * object_bytes)
-        _start("local", include_dashboard=False, num_cpus=cores, object_store_memory=store)
+        _start_here(max(OBJECT_STORE, 4 * object_bytes))
     else:
         _connect(address)
     try:
@@ -85,6 +81,20 @@ def ray_cluster(address, object_bytes):
         yield _worker_pool()
     finally:
         ray.shutdown()
+
+
+def _start_here(object_store):
+    import ray
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    for attempt in range(STARTS):
+        try:
+            _start("local", include_dashboard=False, num_cpus=cores, object_store_memory=object_store)
+            return
+        except Exception as error:  # the class that Ray raises where its processes have not started in 30 seconds
+            ray.shutdown()
+            if type(error) is not Exception or attempt == STARTS - 1:
+                raise RuntimeError(f"predict: Ray cannot be started: {' '.join(str(error).split())}") from error
 
 
 def _start(address, **options):
@@ -112,7 +122,8 @@ def _connect(address):
 def _unreachable(address, error):
     return ValueError(
         "predict: `workers` must be the address of a Ray cluster that can be reached, got "
-        f"ray://{address[0]}:{address[1]}: {' '.join(str(error).split())}."
+        f"ray://{address[0]}:{address[1]}: {' '.join(str(error).split())}. It must have the Python and Ray of this "
+        "machine, and one with token authentication needs RAY_AUTH_MODE=token here."
     )
 
 

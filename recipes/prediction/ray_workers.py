@@ -1,9 +1,11 @@
 """Prediction by several processes or machines with Ray: each task is a shard, and the shards are joined to one file.
 
-Ray Data runs a pool of actors, each of which loads the model once. Where one is killed, Ray starts another, and runs
-its shard again; a shard is a `PredictionFile`, so it is continued where it stopped, and a complete one stays as it is.
+Actors load the model once. Where one is killed, another is started, and its shard is predicted again by the next that
+is free; a shard is a `PredictionFile`, so it is continued where it stopped. Ray Data would do the same, but does not
+run through Ray Client, by which ray://HOST:PORT is reached.
 """
 
+import collections
 import contextlib
 import os
 import pickle
@@ -19,16 +21,16 @@ from recipes.prediction.file_prediction import (
     verify_no_input,
     write_prediction,
 )
-from recipes.prediction.input_list import ShardFiles, input_files, names_hash, shard_files
+from recipes.prediction.input_list import input_files, names_hash, shard_files
 from recipes.prediction.predict import warn
 from recipes.prediction.prediction_file import FileInUseError, PredictionFile, verify_out
 from recipes.prediction.progress import progress_bar
 from recipes.prediction.ray_cluster import parse_workers, ray_cluster, verify_versions, version_reader
-from recipes.prediction.shards import attempts_path, join_shards, remove_shards, shard_counts, shard_inputs, shard_path
+from recipes.prediction.shards import join_shards, remove_shards, shard_counts, shard_inputs, shard_path
 
 SHARD_PHOTOS = 1000  # photos in a shard, as long as that makes at most `MAX_SHARDS`
 MAX_SHARDS = 200  # all are open when they are joined
-MAX_ATTEMPTS = 5  # at the same photos, where each worker dies
+MAX_DEATHS = 5  # of workers at the same position
 IN_USE_SECONDS = 30.0  # in which the lock of a process that died on another machine must be gone
 
 
@@ -85,31 +87,31 @@ class ShardWorker:
             raise ValueError(f"predict: all workers must see the same folders, {platform.node()}: {error}.") from None
         self.predictor = BatchPredictor(pickle.loads(self.job["run"]), **self.job["options"])
 
-    def __call__(self, row):
-        """Predicts the shard of a row.
+    def is_ready(self):
+        """Returns True, once the model is loaded."""
+        return True
+
+    def predict(self, inputs):
+        """Predicts a shard.
 
         Args:
-            row: dict: shard (i, n), count, names_hash, and files, as bytes that end in NUL each.
+            inputs: `ShardFiles`.
         Returns:
-            Dict: outcome, which is (i, `FilePrediction` or exception, notes), pickled.
+            (`FilePrediction` or exception, list of notes).
         """
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
-                outcome = self.error or self._predict(row)
+                outcome = self.error or self._predict(inputs)
             except Exception as error:
                 outcome = _picklable(error)
-        notes = [str(warning.message) for warning in caught if warning.category is UserWarning]
-        return {"outcome": pickle.dumps((int(row["shard"][0]), outcome, notes))}
+        return outcome, [str(warning.message) for warning in caught if warning.category is UserWarning]
 
-    def _predict(self, row):
-        files = [os.fsdecode(file) for file in row["files"].split(b"\0")[:-1]]
-        inputs = ShardFiles(files, tuple(map(int, row["shard"])), int(row["count"]), row["names_hash"])
+    def _predict(self, inputs):
         options = {"strict": self.job["strict"], "warns": False, "threads": self.job["threads"]}
         prediction = Prediction(self.predictor, inputs, **options)
         file = _open_shard(shard_path(self.job["out"], inputs.shard), prediction.description())
         with contextlib.closing(file):
-            _count_attempt(file, files)
             return write_prediction(prediction, file)
 
 
@@ -124,19 +126,6 @@ def _open_shard(path, description):
         time.sleep(0.5)
 
 
-def _count_attempt(file, files):
-    """Raises a RuntimeError where too many workers died at the same position of a shard, else counts one more."""
-    path = attempts_path(file.out)
-    position, attempts = map(int, path.read_text().split()) if path.exists() else (0, 0)
-    attempts = attempts + 1 if position == file.inputs else 1
-    if attempts > MAX_ATTEMPTS:
-        raise RuntimeError(
-            f"predict: {MAX_ATTEMPTS} workers died after the {file.inputs:,} inputs of {file.part}, at "
-            f"{files[min(file.inputs, len(files) - 1)]} or soon after it; remove the input, or free some memory."
-        )
-    path.write_text(f"{file.inputs} {attempts}")
-
-
 def _picklable(error):
     """Returns an exception that any process can read."""
     is_simple = isinstance(error, ValueError | OSError) or type(error) is RuntimeError
@@ -145,62 +134,77 @@ def _picklable(error):
 
 def _predict_shards(job, run, files, count, pool, progress):
     """Predicts all shards, and returns the number of inputs that an earlier call had predicted."""
-    paths = {i: shard_path(job["out"], (i, count)) for i in range(1, count + 1)}
-    before = {i: shard_inputs(path) for i, path in paths.items()}
-    for path in paths.values():
-        attempts_path(path).unlink(missing_ok=True)
+    is_split, hash_of_names = run.schema.kind == "image", names_hash(files)
+    shards = [shard_files(files, (i, count), is_split, hash_of_names) for i in range(1, count + 1)]
+    before = {shard.shard: shard_inputs(shard_path(job["out"], shard.shard)) for shard in shards}
     resumed, shown = sum(before.values()), set()
     if resumed:
         warn([f"{job['out']} is continued after {resumed:,} inputs"])
-    total = len(files) if run.schema.kind == "image" else None
-    with progress_bar(lambda: total, resumed, input_unit(run, files), progress) as advance, _naming_deaths(job["out"]):
-        for row in _shard_dataset(job, run, files, count, pool).iter_rows():
-            i, outcome, notes = pickle.loads(row["outcome"])
+    total = len(files) if is_split else None
+    with progress_bar(lambda: total, resumed, input_unit(run, files), progress) as advance:
+        for shard, outcome, notes in _outcomes(job, shards, pool):
             sentences = {note.rpartition(": ")[2]: note for note in reversed(notes)}
             warn(note for sentence, note in sentences.items() if sentence not in shown)
             shown |= set(sentences)
             if isinstance(outcome, Exception):
                 raise outcome
-            advance(outcome.rows - before[i])
+            advance(outcome.rows - before[shard.shard])
     return resumed
 
 
-def _shard_dataset(job, run, files, count, pool):
-    """Returns the `ray.data.Dataset` of the shards' outcomes, which are computed as it is read."""
-    import ray.data
-
-    hash_of_names = names_hash(files)
-    parts = [shard_files(files, (i, count), run.schema.kind == "image", hash_of_names) for i in range(1, count + 1)]
-    rows = [
-        {
-            "shard": list(part.shard),
-            "count": part.count,
-            "names_hash": part.names_hash,
-            "files": b"".join(os.fsencode(file) + b"\0" for file in part.files),
-        }
-        for part in parts
-    ]
-    return ray.data.from_items(rows, override_num_blocks=count).map(
-        ShardWorker,
-        fn_constructor_args=(job,),
-        compute=ray.data.ActorPoolStrategy(size=min(pool.size, count), max_tasks_in_flight_per_actor=1),
-        num_cpus=pool.cores,
-        num_gpus=pool.gpus,
-    )  # Ray Data starts a worker that died again, and repeats its shard, without limit; `_count_attempt` sets one
-
-
-@contextlib.contextmanager
-def _naming_deaths(out):
+def _outcomes(job, shards, pool):
+    """Yields (`ShardFiles`, outcome, notes) of each shard as it is complete; workers that die are replaced."""
     import ray
 
-    try:
-        yield
-    except ray.exceptions.RayError as error:
-        reason = next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "")
+    worker = ray.remote(num_cpus=pool.cores, num_gpus=pool.gpus)(ShardWorker)
+    job, pending, idle, deaths = ray.put(job), collections.deque(shards), [], _Deaths(job["out"])
+
+    def start():
+        actor = worker.remote(job)
+        return {actor.is_ready.remote(): (actor, None)}
+
+    running = {task: work for _ in range(min(pool.size, len(shards))) for task, work in start().items()}
+    while running:
+        (task, *_), _ = ray.wait(list(running), num_returns=1)
+        actor, shard = running.pop(task)
+        try:
+            result = ray.get(task)
+        except ray.exceptions.RayError as error:  # the worker died, or its machine did
+            deaths.count(shard, error)
+            pending.extendleft([shard] if shard else [])
+            running |= start()
+        else:
+            idle.append(actor)
+            if shard:
+                yield shard, *result
+        while idle and pending:
+            actor, shard = idle.pop(), pending.popleft()
+            running[actor.predict.remote(shard)] = actor, shard
+        if not pending and not any(shard for _, shard in running.values()):
+            return  # workers that are still starting have nothing to do
+
+
+class _Deaths:
+    """Counts of workers that died at one position, in order not to start others without end."""
+
+    def __init__(self, out):
+        self.out, self.positions = out, collections.Counter()
+
+    def count(self, shard, error):
+        """Raises a RuntimeError if too many workers died while they loaded the model, or at the same inputs."""
+        position = shard and (shard.shard, shard_inputs(shard_path(self.out, shard.shard)))
+        self.positions[position] += 1
+        if self.positions[position] < MAX_DEATHS:
+            return
+        if shard is None:
+            reason = " ".join(str(error).split())
+            raise RuntimeError(f"predict: {MAX_DEATHS} workers died before they had loaded the model: {reason}")
+        nearest = shard.files[min(position[1], len(shard.files) - 1)]
         raise RuntimeError(
-            f"predict: the workers of Ray died: {reason} What is predicted stays beside {out}, and the same call "
-            "continues it."
-        ) from error
+            f"predict: {MAX_DEATHS} workers died after {position[1]:,} inputs of the shard {shard.shard[0]}/"
+            f"{shard.shard[1]}, at {nearest} or soon after it; remove the input, or free some memory. The rows before "
+            "it stay, and the same call continues them."
+        )
 
 
 def _begun_count(out, overwrite):

@@ -90,17 +90,8 @@ def remove_shards(out, count):
     """Removes the shards of a prediction and their manifests, complete or not."""
     for i in range(1, count + 1):
         path = shard_path(out, (i, count))
-        for file in (
-            path,
-            attempts_path(path),
-            *(Path(f"{path}{suffix}") for suffix in (".json", ".part", ".part.json")),
-        ):
-            file.unlink(missing_ok=True)
-
-
-def attempts_path(path):
-    """Returns the path of the file that counts how often workers began with a shard."""
-    return Path(f"{path}.attempts")
+        for suffix in ("", ".json", ".part", ".part.json"):
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
 def _manifest_path(path):

@@ -16,7 +16,7 @@ from PIL import Image
 
 import recipes
 import zoo
-from recipes.prediction import prediction_file, ray_cluster, ray_workers, shards
+from recipes.prediction import input_list, ray_cluster, ray_workers, shards
 from tests.tolerance import assert_close
 
 RNG = np.random.default_rng(0)
@@ -105,30 +105,28 @@ def test_a_cluster_that_is_not_there_is_named(photo_run, tmp_path):
             photo_run.predict_files(tmp_path / "photos", tmp_path / "out.csv", workers=address)
 
 
-def outcome_of(row, **job):
-    return pickle.loads(ray_workers.ShardWorker(job)(row)["outcome"])
-
-
 def test_a_worker_with_other_packages_is_named():
-    versions = {**ray_cluster.version_reader()(), "keras": "2.0"}
-    i, error, _ = outcome_of({"shard": (3, 4)}, versions=versions)
-    assert i == 3
+    worker = ray_workers.ShardWorker({"versions": {**ray_cluster.version_reader()(), "keras": "2.0"}})
+    error, _ = worker.predict(input_list.shard_files(["a.png"], (1, 1), True))
     with pytest.raises(ValueError, match=r"all workers must have the packages of .*, keras 2.0, .* has keras 3"):
         raise error
 
 
-def test_inputs_at_which_workers_die_again_and_again_are_named(tmp_path):
-    def begin():
-        file = prediction_file.PredictionFile(tmp_path / "out.csv", {}, is_shard=True)
-        try:
-            ray_workers._count_attempt(file, ["a.png", "b.png"])
-        finally:
-            file.close()
-
-    for _ in range(ray_workers.MAX_ATTEMPTS):
-        begin()
-    with pytest.raises(RuntimeError, match=r"5 workers died after the 0 inputs of .*out.csv.part, at a.png or soon"):
-        begin()
+def test_inputs_at_which_workers_die_again_and_again_are_named(photo_run, tmp_path):
+    files, out = save_photos(tmp_path / "photos", 6), tmp_path / "out.csv"
+    photo_run.predict_files(files, out, shard="1/2")
+    shards_of_files = [input_list.shard_files(files, (i, 2), True) for i in (1, 2)]
+    deaths = ray_workers._Deaths(out)
+    for _ in range(ray_workers.MAX_DEATHS - 1):
+        for shard in (*shards_of_files, None):
+            deaths.count(shard, ValueError())
+    for shard, place in zip(
+        shards_of_files, ("3 inputs of the shard 1/2, at .*02", "0 inputs .* 2/2, at .*03"), strict=True
+    ):
+        with pytest.raises(RuntimeError, match=f"5 workers died after {place}.png or soon after it"):
+            deaths.count(shard, ValueError())
+    with pytest.raises(RuntimeError, match="5 workers died before they had loaded the model: no module"):
+        deaths.count(None, ValueError("no\nmodule"))
 
 
 @pytest.mark.parametrize("kind", ["photo", "table"])
