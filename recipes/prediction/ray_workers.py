@@ -176,6 +176,7 @@ def _outcomes(job, shards, pool):
         else:
             idle.append(actor)
             if shard:
+                deaths.positions.pop(None, None)  # workers can load the model
                 yield shard, *result
         while idle and pending:
             actor, shard = idle.pop(), pending.popleft()
