@@ -18,9 +18,11 @@ CONNECT_SECONDS = 10.0
 STARTS = 3  # attempts to start Ray on this machine, which may be busy
 OBJECT_STORE = 128 << 20  # bytes, at least; results are files, and only their counts pass through Ray
 PACKAGES = ("fieldzoo", "keras", "tensorflow")
-ENVIRONMENT = {  # no telemetry, no lines of Ray's processes on stderr, and GPUs as Ray 3 will assign them
+# No telemetry, no lines of Ray's processes on stderr, the priority of this process, and GPUs as Ray 3 will assign them
+ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_worker_niceness": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 
