@@ -28,22 +28,29 @@ from PIL import Image
 PHOTOS, MANY, ROUNDS, SIDE = 800, 6_000, 7, 224
 
 
-def write_photos(folder, count):
-    """Writes photos of two classes; every 50th is drawn, the others are these with other bytes after their end."""
+def write_photos(folder, count, size=(375, 500), different=16):
+    """Writes photos of two classes; some are drawn, and the others are these with other bytes after their end.
+
+    Args:
+        folder: path, which is made.
+        count: number of photos.
+        size: (height, width) [pixels].
+        different: number of photos that are drawn.
+    """
     rng, contents = np.random.default_rng(0), []
     for i in range(count):
         path = Path(folder) / "ab"[i % 2] / f"{i}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        if len(contents) < 16:
-            parts = [(12, 16, 45), (94, 125, 22), (375, 500, 6)]
+        if len(contents) < different:
+            parts = [(12, 16, 45), (94, 125, 22), (*size, 6)]
             layers = [
                 np.clip(128 + scale * rng.normal(size=(h, w, 3)), 0, 255).astype("uint8") for h, w, scale in parts
             ]
-            images = [Image.fromarray(layer).resize((500, 375), Image.Resampling.BICUBIC) for layer in layers]
+            images = [Image.fromarray(layer).resize(size[::-1], Image.Resampling.BICUBIC) for layer in layers]
             Image.fromarray(np.mean(images, axis=0).astype("uint8")).save(path, quality=90)
             contents.append(path.read_bytes())
         else:
-            path.write_bytes(contents[i % 16] + i.to_bytes(4, "little"))
+            path.write_bytes(contents[i % different] + i.to_bytes(4, "little"))
 
 
 def fieldzoo_batches(folder):

@@ -91,6 +91,7 @@ PHRASES = (
     r"\bforetell|\bforetold\b",
 )
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "vignettes/first-hour.Rmd"]
+DOCUMENTS += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))
 DOCUMENTS += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "examples").rglob("*.R"))
 DOCUMENTS += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "saved_models").glob("*/card.md"))
 

@@ -82,7 +82,7 @@ def import_tensorflow(devices=True):
     Args:
         devices: whether to set up the devices, too, which has messages of its own.
     """
-    sys.stderr.flush()
+    sys.stderr.flush()  # `zoo.silence.silence_stderr` cannot be used: importing `zoo` imports TensorFlow
     stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     try:

@@ -40,6 +40,13 @@ def predict(
     shard: Annotated[
         str | None, typer.Option(metavar="I/N", help="Predict the I-th of N shards, from 1; see `zoo join-shards`.")
     ] = None,
+    workers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ray|ray://HOST:PORT",
+            help="Predict with several processes of this machine, or of a Ray cluster that sees the same folders.",
+        ),
+    ] = None,
     top_k: Annotated[
         int | None,
         typer.Option(min=1, metavar="K", help="Only the K most probable classes; default all."),
@@ -76,8 +83,10 @@ def predict(
         raise ValueError(f"--engine needs an export of the run, and {run} has none: zoo export {run} {run}/saved_model")
     options = {"files_from": files_from, "shard": shard, "strict": strict, "top_k": top_k, "features": features}
     options |= {"engine": engine, "export": run if engine else None, "progress": not as_json}
+    if workers and not out:
+        raise ValueError("--workers needs --out, the file that the workers' predictions are joined to")
     if out:
-        result = loaded.predict_files(files or [], out, overwrite=overwrite, **options)
+        result = loaded.predict_files(files or [], out, workers=workers, overwrite=overwrite, **options)
         counts = {"rows": result.rows, "failures": result.failures}
         if as_json:
             print_json(result._asdict())

@@ -56,7 +56,7 @@ def column_checks(schema):
     return {"unchecked": tuple(c for c in (*categories, *series) if c), "checked": tuple(columns)}
 
 
-def file_batches(schema, files, batch_size, size=None, *, skip=0, shard=(1, 1)):
+def file_batches(schema, files, batch_size, size=None, *, skip=0, shard=(1, 1), threads=None):
     """Yields new inputs from files in batches, in their order; the next ones are read while one is predicted.
 
     Args:
@@ -65,18 +65,19 @@ def file_batches(schema, files, batch_size, size=None, *, skip=0, shard=(1, 1)):
         batch_size: images per batch.
         size: (H, W) that images are resized to; None keeps the files'.
         skip: number of inputs (images, text files, rows) to leave out at the beginning; whole batches.
-        shard: (i, n) for the i-th of n shards, from 1. Of images it has a run of N / n; of tables every n-th chunk of
-            `CHUNK_ROWS` rows, and of text files every n-th.
+        shard: (i, n) for the i-th of n shards, from 1. Of tables it has every n-th chunk of `CHUNK_ROWS` rows, and of
+            text files every n-th; of images it is all of `files`, which `shard_of` returns.
+        threads: number of threads that read images; None for one per core.
     Yields:
         `InputBatch`.
     Raises:
         ValueError: if a table does not exist or does not match the schema, or the model's inputs are no files.
     """
     files = [files] if isinstance(files, str | os.PathLike) else list(files)
-    if not files:
+    if not files and shard == (1, 1):  # a shard of few files may have none
         raise ValueError("predict: `files` must have at least one file, got none.")
     if schema.kind == "image":
-        yield from _image_batches(schema, shard_of(files, shard)[skip:], batch_size, size, shard[0] - 1)
+        yield from _image_batches(schema, files[skip:], batch_size, size, shard[0] - 1, threads or os.cpu_count())
     elif schema.kind in ("table", "text"):
         yield from read_ahead(_row_batches(schema, files, skip, shard), CHUNK_ROWS // TABLE_ROWS)  # a chunk
     else:
@@ -167,7 +168,7 @@ def read_ahead(items, count=2):
             yield item
 
 
-def _image_batches(schema, files, batch_size, size, unit):
+def _image_batches(schema, files, batch_size, size, unit, threads):
     """Reads images in threads, a batch ahead of the one that is predicted."""
     shown = set()
 
@@ -185,7 +186,7 @@ def _image_batches(schema, files, batch_size, size, unit):
             return " ".join(text.split()), []
         return (image if size is None else resize_image(image, size)), notes
 
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as executor:
+    with concurrent.futures.ThreadPoolExecutor(threads) as executor:
         groups = (files[i : i + batch_size] for i in range(0, len(files), batch_size))
         submitted = ((group, [executor.submit(read_one, path) for path in group]) for group in groups)
         ahead = collections.deque(itertools.islice(submitted, 2))

@@ -22,6 +22,7 @@ class BatchPredictor:
 
     def __init__(self, run, *, top_k=None, features=False, engine=None, export=None):
         self.run, self.top_k, self.features = run, top_k, features
+        self.options = {"top_k": top_k, "features": features, "engine": engine, "export": export}
         self.names = list(run.classes or run.data_record["outputs"])
         _verify_options(run, self.names, top_k, features, engine, export)
         self.feature_model, self.engine = None, None

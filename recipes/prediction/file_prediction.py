@@ -7,10 +7,10 @@ from pathlib import Path
 
 import keras
 
-from recipes.data.new_inputs import InputBatch, is_table_name, read_new_table, shard_of
+from recipes.data.new_inputs import InputBatch, is_table_name, read_new_table
 from recipes.prediction.batch_predictor import BatchPredictor
 from recipes.prediction.fingerprint import model_fingerprint
-from recipes.prediction.input_list import describe_inputs, input_files
+from recipes.prediction.input_list import input_files, shard_files
 from recipes.prediction.predict import file_batch_size, forecast, run_batches, warn
 from recipes.prediction.prediction_file import PredictionFile, verify_out
 from recipes.prediction.progress import progress_bar
@@ -36,22 +36,25 @@ class FilePrediction(typing.NamedTuple):
 
 
 class Prediction:
-    """What to predict, and how; `Run.predict_files` documents the arguments."""
+    """What to predict, and how.
 
-    def __init__(self, run, paths, *, files_from=None, shard=None, strict=False, **options):
-        self.run, self.strict, self.shard = run, strict, parse_shard(shard) if shard else (1, 1)
-        self.predictor, self.options = BatchPredictor(run, **options), options
-        self.files = input_files(run, paths, files_from)
-        self.warns = True  # of files that cannot be read
-        self.is_split = run.schema.kind == "image"  # by files, and else by chunks of rows
+    Args:
+        predictor: `BatchPredictor`.
+        inputs: `ShardFiles`.
+        strict: whether a file that cannot be read is an error.
+        warns: whether to warn of files that cannot be read.
+        threads: number of threads that read images; None for one per core.
+    """
+
+    def __init__(self, predictor, inputs, *, strict=False, warns=True, threads=None):
+        self.run, self.predictor, self.inputs = predictor.run, predictor, inputs
+        self.strict, self.warns, self.threads = strict, warns, threads
         self._shown = 0
-        if run.schema.series and (len(self.files) != 1 or shard):
-            received = f"{len(self.files)} files" if len(self.files) != 1 else f"the shard {shard}"
-            raise ValueError(f"predict: `files` must be one table of series, without shards, got {received}.")
 
     def frames(self, skip=0):
         """Yields (data frame, `InputBatch`) in the order of the inputs, without the first `skip` of them."""
-        for batch in run_batches(self.run, self.files, skip=skip, shard=self.shard):
+        options = {"skip": skip, "shard": self.inputs.shard, "threads": self.threads}
+        for batch in run_batches(self.run, self.inputs.files, **options):
             warn(batch.notes)
             for path, reason in batch.failures.items():
                 self._report(path, reason)
@@ -59,7 +62,7 @@ class Prediction:
 
     def forecast(self):
         """Returns the forecasts after the last row of a table of series, as a data frame."""
-        frame, notes = read_new_table(self.run.schema, self.files[0])
+        frame, notes = read_new_table(self.run.schema, self.inputs.files[0])
         warn(notes)
         return forecast(self.run, frame)
 
@@ -76,35 +79,37 @@ class Prediction:
         """Returns what the rows depend on, in JSON values."""
         import tensorflow as tf
 
-        options = {**self.options, "shard": "/".join(map(str, self.shard)), "batch_size": file_batch_size(self.run)}
+        shard = "/".join(map(str, self.inputs.shard))
+        options = {**self.predictor.options, "shard": shard, "batch_size": file_batch_size(self.run)}
         return {
             "run": model_fingerprint(self.run.model, self.run.preprocessing),
             "options": {k: str(v) if isinstance(v, os.PathLike) else v for k, v in options.items()},
-            "inputs": describe_inputs(self.files, self.shard, self.is_split),
+            "inputs": self.inputs.description(),
             "versions": {"keras": keras.__version__, "tensorflow": tf.__version__},
         }
 
     def unit(self):
         """Returns the word for an input."""
-        return "photos" if self.is_split else "rows" if any(map(is_table_name, self.files)) else "texts"
+        return input_unit(self.run, self.inputs.files)
 
     def count(self):
         """Returns the number of inputs, for the time left; None where it takes long to count them."""
-        if self.is_split:
-            return len(shard_of(self.files, self.shard))
-        counts = [_row_count(file) if is_table_name(file) else 1 for file in self.files]
-        return None if None in counts else sum(counts) // self.shard[1]
+        if self.run.schema.kind == "image":
+            return len(self.inputs.files)
+        counts = [_row_count(file) if is_table_name(file) else 1 for file in self.inputs.files]
+        return None if None in counts else sum(counts) // self.inputs.shard[1]
 
 
-def predict_frames(run, paths, *, progress=False, warns=True, **options):
+def predict_frames(run, paths, *, files_from=None, shard=None, strict=False, progress=False, warns=True, **options):
     """Yields the predictions for files or rows as data frames, batch by batch.
 
     Args:
         warns: whether to warn of files that cannot be read.
-        run, paths, progress, **options: as `Run.predict_files` has them.
+        run, paths, and others: as `Run.predict_files` has them.
     """
-    prediction = Prediction(run, paths, **options)
-    prediction.warns = warns
+    predictor = BatchPredictor(run, **options)
+    inputs = listed_inputs(run, paths, files_from, shard)
+    prediction = Prediction(predictor, inputs, strict=strict, warns=warns)
     if run.schema.series:
         yield prediction.forecast()
         return
@@ -114,38 +119,61 @@ def predict_frames(run, paths, *, progress=False, warns=True, **options):
             advance(len(batch.names) + len(batch.failures))
 
 
-def predict_to_file(run, paths, out, *, shard=None, overwrite=False, progress=True, **options):
+def predict_to_file(
+    run, paths, out, *, files_from=None, shard=None, overwrite=False, strict=False, progress=True, **options
+):
     """Writes the predictions for files or rows of tables to a file, and returns a `FilePrediction`.
 
     Args:
         run: `Run`, whose method `predict_files` documents the others.
     """
     out = verify_out(out)
-    prediction = Prediction(run, paths, shard=shard, **options)
-    out = shard_path(out, prediction.shard) if shard else out
-    _verify_no_input(out, prediction.files)
+    predictor = BatchPredictor(run, **options)
+    inputs = listed_inputs(run, paths, files_from, shard)
+    prediction = Prediction(predictor, inputs, strict=strict)
+    out = shard_path(out, inputs.shard) if shard else out
+    verify_no_input(out, inputs.files)
     file = PredictionFile(out, prediction.description(), overwrite=overwrite, is_shard=bool(shard))
     with contextlib.closing(file):
-        resumed = file.inputs
         if file.is_complete:
             warn([f"{out} is complete"])
-        elif run.schema.series:
-            file.write(prediction.forecast(), 1)
-        else:
-            _write(prediction, file, progress)
-        file.finish()
-    return FilePrediction(str(out), file.rows, file.failures, resumed)
+        elif file.inputs:
+            warn([f"{file.part} is continued after {file.inputs:,} inputs"])
+        return write_prediction(prediction, file, progress)
 
 
-def _write(prediction, file, progress):
-    if file.inputs:
-        warn([f"{file.part} is continued after {file.inputs:,} inputs"])
-    file.write_header(prediction.predictor(InputBatch([], [], {}, [])))
-    with _progress(prediction, file.inputs, progress) as advance:
-        for frame, batch in prediction.frames(file.inputs):
-            count = len(batch.names) + len(batch.failures)
-            file.write(frame, count, batch.unit, len(batch.failures))
-            advance(count)
+def write_prediction(prediction, file, progress=False):
+    """Writes what a `PredictionFile` does not have yet of a `Prediction`, and returns a `FilePrediction`."""
+    resumed = file.inputs
+    if not file.is_complete and prediction.run.schema.series:
+        file.write(prediction.forecast(), 1)
+    elif not file.is_complete:
+        file.write_header(prediction.predictor(InputBatch([], [], {}, [])))
+        with _progress(prediction, resumed, progress) as advance:
+            for frame, batch in prediction.frames(resumed):
+                count = len(batch.names) + len(batch.failures)
+                file.write(frame, count, batch.unit, len(batch.failures))
+                advance(count)
+    file.finish()
+    return FilePrediction(str(file.out), file.rows, file.failures, resumed)
+
+
+def listed_inputs(run, paths, files_from=None, shard=None):
+    """Returns the `ShardFiles` of a run's prediction.
+
+    Raises:
+        ValueError: if there are none, or several for a run that forecasts.
+    """
+    files = input_files(run, paths, files_from)
+    if run.schema.series and (len(files) != 1 or shard):
+        received = f"{len(files)} files" if len(files) != 1 else f"the shard {shard}"
+        raise ValueError(f"predict: `files` must be one table of series, without shards, got {received}.")
+    return shard_files(files, parse_shard(shard) if shard else (1, 1), run.schema.kind == "image")
+
+
+def input_unit(run, files):
+    """Returns the word for an input."""
+    return "photos" if run.schema.kind == "image" else "rows" if any(map(is_table_name, files)) else "texts"
 
 
 @contextlib.contextmanager
@@ -154,7 +182,8 @@ def _progress(prediction, done, is_shown):
         yield advance
 
 
-def _verify_no_input(out, files):
+def verify_no_input(out, files):
+    """Raises a ValueError where `out` is one of the files to predict."""
     if out.exists():
         for file in files:
             if os.path.exists(file) and out.samefile(file):

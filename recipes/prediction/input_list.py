@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sys
+import typing
 from pathlib import Path
 
 from recipes.data.images.class_folders import (
@@ -101,21 +102,49 @@ def _may_be_image(path):
     return is_image_name(path) or suffix in (".npy", *HEIF_SUFFIXES, *AVIF_SUFFIXES, *RAW_SUFFIXES)
 
 
-def describe_inputs(files, shard, is_split):
-    """Returns a dict that is equal for the same files with the same sizes and times of change.
+class ShardFiles(typing.NamedTuple):
+    """The files of one shard of a prediction, of which 1/1 is all.
 
     Args:
-        files: list of paths.
-        shard: (i, n).
-        is_split: whether a shard has some of the files, and not some rows of all.
+        files: list of paths; of a prediction that is split by chunks of rows, all files.
+        shard: (i, n), from 1.
+        count: number of all files.
+        names_hash: hash of the names of all files.
     """
-    names, content = hashlib.blake2b(digest_size=16), hashlib.blake2b(digest_size=16)
+
+    files: list
+    shard: tuple
+    count: int
+    names_hash: str
+
+    def description(self):
+        """Returns a dict that is equal for the same files with the same sizes and times of change."""
+        content = hashlib.blake2b(digest_size=16)
+        for file in self.files:
+            try:
+                status = os.stat(file)
+                content.update(f"{status.st_size} {status.st_mtime_ns} ".encode())
+            except OSError:
+                content.update(b"- ")
+        return {"files": self.count, "names hash": self.names_hash, "content hash": content.hexdigest()}
+
+
+def shard_files(files, shard, is_split, hash_of_names=None):
+    """Returns the `ShardFiles` of a shard.
+
+    Args:
+        files: list of the paths of all files to predict.
+        shard: (i, n), from 1.
+        is_split: whether a shard has some of the files, and not some rows of all.
+        hash_of_names: `names_hash(files)`; None to compute it.
+    """
+    part = shard_of(files, shard) if is_split else files
+    return ShardFiles(part, shard, len(files), hash_of_names or names_hash(files))
+
+
+def names_hash(files):
+    """Returns a hash of the names of files, in their order."""
+    names = hashlib.blake2b(digest_size=16)
     for file in files:
         names.update(os.fsencode(file) + b"\0")
-    for file in shard_of(files, shard) if is_split else files:
-        try:
-            status = os.stat(file)
-            content.update(f"{status.st_size} {status.st_mtime_ns} ".encode())
-        except OSError:
-            content.update(b"- ")
-    return {"files": len(files), "names hash": names.hexdigest(), "content hash": content.hexdigest()}
+    return names.hexdigest()

@@ -20,6 +20,10 @@ MANIFEST_VERSION = 1  # of FILE.part.json; raised with every change of it or of 
 COMMIT_SECONDS = 1.0  # time between two records of the position; what comes after the last one is predicted again
 
 
+class FileInUseError(ValueError):
+    """Another process writes the file."""
+
+
 class PredictionFile:
     """FILE.part with the rows so far, and FILE.part.json, the manifest: what is predicted, and how far.
 
@@ -83,7 +87,7 @@ class PredictionFile:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                raise ValueError(
+                raise FileInUseError(
                     f"`out` must be written by one process at a time, and another one writes {self.part}; wait, or "
                     "choose another file."
                 ) from None  # other file systems have no locks

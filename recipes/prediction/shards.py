@@ -1,5 +1,6 @@
 """Shards of a prediction: one part of the inputs each, predicted by different machines and joined to one file."""
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -40,9 +41,7 @@ def join_shards(out):
         ValueError: if a shard is absent or not complete, or they are of different runs, options or inputs.
     """
     out = verify_out(out)
-    pattern = re.compile(re.escape(out.stem) + r"-(\d{5})-of-(\d{5})" + re.escape(out.suffix))
-    names = [m for path in out.parent.iterdir() if (m := pattern.fullmatch(path.name.removesuffix(".part")))]
-    counts = sorted({int(m[2]) for m in names})
+    counts = shard_counts(out)
     if len(counts) != 1:
         received = f"shards of {' and of '.join(map(str, counts))}" if counts else "none"
         raise ValueError(f"join_shards: there must be the shards of {out} beside it, got {received}.")
@@ -69,6 +68,30 @@ def join_shards(out):
     finally:
         part.unlink(missing_ok=True)
     return tuple(sum(manifest[name] for manifest in manifests) for name in ("rows", "failures"))
+
+
+def shard_counts(out):
+    """Returns the numbers of shards that the shards beside `out` say, in ascending order: usually one or none."""
+    out = Path(out)
+    pattern = re.compile(re.escape(out.stem) + r"-\d{5}-of-(\d{5})" + re.escape(out.suffix))
+    matches = (pattern.fullmatch(path.name.removesuffix(".part")) for path in out.parent.iterdir())
+    return sorted({int(match[1]) for match in matches if match})
+
+
+def shard_inputs(path):
+    """Returns how many inputs the shard at a path has so far, complete or not."""
+    for manifest in (_manifest_path(path), Path(f"{path}.part.json")):
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            return json.loads(manifest.read_text("utf-8"))["inputs"]
+    return 0
+
+
+def remove_shards(out, count):
+    """Removes the shards of a prediction and their manifests, complete or not."""
+    for i in range(1, count + 1):
+        path = shard_path(out, (i, count))
+        for suffix in ("", ".json", ".part", ".part.json"):
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
 def _manifest_path(path):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import tempfile
 import typing
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from recipes.data.fingerprint import fingerprints
 from recipes.data.input_schema import input_schema
 from recipes.prediction.file_prediction import predict_to_file
 from recipes.prediction.predict import predict_inputs
+from recipes.prediction.ray_workers import predict_with_workers
 from recipes.reports.verdict import verdict_without_interval
 from zoo.arguments import Count, FilePath, checked
 from zoo.atomic_write import write_text
@@ -20,6 +22,7 @@ from zoo.strict_json import json_text
 Engine = typing.Literal["auto", "tensorflow", "openvino", "onnx", "litert"]
 Split = typing.Literal["train", "validation", "test"]
 FORMAT = 3  # of run.json; raised with every change that older or newer versions cannot read
+PICKLED_MODELS = ("model", "preprocessing")
 DATA_FIELDS = ("name", "task", "outputs", "source", "license", "split_description", "notes")
 
 
@@ -117,6 +120,7 @@ class Run:
         *,
         files_from: FilePath | None = None,
         shard: str | None = None,
+        workers: str | None = None,
         overwrite: bool = False,
         strict: bool = False,
         top_k: Count | None = None,
@@ -136,6 +140,9 @@ class Run:
             out: path of a .csv, .tsv, .parquet or .jsonl file; OUT-00003-of-00008.csv with `shard`.
             files_from: path of a text file with a path per line; None for none.
             shard: I/N to predict the I-th of N shards of the inputs, from 1; `recipes.join_shards` joins them.
+            workers: ray to predict with several processes of this machine, or ray://HOST:PORT with those of a Ray
+                cluster, all of whose machines see the same files and the folder of `out`; None for this process. OUT
+                is written in shards, which are joined; a worker that dies is replaced, and continues its shard.
             overwrite: whether to start anew where OUT.part is of another run, other options or other inputs, or where
                 the shard is complete.
             strict: whether a file that cannot be read is an error; else its row has the reason in the column `error`.
@@ -147,13 +154,17 @@ class Run:
         Returns:
             `FilePrediction`: path, rows, failures, resumed_inputs.
         Raises:
-            ValueError: if a path does not exist, a table does not match the run, or the file cannot be continued.
+            ValueError: if a path does not exist, a table does not match the run, the file cannot be continued, or there
+                are no such workers.
         """
         paths = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-        return predict_to_file(
-            self, paths, out, files_from=files_from, shard=shard, overwrite=overwrite, strict=strict, top_k=top_k,
-            features=features, engine=engine, export=export, progress=progress,
-        )  # fmt: skip
+        options = {"files_from": files_from, "overwrite": overwrite, "strict": strict, "progress": progress}
+        options |= {"top_k": top_k, "features": features, "engine": engine, "export": export}
+        if workers is None:
+            return predict_to_file(self, paths, out, shard=shard, **options)
+        if shard is not None:
+            raise ValueError(f"predict: `shard` must be None with `workers`, which divide the inputs, got {shard}.")
+        return predict_with_workers(self, paths, out, workers=workers, **options)
 
     @checked
     def evaluate(self, split: Split = "test"):
@@ -282,6 +293,24 @@ class Run:
         write_json(out / "metrics.json", self.metrics)
         write_json(out / "run.json", self.description())  # last: a folder with run.json is a complete run
         return out
+
+    def __getstate__(self):
+        """A pickled run has no data, and its model neither loss nor optimizer."""
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [Path(folder, f"{name}.keras") for name in PICKLED_MODELS]
+            save_for_inference(self.model, paths[0])
+            self.preprocessing.save(paths[1])
+            models = {name: path.read_bytes() for name, path in zip(PICKLED_MODELS, paths, strict=True)}
+        values = {"_schema": self.schema, "_data_record": self.data_record, "_data": None, "_open_data": None}
+        return {**vars(self), **values, **models}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        with tempfile.TemporaryDirectory() as folder:
+            for name in PICKLED_MODELS:
+                path = Path(folder, f"{name}.keras")
+                path.write_bytes(state[name])
+                setattr(self, name, keras.models.load_model(path, compile=False))
 
     def description(self):
         """Returns what run.json holds: format version, task with its hyperparameters, data, input schema, record."""

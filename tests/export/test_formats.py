@@ -168,7 +168,7 @@ def test_a_lookup_table_is_kept_in_bfloat16_and_litert_lacks_it(tmp_path):
     record = read_record(export)
     assert record["format"] == "bfloat16"
     assert 0 < export.difference <= record["tolerance"]
-    with pytest.raises(zoo.ExportError, match="export: the model cannot be converted to LiteRT float"):
+    with pytest.raises(zoo.ExportError, match="to LiteRT float, as its inputs must be numbers, got text in soil; use"):
         zoo.export(model, tmp_path, inputs=rows, preprocessing=preprocessing, formats=("litert_float",))
     assert os.listdir(tmp_path) == ["1"]
 

@@ -50,6 +50,11 @@ def test_auto_uses_tensorflow_where_openvino_cannot_read_or_differs_and_says_why
     predictor = zoo.predictor(str(exports.folder / "soil"))
     assert predictor.engine == "tensorflow" and predictor.reason.startswith("OpenVINO cannot read it")
     assert predictor({"height": [1.0], "soil": ["clay"]})["values"].shape == (1, 1)
+    with pytest.raises(
+        ValueError,
+        match=r"openvino cannot read .*: it cannot convert TensorFlow's HashTableV2\b[^.]*\. Use auto",
+    ):
+        zoo.predictor(str(exports.folder / "soil"), "openvino")
     monkeypatch.setattr(predictor_module, "AUTO_TOLERANCE", -1.0)
     predictor = zoo.predictor(str(exports.folder / "trees"))
     assert predictor.engine == "tensorflow"

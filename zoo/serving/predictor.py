@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import typing
 import warnings
 from pathlib import Path
@@ -182,8 +183,9 @@ def _openvino_predictor(folder, reason):
         options = {"INFERENCE_PRECISION_HINT": "f32"}
         compiled = openvino.Core().compile_model(openvino.Core().read_model(str(folder)), "CPU", options)
     except RuntimeError as error:
-        lines = " ".join(line.strip() for line in str(error).splitlines() if "operation" in line.lower())
-        raise ValueError(f"predictor: `engine` openvino cannot read {folder}: {lines[:300] or error}") from None
+        raise ValueError(
+            f"predictor: `engine` openvino cannot read {folder}: {_openvino_reason(error)}. Use auto or tensorflow."
+        ) from None
 
     def run(arrays):
         try:
@@ -193,6 +195,17 @@ def _openvino_predictor(folder, reason):
         return {name: outputs[port] for port in compiled.outputs for name in port.names}
 
     return Predictor("openvino", reason, run, inputs)
+
+
+def _openvino_reason(error):
+    """Returns the operations that OpenVINO cannot convert, out of its long report on a model; or the report's start."""
+    text = str(error)
+    operations = re.findall(r"-- (\w+) with a message", text)
+    for names in re.findall(r"No conversion rule found for operations?: *([^\n]+)", text):
+        operations += re.findall(r"\w+", names)
+    if operations:
+        return f"it cannot convert TensorFlow's {', '.join(sorted(set(operations)))}"
+    return " ".join(text.split())[:300]
 
 
 def _litert_predictor(folder, format):

@@ -5,9 +5,10 @@ import importlib.util
 import os
 import re
 import tempfile
-import warnings
 
+from zoo.export.formats.number_inputs import verify_number_inputs
 from zoo.export.isolated_inference import signature_runner
+from zoo.silence import silence_stderr
 
 KINDS = ("int8", "dynamic", "float")  # smallest first
 
@@ -31,8 +32,9 @@ def convert(graph, specs, kind, examples):
     Returns:
         The content of the file, bytes.
     Raises:
-        ValueError: if LiteRT lacks an operation of the graph.
+        ValueError: if an input is text, or LiteRT lacks an operation of the graph.
     """
+    verify_number_inputs(specs, f"LiteRT {kind}")
     try:
         return _convert(graph, specs, kind, examples)
     except Exception as error:  # the converter's own classes, and those of operations and lookup tables
@@ -78,21 +80,6 @@ def _single_example_spec(spec):
     import tensorflow as tf
 
     return tf.TensorSpec((1, *spec.shape[1:]), spec.dtype, spec.name)
-
-
-@contextlib.contextmanager
-def silence_stderr():
-    """Context in which C++ code prints nothing to stderr, and Python warns of nothing."""
-    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(null)
 
 
 def load_runner(file):

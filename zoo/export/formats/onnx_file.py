@@ -6,7 +6,8 @@ import os
 
 import numpy as np
 
-from zoo.export.formats.litert import silence_stderr
+from zoo.export.formats.number_inputs import verify_number_inputs
+from zoo.silence import silence_stderr
 
 OPSET = 18  # version of ONNX's operation set: the last that tf2onnx 1.17 writes
 
@@ -30,12 +31,7 @@ def convert(graph, specs):
     _check_installed("formats", "tf2onnx")
     import tensorflow as tf
 
-    texts = [spec.name for spec in specs if spec.dtype == tf.string]
-    if texts:
-        raise ValueError(
-            f"the model cannot be converted to ONNX, as its inputs must be numbers, got text in {', '.join(texts)}; "
-            "use the SavedModel, or train with numbers in these columns."
-        )
+    verify_number_inputs(specs, "ONNX")
     # Its import prints TensorFlow's start-up notes a second time; its logger counts the operations that it lacks.
     with silence_stderr():
         import onnx
