@@ -11,7 +11,7 @@ R_PYTHON ?= $(shell for p in /usr/bin/python3 "$(PYTHON)"; do \
 # TensorFlow's start-up notes are of no use to who runs these.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-all test-r lint tables r-env help
+.PHONY: demo test test-all test-r lint tables docs r-env help
 
 help:
 	@echo "make demo      train, explain, export and check LeNet-5 on real digits; opens as runs/lenet5_mnist/report.html"
@@ -19,6 +19,7 @@ help:
 	@echo "make test-all  the same, and the slow tests"
 	@echo "make r-env     a Python for the R package reticulate that is here; the R tests then use it"
 	@echo "make test-r    the scripts of examples/r, whose numbers must equal Python's, and the vignette"
+	@echo "make docs      the documents and the reference of all functions as a site: docs/_build/html/index.html"
 	@echo "make tables    write the documents' tables anew from the registry"
 
 $(VENV)/.installed: setup.cfg pyproject.toml
@@ -50,6 +51,11 @@ test-r: $(VENV)/.installed
 
 tables: $(VENV)/.installed
 	$(BIN)/python -m recipes.reference.document_tables
+
+docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[docs]'
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 # An older reticulate reads neither NumPy 2's arrays nor pandas 3's frames; `zoo$$r_check()` knows the same limits.
 r-env:
