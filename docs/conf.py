@@ -10,6 +10,7 @@ project = "fieldzoo"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
 html_theme = "furo"
 html_title = "fieldzoo"
+html_show_copyright = False
 html_static_path = ["_static"]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3

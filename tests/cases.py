@@ -60,9 +60,18 @@ PRESTO = {"input_shape": (3, 17), "width": 16, "depth": 1, "units": 12, "heads":
 DCGAN = {"image_shape": (8, 12, 2), "latent": 3, "filters": 4}
 DCGAN = Case(DCGAN, (2, 8, 12, 2), invalid_shape=(8, 13, 2), train=((8, 12, 2),))
 
+TABM = {"input_shape": (6,), "outputs": 3, "levels": (2, 2), "members": 3, "depth": 2, "width": 5, "embedding": 2}
+
 CASES = {
     # tabular
     "dnn": Case({"input_shape": (4,), "outputs": 2, "units": (5, 3), "hidden_activation": "tanh"}, (2, 2)),
+    "ft_transformer": Case(
+        {"input_shape": (6,), "outputs": 3, "levels": (2, 2), "depth": 2, "width": 8, "units": 5, "heads": 2},
+        (2, 3),
+        invalid_shape=(3,),
+    ),
+    "tabm": Case({**TABM, "activation": "softmax"}, (2, 3), invalid_shape=(3,)),
+    "tabm_ple": Case({**TABM, "bins": 4, "activation": "sigmoid"}, (2, 3), invalid_shape=(3,)),
     # classify
     "cnn": Case(
         {"input_shape": (8, 8, 3), "classes": 3, "filters": (4, 4), "units": (6,)}, (2, 3), invalid_shape=(3, 3, 3)

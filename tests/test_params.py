@@ -39,6 +39,8 @@ PIXEL = {"input_shape": (12, 17)}
 VALID = {"input_shape": (572, 572, 1), "classes": 2, "padding": "valid"}
 COLOR_GAN = {"image_shape": (64, 64, 3)}
 LABELLED = {"image_shape": (28, 28, 1), "classes": 10}
+TABLE = {"input_shape": (100,), "outputs": 10}
+MIXED_TABLE = {"input_shape": (10,), "outputs": 3, "levels": (3, 2)}
 
 # name, arguments, trainable, total, source
 COUNTS = [
@@ -48,6 +50,12 @@ COUNTS = [
     ("dnn", {"input_shape": (32, 32, 3), "outputs": 10}, 1578506, 1578506, "3072-512-10"),
     ("dnn", {"input_shape": (32, 32, 3), "outputs": 10, "units": (512, 512)}, 1841162, 1841162, "3072-512-512-10"),
     ("dnn", {"input_shape": (784,), "outputs": 10, "units": (512, 512)}, 669706, 669706, "784-512-512-10"),
+    # tabular: counted in the authors' packages tabm 0.0.3 and rtdl_revisiting_models 0.0.2
+    ("tabm", TABLE, 873920, 873920, "TabM.make"),
+    ("tabm", MIXED_TABLE, 710048, 710048, "TabM.make, cat_cardinalities=[3, 2]"),
+    ("tabm_ple", TABLE, 1458624, 1463524, "TabM.make, 48 bins for each number"),
+    ("ft_transformer", TABLE, 931978, 931978, "get_default_kwargs()"),
+    ("ft_transformer", MIXED_TABLE, 895491, 895491, "get_default_kwargs(), cat_cardinalities=[3, 2]"),
     # cnn: the lectures
     ("cnn", CIFAR, 2395434, 2395434, "32-32-64-64-128-128-1024"),
     ("cnn", {**CIFAR, "units": (1024, 512)}, 2915114, 2915114, "with a second dense layer of 512"),

@@ -110,6 +110,8 @@ from zoo.serving.predictor import Predictor, predictor
 
 # tables: (F,) -> (outputs,)
 from zoo.tabular.dnn import dnn
+from zoo.tabular.ft_transformer import ft_transformer
+from zoo.tabular.tabm import tabm, tabm_ple
 
 # pretrained weights
 from zoo.weights import BUNDLED, load, load_weights

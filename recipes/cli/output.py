@@ -69,6 +69,23 @@ def print_metrics(metrics, baseline=None):
             print(f"{key}\t{value:.4g}" + ("" if baseline is None else f"\t{reference}"))
 
 
+def print_baselines(record):
+    """Prints the comparison with the fitted baselines: the strongest one's verdict, then a line for each.
+
+    Args:
+        record: the record of a run, whose `baselines` are printed; nothing where it has none.
+    """
+    from recipes.reports.baseline_text import describe_baselines
+
+    fitted = describe_baselines(record.get("baselines"))
+    if not fitted:
+        return
+    print(f"baselines\t{fitted['sentence']}")
+    print_note(f"note: {fitted['note']}")
+    for row in fitted["rows"]:
+        print(f"{row['name']}\t{fitted['metric']} {row['value']}\tdifference {row['difference']}\t{row['seconds']}")
+
+
 def format_value(value):
     """Formats numbers with thousands separators or four significant digits, NaN as empty; returns the rest as it is."""
     if isinstance(value, int | float) and not isinstance(value, bool):

@@ -7,7 +7,7 @@ import typer
 
 from recipes.cli.errors import check_folder, naming_full_disk
 from recipes.cli.options import Json, check_size, parse_setting, parse_size
-from recipes.cli.output import print_json, print_metrics, print_note
+from recipes.cli.output import print_baselines, print_json, print_metrics, print_note
 
 
 def train(
@@ -44,6 +44,9 @@ def train(
         Literal["mirrored", "multi_worker"] | None,
         typer.Option(help="All GPUs of this machine, or the machines of TF_CONFIG; the first one writes --out."),
     ] = None,
+    no_baselines: Annotated[
+        bool, typer.Option("--no-baselines", help="Skip the linear model, forest and boosting that a table's run has.")
+    ] = False,
     strict: Annotated[bool, typer.Option(help="Fail if an image is unreadable, instead of skipping it.")] = False,
     as_json: Json = False,
 ):
@@ -68,11 +71,18 @@ def train(
     recipe = _recipe(what, model, data)
     entry(recipe.model)
     options = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
+    options |= {"baselines": False if no_baselines else None}
     options = {name: value for name, value in options.items() if value is not None}
     settings = dict(parse_setting(text) for text in settings or [])
     twice = [name for name in options if name in settings]
     if twice:
-        raise ValueError(f"{twice[0]} must be set once, got --{twice[0].replace('_', '-')} and --set {twice[0]}=....")
+        flag = "--no-baselines" if twice[0] == "baselines" else f"--{twice[0].replace('_', '-')}"
+        raise ValueError(f"{twice[0]} must be set once, got {flag} and --set {twice[0]}=....")
+    if no_baselines and not hasattr(recipe.task, "baselines"):
+        raise ValueError(
+            f"--no-baselines is for classification and regression, and {type(recipe.task).__name__} fits no baselines; "
+            "leave it out."
+        )
     task = recipe.task.replace(**options, **settings)
     distributed = distribution(distribute)  # before TensorFlow computes anything
     if distributed.is_chief:
@@ -100,6 +110,7 @@ def train(
         return
     verdict = metrics.get("verdict")
     print_metrics({**metrics, "verdict": verdict}, metrics["baseline"])
+    print_baselines(run.record)
     print(f"steps\t{describe_steps(run)}")
     for sentence in run.diagnose():
         print(f"diagnosis\t{sentence}")

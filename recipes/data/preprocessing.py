@@ -227,6 +227,11 @@ def _levels(data):
     return {c: np.unique(data.train.inputs[c]).tolist() for c in _columns(data, "category")}
 
 
+def level_counts(data):
+    """Returns the number of levels of each category of a table, in the order of their one-hot features."""
+    return tuple(len(levels) for levels in _levels(data).values())
+
+
 def _table_model(data):
     """Concatenates numbers, their indicators and the one-hot categories, each in the columns' order."""
     types = {"number": "float32", "category": "string"}

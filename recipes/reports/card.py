@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from recipes.reports.baseline_text import describe_baselines
 from recipes.reports.markdown import escape_markdown
 
 
@@ -50,6 +51,7 @@ def card(folder, name=None):
         verdict=(values.get("verdict") or {}).get("sentence"),
         baseline=f"baseline: {baseline['name']}" if "name" in baseline else "baseline",
         rows=rows,
+        fitted=describe_baselines(record.get("baselines")),
         diagnosis=[escape_markdown(sentence, keep_code=True) for sentence in metrics["diagnosis"]],
         inputs=input_description(data),
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recipes.reports.baseline_text import describe_baselines
 from recipes.reports.effort import choose_effort, describe_reduction
 from zoo.atomic_write import write_text
 
@@ -39,6 +40,7 @@ def write_report(run, path):
         metrics=format_numbers(metrics),
         baseline=format_numbers(metrics["baseline"]),
         baseline_name=metrics["baseline"].get("name"),
+        fitted=describe_baselines(run.record.get("baselines")),
         curves=data_uri(learning_curves(run.history)) if run.history else None,
         figures=[(title, caption, figure and data_uri(figure)) for title, caption, figure in figures],
         settings=settings(run),

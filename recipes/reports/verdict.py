@@ -12,7 +12,9 @@ METRIC_NAMES = {"skill": "skill score", "gain_db": "gain in dB"}
 UNITS = {"test": "test", "validation": "validation", "train": ""}  # `train` holds all examples of other data
 
 
-def verdict(metric, scores, count, split, *, unit="examples", block=1, higher_is_better=True, seed=0):
+def verdict(
+    metric, scores, count, split, *, unit="examples", block=1, higher_is_better=True, seed=0, baseline_name=None
+):
     """Compares a model with its baseline on the same examples, by a paired bootstrap over the examples.
 
     The examples are drawn with replacement, 1,000 times, and the percentiles of the difference of the metric are its
@@ -28,6 +30,7 @@ def verdict(metric, scores, count, split, *, unit="examples", block=1, higher_is
         block: number of consecutive examples that are drawn together.
         higher_is_better: whether a higher metric is better.
         seed: of the resamples.
+        baseline_name: name of the baseline for the sentence; None for "the baseline".
     Returns:
         Dict: `result` (better, worse, or unclear), `metric`, `value`, `baseline`, `difference` (of value and baseline),
         `interval` (of the difference, or None), `examples`, with `block` also `blocks`, and `sentence`.
@@ -45,11 +48,12 @@ def verdict(metric, scores, count, split, *, unit="examples", block=1, higher_is
         result = "unclear"
     else:
         low, high = interval if higher_is_better else (-interval[1], -interval[0])
-        result = "better" if low > 0 else "worse" if high < 0 or low == high == 0 else "unclear"
+        no_better = low == high == 0 and baseline_name is None  # a constant prediction must be beaten
+        result = "better" if low > 0 else "worse" if high < 0 or no_better else "unclear"
     entry = {"result": result, "metric": metric, "value": value, "baseline": baseline, "difference": difference}
     entry |= {"interval": interval, "examples": count, **({"blocks": blocks} if block > 1 else {})}
     unit = f"{unit} in blocks of {block:,}" if block > 1 else unit
-    return {**entry, "sentence": _sentence(entry, " ".join(filter(None, (UNITS[split], unit))))}
+    return {**entry, "sentence": _sentence(entry, " ".join(filter(None, (UNITS[split], unit))), baseline_name)}
 
 
 def skill_verdict(losses, baseline_losses, split, **options):
@@ -121,11 +125,11 @@ def _interval(difference, count, seed):
     return [float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)]
 
 
-def _sentence(entry, unit):
+def _sentence(entry, unit, baseline_name=None):
     start = {
-        "better": "Beats the baseline",
-        "worse": "Does not beat the baseline",
-        "unclear": "No clear difference from the baseline",
+        "better": f"Beats {baseline_name or 'the baseline'}",
+        "worse": f"Loses to {baseline_name}" if baseline_name else "Does not beat the baseline",
+        "unclear": f"No clear difference from {baseline_name or 'the baseline'}",
     }[entry["result"]]
     width = 0 if entry["interval"] is None else np.ptp(entry["interval"])
     digits = 2 if max(abs(entry["difference"]), width) > 0.02 else 4

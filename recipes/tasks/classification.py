@@ -8,6 +8,7 @@ import numpy as np
 
 from recipes.data.augment.steps import MIXING
 from recipes.reports import verdict as verdicts
+from recipes.tasks.fitted_baselines import compare_with_baselines
 from recipes.training.task import Task, task
 from zoo.arguments import Rate, Whole, suggestion
 from zoo.introspect.output_activation import output_activation
@@ -33,6 +34,8 @@ class Classification(Task):
         class_weight: balanced (each class has the same total weight), a dict from class (name, or index from 0) to
             weight, in R a named list, or None.
         label_smoothing: fraction of the target that is spread over all classes.
+        baselines: whether to fit a logistic regression, a random forest and gradient boosting to tables, vectors and
+            series, too, for the report. Large tables are sampled. Images and texts have no such baselines.
         report_examples: number of held-out examples used in the report's robustness section. A quarter of them are
             explained by several methods, whose quality is measured. Large models use fewer examples and steps, as the
             report says. 0 skips the section.
@@ -41,6 +44,7 @@ class Classification(Task):
 
     class_weight: Literal["balanced"] | dict | None = None
     label_smoothing: Rate = 0.0
+    baselines: bool = True
     report_examples: Whole = 64
 
     data_tasks: ClassVar[tuple] = ("classification", "multilabel")
@@ -129,12 +133,17 @@ class Classification(Task):
         return float(-np.sum(p[p > 0] * np.log(p[p > 0])))
 
     def finish_run(self, run):
-        """Returns the run; for two classes, its record has the threshold of the highest TSS on the validation split."""
+        """Returns the run with the fitted baselines in its record.
+
+        For two classes, the record also has the threshold of the highest TSS on the validation split.
+        """
         data = run.data
         if data.task == "classification" and len(data.classes) == 2 and len(data.validation):
             positive = data.validation.targets == 1
             if min(positive.sum(), (~positive).sum()) >= THRESHOLD_EXAMPLES:
                 run.record["tss_threshold"] = best_threshold(positive, run.predict_split("validation")[:, 1])
+        if self.baselines and (comparison := compare_with_baselines(run)):
+            run.record["baselines"] = comparison
         return run
 
     def evaluate(self, run, split):
@@ -147,49 +156,65 @@ class Classification(Task):
         metrics = self.compute_metrics(run.data, targets, predictions, threshold)
         return {"verdict": self.verdict(run.data, split, targets, predictions), **metrics}
 
-    def verdict(self, data, split, targets, predictions):
-        """Compares predictions with the baseline; as `recipes.reports.verdict.verdict` returns it.
+    def headline_metric(self, data, targets):
+        """Returns the metric by which a run is judged: (name, score, whether higher is better).
+
+        Args:
+            data: the `Data` that the targets are from.
+            targets: (N,) class index, or (N, classes) multi-hot.
+        Returns:
+            `score` is a function of (R, N) weights and (N, classes) probabilities that returns (R,) numbers.
+        """
+        if data.task == "multilabel":
+
+            def hamming_loss(weights, predictions):
+                return verdicts.mean_score(weights, ((predictions >= 0.5) != targets).mean(-1))
+
+            return "Hamming loss", hamming_loss, False
+        classes = len(data.classes)
+        if smallest_fraction(data) >= UNBALANCED * 2 / classes:
+
+            def accuracy(weights, predictions):
+                return verdicts.mean_score(weights, predictions.argmax(-1) == targets)
+
+            return "accuracy", accuracy, True
+        if classes == 2:
+
+            def area(weights, predictions):
+                return verdicts.roc_auc(weights, targets == 1, predictions[:, 1])
+
+            return "ROC AUC", area, True
+
+        def recall(weights, predictions):
+            return verdicts.balanced_accuracy(weights, targets, predictions.argmax(-1), classes)
+
+        return "balanced accuracy", recall, True
+
+    def verdict(self, data, split, targets, predictions, *, baseline=None, baseline_name=None):
+        """Compares predictions with a baseline; as `recipes.reports.verdict.verdict` returns it.
 
         Args:
             data: the `Data` that the targets are from.
             split: train, validation or test.
             targets: (N,) class index, or (N, classes) multi-hot.
             predictions: (N, classes) probabilities.
+            baseline: (N, classes) probabilities of the baseline; None for the most frequent class, or the most frequent
+                value of each label.
+            baseline_name: name of the baseline for the sentence, or None.
         """
-        options = {"count": len(targets), "split": split, "seed": self.seed}
-        if data.task == "multilabel":
-            wrong = ((predictions >= 0.5) != targets).mean(-1)
-            wrong_constant = (targets != (data.train.targets.mean(0) > 0.5)).mean(-1)
+        if baseline is None and data.task == "multilabel":
+            baseline = np.broadcast_to((data.train.targets.mean(0) > 0.5).astype(float), predictions.shape)
+        elif baseline is None:
+            baseline = np.broadcast_to(np.eye(len(data.classes))[most_frequent_class(data)], predictions.shape)
+        metric, score, higher_is_better = self.headline_metric(data, targets)
 
-            def losses(weights):
-                return verdicts.mean_score(weights, wrong), verdicts.mean_score(weights, wrong_constant)
+        def scores(weights):
+            return score(weights, predictions), score(weights, baseline)
 
-            return verdicts.verdict("Hamming loss", losses, higher_is_better=False, **options)
-        classes, predicted = len(data.classes), predictions.argmax(-1)
-        constant = np.full(len(targets), most_frequent_class(data))
-        if smallest_fraction(data) >= UNBALANCED * 2 / classes:
-
-            def accuracies(weights):
-                return verdicts.mean_score(weights, predicted == targets), verdicts.mean_score(
-                    weights, constant == targets
-                )
-
-            return verdicts.verdict("accuracy", accuracies, **options)
-        if classes == 2:
-
-            def areas(weights):
-                area = verdicts.roc_auc(weights, targets == 1, predictions[:, 1])
-                return area, np.full_like(area, 0.5)
-
-            return verdicts.verdict("ROC AUC", areas, **options)
-
-        def recalls(weights):
-            return (
-                verdicts.balanced_accuracy(weights, targets, predicted, classes),
-                verdicts.balanced_accuracy(weights, targets, constant, classes),
-            )
-
-        return verdicts.verdict("balanced accuracy", recalls, **options)
+        return verdicts.verdict(
+            metric, scores, len(targets), split, higher_is_better=higher_is_better, seed=self.seed,
+            baseline_name=baseline_name,
+        )  # fmt: skip
 
     def compute_metrics(self, data, targets, predictions, threshold=None):
         """Computes metrics of predictions, and those of the baseline.

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from recipes.reports import verdict as verdicts
+from recipes.tasks.fitted_baselines import compare_with_baselines
 from recipes.training.task import Task, task
 from zoo.registry import entry
 
@@ -21,11 +22,14 @@ class Regression(Task):
 
     Args:
         loss: mse, mae (robust to outliers) or huber.
+        baselines: whether to fit a ridge regression, a random forest and gradient boosting to tables, vectors and
+            series, too, for the report. Large tables are sampled. Images and forecasts have no such baselines.
         standardize: whether to add the layer `units`; without it the model is trained on the targets as they are.
         **kwargs: as `Task` has them.
     """
 
     loss: Literal["mse", "mae", "huber"] = "mse"
+    baselines: bool = True
     standardize: bool = True
 
     data_tasks: ClassVar[tuple] = ("regression",)
@@ -76,6 +80,42 @@ class Regression(Task):
         mean = np.broadcast_to(targets.mean(0), targets.shape)
         return float(StandardizedLoss(self.loss, scale.tolist())(targets, mean))
 
+    def finish_run(self, run):
+        """Returns the run with the fitted baselines in its record."""
+        if self.baselines and (comparison := compare_with_baselines(run)):
+            run.record["baselines"] = comparison
+        return run
+
+    def headline_metric(self, data, targets):
+        """Returns R2, by which a run is judged; as `Classification.headline_metric` has it."""
+
+        def score(weights, predictions):
+            return verdicts.r2_score(weights, targets, predictions)
+
+        return "R²", score, True
+
+    def verdict(self, data, split, targets, predictions, *, baseline=None, baseline_name=None):
+        """Compares predictions with a baseline; as `recipes.reports.verdict.verdict` returns it.
+
+        Args:
+            data: the `Data` that the targets are from.
+            split: train, validation or test.
+            targets, predictions: (N, outputs).
+            baseline: (N, outputs) predictions of the baseline; None for the mean of the training split.
+            baseline_name: name of the baseline for the sentence, or None.
+        """
+        baseline = training_mean(data, targets) if baseline is None else baseline
+        metric, score, _ = self.headline_metric(data, targets)
+
+        def scores(weights):
+            return score(weights, predictions), score(weights, baseline)
+
+        return verdicts.verdict(metric, scores, len(targets), split, seed=self.seed, baseline_name=baseline_name)
+
+    def compute_metrics(self, data, targets, predictions):
+        """Computes MAE, RMSE and R2 of (N, outputs) predictions."""
+        return _errors(targets, predictions)
+
     def evaluate(self, run, split):
         """Computes MAE, RMSE and R2 of a run on one split.
 
@@ -86,18 +126,11 @@ class Regression(Task):
             Dict of numbers; `by_target` where there are several targets; `baseline` holds those of the mean.
         """
         data, targets, predictions = run.data, getattr(run.data, split).targets, run.predict_split(split)
-        mean = np.broadcast_to(data.train.targets.mean(0), targets.shape)
-        baseline = {**_errors(targets, mean), "name": "the mean of the training split"}
-
-        def scores(weights):
-            return verdicts.r2_score(weights, targets, predictions), verdicts.r2_score(weights, targets, mean)
-
-        verdict = verdicts.verdict("R²", scores, len(targets), split, seed=self.seed)
         metrics = {
-            "verdict": verdict,
+            "verdict": self.verdict(data, split, targets, predictions),
             "examples": len(targets),
             **_errors(targets, predictions),
-            "baseline": baseline,
+            "baseline": {**_errors(targets, training_mean(data, targets)), "name": "the mean of the training split"},
         }
         if len(data.outputs) > 1:
             metrics["by_target"] = {
@@ -144,6 +177,11 @@ class StandardizedLoss(keras.losses.Loss):
 
     def get_config(self):
         return {"kind": self.kind, "spread": self.spread, "reduction": self.reduction, "name": self.name}
+
+
+def training_mean(data, targets):
+    """Returns the mean of the training targets for each of (N, outputs) targets."""
+    return np.broadcast_to(data.train.targets.mean(0), targets.shape)
 
 
 def _errors(targets, predictions):

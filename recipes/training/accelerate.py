@@ -12,6 +12,7 @@ from keras import layers
 
 from zoo.devices import gpus
 from zoo.keras_patches import patch_batch_norm
+from zoo.layers.batch_ensemble import BatchEnsembleDense
 from zoo.layers.peephole_conv_lstm import PeepholeConvLSTM2D
 
 SMALL_MODEL = 5_000_000  # parameters; below that, Keras' overhead takes most of a step on a CPU
@@ -111,6 +112,7 @@ def _measured_settings(model, steps):
     recurrent = any(issubclass(c, RECURRENT) for c in layer_classes)
     convolutional = any(issubclass(c, CONVOLUTIONS) for c in layer_classes)
     attention = any(issubclass(c, layers.MultiHeadAttention) for c in layer_classes)
+    ensemble = any(issubclass(c, BatchEnsembleDense) for c in layer_classes)
     small = model.count_params() < SMALL_MODEL
     if gpus():
         jit_compile = not recurrent
@@ -121,6 +123,8 @@ def _measured_settings(model, steps):
         jit_compile, reason = False, "CPU: XLA trains convolutions at about half the speed"
     elif attention:
         jit_compile, reason = False, "CPU: XLA trains attention no faster, and compiles twice as long"
+    elif ensemble:
+        jit_compile, reason = False, "CPU: XLA trains ensembles of dense layers no faster, and compiles longer"
     else:
         jit_compile, reason = small, "CPU: XLA trains dense layers about 1.5 times as fast"
     steps_per_execution = max(1, min(MAX_STEPS_PER_EXECUTION, steps)) if small else 1

@@ -8,6 +8,7 @@ import keras
 
 from recipes.data.augment.first_epoch import begin_at_epoch
 from recipes.training import accelerate as acceleration
+from recipes.training.adapt_embeddings import adapt_embeddings
 from recipes.training.backup import Backup, epochs_trained, join_sessions, read_progress
 from recipes.training.callbacks import callbacks, check_finite
 from recipes.training.distribute import Distribute, distribution
@@ -115,6 +116,7 @@ def _train(task, model, data, folder, verbose, arguments, distributed):
     model = task.build_model(model, data, **arguments)
     task.check_model(model, data)
     preprocessing = task.preprocessing(data, model)
+    adapt_embeddings(model, preprocessing, data, task.seed)
     model = task.wrap_model(model, data)
     distributed.check(task, model, data)
     if folder or distributed.channel:

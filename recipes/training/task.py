@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import inspect
 import typing
 from typing import Literal
 
@@ -9,6 +10,7 @@ import keras
 
 from recipes.data import Data, load
 from recipes.data.augment import augmentation
+from recipes.data.preprocessing import level_counts
 from recipes.prediction.predict import to_outputs
 from recipes.reports.verdict import MIN_EXAMPLES
 from recipes.training import accelerate as acceleration
@@ -201,6 +203,8 @@ class Task(abc.ABC):
         arguments = {**self.head_arguments(model, data), **arguments}
         if not {"input_shape", "image_shape"} & set(arguments):
             arguments["input_shape"] = input_shape(model, data)
+        if data.kind == "table" and "levels" in inspect.signature(builder).parameters:
+            arguments.setdefault("levels", level_counts(data))
         with acceleration.dtype_policy(self.accelerate):
             return builder(**arguments)
 

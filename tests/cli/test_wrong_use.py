@@ -50,6 +50,12 @@ def train(*options, task="classification", model="dnn", data=PENGUINS):
         (train(data="photos"), "use folder:PATH"),
         (train("--set", "epoch=3"), "Did you mean `epochs`?"),
         (train("--epoks", "3"), "--epochs"),
+        (train("--no-baseline"), "--no-baselines"),
+        (train("--no-baselines", "--set", "baselines=true"), "got --no-baselines and --set baselines"),
+        (
+            train("--no-baselines", task="segmentation", model="unet", data="bundled:nuclei"),
+            "--no-baselines is for classification and regression, and Segmentation fits no baselines",
+        ),
         (train("--epochs", "many"), "Invalid value for '--epochs'"),
         (["predct", "a", "b"], "there is no command 'predct'. Did you mean `predict`?"),
         (["serv"], "Did you mean `serve`?"),

@@ -54,6 +54,14 @@ def test_what_is_no_better_is_not_said_to_be(correct, baseline, result, words):
     assert entry["result"] == result and words in entry["sentence"]
 
 
+def test_a_fitted_baseline_is_named_and_a_tie_with_it_is_no_loss():
+    correct = np.arange(40) % 4 > 0
+    name = {"baseline_name": "the random forest"}
+    assert of_accuracy(correct, correct, **name)["result"] == "unclear"
+    assert of_accuracy(correct, np.ones(40), **name)["sentence"].startswith("Loses to the random forest: accuracy 0.75")
+    assert of_accuracy(np.ones(40), correct, **name)["sentence"].startswith("Beats the random forest: accuracy 1.00")
+
+
 def test_a_lower_loss_is_better_where_the_metric_says_so():
     wrong, constant = np.full(30, 0.1), np.linspace(0.2, 0.4, 30)
     assert of_accuracy(wrong, constant, higher_is_better=False)["result"] == "better"

@@ -3,6 +3,7 @@
 from zoo.layers.all_pairs import AllPairs
 from zoo.layers.any_size import CutToSize, PadToMultiple
 from zoo.layers.backbone_input import BackboneInput
+from zoo.layers.batch_ensemble import BatchEnsembleDense, EnsembleHead
 from zoo.layers.bicubic import Bicubic
 from zoo.layers.boltzmann import Boltzmann
 from zoo.layers.carry_forward import CarryForward
@@ -14,6 +15,7 @@ from zoo.layers.coupling import Coupling
 from zoo.layers.downsample_conv import DownsampleConv2D
 from zoo.layers.drop_path import DropPath
 from zoo.layers.dropout_16bit import Dropout16Bit
+from zoo.layers.feature_tokens import FeatureTokens
 from zoo.layers.fused_attention import FusedAttention
 from zoo.layers.gaussian_latent import GaussianLatent
 from zoo.layers.group_norm import GroupNorm
@@ -25,6 +27,7 @@ from zoo.layers.mask_token import MaskToken
 from zoo.layers.maxout import Maxout
 from zoo.layers.narrow_conv_transpose import NarrowConv2DTranspose
 from zoo.layers.peephole_conv_lstm import PeepholeConvLSTM2D
+from zoo.layers.piecewise_linear import PiecewiseLinear
 from zoo.layers.pixel_logit import PixelLogit
 from zoo.layers.position_embedding import PositionEmbedding
 from zoo.layers.preset_tokens import PresetTokens
@@ -45,6 +48,7 @@ from zoo.layers.weight_average import WeightAverage
 __all__ = [
     "AllPairs",
     "BackboneInput",
+    "BatchEnsembleDense",
     "Bicubic",
     "Boltzmann",
     "CarryForward",
@@ -57,6 +61,8 @@ __all__ = [
     "DownsampleConv2D",
     "DropPath",
     "Dropout16Bit",
+    "EnsembleHead",
+    "FeatureTokens",
     "FusedAttention",
     "GaussianLatent",
     "GroupNorm",
@@ -69,6 +75,7 @@ __all__ = [
     "NarrowConv2DTranspose",
     "PadToMultiple",
     "PeepholeConvLSTM2D",
+    "PiecewiseLinear",
     "PixelLogit",
     "PositionEmbedding",
     "PresetTokens",
