@@ -23,7 +23,7 @@ ORDER = (
     ("zoo.backbones", "zoo.explain"),
     ("zoo.weights",),
     ("zoo.convert",),
-    ("zoo.generate", "zoo.motion", "zoo.restore", "zoo.segment", "zoo.series", "zoo.tabular"),
+    ("zoo.detect", "zoo.generate", "zoo.motion", "zoo.restore", "zoo.segment", "zoo.series", "zoo.tabular"),
     ("zoo.classify",),
     ("zoo.introspect",),
     ("zoo.blocks",),
