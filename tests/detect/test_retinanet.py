@@ -6,11 +6,13 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import zoo
 from tests.golden.drawn import drawn_detector, images
 from tests.tolerance import assert_close
 from zoo.detect.boxes import encode
+from zoo.detect.detector import Detections
 from zoo.detect.level_predictions import split_predictions
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "detection.npz"
@@ -117,6 +119,21 @@ def test_the_detector_returns_the_box_that_was_predicted(small):
     assert_close(detections[0, :4], targets[0, 0, :4] / 64)
     assert detections[0, 5] == 2
     assert np.all(detections[1:] == -1)
+
+
+@pytest.mark.parametrize("sizes", [(4, 64, 64), (None, None, None)])
+def test_detections_in_a_graph_equal_those_outside(sizes):
+    anchor_count, *image_size = sizes
+    rng = np.random.default_rng(0)
+    low = rng.uniform(0, 40, (2, 4, 2))
+    anchors, deltas = np.concatenate([low, low + 20], axis=-1), rng.normal(0, 0.1, (2, 4, 4))
+    predictions = np.concatenate([anchors, deltas, rng.normal(0, 1, (2, 4, 3))], axis=-1).astype("float32")
+    image, layer = np.zeros((2, 64, 64, 1), "float32"), Detections(detections=9)
+    specs = [tf.TensorSpec((None, anchor_count, 11)), tf.TensorSpec((None, *image_size, 1))]
+    graph = tf.function(lambda p, x: layer([p, p[:, :1], x]), input_signature=specs)
+    expected = np.array(layer([predictions, predictions[:, :1], image]))
+    assert (expected[..., 5] >= 0).sum() > 4
+    assert_close(graph(predictions, image), expected)
 
 
 def test_the_loss_of_images_without_objects_is_finite_and_smallest_for_background(small):

@@ -54,9 +54,9 @@ class Detections(layers.Layer):
         """Returns boxes (B, K, 4), scores (B, K) and classes (B, K) of the best pairs of anchor and class."""
         anchors, deltas, logits = split_predictions(predictions)
         classes = logits.shape[-1]
-        scores = ops.reshape(self.activation(logits), (ops.shape(logits)[0], -1))
+        count = ops.shape(logits)[1] * classes
+        scores = ops.reshape(self.activation(logits), (-1, count))
         scores = ops.where(scores > self.score, scores, 0.0)
-        count = ops.shape(scores)[1]
         count = min(self.candidates, count) if isinstance(count, int) else ops.minimum(self.candidates, count)
         scores, index = ops.top_k(scores, count)
         anchor = ops.cast(index // classes, "int32")[..., None]

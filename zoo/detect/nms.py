@@ -12,7 +12,7 @@ def non_max_suppression(boxes, scores, classes, iou_threshold, count):
     graph, for all images of a batch together.
 
     Args:
-        boxes: (B, K, 4).
+        boxes: (B, K, 4), K at least 1.
         scores: (B, K); boxes with a score of 0 or less never stay.
         classes: (B, K) integers.
         iou_threshold: IoU with a box of a higher score above which a box is removed.
@@ -33,6 +33,4 @@ def non_max_suppression(boxes, scores, classes, iou_threshold, count):
         return i + 1, ops.where(removed, ops.zeros_like(scores), scores), selected
 
     selected = ops.cast(ops.zeros_like(scores[:, :1]), "int32") - ops.ones((1, count), "int32")
-    if ops.shape(scores)[1] == 0:
-        return selected
     return ops.while_loop(any_left, select, (ops.convert_to_tensor(0, "int32"), scores, selected))[2]
