@@ -15,7 +15,7 @@ ORDER = (
     ("recipes.tasks",),
     ("recipes.training",),
     ("recipes.prediction", "recipes.reports"),
-    ("recipes.metrics",),
+    ("recipes.average_precision", "recipes.metrics"),
     ("recipes.losses",),
     ("recipes.data",),
     ("zoo.serving",),

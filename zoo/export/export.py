@@ -60,8 +60,10 @@ def export(
 
     The first two return `probabilities` (after a final softmax or sigmoid) or `values`, float32; a model with several
     outputs keeps their names. With `classes` they also return `classes`, the names of the five largest, and their
-    `scores`. With `training_statistics` they also return `skew` (B, 3). The batch size is free, and so are height and
-    width where the model was built with None for them. Augmentation and dropout are off, as in inference.
+    `scores`. A detector, as `zoo.detector` returns it, has `boxes` (B, D, 4), `scores` (B, D) and `class_index` (B, D),
+    best first, -1 in rows without a box; with `classes` also their names. With `training_statistics` they also return
+    `skew` (B, 3). The batch size is free, and so are height and width where the model was built with None for them.
+    Augmentation and dropout are off, as in inference.
 
     Gaps (NaN, or an empty string in a category) are refused where the layers show that training had none. A LiteRT or
     ONNX file alone does not refuse them, as these formats have no assertion, and parity.json notes it; `zoo.predictor`
