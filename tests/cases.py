@@ -142,6 +142,13 @@ CASES = {
         invalid_shape=(8, 10, 2),
         free=8,
     ),
+    # detect
+    "retinanet": Case(
+        {"input_shape": (None, 32, 2), "classes": 3, "encoder": "mobilenet_v2", "filters": 4, "depth": 1},
+        (2, 9 * (8 * 4 + 4 * 2 + 2 + 1 + 1), 11),
+        invalid_shape=(40, 32, 2),
+        free=64,
+    ),
     # restore
     "dncnn": DNCNN,
     "dncnn_blind": DNCNN._replace(arguments={**DNCNN.arguments, "batch_norm": False}),

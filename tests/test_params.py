@@ -36,6 +36,7 @@ BIG_KERNELS = {**FRAMES, "kernel_size": 9, "recurrent_kernel_size": 1}
 PTB_SMALL = {"input_shape": (None,), "outputs": 10000, "vocabulary": 10000, "units": (200, 200), "every_step": True}
 ENCODER = {"input_shape": (None, 512), "outputs": 1}
 PIXEL = {"input_shape": (12, 17)}
+COCO = {"input_shape": (None, None, 3), "classes": 91}
 VALID = {"input_shape": (572, 572, 1), "classes": 2, "padding": "valid"}
 COLOR_GAN = {"image_shape": (64, 64, 3)}
 LABELLED = {"image_shape": (28, 28, 1), "classes": 10}
@@ -192,6 +193,9 @@ COUNTS = [
     ("presto", PIXEL, 402240, 404160, "the released encoder; the paper 402 K"),
     ("presto", {**PIXEL, "outputs": 1}, 402369, 404289, "fine-tuned to one number"),
     ("presto_autoencoder", PIXEL, 819034, 822682, "the released model"),
+    # detection: the total has the gamma, beta and statistics of frozen batch normalization, 106,240
+    ("retinanet", {**COCO, "freeze_batch_norm": True}, 34014999, 34121239, "torchvision, frozen batch normalization"),
+    ("retinanet", COCO, 34068119, 34121239, "torchvision, trainable batch normalization; KerasHub's card"),
     # optical flow
     ("flownet_s", {"input_shape": (64, 64, 3)}, 38675536, 38675536, "ClementPinard/FlowNetPytorch"),
     ("pwcnet", {"input_shape": (64, 64, 3)}, 8749214, 8749214, "Sun et al. 2017: 8.75 M"),

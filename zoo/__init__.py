@@ -63,6 +63,11 @@ from zoo.classify.vit import (
     vit_tiny_16,
 )
 
+# detection: (H, W, C) -> boxes of objects, with score and class
+from zoo.detect.detector import detector
+from zoo.detect.retinanet import retinanet
+from zoo.detect.retinanet_loss import RetinaNetLoss, detection_targets
+
 # export
 from zoo.export.export import Export, ExportError, export
 

@@ -79,6 +79,7 @@ def predict(
     from recipes.runs.load import load_run
 
     loaded, counts = load_run(run), {"rows": 0, "failures": 0}
+    loaded.check_rows()
     if engine and not (run / "saved_model").is_dir():
         raise ValueError(f"--engine needs an export of the run, and {run} has none: zoo export {run} {run}/saved_model")
     options = {"files_from": files_from, "shard": shard, "strict": strict, "top_k": top_k, "features": features}

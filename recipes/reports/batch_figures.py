@@ -45,6 +45,8 @@ def batch_figure(data):
         return _frame_pairs(*sample_examples(examples, 4))
     if data.task == "segmentation":
         return _masks(data, *sample_examples(examples, PAIRS))
+    if data.task == "detection":
+        return _boxed_images(data, *sample_examples(examples, IMAGES))
     if data.task == "translation":
         return _image_pairs(*sample_examples(examples, PAIRS))
     return _labelled_images(data, *sample_examples(examples, IMAGES))
@@ -128,6 +130,24 @@ def _labelled_images(data, images, sample):
     pictures, stretched = to_pictures(images)
     for ax, picture, label in zip(axes, pictures, _labels(data, sample), strict=True):
         _show(ax, picture, label)
+    _title(figure, _image_title(data.name, len(images), images[0].shape[-1], stretched))
+    return figure
+
+
+def _boxed_images(data, images, sample):
+    """Returns images with their boxes, in the colors of the classes; crowds are dashed."""
+    from matplotlib.patches import Rectangle
+
+    figure, axes = _panels(len(images), 4, 1.9, _height(1.9, images))
+    pictures, stretched = to_pictures(images)
+    for ax, picture, target in zip(axes, pictures, sample.targets, strict=True):
+        objects = target[target[:, 4] >= 0]
+        height, width = picture.shape[:2]
+        for x1, y1, x2, y2, label, crowd in objects * [width, height, width, height, 1, 1]:
+            style = {"edgecolor": f"C{int(label) % 10}", "linestyle": "--" if crowd else "-"}
+            ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, **style))
+        names = ", ".join(data.classes[i] for i in np.unique(objects[:, 4].astype(int)))
+        _show(ax, picture, f"{len(objects)}: {names}" if len(objects) else "no object")
     _title(figure, _image_title(data.name, len(images), images[0].shape[-1], stretched))
     return figure
 

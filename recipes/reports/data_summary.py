@@ -32,7 +32,7 @@ def summarize_data(data, frame=None, options=None):
     Returns:
         Dict: name, task, kind, shape, dtype, examples, splits, split_description, source, license, description,
         data_option (the string to read the data again), source_spec, missing, notes, suspicious (the notes, then what
-        the checks say); and where they apply classes, outputs, columns, images, masks, series, texts.
+        the checks say); and where they apply classes, outputs, columns, images, masks, boxes, series, texts.
     """
     spec = as_source_spec(data.source_spec)
     options = (spec.options if spec else {}) if options is None else options
@@ -63,6 +63,8 @@ def summarize_data(data, frame=None, options=None):
         checks += text_sentences(facts["texts"])
     elif data.kind in ("image", "video", "pair"):
         checks += _add_images(data, facts)
+    if data.task == "detection":
+        facts["boxes"] = data.description
     if data.task == "segmentation":
         facts["masks"] = mask_rows(data)
         checks += mask_sentences(facts["masks"])

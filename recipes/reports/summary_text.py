@@ -66,6 +66,8 @@ def _head(facts):
         shape = " x ".join("any" if side is None else str(side) for side in facts["shape"])
         lines += _field("input", f"{shape} {facts['dtype']}")
     lines += _field("examples", f"{facts['examples']:,}{_split_sizes(facts.get('splits'))}")
+    if facts.get("boxes"):
+        lines += _field("boxes", facts["boxes"])
     for name, key in (("split", "split_description"), ("gap policy", "missing"), ("shows", "description")):
         if facts.get(key):
             lines += _field(name, facts[key])

@@ -8,7 +8,7 @@ MIN_EXAMPLES = 6  # a sign test of fewer differences cannot reach 95 %
 CELLS = 2_000_000  # resamples x examples in memory at a time
 MAX_DRAWS = 20_000_000  # resamples x examples in all; large splits have fewer resamples
 MIN_LOSS = 1e-9  # mean loss of a baseline that a skill score divides by
-METRIC_NAMES = {"skill": "skill score", "gain_db": "gain in dB"}
+METRIC_NAMES = {"skill": "skill score", "gain_db": "gain in dB", "ap50": "AP50"}
 UNITS = {"test": "test", "validation": "validation", "train": ""}  # `train` holds all examples of other data
 
 

@@ -1,6 +1,7 @@
 """The tasks: loss, metrics, baselines and report figures of each."""
 
 from recipes.tasks.classification import Classification
+from recipes.tasks.detection import Detection
 from recipes.tasks.fine_tuning import FineTuning
 from recipes.tasks.forecasting import Forecasting
 from recipes.tasks.generation import Generation
@@ -19,6 +20,7 @@ TASKS = {
     "fine_tuning": FineTuning,
     "regression": Regression,
     "segmentation": Segmentation,
+    "detection": Detection,
     "restoration": Restoration,
     "motion": Motion,
     "forecasting": Forecasting,

@@ -98,15 +98,16 @@ class Run:
             (N, classes) probabilities, (N, outputs) numbers, or (N, H, W, classes) probabilities for every pixel; a
             list of (H, W, classes) where the images differ in size; float32. With `labels` the last axis is dropped,
             and the array holds strings. Forecasts from a table are a data frame: a row per series and step after its
-            last row.
+            last row. Of a detection, a list with a dict per image: boxes (n, 4) of corners x1, y1, x2, y2 in pixels,
+            scores (n,) and classes (n,), best first.
         Raises:
             ValueError: if the inputs are not like those of the training, or `labels` is set for data without classes.
         """
-        if labels and (not self.classes or self.data_record["task"] == "multilabel"):
+        if labels and (not self.classes or self.data_record["task"] in ("multilabel", "detection")):
             raise ValueError(
                 f"predict: `labels` must be False for {self.data_record['task']}, which has no single class."
             )
-        outputs = predict_inputs(self, inputs)
+        outputs = self.task.format_predictions(self, predict_inputs(self, inputs), inputs)
         if not labels:
             return outputs
         names = np.array(self.classes)
@@ -157,6 +158,7 @@ class Run:
             ValueError: if a path does not exist, a table does not match the run, the file cannot be continued, or there
                 are no such workers.
         """
+        self.check_rows()
         paths = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
         options = {"files_from": files_from, "overwrite": overwrite, "strict": strict, "progress": progress}
         options |= {"top_k": top_k, "features": features, "engine": engine, "export": export}
@@ -165,6 +167,11 @@ class Run:
         if shard is not None:
             raise ValueError(f"predict: `shard` must be None with `workers`, which divide the inputs, got {shard}.")
         return predict_with_workers(self, paths, out, workers=workers, **options)
+
+    def check_rows(self):
+        """Raises a ValueError where predictions have no row per input, so that they cannot be written as a table."""
+        if self.data_record["task"] == "detection":
+            raise ValueError("predict: detections have no row per image; in Python, run.predict(paths) returns them.")
 
     @checked
     def evaluate(self, split: Split = "test"):

@@ -302,6 +302,16 @@ class Task(abc.ABC):
         batches = self.pipeline(getattr(data, split), False, run.preprocessing, len(data.classes))
         return to_outputs(run, run.model.predict(batches, verbose=0))
 
+    def format_predictions(self, run, outputs, inputs):
+        """Returns the predictions for raw inputs as `Run.predict` returns them.
+
+        Args:
+            run: `Run`.
+            outputs: what the model predicts for them.
+            inputs: what `Run.predict` received.
+        """
+        return outputs
+
     def diagnose(self, run):
         """Returns sentences on what the learning curves show and what to try."""
         return diagnose(run.history, **self.diagnosis_arguments(run))

@@ -125,9 +125,9 @@ def test_a_unet_with_an_encoder_trains_and_predicts_the_same_after_loading(tmp_p
         ({"encoder": "resnet"}, "must be at least 1 and divisible by 32"),
         (
             {"encoder": "lenet5"},
-            "`encoder` must halve the image at most 5 times.*got lenet5, whose maps have sides of 128, 62",
+            "`encoder` must halve the image at most 5 times.*got lenet5, whose maps have strides of 2, 4.1",
         ),
-        ({"encoder": "resnet18", "filters": (4, 6)}, "at most 2 times.*sides of 128, 64, 32, 16, 8"),
+        ({"encoder": "resnet18", "filters": (4, 6)}, "at most 2 times.*strides of 2, 4, 8, 16, 32"),
         ({"encoder": "dnn"}, "`encoder` must be a classifier, got dnn of the task tabular"),
         ({"encoder": "resnet81"}, "Did you mean `resnet18`"),
         ({"encoder": "resnet18", "padding": "valid"}, "`padding` must be 'same' with an `encoder`"),

@@ -4,7 +4,12 @@ import functools
 import inspect
 import sys
 
+from keras import layers
+
+from zoo.introspect.graph import weightless
 from zoo.registry import entries
+
+PROBE_SIDE = 256  # side [pixels] of the symbolic image from which strides are derived
 
 
 def classifier_features(name):
@@ -20,3 +25,15 @@ def classifier_features(name):
     accepted = inspect.signature(features).parameters
     arguments = {n: p.default for n, p in inspect.signature(build).parameters.items() if n in accepted}
     return functools.partial(features, **arguments)
+
+
+def stage_strides(name, bands):
+    """Returns the stride of each stage output of a registered classifier, finest first, from its graph [pixels].
+
+    Args:
+        name: a name of `zoo.names("classify")`.
+        bands: number of bands of the image.
+    """
+    with weightless():
+        image = layers.Input((PROBE_SIDE, PROBE_SIDE, bands))
+        return [PROBE_SIDE / x.shape[1] for x in classifier_features(name)(image)]

@@ -2,7 +2,7 @@
 
 from zoo.convert.name_map import NameMap
 
-_TORCH = {
+TORCH_NAMES = {
     "stem": "conv1",
     "stem_norm": "bn1",
     "stage{s}_block{b}_conv{c}": lambda at: f"layer{at.s + 1}.{at.b}.conv{at.c + 1}",
@@ -73,7 +73,7 @@ def _mismatch_v2(model):
 
 
 NAME_MAPS = (
-    NameMap("torchvision or timm", "torch", _TORCH, mismatch=_mismatch_check(1.5)),
+    NameMap("torchvision or timm", "torch", TORCH_NAMES, mismatch=_mismatch_check(1.5)),
     NameMap("Hugging Face", "torch", _HUGGING_FACE, prefix="resnet.", mismatch=_mismatch_check(1.5)),
     NameMap(
         "keras.applications", "keras", _keras_names(_application_block), epsilon=1.001e-5, mismatch=_mismatch_check(1)

@@ -61,8 +61,10 @@ def export(
 
     The first two return `probabilities` (after a final softmax or sigmoid) or `values`, float32; a model with several
     outputs keeps their names. With `classes` they also return `classes`, the names of the five largest, and their
-    `scores`. With `training_statistics` they also return `skew` (B, 3). The batch size is free, and so are height and
-    width where the model was built with None for them. Augmentation and dropout are off, as in inference.
+    `scores`. A detector, as `zoo.detector` returns it, has `boxes` (B, D, 4), `scores` (B, D) and `class_index` (B, D),
+    best first, -1 in rows without a box; with `classes` also their names. With `training_statistics` they also return
+    `skew` (B, 3). The batch size is free, and so are height and width where the model was built with None for them.
+    Augmentation and dropout are off, as in inference.
 
     With the schema of a table, columns are read as its reader reads them: blanks around a level are left out, and texts
     such as NA and the numbers that mean missing are gaps.

@@ -144,7 +144,7 @@ def _file_requests(signatures, predict, batches, outputs):
         together = {n: np.concatenate([r.expected[n] for r in singles]) for n in singles[0].expected}
         content = np.concatenate([r.inputs["image_bytes"] for r in singles])
         requests.append(singles[0]._replace(inputs={"image_bytes": content}, expected=together))
-    if raw.shape[-1] in (1, 3) and dtype == "uint8":
+    if raw.shape[-1] in (1, 3) and dtype == "uint8" and not signatures.is_detector:
         requests.append(predict_files(file_requests.jpeg_files(images[-1])))
     requests.append(predict_files(file_requests.unusual_files(images[-1][0])))
     if signatures.has_fixed_size() or signatures.preprocesses_to_one_size():
@@ -211,6 +211,7 @@ def compare(requests, outputs, signatures=None):
         if (
             signatures is not None
             and signatures.classes is not None
+            and not signatures.is_detector
             and request.kind == "exact"
             and request.signature != "features"
         ):

@@ -19,6 +19,7 @@ FORMAT_TOLERANCES = {
     "onnx": 1e-4,
 }
 SAVED_MODEL_FORMATS = ("folded", "bfloat16", "int8")  # formats of the SavedModel itself; the others are files in it
+DETECTOR_NOTE = "JPEG files were not compared: a difference of one gray level may change the order of boxes"
 RESIZING_OPERATION = "ScaleAndTranslate"  # of Keras' Resizing with antialiasing, which no file format has
 RESIZING_ADVICE = (
     " It resizes images in the preprocessing. The formats folded, bfloat16 and int8 keep that. For a file, train with "
@@ -150,6 +151,7 @@ class PredictiveExport:
             **({"skew": statistics.to_dict()} if statistics is not None else {}),
             "notes": [
                 *([self.note] if self.note else []),
+                *([DETECTOR_NOTE] if signatures.is_detector else []),
                 *_custom_operation_notes(folder),
                 *gap_refusal.note_on_files(self.file_formats, signatures.inputs_without_gaps),
             ],

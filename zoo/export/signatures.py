@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from zoo.detect.detector import Detections
 from zoo.export import gap_refusal, image_decoding, input_adapter
 from zoo.introspect import last_spatial
 from zoo.introspect.output_activation import output_activation, to_probabilities
@@ -24,6 +25,7 @@ class Signatures:
         structure: the raw input, a KerasTensor or a list or dict of them.
         inputs: the raw inputs, KerasTensors by signature name.
         activation: "softmax", "sigmoid" or "linear".
+        is_detector: whether the output is boxes after non-maximum suppression.
         is_binary: whether `classes` names the two classes of a single sigmoid.
         backbone: model up to the pooled features, or None.
         inputs_without_gaps: names of the inputs whose gaps the graphs refuse; none until it is set.
@@ -48,6 +50,7 @@ class Signatures:
             else training_statistics.with_signature_names(self.structure, self.inputs)
         )
         self.activation = output_activation(model)
+        self.is_detector = bool(model.layers) and isinstance(model.layers[-1], Detections)
         shapes = [tuple(output.shape) for output in model.outputs]
         self.is_binary = (
             classes is not None
@@ -71,7 +74,7 @@ class Signatures:
         if len(set(self.classes)) < count:
             raise ValueError(f"`classes` must differ from each other, got {self.classes}.")
         fits = len(shapes) == 1 and len(shapes[0]) == 2 and shapes[0][-1] == count
-        if not fits and not self.is_binary:
+        if not fits and not self.is_binary and not self.is_detector:
             raise ValueError(f"`classes` must name each output of (B, classes); got {count} names for {shapes}.")
 
     def with_model(self, model):
@@ -116,6 +119,8 @@ class Signatures:
         import tensorflow as tf
 
         outputs = keras.tree.map_structure(tf.convert_to_tensor, outputs)
+        if self.is_detector:
+            return {"boxes": outputs[..., :4], "scores": outputs[..., 4], "class_index": outputs[..., 5]}
         if not isinstance(outputs, dict):
             several = isinstance(outputs, list | tuple)
             single_name = "values" if self.activation == "linear" else "probabilities"
@@ -130,6 +135,9 @@ class Signatures:
         outputs = self.name_outputs(self.model(inputs, training=False))
         if self.classes is None:
             return outputs
+        if self.is_detector:
+            index = tf.cast(outputs["class_index"], "int32")
+            return {**outputs, "classes": tf.gather(tf.constant(["", *self.classes]), index + 1)}
         scores, order = tf.math.top_k(self.class_scores(*outputs.values()), min(TOP_CLASSES, len(self.classes)))
         return {**outputs, "classes": tf.gather(tf.constant(self.classes), order), "scores": scores}
 

@@ -7,11 +7,8 @@ from keras import layers
 
 from zoo.arguments import Activation, Count, Rate, Shape, image_shape
 from zoo.blocks import map_head
-from zoo.classify.features import classifier_features
-from zoo.introspect.graph import weightless
+from zoo.classify.features import classifier_features, stage_strides
 from zoo.registry import entry, register
-
-PROBE_SIDE = 256  # side [pixels] of the symbolic image from which an encoder's strides are derived
 
 
 @register(
@@ -158,17 +155,12 @@ def expanding_path(skips, filters, padding, batch_norm):
 
 
 def encoder_scales(name, encoder, input_shape, max_scale):
-    """Returns, for each scale, the index of the encoder's last map at stride 2 ** scale.
-
-    The strides are derived from the encoder's graph.
-    """
-    with weightless():
-        image = layers.Input((PROBE_SIDE, PROBE_SIDE, input_shape[-1]))
-        sides = [x.shape[1] for x in classifier_features(encoder)(image)]
+    """Returns, for each scale, the index of the encoder's last map at stride 2 ** scale."""
+    strides = stage_strides(encoder, input_shape[-1])
     scales = {2**scale: scale for scale in range(max_scale + 1)}
-    if any(PROBE_SIDE % side or PROBE_SIDE // side not in scales for side in sides):
+    if any(stride not in scales for stride in strides):
         raise ValueError(
             f"{name}: `encoder` must halve the image at most {max_scale} times, once for each of `filters`, got "
-            f"{encoder}, whose maps have sides of {', '.join(map(str, sides))} for an image of {PROBE_SIDE}."
+            f"{encoder}, whose maps have strides of {', '.join(f'{s:g}' for s in strides)}."
         )
-    return {scales[PROBE_SIDE // side]: i for i, side in enumerate(sides)}
+    return {scales[stride]: i for i, stride in enumerate(strides)}

@@ -63,8 +63,8 @@ def read_folder(
     files, notes = folders.files, folders.notes
     scan = scan_images([file for _, _, file in files], root, decode_all=strict)
     files, scan = _without_broken(files, scan, root, strict, folders.classes, notes)
-    expected = _expected_image(files, scan, notes)
-    notes += _conversions(scan, expected) + _in_several_classes(files, scan)
+    expected = expected_image(files, scan, notes)
+    notes += conversion_notes(scan, expected) + _in_several_classes(files, scan)
     orientations = np.array([kind.orientation for kind in scan.kinds], np.uint8)[scan.kind]
     sizes = np.stack([scan.height, scan.width], axis=1)
     pools = []
@@ -78,7 +78,7 @@ def read_folder(
                 split,
                 paths,
                 scan.keys[indices],
-                _groups([files[i][2].relative_to(folders.splits[split]).as_posix() for i in indices], group),
+                groups_of([files[i][2].relative_to(folders.splits[split]).as_posix() for i in indices], group),
             )
         )
     shape, dtype, bands, gaps = expected
@@ -98,7 +98,7 @@ def _without_broken(files, scan, root, strict, classes, notes):
     for i in np.flatnonzero(scan.kind < 0):
         broken[scan.reasons[i]].append(str(files[i][2].relative_to(root)))
     count = sum(map(len, broken.values()))
-    listed = "; ".join(f"{reason}: {_listed(names)}" for reason, names in sorted(broken.items()))
+    listed = "; ".join(f"{reason}: {listed_names(names)}" for reason, names in sorted(broken.items()))
     if strict:
         raise ValueError(f"every image must be readable under `strict`, got {count:,} that are not. {listed}.")
     readable = np.flatnonzero(scan.kind >= 0)
@@ -110,13 +110,13 @@ def _without_broken(files, scan, root, strict, classes, notes):
     return [files[i] for i in readable], scan.take(readable)
 
 
-def _listed(names):
+def listed_names(names):
     """Returns the number of names and the first ones."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return f"{len(names):,} ({', '.join(names[:SHOWN])}{more})"
 
 
-def _expected_image(files, scan, notes):
+def expected_image(files, scan, notes):
     """Returns (shape, dtype, names of the bands, whether there is nodata) that all images are read with.
 
     Raises:
@@ -158,7 +158,7 @@ def _expected_image(files, scan, notes):
     return (*(sizes[0].tolist() if len(sizes) == 1 else (None, None)), count), dtype, bands, gaps
 
 
-def _conversions(scan, expected):
+def conversion_notes(scan, expected):
     """Returns notes on conversions, with the number of images."""
     (*_, count), dtype, bands, _ = expected
     conversions = collections.Counter()
@@ -194,7 +194,7 @@ def _in_several_classes(files, scan):
     return [warn_and_note(f"{len(several):,} images are identical but of different classes, such as {listed}")]
 
 
-def _groups(paths, pattern):
+def groups_of(paths, pattern):
     """Returns the group of every path, as a regular expression finds it; None without one."""
     if pattern is None:
         return None

@@ -1,0 +1,188 @@
+"""Images with boxes: checks of the annotations, and `Data` from them."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from recipes.data.assemble import warn_and_note
+from recipes.data.examples import SPLITS, Data, Examples
+from recipes.data.images.folder import conversion_notes, expected_image, groups_of, listed_names
+from recipes.data.images.image_files import ImageFiles
+from recipes.data.images.image_scan import scan_images
+from recipes.data.split import lacking_classes, split
+from zoo.arguments import suggestion
+
+TOLERANCE = 1.0  # by which a box may exceed its image [pixels]; it is cut
+COLUMNS = 6  # of a target: x1, y1, x2, y2 as fractions of width and height, class, whether it is a crowd
+
+
+@dataclasses.dataclass
+class Annotation:
+    """One image with its boxes, as a file states them.
+
+    Args:
+        path: of the image.
+        name: that errors and notes have.
+        boxes: list of (x1, y1, x2, y2) [pixels].
+        labels: name of the class of each box.
+        crowd: whether each box is of several objects or is difficult: no object for training, and neither right nor
+            wrong in an evaluation.
+        split: train, validation or test; None where it is to be split.
+    """
+
+    path: Path
+    name: str
+    boxes: list = dataclasses.field(default_factory=list)
+    labels: list = dataclasses.field(default_factory=list)
+    crowd: list = dataclasses.field(default_factory=list)
+    split: str | None = None
+
+
+class Problems:
+    """What is wrong with annotations, by kind. Refused under `strict`; else skipped, counted and noted."""
+
+    def __init__(self, strict):
+        self.strict, self.by_kind = strict, {}
+
+    def add(self, kind, place):
+        """Adds a problem: its kind, such as "boxes without area", and the place, an image's name and a row."""
+        self.by_kind.setdefault(kind, []).append(place)
+
+    def notes(self):
+        """Returns a note on each kind of problem; raises a ValueError under `strict`."""
+        sentences = [f"{kind}: {listed_names(places)}" for kind, places in self.by_kind.items()]
+        if sentences and self.strict:
+            raise ValueError(f"annotations must have no errors under `strict`, got {'; '.join(sentences)}.")
+        return [warn_and_note(f"skipped {sentence}") for sentence in sentences]
+
+
+def data_from_annotations(annotations, classes, split_options, problems, *, root, group=None, notes=(), **facts):
+    """Returns `Data` of the task detection.
+
+    Targets are (N, M, 6) float32, padded with -1 to the largest number of boxes: x1, y1, x2, y2 as fractions of the
+    image's width and height, the class, and 1 for a crowd.
+
+    Args:
+        annotations: list of `Annotation`.
+        classes: names of the classes; () for those of the boxes, in alphabetical order.
+        split_options: `SplitOptions` for annotations without a split.
+        problems: `Problems` so far.
+        root: `Path` of the folder of the images.
+        group: regular expression whose match in an image's path below `root` names its group; or None.
+        notes: sentences of the reader.
+        **facts: name, source, as `Data` has them.
+    Raises:
+        ValueError: if no image is left, or under `strict` an annotation is wrong.
+    """
+    existing = [a for a in annotations if a.path.is_file()]
+    for a in annotations:
+        if not a.path.is_file():
+            problems.add("images that do not exist", a.name)
+    scan = scan_images([a.path for a in existing], root)
+    for a, kind, reason in zip(existing, scan.kind, scan.reasons, strict=True):
+        if kind < 0:
+            problems.add("images that cannot be read", f"{a.name}: {reason}")
+    readable = np.flatnonzero(scan.kind >= 0)
+    annotations, scan = [existing[i] for i in readable], scan.take(readable)
+    if not annotations:
+        places = "; ".join(f"{kind}: {listed_names(p)}" for kind, p in problems.by_kind.items())
+        raise ValueError(f"the annotations must have images that can be read, got none in {root}. {places}")
+    classes = tuple(classes) or tuple(sorted({label for a in annotations for label in a.labels}))
+    sizes = np.stack([scan.height, scan.width], axis=1)
+    rows = [
+        _target_rows(a, size, classes, problems) for a, size in zip(annotations, sizes.astype(np.float64), strict=True)
+    ]
+    if not any(map(len, rows)):
+        raise ValueError(
+            f"the annotations must have boxes, got none in {len(annotations):,} images. "
+            + "; ".join(f"{kind}: {listed_names(places)}" for kind, places in problems.by_kind.items())
+        )
+    notes = [*notes, *problems.notes()]
+    targets = np.full((len(rows), max(map(len, rows)), COLUMNS), -1, np.float32)
+    for target, row in zip(targets, rows, strict=True):
+        target[: len(row)] = row
+    files = [(None, None, a.path) for a in annotations]
+    expected = expected_image(files, scan, notes)
+    notes += conversion_notes(scan, expected)
+    orientations = np.array([kind.orientation for kind in scan.kinds], np.uint8)[scan.kind]
+    paths = np.array([str(a.path) for a in annotations])
+    shape, dtype, bands, gaps = expected
+    whole = Examples(ImageFiles(paths, orientations, *expected, sizes=sizes), targets, paths)
+    present = np.stack([(targets[..., 4] == i).sum(1) for i in range(len(classes))], axis=1)  # (N, classes)
+    groups = groups_of([_below(a.path, root) for a in annotations], group)
+    indices, description = _split(annotations, present, scan.keys, groups, split_options)
+    boxes = {s: present[i].sum(0) for s, i in zip(SPLITS, indices, strict=True) if len(i)}
+    if not boxes["train"].any():
+        raise ValueError("the training split must have boxes, got none; lower `validation` and `test`.")
+    notes += lacking_classes(boxes, classes)
+    counts = ", ".join(f"{name} {n:,}" for name, n in zip(classes, present.sum(0), strict=True))
+    empty = int((present.sum(1) == 0).sum())
+    if empty:
+        notes.append(f"{empty:,} images have no object, which are examples of background")
+    return Data(
+        task="detection", kind="image", shape=shape, dtype=dtype, classes=classes, outputs=(), bands=bands,
+        **{s: whole.take(i) for s, i in zip(SPLITS, indices, strict=True)}, split_description=description,
+        notes=tuple(notes), missing="pad" if gaps else "error",
+        description=f"{present.sum():,} boxes in {len(rows):,} images: {counts}", **facts,
+    )  # fmt: skip
+
+
+def _below(path, root):
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+def _split(annotations, present, keys, groups, split_options):
+    """Returns (indices of the training, validation and test images, description of the split)."""
+    stated = np.array([a.split or "" for a in annotations])
+    indices = [np.flatnonzero(stated == s) for s in SPLITS]
+    rest = np.flatnonzero(stated == "")
+    description = [f"the {s} split as given" for s, i in zip(SPLITS, indices, strict=True) if len(i)]
+    if len(rest):
+        strata = (present[rest] > 0).astype(np.uint8)
+        if not strata.any() or strata.all():
+            strata = np.zeros((len(rest), 1), np.float32)
+        drawn = split(
+            strata, keys[rest], split_options.fractions, split_options.seed, None if groups is None else groups[rest]
+        )
+        indices = [np.concatenate([i, rest[d]]) for i, d in zip(indices, drawn, strict=True)]
+        sizes = ", ".join(f"{len(d):,} {s}" for s, d in zip(SPLITS, drawn, strict=True))
+        description.append(
+            f"{sizes}; seed {split_options.seed}, stratified by the classes that each image has, identical images in "
+            f"one split{'' if groups is None else ', groups kept whole'}"
+        )
+    return indices, "; ".join(description)
+
+
+def _target_rows(annotation, size, classes, problems):
+    """Returns the (n, 6) targets of an image's valid boxes, and adds the others to the problems.
+
+    Args:
+        annotation: `Annotation`.
+        size: (height, width) of the image [pixels].
+        classes: names of the classes.
+        problems: `Problems`.
+    """
+    limits, rows = np.array([size[1], size[0], size[1], size[0]]), []
+    for i, (box, label, crowd) in enumerate(zip(annotation.boxes, annotation.labels, annotation.crowd, strict=True)):
+        place = f"{annotation.name} box {i + 1}"
+        box = np.asarray(box, np.float64)
+        if label not in classes:
+            problems.add("boxes of unknown classes", f"{place}: {label!r}{suggestion(label, classes)}")
+        elif not np.isfinite(box).all():
+            problems.add("boxes that are not finite", place)
+        elif (box[2:] <= box[:2]).any():
+            problems.add("boxes without area", f"{place}: {_text(box)}")
+        elif (box < -TOLERANCE).any() or (box > limits + TOLERANCE).any():
+            problems.add("boxes outside of the image", f"{place}: {_text(box)} in {size[1]:g} x {size[0]:g}")
+        else:
+            box = np.clip(box, 0, limits)
+            if (box[2:] > box[:2]).all():
+                rows.append([*(box / limits), classes.index(label), float(crowd)])
+            else:
+                problems.add("boxes outside of the image", f"{place}: {_text(box)} in {size[1]:g} x {size[0]:g}")
+    return np.array(rows).reshape(-1, COLUMNS)
+
+
+def _text(box):
+    return "(" + ", ".join(f"{v:g}" for v in box) + ")"

@@ -1,0 +1,1 @@
+"""Detection: where objects are, and of which class."""
