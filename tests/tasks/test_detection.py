@@ -171,9 +171,9 @@ def test_the_export_takes_image_files_and_returns_boxes_scores_and_names(run, tm
 
 @pytest.mark.slow
 def test_eight_images_are_learned(tmp_path):
-    root = write_rectangles(tmp_path / "voc", 8, sizes=((128, 128),))
-    task = recipes.Detection(side=128, epochs=120, batch_size=4, augment=())
-    run = task.fit("retinanet", f"voc:{root}?validation=0&test=0", verbose=False)
+    data = f"voc:{write_rectangles(tmp_path / 'voc', 8)}?validation=0&test=0"
+    task = recipes.Detection(side=64, epochs=100, learning_rate=1e-3, batch_size=4, augment=())
+    run = task.fit("retinanet", data, verbose=False, filters=32, depth=1, anchor_sizes=(12, 16, 24, 32, 48))
     assert run.evaluate("train")["ap50"] > 0.9
 
 
