@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from recipes.cli.command import TensorFlowCommand
 from recipes.cli.options import Json
 from recipes.cli.output import print_json
 
@@ -16,7 +17,7 @@ def _data():
     """Examine data before training."""
 
 
-@data.command()
+@data.command(cls=TensorFlowCommand)
 def check(
     source: Annotated[
         str,

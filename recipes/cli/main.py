@@ -1,18 +1,21 @@
 """The command line `zoo`. Exit codes: 0, 1 (failed, or stopped with ctrl-c) and 2 (wrong use)."""
 
+import importlib.metadata
 import os
 import sys
 import warnings
+from typing import Annotated
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # must be set before TensorFlow is imported
 
 import typer
 
+from recipes.cli.command import TensorFlowCommand
 from recipes.cli.data import data
 from recipes.cli.describe import describe, list_
 from recipes.cli.errors import describe_error
 from recipes.cli.explain import digits, explain
-from recipes.cli.output import import_tensorflow, print_note
+from recipes.cli.output import print_note
 from recipes.cli.predict import evaluate, join_shards, predict, predict_raster
 from recipes.cli.serve import export, serve
 from recipes.cli.suggestions import NearestNameGroup
@@ -30,18 +33,28 @@ app = typer.Typer(
     "To start: zoo train lenet5_mnist --out runs/digits\n\n"
     "Your photos, one folder per class: zoo train fine_tuning --model efficientnet_lite0 --data folder:photos",
 )
-app.command("list")(list_)
-app.command()(describe)
+app.command("list", cls=TensorFlowCommand)(list_)
 app.command(cls=TrainCommand)(train)
-app.command()(evaluate)
-app.command()(predict)
-app.command()(explain)
-app.command()(digits)
-app.command()(export)
-app.command()(serve)
-app.command("join-shards")(join_shards)
-app.command("predict-raster")(predict_raster)
+for function in (describe, evaluate, predict, explain, digits, export, serve):
+    app.command(cls=TensorFlowCommand)(function)
+app.command("join-shards", cls=TensorFlowCommand)(join_shards)
+app.command("predict-raster", cls=TensorFlowCommand)(predict_raster)
 app.add_typer(data, name="data")
+
+
+def _print_version(is_wanted):
+    if is_wanted:
+        print(f"zoo {importlib.metadata.version('fieldzoo')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+):
+    """Options of `zoo` itself."""
 
 
 def main(arguments=None):
@@ -56,10 +69,6 @@ def main(arguments=None):
         warnings.simplefilter("default", UserWarning)  # notes are shown whatever the environment's filters are
         warnings.showwarning = lambda message, *args, **kwargs: print_note(f"note: {message}")
         try:
-            if not {"--help", "-h"} & set(arguments):
-                import_tensorflow(
-                    devices=not any("multi_worker" in a for a in arguments)
-                )  # its strategy must come first
             code = command.main(arguments, prog_name="zoo", standalone_mode=False)
             sys.stdout.flush()
         except (KeyboardInterrupt, typer.Abort):

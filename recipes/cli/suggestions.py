@@ -2,6 +2,8 @@
 
 from typer.core import TyperGroup
 
+from recipes.cli.output import import_tensorflow
+
 
 class NearestNameGroup(TyperGroup):
     """The group of commands of `zoo`."""
@@ -10,6 +12,7 @@ class NearestNameGroup(TyperGroup):
         """Returns the command; the error for an unknown one suggests the nearest name."""
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):
+            import_tensorflow()  # which zoo imports
             from zoo.arguments import suggestion
 
             names = self.list_commands(ctx)

@@ -3,12 +3,11 @@
 import inspect
 import re
 
-from typer.core import TyperCommand
-
+from recipes.cli.command import TensorFlowCommand
 from recipes.cli.output import import_tensorflow
 
 
-class TrainCommand(TyperCommand):
+class TrainCommand(TensorFlowCommand):
     """A command whose help ends with the tasks and the data sources."""
 
     def format_epilog(self, ctx, formatter):

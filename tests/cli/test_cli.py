@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,6 +12,7 @@ import pytest
 
 from recipes.cli.main import main
 
+ROOT = Path(__file__).parents[2]
 OPTIONS = "--epochs 12 --batch-size 8 --learning-rate 0.002 --set report_examples=0"  # without robustness, to be short
 
 
@@ -214,3 +218,17 @@ def test_a_pipe_gets_tab_separated_plain_numbers(capsys):
     header, *rows = [line.split("\t") for line in out.splitlines()]
     assert code == 0
     assert {row[0]: row[header.index("examples")] for row in rows}["mnist-5k"] == "5000"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [("--version", 0, ""), ("train --epoch 5", 2, "--epochs"), ("predict", 2, "RUN"), ("export --help", 0, "")],
+)
+def test_version_help_and_wrong_options_do_not_import_tensorflow(arguments, code, message):
+    script = (
+        "import sys; from recipes.cli.main import main\n"
+        f"try: main({arguments.split()!r})\n"
+        "finally: assert 'tensorflow' not in sys.modules"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert (result.returncode, message in result.stderr) == (code, True), result.stderr
