@@ -112,7 +112,7 @@ def test_a_mark_of_a_missing_value_in_a_new_series_is_noted(run):
     frame["flow"] = frame["flow"].where(frame.index != 395, -9999.0)
     with (
         pytest.warns(UserWarning, match=r"`flow` has -9999 in 1 rows, .* leave these cells empty"),
-        pytest.warns(UserWarning, match=r"`flow`: 1 of 14 values are far outside of the training range"),
+        pytest.warns(UserWarning, match=r"`flow`: 1 of 20 values are far outside of the training range"),
     ):
         run.predict(frame)
 
