@@ -155,6 +155,7 @@ def test_the_report_shows_right_missed_and_invented_boxes(run, tmp_path):
     assert "AP50" in text
 
 
+@pytest.mark.slow
 def test_the_export_takes_image_files_and_returns_boxes_scores_and_names(run, tmp_path):
     export = run.export(tmp_path / "served")
     assert export.difference <= 1e-4
