@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.arguments import Fraction, NonNegative, checked
 from zoo.detect.boxes import encode
 from zoo.detect.focal_loss import focal_loss
 from zoo.detect.level_predictions import split_predictions
@@ -58,7 +59,15 @@ class RetinaNetLoss(keras.losses.Loss):
     Source: Lin et al. 2017, sections 3 and 4; torchvision's `RetinaNetHead.compute_loss`.
     """
 
-    def __init__(self, alpha=0.25, gamma=2.0, box_weight=1.0, name="retinanet_loss", **kwargs):
+    @checked
+    def __init__(
+        self,
+        alpha: Fraction = 0.25,
+        gamma: NonNegative = 2.0,
+        box_weight: NonNegative = 1.0,
+        name: str = "retinanet_loss",
+        **kwargs,
+    ):
         super().__init__(name=name, **kwargs)
         self.alpha, self.gamma, self.box_weight = alpha, gamma, box_weight
 
