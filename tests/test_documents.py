@@ -26,8 +26,8 @@ def blocks(path, language):
 def zoo_commands(text):
     """The commands of `zoo` in a text of shell code or Markdown, as lists of words."""
     text = re.sub(r"\\\n", " ", text)
-    found = re.findall(r"(?:^|[|`;] ?)(zoo (?:[a-z-]+)[^`|;#\n]*)", text, flags=re.MULTILINE)
-    return [shlex.split(command)[1:] for command in found]
+    commands = re.findall(r"(?:^|[|`;] ?)(zoo (?:[a-z-]+)[^`|;#\n]*)", text, flags=re.MULTILINE)
+    return [shlex.split(command)[1:] for command in commands]
 
 
 def test_the_readme_is_short():

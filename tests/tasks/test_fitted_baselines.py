@@ -105,8 +105,8 @@ def test_a_training_split_of_one_class_has_no_baselines(trained):
 
 def test_a_level_that_training_lacks_is_a_gap_for_boosting(trained):
     train_split = trained.data.train
-    known = train_split.take(np.flatnonzero(train_split.inputs["site"] != "fen"))
-    record = compare_with_baselines(trained.replace(data=dataclasses.replace(trained.data, train=known)))
+    without_fen = train_split.take(np.flatnonzero(train_split.inputs["site"] != "fen"))
+    record = compare_with_baselines(trained.replace(data=dataclasses.replace(trained.data, train=without_fen)))
     assert record["methods"]["gradient boosting"]["metrics"]["accuracy"] > 0.6
 
 
