@@ -5,7 +5,6 @@ import pickle
 import signal
 import socket
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -51,29 +50,38 @@ def save_photos(folder, count):
     return sorted(map(str, folder.iterdir()))
 
 
-def kill_a_worker(folder, killed):
-    """Kills a worker as soon as there are rows of a shard in its manifest."""
-    while not any('"inputs": 0' not in path.read_text() for path in folder.glob("out-*.csv.part.json")):
-        time.sleep(0.05)
-    workers = [p for p in psutil.Process().children(recursive=True) if "ShardWorker" in "".join(p.cmdline())]
-    workers[0].send_signal(signal.SIGKILL)
-    killed.append(len(workers))
+def kill_workers(folder, times, kills, is_done):
+    """Kills all workers that predict, each time that a shard has come further, and counts the processes."""
+    seen = set()
+    while len(kills) < times and not is_done.wait(0.01):
+        manifests = {(path.name, path.read_text()) for path in folder.glob("out-*.json") if path.is_file()}
+        workers = [
+            p for p in psutil.Process().children(recursive=True) if "ShardWorker.predict" in " ".join(p.cmdline())
+        ]
+        if workers and manifests - seen:
+            for worker in workers:
+                worker.send_signal(signal.SIGKILL)
+            psutil.wait_procs(workers)
+            seen |= manifests
+            kills.append(len(workers))
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_is_replaced_and_every_photo_predicted_once(photo_run, tmp_path, monkeypatch):
-    files, out, killed = save_photos(tmp_path / "photos", 500), tmp_path / "out.csv", []
+def test_workers_that_are_killed_five_times_predict_every_photo_once(photo_run, tmp_path, monkeypatch):
+    files, out, kills, is_done = save_photos(tmp_path / "photos", 600), tmp_path / "out.csv", [], threading.Event()
     (tmp_path / "photos" / "broken.png").write_bytes(b"none")
     monkeypatch.setattr(ray_cluster, "WORKER_CORES", 1)
     monkeypatch.setattr(ray_cluster, "WORKER_MEMORY", 1)
-    killer = threading.Thread(target=kill_a_worker, args=(tmp_path, killed), daemon=True)
+    monkeypatch.setattr(ray_workers, "SHARD_PHOTOS", 20)
+    killer = threading.Thread(target=kill_workers, args=(tmp_path, 5, kills, is_done), daemon=True)
     killer.start()
     result = photo_run.predict_files(tmp_path / "photos", out, workers="ray")
+    is_done.set()
     killer.join()
-    assert killed == [2]
+    assert len(kills) == 5
     rows = pd.read_csv(out)
     assert rows["input"].tolist() == [*files, str(tmp_path / "photos" / "broken.png")]
-    assert (result.rows, result.failures) == (501, 1)
+    assert (result.rows, result.failures) == (601, 1)
     assert_close(rows[["oak", "pine"]].to_numpy("float32")[:5], photo_run.predict(files[:5]))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "photos"]
 
