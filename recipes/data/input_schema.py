@@ -25,6 +25,7 @@ def input_schema(data):
         missing=data.missing,
         classes=tuple(data.classes),
         targets=tuple(data.options.get("target") or ()) if data.kind in ("table", "text", "series") else (),
+        target_ranges=_target_ranges(data),
         columns=_columns(data),
         bands=bands,
         sensor=next((sensor for sensor, table in SENSORS.items() if names and names <= set(table)), None),
@@ -34,6 +35,14 @@ def input_schema(data):
         series=data.series_options,
         image=_image_policy(data) if data.kind == "image" else {},
     )
+
+
+def _target_ranges(data):
+    """Returns ((minimum, maximum), ...) of the outputs of a regression or of forecasts; else ()."""
+    if data.task not in ("regression", "forecasting") or not len(data.train):
+        return ()
+    targets = data.train.targets
+    return tuple(zip(targets.min(0).tolist(), targets.max(0).tolist(), strict=True))
 
 
 def _reading(data):

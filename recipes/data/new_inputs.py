@@ -7,7 +7,7 @@ import os
 import typing
 from pathlib import Path
 
-from recipes.data.images.image_decoding import read_image
+from recipes.data.images.image_decoding import FIRST_OF_SEVERAL, read_image
 from recipes.data.images.image_files import fit_image, read_pixels, resize_image
 from recipes.data.rasters.geotiff import open_raster, raster_info, read_window
 from recipes.data.tables.table_files import TABLE_SUFFIXES, read_frame, table_chunks
@@ -237,6 +237,8 @@ def read_image_for(schema, path, notes=None):
 
 def _read_photo(schema, path, notes):
     image = read_image(path)
+    if notes is not None:
+        notes += [f"{path}: read {conversion}" for conversion in image.conversions if conversion in FIRST_OF_SEVERAL]
     if schema.band_names:
         is_raster = path.suffix.lower() in TIFF_SUFFIXES and not image.is_photo
         names = raster_info(path, caller="predict").descriptions if is_raster else ("",) * image.pixels.shape[-1]

@@ -58,7 +58,7 @@ def read_targets(y, *, task=None, classes=(), outputs=("target",), image=False, 
         task = _infer_task(y, image, notes, outputs[0] if len(outputs) == 1 else "target")
     if task == "regression":
         if y.dtype.kind not in "iufb":
-            raise ValueError(f"the target must be numbers for regression, got {y.ravel()[0]!r}.")
+            raise ValueError(f"the target must be numbers for regression, got {str(y.ravel()[0])!r}.")
         values = y.reshape(len(y), -1).astype(np.float32)
         if not np.isfinite(values).all():
             raise ValueError(f"the target must be finite, got {(~np.isfinite(values)).sum():,} values that are not.")

@@ -18,7 +18,7 @@ from recipes.data.split import SplitOptions
 from recipes.data.tables.table_files import read_frame
 from recipes.data.targets import class_indices, gaps
 from zoo.arguments import suggestion
-from zoo.inputs import band_range_notes, match, match_bands, match_frame
+from zoo.inputs import band_range_notes, feature_range_notes, match, match_bands, match_frame, target_range_notes
 
 SERIES_FACTS = ("step", "has_grid", "has_means")  # in `Data.series_options`, and no options of the reader
 SAMPLE = 64  # images whose ranges are compared with the training's
@@ -37,6 +37,11 @@ def run_with_data(run, source):
         images = [np.asarray(image) for image in data.train.head(SAMPLE)]
         for note in band_range_notes(run.schema, list(map(str, data.train.names[:SAMPLE])), images):
             warn_and_note(note)
+    if run.schema.kind == "series" and isinstance(data.train.inputs, np.ndarray):
+        for note in feature_range_notes(run.schema.columns, data.train.inputs):
+            warn_and_note(note)
+    for note in target_range_notes(run.schema.target_ranges, data.outputs, data.train.targets):
+        warn_and_note(note)
     if isinstance(data.train.inputs, Tiles) and data.missing == "pad" and run.schema.missing != "pad":
         preprocessing = fill_nodata(preprocessing)
         warn_and_note("pixels that are nodata in any band are left out of the evaluation")
@@ -133,9 +138,11 @@ def _raster_bands(schema, source):
 
 def _matched_table(run, source, options):
     """Returns `Data` of a table whose columns are matched by name, or of its column of texts."""
-    schema = run.schema
-    frame, facts, _ = read_frame(source, {**schema.reading, **options}, **column_checks(schema))
+    schema, task = run.schema, run.data_record["task"]
     target = tuple(options.get("target") or schema.targets)
+    checks = column_checks(schema)
+    checks["checked"] += target if task == "regression" else ()
+    frame, facts, _ = read_frame(source, {**schema.reading, **options}, **checks)
     absent = [name for name in target if name not in frame]
     if absent or not target:
         raise ValueError(
@@ -153,13 +160,13 @@ def _matched_table(run, source, options):
         if dropped.all():
             raise ValueError(f"`data` must have a row without gaps, got gaps in all {len(frame):,} rows.")
         frame, y = frame[~dropped], y[~dropped]
+    inputs = frame.drop(columns=[name for name in target if name not in schema.targets])
     matched = (
-        match_frame(schema, frame, "evaluate") if schema.kind == "table" else match(schema, frame, None, "evaluate")
+        match_frame(schema, inputs, "evaluate") if schema.kind == "table" else match(schema, inputs, None, "evaluate")
     )
     for note in matched.notes:
         warn_and_note(note)
     y = y.to_numpy() if y.shape[1] > 1 else y.iloc[:, 0].to_numpy()
-    task = run.data_record["task"]
     y = class_indices(y, run.classes) if task == "classification" else y
     return assemble(
         [Pool(matched.batch, y, "train", np.asarray(frame.index))], SplitOptions(0.0, 0.0), kind=schema.kind,
@@ -193,6 +200,9 @@ def _verified(run, data):
     if data.kind != schema.kind or (data.shape or (0,))[-1] != (schema.shape or (0,))[-1]:
         raise ValueError(f"`data` must be {_described(schema)}, as in training, got {_described(data)}.")
     dtype = data.train.inputs.rasters[0].dtype if isinstance(data.train.inputs, Tiles) else data.dtype
+    window = (schema.shape or (None,))[0] if schema.series else None
+    if window is not None and data.shape[0] != window:
+        raise ValueError(f"`data` must have windows of {window} steps, as in training, got {data.shape[0]}.")
     if data.kind == "image" and schema.dtype not in (dtype, data.dtype):
         raise ValueError(f"`data` must be of {schema.dtype}, as in training, got {dtype}.")
     size = run.preprocessing.input_shape[1:3] if data.kind == "image" else (None,)

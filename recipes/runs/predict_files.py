@@ -44,10 +44,10 @@ def evaluate_run(run, source=None):
     """Returns the metrics of a saved run: on its own test split, or on all of another data set with the same classes.
 
     Args:
-        run: the run's folder.
+        run: `Run`, or its folder.
         source: what `recipes.load` takes, the path of a table or a folder, or None.
     """
-    reopened = load_run(run)
+    reopened = run if hasattr(run, "schema") else load_run(run)
     if source is None:
         return reopened.evaluate("test" if len(reopened.data.test) else "validation")
     return run_with_data(reopened, source).evaluate("train")

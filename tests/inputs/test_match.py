@@ -122,9 +122,11 @@ def test_numbers_far_outside_of_the_training_range_are_noted():
     assert "2 of 3 rows are far outside of the training range, 30 to 60, the first is 76 in row 2" in note
 
 
-def test_truth_values_and_objects_are_numbers_where_training_had_numbers():
-    batch = match(TABLE, frame(**{"bill length (mm)": np.array([True, 40, 41.5], object)})).batch
-    assert batch["bill_length_mm"].tolist() == [1, 40, 41.5]
+def test_objects_are_numbers_where_training_had_numbers_and_truth_values_are_not():
+    batch = match(TABLE, frame(**{"bill length (mm)": np.array([39, 40, 41.5], object)})).batch
+    assert batch["bill_length_mm"].tolist() == [39, 40, 41.5]
+    with pytest.raises(ValueError, match="`bill length .mm.` must have numbers, as in training, got True in row 1"):
+        match(TABLE, frame(**{"bill length (mm)": np.array([True, 40, 41.5], object)}))
 
 
 NAMED = InputSchema("image", (8, 8, 3), "uint16", bands=(Band("B2"), Band("B3"), Band("B4")))

@@ -2,7 +2,7 @@
 
 from zoo.inputs.bands import band_range_notes, match_bands
 from zoo.inputs.match import Match, match, match_frame
-from zoo.inputs.ranges import feature_range_notes, unit_notes
+from zoo.inputs.ranges import feature_range_notes, target_range_notes, unit_notes
 from zoo.inputs.schema import Band, Column, InputSchema, read_schema
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "match_bands",
     "match_frame",
     "read_schema",
+    "target_range_notes",
     "unit_notes",
 ]

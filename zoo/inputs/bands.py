@@ -58,13 +58,15 @@ def band_range_notes(schema, names, images):
     """Returns notes on images whose values are far outside of the training range of a band, or in another unit.
 
     Args:
-        schema: `InputSchema`; photos of 8 bits and bands without a range are not checked.
+        schema: `InputSchema`; bands without a range are not checked, and of photos of 8 bits only the unit.
         names: of the images.
         images: (H, W, C) arrays; NaN where there is nodata.
     """
-    bands = schema.bands if schema.dtype != "uint8" else ()
+    bands = schema.bands
     if not bands or any(band.minimum is None for band in bands):
         return []
+    if schema.dtype == "uint8":
+        return _unit_interval_notes(bands, names, images)
     lows, highs = (np.array([getattr(b, n) for b in bands]) for n in ("minimum", "maximum"))
     margin, largest = RANGE_MARGIN * (highs - lows), np.maximum(np.abs(lows), np.abs(highs)).max()
     outside, small = [], []
@@ -83,6 +85,18 @@ def band_range_notes(schema, names, images):
     trained = f"the training range, {lows.min():g} to {highs.max():g}"
     notes = [f"{len(outside):,} images are far outside of {trained}: {outside[0]}"] if outside else []
     return notes + ([f"{len(small):,} images may have another unit than {trained}: {small[0]}"] if small else [])
+
+
+def _unit_interval_notes(bands, names, images):
+    """Returns a note on 8-bit images whose values are 0 and 1, where those of the training have 255 or the like."""
+    largest = max(band.maximum for band in bands)
+    small = [name for name, image in zip(names, images, strict=True) if image.size and image.max() == 1]
+    if not small or largest * SMALL_UNIT <= 1:
+        return []
+    return [
+        f"{len(small):,} images have the values 0 and 1 only, and those of the training up to {largest:g}: {small[0]}; "
+        f"multiply images from 0 to 1 by 255 before they become whole numbers"
+    ]
 
 
 def _in_the_case_of(expected, names):

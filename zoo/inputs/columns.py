@@ -1,5 +1,7 @@
 """Columns of a table: the kind of their values, and their plain names."""
 
+import decimal
+import numbers as numbers_module
 import re
 import unicodedata
 
@@ -52,6 +54,36 @@ def numbers_with_range(column, name):
             f"{column.iloc[row]} in row {row + 1}."
         )
     return values, low, high
+
+
+def numbers_of_objects(column, accepts_bool=True):
+    """Returns (column of floats, None), or (the column, position of the first value that is no number).
+
+    Numbers are those of Python, such as Fraction and Decimal; None and NaN are gaps. Texts, dates, lists and the like
+    are no numbers.
+
+    Args:
+        column: pandas Series of any type.
+        accepts_bool: whether True and False are 1 and 0.
+    """
+    import pandas as pd
+
+    values = np.empty(len(column), np.float64)
+    for i, value in enumerate(column):
+        value = value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
+        is_number = isinstance(value, numbers_module.Real | decimal.Decimal | np.bool_)
+        if is_number and (accepts_bool or not isinstance(value, bool | np.bool_)):
+            values[i] = float(value)
+        elif value is None or value is pd.NA or (value is pd.NaT and column.dtype == object):
+            values[i] = np.nan
+        else:
+            return column, i
+    return pd.Series(values, index=column.index), None
+
+
+def plain_value(value):
+    """Returns a NumPy scalar as a value of Python, which errors write as users do, and others as they are."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def category_codes(column):

@@ -6,6 +6,8 @@ import numpy as np
 
 from zoo.r_interop import R_NA, called_from_r
 
+SHOWN = 10  # columns that an error lists
+
 
 def frame_of(source):
     """Returns a new data frame from a data frame or from a dict of columns.
@@ -20,6 +22,10 @@ def frame_of(source):
 
     if not isinstance(source, pd.DataFrame):
         source = {c: np.ravel(v) if isinstance(v, np.ndarray) else v if np.ndim(v) else [v] for c, v in source.items()}
+        lengths = {c: len(v) for c, v in source.items()}
+        if len(set(lengths.values())) > 1:
+            listed = ", ".join(f"{c} {n:,}" for c, n in list(lengths.items())[:SHOWN])
+            raise ValueError(f"the columns must have as many values, got {listed}{', ...' * (len(lengths) > SHOWN)}.")
     frame = pd.DataFrame(source).infer_objects()
     changes = {}
     for c in frame if frame.columns.is_unique else ():

@@ -6,7 +6,7 @@ import numpy as np
 
 from zoo.arguments import suggestion
 from zoo.inputs.bands import band_range_notes
-from zoo.inputs.columns import category_codes, numbers_with_range, plain_name
+from zoo.inputs.columns import category_codes, numbers_of_objects, numbers_with_range, plain_name, plain_value
 from zoo.inputs.frames import frame_of, verify_doubles
 from zoo.inputs.ranges import RANGE_MARGIN, feature_range_notes, unit_notes
 from zoo.inputs.texts import text_batch
@@ -52,8 +52,17 @@ def match(schema, inputs, shape=None, caller="predict"):
         return match_frame(schema, frame_of(inputs), caller)
     if schema.kind == "text":
         return Match(text_batch(_text_column(schema, inputs, caller) if is_table else inputs, caller), [])
+    if schema.kind == "image" and isinstance(inputs, pd.DataFrame | pd.Series):
+        raise ValueError(
+            f"{caller}: `inputs` must be an array of images, or a list of images or of paths, got a "
+            f'{type(inputs).__name__} of pandas; a column of paths is a list by table["path"].tolist().'
+        )
     if schema.kind not in ("vector", "series", "image") or not isinstance(inputs, np.ndarray | list | tuple):
         return Match(inputs, [])
+    if np.ma.is_masked(inputs):
+        raise ValueError(
+            f"{caller}: `inputs` must be an array without a mask, got {np.ma.count_masked(inputs):,} gaps."
+        )
     array = _match_array(schema, np.asarray(inputs), shape or schema.shape, caller)
     if schema.kind != "image":
         return Match(array, feature_range_notes(schema.columns, array))
@@ -138,18 +147,16 @@ def _source_columns(schema, frame, caller):
 
 def _match_numbers(schema, column, values, rows, notes):
     """Returns (N,) float32 of a column of numbers."""
-    import pandas as pd
     from pandas.api import types
 
-    if not types.is_numeric_dtype(values):
-        is_text = np.array([isinstance(v, str | bytes) for v in values], bool)
-        if is_text.any() or types.is_datetime64_any_dtype(values):
-            row = rows.number(is_text)
+    is_bool = types.is_bool_dtype(values) and not _is_yes_or_no(column)
+    if is_bool or not types.is_numeric_dtype(values):
+        values, wrong = numbers_of_objects(values, accepts_bool=_is_yes_or_no(column))
+        if wrong is not None:
             raise ValueError(
                 f"{rows.caller}: the column `{column.source}` must have numbers, as in training, got "
-                f"{values.iloc[row - 1 - rows.first]!r} in row {row}."
+                f"{plain_value(values.iloc[wrong])!r} in row {rows.first + wrong + 1}."
             )
-        values = pd.to_numeric(values, errors="coerce")
     if types.is_complex_dtype(values):
         raise ValueError(f"{rows.caller}: the column `{column.source}` must have real numbers, got complex ones.")
     try:
@@ -173,6 +180,11 @@ def _match_numbers(schema, column, values, rows, notes):
                 f"{rows.number(outside)}"
             )
     return array
+
+
+def _is_yes_or_no(column):
+    """Whether the numbers of a column are from 0 to 1, as those of true and false are."""
+    return column.minimum is None or (column.minimum >= 0 and column.maximum <= 1)
 
 
 def _match_levels(schema, column, values, rows, notes):
@@ -258,6 +270,8 @@ def _match_array(schema, x, shape, caller):
         )
     if not len(x):
         raise ValueError(f"{caller}: `inputs` must have an example or more, got none.")
+    if x.dtype.kind == "b" and schema.kind == "image" and dtype.kind in "iu":
+        raise ValueError(f"{caller}: `inputs` must be numbers, as in training, got True and False; write 0 and 255.")
     if x.dtype.kind == "i" and (x == R_NA).any():
         x = np.where(x == R_NA, np.nan, x)
     if dtype.kind in "iu" and x.dtype != dtype:

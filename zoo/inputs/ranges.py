@@ -1,5 +1,7 @@
 """Notes on numbers that are far outside of the training range, or in another unit."""
 
+import typing
+
 import numpy as np
 
 RANGE_MARGIN = 0.5  # fraction of the training range beyond which a number is noted: rows of other splits are near it
@@ -28,6 +30,26 @@ def unit_notes(columns, sources, units, caller="predict"):
             was, now = (f"the unit {u!r}" if u else "no unit" for u in (column.unit, unit))
             notes.append(f"`{column.source}` has {now}, in training it had {was}")
     return notes
+
+
+def target_range_notes(ranges, names, targets):
+    """Returns notes on targets that are far outside of their training range, as in another unit.
+
+    Args:
+        ranges: `InputSchema.target_ranges`.
+        names: of the targets.
+        targets: (N, outputs) numbers.
+    """
+    columns = [Range(name, *limits) for name, limits in zip(names, ranges, strict=True)] if ranges else []
+    return [f"the target {note}" for note in feature_range_notes(columns, targets)] if len(targets) else []
+
+
+class Range(typing.NamedTuple):
+    """The range of a number in the training split."""
+
+    source: str
+    minimum: float
+    maximum: float
 
 
 def feature_range_notes(columns, array):

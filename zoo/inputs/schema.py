@@ -61,6 +61,8 @@ class InputSchema:
         missing: policy for gaps: error, drop, impute or pad. Under error and drop a gap is refused.
         classes: names of the classes in the order of their index; () for numbers.
         targets: names of the target columns of a table; () for other sources.
+        target_ranges: (minimum, maximum) in the training split of each number that is predicted; () for other tasks and
+            older runs.
         columns: for a table, its input columns in the order of the model's inputs; for a series, its features.
         bands: for images, their bands in order; () where there are no images.
         sensor: satellite sensor whose band names these are, one of `zoo.SENSORS`, or None.
@@ -78,6 +80,7 @@ class InputSchema:
     missing: str = "error"
     classes: tuple = ()
     targets: tuple = ()
+    target_ranges: tuple = ()
     columns: tuple[Column, ...] = ()
     bands: tuple[Band, ...] = ()
     sensor: str | None = None
@@ -132,6 +135,7 @@ class InputSchema:
             shape=None if shape is None else tuple(shape),
             classes=tuple(record.pop("classes")),
             targets=tuple(record.pop("targets")),
+            target_ranges=tuple(map(tuple, record.pop("target_ranges", ()))),
             columns=tuple(Column(**{**c, "levels": tuple(c["levels"])}) for c in record.pop("columns")),
             bands=tuple(Band(**band) for band in record.pop("bands")),
             **record,

@@ -27,6 +27,8 @@ TAIL = 64  # bytes in which the end of a complete file is sought
 SWAPPED = (5, 6, 7, 8)  # EXIF orientations that exchange height and width
 TURNED = "turned upright by its EXIF"
 FIRST_PAGE = "the first page of several"
+FIRST_FRAME = "the first frame of an animation"
+FIRST_OF_SEVERAL = (FIRST_PAGE, FIRST_FRAME)
 TIFF_ON_WHITE = "transparency of a TIFF laid on white; a fourth band without it is read from a georeferenced TIFF"
 TRUNCATED = ("truncated", "cannot load this image", "eof")  # in messages of Pillow
 
@@ -139,7 +141,7 @@ def _decode(source, file, head):
         is_turned = orientation > 1
         conversions = [TURNED] if is_turned else []
         if _is_animated(image):
-            conversions.insert(0, FIRST_PAGE if is_tiff else "the first frame of an animation")
+            conversions.insert(0, FIRST_PAGE if is_tiff else FIRST_FRAME)
         is_plain = _is_plain(image, head)
         if head.startswith(PNG_MAGIC) and head[24] == 16:
             file.seek(0)

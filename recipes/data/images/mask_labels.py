@@ -4,8 +4,6 @@ import dataclasses
 
 import numpy as np
 
-from zoo.arguments import suggestion
-
 IGNORE = 255  # the label of pixels that are left out of losses and metrics, as in Pascal VOC and Cityscapes
 MAX_VALUES = 50  # distinct values above which a mask looks like numbered instances
 
@@ -56,7 +54,8 @@ class MaskClasses:
             scenes: sequence of objects with a `name` and a `mask`.
             classes, instances: as `read_masks` has them.
         Raises:
-            ValueError: if there are too few or too many values, or one that has no name.
+            ValueError: if there are too few or too many values, or one that has no name. One class alone is enough
+                where `classes` has the value of several, as for the evaluation of a model.
         """
         notes = []
         if instances:
@@ -73,7 +72,9 @@ class MaskClasses:
         if counts[IGNORE]:
             notes.append(f"{counts[IGNORE] / counts.sum():.1%} of the pixels are ignored")
         counts = counts[: len(values)]
-        if (counts > 0).sum() < 2:
+        if (counts > 0).sum() < 2 and len(classes) > 1 and all("=" in name for name in classes):
+            notes.append(f"all pixels of the masks are of the class {names[int(counts.argmax())]!r}")
+        elif (counts > 0).sum() < 2:
             raise ValueError(f"the masks must have two classes or more, got only {names[int(counts.argmax())]!r}.")
         return dataclasses.replace(mask_classes, commonest=int(counts.argmax()), notes=tuple(notes))
 
@@ -98,7 +99,8 @@ class MaskClasses:
             value = mask[invalid][0]
             raise ValueError(
                 f"the values of a mask must be {', '.join(map(str, self.values))}, or {IGNORE} for ignored pixels, got "
-                f"{value} in {invalid.sum():,} pixels of {scene.name}.{suggestion(value, self.values)}"
+                f"{value} in {invalid.sum():,} pixels of {scene.name}; where other values stand for the classes, "
+                f"`classes` says which, such as {self.names[-1]}={value}."
             )
         return np.where(valid, index, IGNORE).astype(np.uint8)
 

@@ -79,11 +79,13 @@ def in_order(image, names, band_names, path):
 
 
 def select_bands(image, bands, path):
-    """Returns the bands of an image by their numbers from 1, all where `bands` is empty.
+    """Returns the bands of an image by their numbers from 1, all where `bands` is empty; a gray photo has three alike.
 
     Raises:
         ValueError: if the image has fewer bands.
     """
+    if image.shape[-1] == 1 and image.dtype == np.uint8 and tuple(bands) == (1, 2, 3):
+        return np.repeat(image, 3, axis=-1)  # as `predict` reads it for a model of color photos
     absent = [b for b in bands if b > image.shape[-1]]
     if absent:
         raise ValueError(f"`bands` must be from 1 to {image.shape[-1]}, got {absent[0]} for {path}.")

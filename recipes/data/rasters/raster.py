@@ -256,7 +256,8 @@ def _split_tiles(whole, counts, rasters, split_options, group):
         description = describe_pixel_split(indices, description, split_options.seed, counts.shape[1])
     else:
         indices, description = (slice(None), slice(0, 0), slice(0, 0)), f"{description}, all in training"
-    verify_every_class_in_training(counts[indices[0]].sum(0), whole.targets.mask_classes.names)
+    if any(split_options.fractions):  # all tiles are in `train` for an evaluation, which may lack a class
+        verify_every_class_in_training(counts[indices[0]].sum(0), whole.targets.mask_classes.names)
     pixels = {s: counts[i].sum(0) for s, i in zip(SPLITS, indices, strict=True) if len(counts[i])}
     notes = lacking_classes(pixels, whole.targets.mask_classes.names)
     return {s: whole.take(i) for s, i in zip(SPLITS, indices, strict=True)}, description, notes

@@ -9,6 +9,7 @@ from recipes.data.assemble import warn_and_note
 from recipes.data.tables.number_text import (
     MixedUnits,
     NumberText,
+    begins_with_zero,
     has_whole_numbers,
     is_code,
     is_grouped_by_points,
@@ -127,9 +128,7 @@ class ColumnReader:
         if numbers is None or pc.any(pc.is_nan(numbers)).as_py():
             return None
         largest = max(abs(v) for v in pc.min_max(numbers).as_py().values())
-        if largest >= 1e15 or (str(numbers.type) == "int64" and pc.any(pc.starts_with(texts, "0")).as_py()):
-            return None if is_code(texts) else numbers
-        return numbers
+        return None if (largest >= 1e15 or begins_with_zero(texts, numbers)) and is_code(texts) else numbers
 
     def _missing(self, texts):
         """Returns (which texts mean missing, text -> number of rows)."""

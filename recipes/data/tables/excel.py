@@ -54,7 +54,39 @@ def read_sheet(path, table_format):
     used = [i for i, name in enumerate(written) if name.strip() or any(v is not None for v in columns[i])]
     names = clean_names(path, [written[i] for i in used], written, notes)
     lines = [i for i, _ in filled[start + 1 :]]
+    gaps = {(line, i + 1) for i in used for line, value in zip(lines, columns[i], strict=True) if value is None}
+    notes += _formula_notes(path, sheet, gaps)
     return names, [list(columns[i]) for i in used], header_row, sheet, lines, notes
+
+
+def _formula_notes(path, sheet, gaps):
+    """Returns a note on cells that have a formula, but no value, in a list of one sentence or none.
+
+    Args:
+        path: of the file.
+        sheet: its name.
+        gaps: set of (row, column) of the cells without a value, from 1.
+    """
+    import openpyxl
+
+    if not gaps:
+        return []
+    book = openpyxl.load_workbook(path, read_only=True)
+    try:
+        cells = [
+            cell.coordinate
+            for row in book[sheet].iter_rows()
+            for cell in row
+            if cell.value is not None and cell.data_type == "f" and (cell.row, cell.column) in gaps
+        ]
+    finally:
+        book.close()
+    if not cells:
+        return []
+    return [
+        f"{len(cells):,} cells have a formula whose value is not in the file, the first is {cells[0]}, and are gaps; "
+        "open and save it in a spreadsheet program, which computes them"
+    ]
 
 
 def _choose_sheet(book, sheets):

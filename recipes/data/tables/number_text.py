@@ -86,13 +86,29 @@ def plain_numbers(texts):
     return None
 
 
+def begins_with_zero(texts, numbers):
+    """Whether a text of plain numbers begins with a zero; False for decimal fractions, of which most do.
+
+    Args:
+        texts: array of pyarrow.
+        numbers: what `plain_numbers` returned for it.
+    """
+    import pyarrow.compute as pc
+
+    is_whole = str(numbers.type) == "int64" or any(contains_character(texts, x) for x in "eE")  # 1E5 may be a code
+    return is_whole and pc.any(pc.starts_with(texts, "0")).as_py() is True
+
+
 def is_code(texts):
-    """Whether all texts are digits and one of them begins with a zero, or has too many digits for a number."""
+    """Whether all texts are digits and one of them begins with a zero, or has too many digits for a number.
+
+    Beside such a text, 1E5 is a code too.
+    """
     import pyarrow.compute as pc
 
     if pc.any(pc.match_substring_regex(texts, r"^0\d|^\d{16}")).as_py() is not True:
         return False
-    return _all_match(texts, r"\d+")
+    return _all_match(texts, r"\d+([eE]\d+)?")
 
 
 def writings(texts, decimal=None, thousands=None):
