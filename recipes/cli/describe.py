@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
+from recipes.cli.architecture_list import architectures, docstring
 from recipes.cli.options import Json
-from recipes.cli.output import format_value, print_json, print_rows
+from recipes.cli.output import format_value, import_tensorflow, print_json, print_rows
 
 
 def list_(
@@ -15,14 +16,13 @@ def list_(
 ):
     """List the models, the reference recipes, or the bundled data."""
     if what == "models":
-        import zoo
-
-        table = zoo.describe()
+        rows = architectures()
         if task is not None:
-            table = table[table["name"].isin(zoo.names(task))]
+            rows = [row for row in rows if row["task"] == task] or _unknown_task(task)
         columns = None if as_json else ("name", "task", "parameters", "input", "summary")
-        print_rows(table.to_dict("records"), as_json, columns)
+        print_rows(rows, as_json, columns)
         return
+    import_tensorflow()
     from recipes.data import sources
     from recipes.reference.recipes import reference_recipes
 
@@ -40,15 +40,26 @@ def describe(
     as_json: Json = False,
 ):
     """Describe a model: parameters, operations, receptive field, arguments, paper."""
-    import inspect
-
-    import zoo
-    from zoo.registry import entry
-
-    row = zoo.describe(name).to_dict("records")[0]
+    row = next((row for row in architectures() if row["name"] == name), None) or _unknown_name(name)
     if as_json:
         print_json(row)
         return
     for key, value in row.items():
-        print(f"{key:16}{format_value(value)}")
-    print(f"\n{inspect.getdoc(entry(name).build)}")
+        print(f"{key:16}{'' if value is None else format_value(value)}")
+    print(f"\n{docstring(row)}")
+
+
+def _unknown_task(task):
+    """Raises the error of `zoo.names`."""
+    import_tensorflow()
+    import zoo
+
+    return zoo.names(task)
+
+
+def _unknown_name(name):
+    """Raises the error of `zoo.describe`."""
+    import_tensorflow()
+    import zoo
+
+    return zoo.describe(name)

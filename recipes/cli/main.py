@@ -33,9 +33,10 @@ app = typer.Typer(
     "To start: zoo train lenet5_mnist --out runs/digits\n\n"
     "Your photos, one folder per class: zoo train fine_tuning --model efficientnet_lite0 --data folder:photos",
 )
-app.command("list", cls=TensorFlowCommand)(list_)
+app.command("list")(list_)
+app.command()(describe)
 app.command(cls=TrainCommand)(train)
-for function in (describe, evaluate, predict, explain, digits, export, serve):
+for function in (evaluate, predict, explain, digits, export, serve):
     app.command(cls=TensorFlowCommand)(function)
 app.command("join-shards", cls=TensorFlowCommand)(join_shards)
 app.command("predict-raster", cls=TensorFlowCommand)(predict_raster)

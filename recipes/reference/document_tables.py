@@ -10,23 +10,25 @@ import sys
 from pathlib import Path
 from urllib.parse import urlparse
 
-from zoo.introspect.architecture_table import NUMBERS, example_text, measure, registry_row
+from zoo.introspect.architecture_table import COLUMNS, example_text, measure, registry_row
 from zoo.registry import TASKS, names
 
 ROOT = Path(__file__).parents[2]
 CSV = ROOT / "zoo" / "architectures.csv"
-DOCUMENTS = tuple(ROOT / "docs" / name for name in ("architectures.md", "reference-recipes.md", "data.md"))
+NAMES = ("architectures.md", "reference-recipes.md", "data.md", "uncertainty.md")
+DOCUMENTS = tuple(ROOT / "docs" / name for name in NAMES)
+COVERAGE = ROOT / "benchmarks" / "coverage.csv"
 
 
 def architecture_rows():
     """Returns the rows of zoo/architectures.csv, one per registered name."""
-    return [{"name": name, "example": example_text(name), **measure(name)} for name in names()]
+    return [{**registry_row(name), "example": example_text(name), **measure(name)} for name in names()]
 
 
 def csv_text(rows):
     """Formats rows of architectures as CSV; unknown values are empty."""
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, ("name", "example", "input", *NUMBERS), lineterminator="\n")
+    writer = csv.DictWriter(buffer, (*COLUMNS, "example"), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return buffer.getvalue()
@@ -63,6 +65,28 @@ def data_table():
     from recipes.data import sources
 
     return table(_as_code({**row, "name": f"bundled:{row['name']}"}, "name") for row in sources())
+
+
+def coverage_table():
+    """Returns the table of the coverage of intervals and sets, in percent, of benchmarks/coverage.csv."""
+    with COVERAGE.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return table(
+        {
+            "table": row["table"],
+            "target": row["target"],
+            "rows": row["rows"],
+            "nominal, %": _percent(row["nominal"], 0),
+            "coverage, %": _percent(row["coverage"]),
+            "standard error": _percent(row["error"]),
+            "accuracy, %": _percent(row["accuracy"]),
+        }
+        for row in rows
+    )
+
+
+def _percent(text, decimals=1):
+    return f"{100 * float(text):.{decimals}f}" if text else ""
 
 
 def _as_code(row, *keys):
@@ -145,6 +169,7 @@ def expected_files(documents):
     """Returns the up-to-date content of the CSV and the documents: {path: text}."""
     rows = architecture_rows()
     blocks = {"architectures": lambda: architecture_table(rows), "recipes": recipe_table, "data": data_table}
+    blocks["coverage"] = coverage_table
     return {CSV: csv_text(rows)} | {path: fill_blocks(path.read_text("utf-8"), blocks) for path in documents}
 
 

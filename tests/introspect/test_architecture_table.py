@@ -1,9 +1,14 @@
 """`zoo.describe` and the table in the package."""
 
+import inspect
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 import zoo
+from recipes.cli import architecture_list
 from zoo.introspect import architecture_table
 from zoo.registry import entries
 
@@ -74,11 +79,33 @@ SLOW_VARIANTS = [pytest.param(name, marks=pytest.mark.slow) for name in SAMPLED_
 @pytest.mark.parametrize("name", PARENTS + SAMPLED_VARIANTS[:4] + SLOW_VARIANTS)
 def test_the_table_is_up_to_date(name):
     table = architecture_table.read_table()
-    assert (name, architecture_table.example_text(name)) in table, "run python -m recipes.reference.readme_tables"
+    assert (name, architecture_table.example_text(name)) in table, "run python -m recipes.reference.document_tables"
     assert table[name, architecture_table.example_text(name)] == architecture_table.measure(name), (
-        "run python -m recipes.reference.readme_tables"
+        "run python -m recipes.reference.document_tables"
     )
 
 
 def test_the_table_has_one_row_per_registered_name():
     assert sorted(architecture_table.read_table()) == [(n, architecture_table.example_text(n)) for n in zoo.names()]
+
+
+def test_the_shell_has_the_table_and_the_docstrings_without_importing_zoo():
+    rows = architecture_list.architectures()
+    frame = zoo.describe()
+    assert [row["name"] for row in rows] == list(frame["name"])
+    for row, expected in zip(rows, frame.to_dict("records"), strict=True):
+        assert {k: np.nan if v is None else v for k, v in row.items()} == pytest.approx(expected, nan_ok=True)
+        assert architecture_list.docstring(row) == inspect.getdoc(entries[row["name"]].build)
+
+
+def test_listing_and_describing_import_no_tensorflow():
+    script = (
+        "import sys\nfrom recipes.cli.main import main\n"
+        "for arguments in (['list'], ['list', '--task', 'segment'], ['describe', 'resnet50']):\n"
+        "    try: main(arguments)\n"
+        "    except SystemExit as end: assert end.code == 0\n"
+        "assert not {'tensorflow', 'keras', 'zoo', 'pandas'} & set(sys.modules)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "unet\tsegment\t" in result.stdout and "Source: He, Zhang, Ren, Sun" in result.stdout
