@@ -7,6 +7,7 @@ import numpy as np
 
 from zoo.detect.boxes import pairwise_iou
 
+CELLS = 4_000_000  # weights x boxes in memory
 MATCH_IOU = 0.5  # from which a box is right, in counts and pictures
 # Names of the first six of COCO's twelve statistics
 STATISTICS = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
@@ -30,6 +31,70 @@ def average_precision(targets, detections, sizes, classes):
     Source: https://cocodataset.org/#detection-eval, computed by pycocotools.
     Differs: sizes are those of the boxes; COCO's own files have the areas of the segments.
     """
+    evaluation = _evaluate(targets, detections, sizes, classes)
+    precision = evaluation.eval["precision"][0, :, :, 0, -1]  # IoU 0.5: (recalls, classes)
+    by_class = [_mean(column) for column in precision.T]
+    statistics = dict(zip(STATISTICS, (_or_none(v) for v in evaluation.stats[:6]), strict=True))
+    return {**statistics, "ap50_by_class": by_class}
+
+
+def weighted_ap50(targets, detections, sizes, classes):
+    """Returns a function from weights of the images, (R, N), to the average precision at an IoU of 0.5, (R,).
+
+    With a weight of 1 for each image it is the `ap50` of `average_precision`, which has the arguments; 0 where no
+    object has a weight.
+    """
+    evaluation = _evaluate(targets, detections, sizes, classes)
+    images, areas = len(targets), len(evaluation.params.areaRng)
+    of_classes = [
+        [e for e in evaluation.evalImgs[k * areas * images : k * areas * images + images] if e is not None]
+        for k in range(len(classes))
+    ]
+    ranked = [_ranked_boxes(entries) for entries in of_classes if entries]
+
+    def ap50(weights):
+        size = max(1, CELLS // max(1, *(len(boxes) for boxes, *_ in ranked)))
+        if len(weights) > size:
+            return np.concatenate([ap50(weights[i : i + size]) for i in range(0, len(weights), size)])
+        precisions = np.stack([_class_precision(weights, *boxes) for boxes in ranked])
+        counts = (~np.isnan(precisions)).sum(0)
+        return np.where(counts > 0, np.nansum(precisions, 0) / np.maximum(counts, 1), 0.0)
+
+    return ap50
+
+
+def _ranked_boxes(entries):
+    """Returns (image of each box, whether it is right, image of each object) of a class, the boxes best first."""
+    boxes, objects = [], []
+    for entry in entries:
+        objects += [entry["image_id"]] * int((np.asarray(entry["gtIgnore"]) == 0).sum())
+        for score, match, ignored in zip(entry["dtScores"], entry["dtMatches"][0], entry["dtIgnore"][0], strict=True):
+            if not ignored:
+                boxes.append((-score, entry["image_id"], match > 0))
+    order = np.argsort([score for score, *_ in boxes], kind="stable")
+    images, right = (np.array([box[i] for box in boxes], int)[order] for i in (1, 2))
+    return images, right.astype(bool), np.array(objects, int)
+
+
+def _class_precision(weights, images, is_right, objects):
+    """Returns (R,) the average precision of a class, at 101 recalls as COCO has it; NaN where it has no object."""
+    total = weights[:, objects].sum(1)
+    of_boxes = weights[:, images]
+    right = np.cumsum(of_boxes * is_right, axis=1)
+    count = np.cumsum(of_boxes, axis=1)
+    precision = np.where(count > 0, right / np.maximum(count, 1e-12), 0)
+    precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]  # the best at this recall or a higher one
+    results = np.full(len(weights), np.nan)
+    recalls = np.linspace(0, 1, 101)
+    for row in np.flatnonzero(total > 0):
+        first = np.searchsorted(right[row] / total[row], recalls, side="left")
+        reached = first < len(images)
+        results[row] = precision[row][first[reached]].sum() / len(recalls)
+    return results
+
+
+def _evaluate(targets, detections, sizes, classes):
+    """Returns pycocotools' evaluation; arguments and errors as `average_precision` has them."""
     try:
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
@@ -53,10 +118,7 @@ def average_precision(targets, detections, sizes, classes):
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    precision = evaluation.eval["precision"][0, :, :, 0, -1]  # IoU 0.5: (recalls, classes)
-    by_class = [_mean(column) for column in precision.T]
-    statistics = dict(zip(STATISTICS, (_or_none(v) for v in evaluation.stats[:6]), strict=True))
-    return {**statistics, "ap50_by_class": by_class}
+    return evaluation
 
 
 def _entries(rows, sides, column):

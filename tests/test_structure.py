@@ -30,7 +30,7 @@ ORDER = (
     ("zoo.layers",),
     ("zoo.registry",),
     ("zoo.inputs", "zoo.keras_patches", "zoo.package_files", "zoo.r_setup"),
-    ("zoo.arguments", "zoo.atomic_write", "zoo.devices", "zoo.silence", "zoo.strict_json"),
+    ("zoo.arguments", "zoo.atomic_write", "zoo.conformal", "zoo.devices", "zoo.silence", "zoo.strict_json"),
     ("zoo.r_interop",),
 )
 LEVELS = {room: level for level, rooms in enumerate(ORDER) for room in rooms}

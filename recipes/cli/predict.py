@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from recipes.cli.options import Json, RunFolder
-from recipes.cli.output import print_frames, print_json, print_metrics, print_note
+from recipes.cli.output import print_baselines, print_frames, print_json, print_metrics, print_note
 
 
 def evaluate(
@@ -17,13 +17,17 @@ def evaluate(
     as_json: Json = False,
 ):
     """Print the metrics of a trained model and of the baseline on held-out or other data."""
+    from recipes.runs.load import load_run
     from recipes.runs.predict_files import evaluate_run
 
-    metrics = evaluate_run(run, data)
+    loaded = load_run(run)
+    metrics = evaluate_run(loaded, data)
     if as_json:
         print_json(metrics)
-    else:
-        print_metrics(metrics, metrics["baseline"])
+        return
+    print_metrics(metrics, metrics["baseline"])
+    if data is None:  # the fitted baselines were measured on the run's test split
+        print_baselines(loaded.record)
 
 
 def predict(
@@ -51,6 +55,9 @@ def predict(
         int | None,
         typer.Option(min=1, metavar="K", help="Only the K most probable classes; default all."),
     ] = None,
+    uncertainty: Annotated[
+        bool, typer.Option("--uncertainty", help="Also the intervals of numbers, or the sets of classes.")
+    ] = False,
     features: Annotated[
         bool, typer.Option("--features", help="The inputs of the model's head instead of its predictions.")
     ] = False,
@@ -83,7 +90,12 @@ def predict(
     if engine and not (run / "saved_model").is_dir():
         raise ValueError(f"--engine needs an export of the run, and {run} has none: zoo export {run} {run}/saved_model")
     options = {"files_from": files_from, "shard": shard, "strict": strict, "top_k": top_k, "features": features}
-    options |= {"engine": engine, "export": run if engine else None, "progress": not as_json}
+    options |= {
+        "uncertainty": uncertainty,
+        "engine": engine,
+        "export": run if engine else None,
+        "progress": not as_json,
+    }
     if workers and not out:
         raise ValueError("--workers needs --out, the file that the workers' predictions are joined to")
     if out:

@@ -6,6 +6,8 @@ from recipes.prediction.predict import batch_size, in_slices, map_by_shape, mode
 from zoo.backbones.backbone import load_feature_backbone
 from zoo.serving.predictor import predictor
 
+SEPARATOR = "|"  # of the classes of a set
+
 
 class BatchPredictor:
     """A function from an `InputBatch` to a data frame, which `predict_files` documents.
@@ -13,6 +15,7 @@ class BatchPredictor:
     Args:
         run: `Run`.
         top_k: number of the most probable classes; None for the probability of every class.
+        uncertainty: whether the frame also has the intervals of numbers, or the sets of classes.
         features: whether the frame has the inputs of the model's head instead of its predictions.
         engine: tensorflow, openvino, onnx, litert or auto, for the predictions of an export; None for the run's model.
         export: path of the export, as `zoo.predictor` takes it, for an engine.
@@ -20,11 +23,18 @@ class BatchPredictor:
         ValueError: if an option does not fit the run, or the export cannot be loaded.
     """
 
-    def __init__(self, run, *, top_k=None, features=False, engine=None, export=None):
+    def __init__(self, run, *, top_k=None, uncertainty=False, features=False, engine=None, export=None):
         self.run, self.top_k, self.features = run, top_k, features
-        self.options = {"top_k": top_k, "features": features, "engine": engine, "export": export}
+        self.options = {
+            "top_k": top_k,
+            "uncertainty": uncertainty,
+            "features": features,
+            "engine": engine,
+            "export": export,
+        }
         self.names = list(run.classes or run.data_record["outputs"])
-        _verify_options(run, self.names, top_k, features, engine, export)
+        _verify_options(run, self.names, top_k, uncertainty, features, engine, export)
+        self.conformal = run.require_conformal() if uncertainty else None
         self.feature_model, self.engine = None, None
         if features:
             self.feature_model = load_feature_backbone("predict", run.model, input_range="as_is", disable_dropout=True)
@@ -42,6 +52,8 @@ class BatchPredictor:
             values = [class_fractions(o) if o.ndim == 3 else o for o in values]
         values = np.asarray(values, dtype=np.float32).reshape(len(batch.names), len(self.names))
         columns = {"input": _texts(batch.names), **self._columns(values)}
+        if self.conformal is not None:
+            columns |= self._uncertainty_columns(self.conformal(values))
         frame = pd.DataFrame(columns, copy=False)
         if self.run.schema.kind == "image":
             failed = pd.DataFrame({"input": list(batch.failures), "error": list(batch.failures.values())}, dtype=object)
@@ -63,6 +75,13 @@ class BatchPredictor:
         elif self.run.classes and not self.features:
             columns["class"] = names[values.argmax(1)]
         return columns | {name: values[:, i] for i, name in enumerate(self.names)}
+
+    def _uncertainty_columns(self, regions):
+        names = _texts(self.names)
+        if self.conformal.kind == "set":
+            return {"set": [SEPARATOR.join(names[row]) for row in regions]}
+        ends = (("low", 0), ("high", 1))
+        return {f"{name}_{end}": regions[:, i, k] for i, name in enumerate(self.names) for end, k in ends}
 
     def _outputs(self, inputs):
         if self.feature_model is not None:
@@ -94,11 +113,15 @@ def class_fractions(probabilities):
     return np.bincount(labels, minlength=probabilities.shape[-1]) / labels.size
 
 
-def _verify_options(run, names, top_k, features, engine, export):
+def _verify_options(run, names, top_k, uncertainty, features, engine, export):
     task = run.data_record["task"]
-    has_options = top_k or features or engine
+    has_options = top_k or uncertainty or features or engine
     if run.schema.series and has_options:
-        raise ValueError(f"predict: `top_k`, `features` and `engine` must be unset for {task} from a table of series.")
+        raise ValueError(
+            f"predict: `top_k`, `uncertainty`, `features` and `engine` must be unset for {task} from a table of series."
+        )
+    if features and uncertainty:
+        raise ValueError("predict: `features` must be used without `uncertainty`.")
     if features and (top_k or engine):
         raise ValueError(f"predict: `features` must be used without {'`top_k`' if top_k else '`engine`'}.")
     if top_k and (not run.classes or task == "multilabel" or len(run.model.output_shape) != 2):

@@ -8,9 +8,11 @@ import numpy as np
 
 from recipes.data.augment.steps import MIXING
 from recipes.reports import verdict as verdicts
+from recipes.reports.reliability import reliability_figures
+from recipes.tasks import calibration
 from recipes.tasks.fitted_baselines import compare_with_baselines
 from recipes.training.task import Task, task
-from zoo.arguments import Rate, Whole, suggestion
+from zoo.arguments import Fraction, Rate, Whole, suggestion
 from zoo.introspect.output_activation import output_activation
 from zoo.registry import entry
 
@@ -36,6 +38,9 @@ class Classification(Task):
         label_smoothing: fraction of the target that is spread over all classes.
         baselines: whether to fit a logistic regression, a random forest and gradient boosting to tables, vectors and
             series, too, for the report. Large tables are sampled. Images and texts have no such baselines.
+        coverage: fraction of new examples whose true class is in the sets of `Run.predict_set`, 0 to 1.
+        calibrate: whether to divide the logits by the temperature that makes the log loss of the validation split
+            smallest. Classes stay the same, and probabilities become as large as they are right.
         report_examples: number of held-out examples used in the report's robustness section. A quarter of them are
             explained by several methods, whose quality is measured. Large models use fewer examples and steps, as the
             report says. 0 skips the section.
@@ -45,6 +50,8 @@ class Classification(Task):
     class_weight: Literal["balanced"] | dict | None = None
     label_smoothing: Rate = 0.0
     baselines: bool = True
+    coverage: Fraction = 0.9
+    calibrate: bool = False
     report_examples: Whole = 64
 
     data_tasks: ClassVar[tuple] = ("classification", "multilabel")
@@ -60,6 +67,8 @@ class Classification(Task):
 
     def check_model(self, model, data):
         """Raises a ValueError if the model's output does not fit the classes."""
+        if self.calibrate:
+            calibration.verify_calibration(model, data.task)
         units = model.output_shape[-1]
         if units == 1 and len(data.classes) == 2 and data.task == "classification":
             return
@@ -135,13 +144,21 @@ class Classification(Task):
     def finish_run(self, run):
         """Returns the run with the fitted baselines in its record.
 
-        For two classes, the record also has the threshold of the highest TSS on the validation split.
+        The record also has, from the validation split, the conformal sets, with `calibrate` the temperature, and for
+        two classes the threshold of the highest TSS.
         """
-        data = run.data
-        if data.task == "classification" and len(data.classes) == 2 and len(data.validation):
-            positive = data.validation.targets == 1
-            if min(positive.sum(), (~positive).sum()) >= THRESHOLD_EXAMPLES:
-                run.record["tss_threshold"] = best_threshold(positive, run.predict_split("validation")[:, 1])
+        data, predictions = run.data, None
+        if data.task == "classification" and len(data.validation):
+            targets, predictions = data.validation.targets, run.predict_split("validation")
+            if self.calibrate:
+                temperature = calibration.best_temperature(targets, predictions)
+                calibration.divide_logits(run.model, temperature)
+                predictions = calibration.at_temperature(predictions, temperature)
+                run.record["temperature"] = temperature
+            positive = targets == 1
+            if len(data.classes) == 2 and min(positive.sum(), (~positive).sum()) >= THRESHOLD_EXAMPLES:
+                run.record["tss_threshold"] = calibration.best_threshold(positive, predictions[:, 1])
+        calibration.add_conformal(run, predictions, self.coverage)
         if self.baselines and (comparison := compare_with_baselines(run)):
             run.record["baselines"] = comparison
         return run
@@ -154,6 +171,8 @@ class Classification(Task):
         targets, predictions = getattr(run.data, split).targets, run.predict_split(split)
         threshold = None if split == "validation" else run.record.get("tss_threshold")
         metrics = self.compute_metrics(run.data, targets, predictions, threshold)
+        if run.conformal and split != "validation":
+            metrics |= calibration.coverage_metrics(run.conformal, targets, predictions, run.classes)
         return {"verdict": self.verdict(run.data, split, targets, predictions), **metrics}
 
     def headline_metric(self, data, targets):
@@ -254,6 +273,7 @@ class Classification(Task):
             "balanced_accuracy": float(metrics.recall_score(targets, predicted, labels=present, average="macro")),
             "f1_macro": float(metrics.f1_score(targets, predicted, average="macro", zero_division=0)),
             "log_loss": float(metrics.log_loss(targets, probabilities, labels=classes)),
+            "calibration_error": calibration.calibration_error(targets, probabilities),
             "confusion": metrics.confusion_matrix(targets, predicted, labels=classes).tolist(),
             "examples": len(targets),
             "baseline": {
@@ -292,7 +312,7 @@ class Classification(Task):
         if "accuracy" not in metrics:
             return [f"F1 {metrics['f1_micro']:.3f} on {metrics['examples']} {split} examples"]
         low, high = metrics["accuracy_interval"]
-        examples = f"on {metrics['examples']} {split} examples"
+        examples, coverage = f"on {metrics['examples']} {split} examples", calibration.describe_coverage(metrics)
         of_two = []
         if "tss" in metrics:
             source = "chosen on the validation split" if metrics["threshold_source"] == "validation" else "the default"
@@ -307,7 +327,7 @@ class Classification(Task):
             f"{100 * metrics['baseline']['accuracy']:.1f} %."
         )
         if "smallest_class_fraction" not in metrics:
-            return [f"{accuracy} {examples}", f"Its {interval}", *of_two]
+            return [f"{accuracy} {examples}", f"Its {interval}", *of_two, *coverage]
         if "tss" in metrics:
             headline = f"ROC AUC {metrics['roc_auc']:.3f} and TSS {metrics['tss']:.2f} {examples}"
         else:
@@ -317,7 +337,7 @@ class Classification(Task):
             f"The classes are unbalanced: the smallest has {100 * metrics['smallest_class_fraction']:.1f} % of the "
             "examples, so that accuracy says little."
         )
-        return [headline, unbalanced, *of_two, f"{accuracy}; its {interval}"]
+        return [headline, unbalanced, *of_two, f"{accuracy}; its {interval}", *coverage]
 
     def figures(self, run, split):
         """Returns the confusion matrix, attributions of some examples, and the robustness section."""
@@ -329,6 +349,7 @@ class Classification(Task):
             caption = "Rows are targets, columns are predictions; a perfect model fills only the diagonal."
             matrix = confusion(run.evaluate(split)["confusion"], run.data.classes)
             figures.append(("Confusion matrix", caption, matrix))
+            figures += reliability_figures(getattr(run.data, split).targets, run.predict_split(split))
         return figures + self.attribution_figures(run, split) + robustness.figures(run, split)
 
     def attribution_figures(self, run, split):
@@ -348,22 +369,6 @@ def smallest_fraction(data):
     targets = np.concatenate([data.train.targets, data.validation.targets, data.test.targets])
     counts = np.bincount(targets, minlength=len(data.classes))
     return float(counts[counts > 0].min() / counts.sum())
-
-
-def best_threshold(positive, probabilities):
-    """Returns the threshold of the highest TSS: a probability is of the positive class from it on.
-
-    Args:
-        positive: (N,) bool, some of them True and some False.
-        probabilities: (N,) of the positive class.
-    """
-    from sklearn.metrics import roc_curve
-
-    false_positives, true_positives, thresholds = roc_curve(positive, probabilities)
-    best = int(np.argmax(true_positives - false_positives))
-    # halfway to the next lower probability, so that examples slightly below those of this split count as well
-    lower = probabilities[probabilities < thresholds[best]]
-    return float(np.clip((thresholds[best] + (lower.max() if lower.size else thresholds[best])) / 2, 0, 1))
 
 
 def weights_by_index(class_weight, classes):

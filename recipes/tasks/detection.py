@@ -5,9 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from recipes.average_precision import average_precision
+from recipes.average_precision import average_precision, weighted_ap50
 from recipes.data.augment.with_boxes import WithBoxes
 from recipes.data.images.image_sizes import image_sizes
+from recipes.reports import verdict as verdicts
 from recipes.training.task import Task, task
 from zoo.arguments import Count, Fraction, Positive
 from zoo.detect.detector import detector
@@ -146,6 +147,7 @@ class Detection(Task):
         baseline = average_precision(examples.targets, constant, sizes, data.classes)
         by_class = baseline.pop("ap50_by_class")
         return {
+            "verdict": self.verdict(data, split, examples, detections, constant),
             **average_precision(examples.targets, detections, sizes, data.classes),
             "count_error": float(np.abs(counts - counted).mean()),
             "examples": len(examples),
@@ -157,6 +159,25 @@ class Detection(Task):
                 "name": "the mean box of the most frequent class in every image",
             },
         }
+
+    def verdict(self, data, split, examples, detections, baseline):
+        """Compares boxes with those of a baseline by AP50, with the images resampled; as `verdicts.verdict` returns it.
+
+        Args:
+            data: the `Data` that the examples are from.
+            split: train, validation or test.
+            examples: its `Examples`.
+            detections, baseline: (N, D, 6) relative corners, score and class.
+        """
+        if not is_object(examples.targets).any():
+            return None
+        sizes = image_sizes(examples, len(examples))
+        ap50s = [weighted_ap50(examples.targets, boxes, sizes, data.classes) for boxes in (detections, baseline)]
+
+        def scores(weights):
+            return tuple(ap50(weights) for ap50 in ap50s)
+
+        return verdicts.verdict("AP50", scores, len(examples), split, unit="images", seed=self.seed)
 
     def baseline_boxes(self, data, count):
         """Returns (detections (count, 1, 6) of the baseline, mean number of objects in a training image)."""

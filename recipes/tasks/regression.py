@@ -7,8 +7,10 @@ import keras
 import numpy as np
 
 from recipes.reports import verdict as verdicts
+from recipes.tasks import calibration
 from recipes.tasks.fitted_baselines import compare_with_baselines
 from recipes.training.task import Task, task
+from zoo.arguments import Fraction
 from zoo.registry import entry
 
 
@@ -24,12 +26,15 @@ class Regression(Task):
         loss: mse, mae (robust to outliers) or huber.
         baselines: whether to fit a ridge regression, a random forest and gradient boosting to tables, vectors and
             series, too, for the report. Large tables are sampled. Images and forecasts have no such baselines.
+        coverage: fraction of new targets that the intervals of `Run.predict_interval` contain, 0 to 1.
+            Forecasts have intervals by their `quantiles` instead.
         standardize: whether to add the layer `units`; without it the model is trained on the targets as they are.
         **kwargs: as `Task` has them.
     """
 
     loss: Literal["mse", "mae", "huber"] = "mse"
     baselines: bool = True
+    coverage: Fraction = 0.9
     standardize: bool = True
 
     data_tasks: ClassVar[tuple] = ("regression",)
@@ -81,7 +86,9 @@ class Regression(Task):
         return float(StandardizedLoss(self.loss, scale.tolist())(targets, mean))
 
     def finish_run(self, run):
-        """Returns the run with the fitted baselines in its record."""
+        """Returns the run with the fitted baselines, and the intervals of the validation split, in its record."""
+        has_intervals = run.data.task == "regression" and len(run.data.validation)
+        calibration.add_conformal(run, run.predict_split("validation") if has_intervals else None, self.coverage)
         if self.baselines and (comparison := compare_with_baselines(run)):
             run.record["baselines"] = comparison
         return run
@@ -132,6 +139,8 @@ class Regression(Task):
             **_errors(targets, predictions),
             "baseline": {**_errors(targets, training_mean(data, targets)), "name": "the mean of the training split"},
         }
+        if run.conformal and split != "validation":
+            metrics |= calibration.coverage_metrics(run.conformal, targets, predictions, data.outputs)
         if len(data.outputs) > 1:
             metrics["by_target"] = {
                 name: _errors(targets[:, [i]], predictions[:, [i]]) for i, name in enumerate(data.outputs)
@@ -145,7 +154,8 @@ class Regression(Task):
 
     def summarize(self, metrics, split):
         """Returns the fraction of the variance that the model explains."""
-        return [f"R² {metrics['r2']:.3f} on {metrics['examples']} {split} examples"]
+        headline = f"R² {metrics['r2']:.3f} on {metrics['examples']} {split} examples"
+        return [headline, *calibration.describe_coverage(metrics)]
 
     def figures(self, run, split):
         """Returns a scatter plot of predicted against observed values."""

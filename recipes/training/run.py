@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import tempfile
 import typing
 from pathlib import Path
 
@@ -15,8 +14,10 @@ from recipes.prediction.file_prediction import predict_to_file
 from recipes.prediction.predict import predict_inputs
 from recipes.prediction.ray_workers import predict_with_workers
 from recipes.reports.verdict import verdict_without_interval
+from recipes.training.saved_models import model_bytes, model_of_bytes, save_for_inference
 from zoo.arguments import Count, FilePath, checked
 from zoo.atomic_write import write_text
+from zoo.conformal import Conformal
 from zoo.strict_json import json_text
 
 Engine = typing.Literal["auto", "tensorflow", "openvino", "onnx", "litert"]
@@ -113,6 +114,56 @@ class Run:
         names = np.array(self.classes)
         return [names[o.argmax(-1)] for o in outputs] if isinstance(outputs, list) else names[outputs.argmax(-1)]
 
+    @property
+    def conformal(self):
+        """The `zoo.conformal.Conformal` that the validation split calibrated; None for other tasks and older runs."""
+        values = self.record.get("conformal")
+        return Conformal.from_json(values) if values else None
+
+    def predict_interval(self, inputs):
+        """Predicts intervals that contain the truth in the fraction of new examples that the task's `coverage` says.
+
+        They are as wide as the errors on the validation split, so they hold for examples that are like its own: on
+        average, not for each group or for data of another year or site. The metrics have the coverage on the test
+        split.
+
+        Args:
+            inputs: as `predict` takes them.
+        Returns:
+            (N, outputs, 2) lowest and highest numbers, float32.
+        Raises:
+            ValueError: if the run does not predict numbers, or has no intervals.
+        """
+        return self.require_conformal("interval")(self.predict(inputs))
+
+    def predict_set(self, inputs):
+        """Predicts sets of classes that have the true one in the fraction that `coverage` says, as `predict_interval`.
+
+        Args:
+            inputs: as `predict` takes them.
+        Returns:
+            (N, classes) bool: whether the set has the class. It always has the most probable one.
+        Raises:
+            ValueError: if the run does not predict one class of several, or has no sets.
+        """
+        return self.require_conformal("set")(self.predict(inputs))
+
+    def require_conformal(self, kind=None):
+        """Returns `conformal`; a ValueError if the run has none, or none of a kind (interval or set)."""
+        conformal, task = self.conformal, self.data_record["task"]
+        expected = {"interval": "regression", "set": "classification"}
+        if task not in expected.values() or (kind and task != expected[kind]):
+            raise ValueError(
+                f"predict: the run must be of {expected.get(kind, 'classification or regression')}, got {task}."
+            )
+        if conformal is None:
+            region = "intervals" if task == "regression" else "sets of classes"
+            raise ValueError(
+                f"predict: the run must have {region}, got none: its validation split was too small for `coverage`, or "
+                "an older version trained it; train it again."
+            )
+        return conformal
+
     @checked
     def predict_files(
         self,
@@ -125,6 +176,7 @@ class Run:
         overwrite: bool = False,
         strict: bool = False,
         top_k: Count | None = None,
+        uncertainty: bool = False,
         features: bool = False,
         engine: Engine | None = None,
         export: FilePath | None = None,
@@ -148,6 +200,8 @@ class Run:
                 the shard is complete.
             strict: whether a file that cannot be read is an error; else its row has the reason in the column `error`.
             top_k: number of the most probable classes to write; None for the probability of every class.
+            uncertainty: whether to write what `predict_interval` returns, in the columns NAME_low and NAME_high, or
+                what `predict_set` returns, in the column `set` as A|B.
             features: whether to write the inputs of the model's head, maps averaged, instead of the predictions.
             engine: auto, tensorflow, openvino, onnx or litert, to predict by an export; None for this model.
             export: path of the export, as `zoo.predictor` takes it.
@@ -161,7 +215,8 @@ class Run:
         self.check_rows()
         paths = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
         options = {"files_from": files_from, "overwrite": overwrite, "strict": strict, "progress": progress}
-        options |= {"top_k": top_k, "features": features, "engine": engine, "export": export}
+        options |= {"top_k": top_k, "uncertainty": uncertainty, "features": features}
+        options |= {"engine": engine, "export": export}
         if workers is None:
             return predict_to_file(self, paths, out, shard=shard, **options)
         if shard is not None:
@@ -211,6 +266,8 @@ class Run:
     def export(self, path, *, inputs=None, tolerance=None, formats=(), training_statistics=None):
         """Writes a SavedModel that takes raw inputs, and checks in another process that it predicts as `predict` does.
 
+        It also has the output `interval` or `set`, where the run has `conformal`.
+
         Args:
             path: folder; the model is written to PATH/1, PATH/2, ...
             inputs: raw inputs for the check; 16 examples of the test split where None.
@@ -229,7 +286,7 @@ class Run:
         if not hasattr(model, "signatures"):
             if inputs is None:
                 inputs = (self.data.test if len(self.data.test) else self.data.train).head(16)
-            arguments |= {"preprocessing": self.preprocessing, "classes": class_names}
+            arguments |= {"preprocessing": self.preprocessing, "classes": class_names, "conformal": self.conformal}
         export = zoo.export(model, path, inputs=inputs, tolerance=tolerance, **arguments)
         self.record["export"] = {
             "largest_difference": export.difference,
@@ -303,21 +360,14 @@ class Run:
 
     def __getstate__(self):
         """A pickled run has no data, and its model neither loss nor optimizer."""
-        with tempfile.TemporaryDirectory() as folder:
-            paths = [Path(folder, f"{name}.keras") for name in PICKLED_MODELS]
-            save_for_inference(self.model, paths[0])
-            self.preprocessing.save(paths[1])
-            models = {name: path.read_bytes() for name, path in zip(PICKLED_MODELS, paths, strict=True)}
+        models = {name: model_bytes(getattr(self, name)) for name in PICKLED_MODELS}
         values = {"_schema": self.schema, "_data_record": self.data_record, "_data": None, "_open_data": None}
         return {**vars(self), **values, **models}
 
     def __setstate__(self, state):
         vars(self).update(state)
-        with tempfile.TemporaryDirectory() as folder:
-            for name in PICKLED_MODELS:
-                path = Path(folder, f"{name}.keras")
-                path.write_bytes(state[name])
-                setattr(self, name, keras.models.load_model(path, compile=False))
+        for name in PICKLED_MODELS:
+            setattr(self, name, model_of_bytes(state[name]))
 
     def description(self):
         """Returns what run.json holds: format version, task with its hyperparameters, data, input schema, record."""
@@ -331,21 +381,6 @@ class Run:
             "input_schema": self.schema.to_json(),
             "record": self.record,
         }
-
-
-def save_for_inference(model, path):
-    """Saves a model without its loss, metrics and optimizer, so that Keras loads it after `import zoo` alone.
-
-    Args:
-        model: `keras.Model`; it stays compiled.
-        path: of the .keras file.
-    """
-    compiled, optimizer = model.compiled, getattr(model, "optimizer", None)
-    model.compiled, model.optimizer = False, None
-    try:
-        model.save(path)
-    finally:
-        model.compiled, model.optimizer = compiled, optimizer
 
 
 def _jsonable(value):

@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 import recipes
 from recipes.cli.output import print_metrics
-from recipes.tasks.classification import best_threshold
+from recipes.tasks.calibration import best_threshold
 from tests.tolerance import assert_close
 
 
@@ -18,7 +18,8 @@ def evaluated(targets, predictions, *, train=None, record=None, validation=()):
     splits = {"train": targets if train is None else train, "validation": validation, "test": targets}
     splits = {name: Targets(np.asarray(values, int)) for name, values in splits.items()}
     data = types.SimpleNamespace(task="classification", classes=tuple("abcdefgh"[:classes]), **splits)
-    run = types.SimpleNamespace(data=data, record=record or {}, predict_split=lambda split: predictions)
+    arguments = {"data": data, "record": record or {}, "conformal": None}
+    run = types.SimpleNamespace(**arguments, predict_split=lambda split: predictions)
     task = recipes.Classification(baselines=False)
     return task, task.evaluate(run, "test"), run
 

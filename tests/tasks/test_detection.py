@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import recipes
 import zoo
-from recipes.average_precision import average_precision, match_boxes
+from recipes.average_precision import average_precision, match_boxes, weighted_ap50
 from recipes.data.augment.with_boxes import WithBoxes, flip
 from recipes.data.images.image_sizes import image_sizes
 from tests.box_images import write_rectangles
@@ -52,6 +52,25 @@ def test_crowds_are_neither_right_nor_wrong():
     metrics = average_precision(crowd, detections_of(*RIGHT), SIZE, ("a", "b"))
     assert metrics["ap50_by_class"][0] is None
     assert_close(metrics["ap50"], 1)
+
+
+def test_weighted_precision_is_that_of_repeated_images():
+    rng = np.random.default_rng(0)
+    corners = rng.random((12, 6, 2))
+    sides = rng.uniform(0.1, 0.4, (12, 6, 2))
+    classes = rng.integers(-1, 2, (12, 6, 1))
+    objects = np.concatenate([corners, corners + sides, classes, 0 * classes], -1).astype("float32")
+    shift = rng.normal(0, 0.05, (12, 6, 4))
+    scores = rng.random((12, 6, 1))
+    boxes = np.concatenate([objects[..., :4] + shift, scores, classes], -1).astype("float32")
+    sizes, weights = np.full((12, 2), 100), rng.integers(0, 3, (5, 12))
+    function = weighted_ap50(objects, boxes, sizes, ("a", "b"))
+    expected = [
+        average_precision(*(np.repeat(array, row, axis=0) for array in (objects, boxes, sizes)), ("a", "b"))["ap50"]
+        for row in [*weights, np.ones(12, int)]
+    ]
+    assert_close(function(np.concatenate([weights, np.ones((1, 12), int)]).astype(float)), np.array(expected))
+    assert 0.1 < expected[-1] < 0.9
 
 
 def test_average_precision_without_boxes_or_objects():

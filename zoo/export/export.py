@@ -11,6 +11,7 @@ import numpy as np
 
 from zoo.arguments import Count, Positive, checked
 from zoo.atomic_write import write_text
+from zoo.conformal import Conformal
 from zoo.export import parity_check, versions, warmup
 from zoo.export.generative_model import GenerativeExport
 from zoo.export.missing_values import MissingValues
@@ -47,6 +48,7 @@ def export(
     tolerance: Positive = 1e-5,
     formats: tuple[Format, ...] = (),
     training_statistics: TrainingStatistics | None = None,
+    conformal: Conformal | None = None,
     input_schema: InputSchema | None = None,
 ) -> Export:
     """Writes a SavedModel in TensorFlow Serving's layout and checks in another process that it predicts as `predict`.
@@ -106,6 +108,8 @@ def export(
             recurrent network takes one example at a time, and does not exist in int8. `onnx` (1e-4) adds model.onnx;
             ONNX has neither strings nor grouped convolutions.
         training_statistics: result of `zoo.serving.training_statistics`, for the output `skew`; None for no `skew`.
+        conformal: of held-out examples, for the output `interval` (B, outputs, 2), the lowest and highest numbers, or
+            `set` (B, classes), whether a class is in the set; None for neither. The files of other formats lack them.
         input_schema: what the model was trained on; written to assets.extra/input_schema.json, by which `zoo.predictor`
             matches data frames, and `inputs` are matched to it. None if there is none.
     Returns:
@@ -125,6 +129,7 @@ def export(
                 classes=classes,
                 formats=formats or None,
                 training_statistics=training_statistics,
+                conformal=conformal,
             )
             job = GenerativeExport(model, inputs, tolerance)
         else:
@@ -132,7 +137,7 @@ def export(
                 raise ValueError("`inputs` must be raw held-out examples for the parity check, got None.")
             is_table = input_schema is not None and input_schema.kind == "table"
             missing = MissingValues(input_schema.missing_texts, input_schema.missing_numbers) if is_table else None
-            signatures = Signatures(model, preprocessing, classes, training_statistics, missing)
+            signatures = Signatures(model, preprocessing, classes, training_statistics, missing, conformal)
             if is_table:
                 inputs = match(input_schema, inputs, caller="export").batch
             accepts_gaps = input_schema is not None and input_schema.accepts_gaps

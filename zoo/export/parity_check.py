@@ -216,6 +216,8 @@ def compare(requests, outputs, signatures=None):
             and request.signature != "features"
         ):
             differences += _score_differences(signatures, request, arrays)
+        if signatures is not None and signatures.conformal is not None and request.signature != "features":
+            differences.append(_region_difference(signatures, request, arrays))
         largest = max(differences)
         comparisons.append(Comparison(request.signature, request.batch_size, largest, request.kind, request.content))
     return comparisons
@@ -229,6 +231,13 @@ def _score_differences(signatures, request, outputs):
     largest = -np.sort(-scores, axis=-1)[:, : outputs["scores"].shape[-1]]
     of_named_classes = np.take_along_axis(scores, np.array(indices), -1)
     return [_difference("scores", array, outputs["scores"], "exact") for array in (of_named_classes, largest)]
+
+
+def _region_difference(signatures, request, outputs):
+    """Difference of intervals or sets from those of the export's own predictions, which are compared by themselves."""
+    name = next(name for name in request.expected if name != "skew")
+    regions = signatures.uncertainty({name: outputs[name]})
+    return max(_difference(n, array, outputs.get(n), "exact") for n, array in regions.items())
 
 
 def check_shape(name, expected, output):

@@ -20,6 +20,7 @@ class Signatures:
         preprocessing: model from raw inputs to the model's, or None.
         classes: names of the outputs, or None.
         training_statistics: `zoo.export.training_statistics.TrainingStatistics` for the output `skew`, or None.
+        conformal: `zoo.conformal.Conformal` for the output `interval` or `set`, or None.
         missing_values: `zoo.export.missing_values.MissingValues` that the graphs replace in raw columns, or None.
     Attributes:
         structure: the raw input, a KerasTensor or a list or dict of them.
@@ -34,7 +35,7 @@ class Signatures:
         ValueError: if a model is not built, or the classes do not fit the output.
     """
 
-    def __init__(self, model, preprocessing, classes, training_statistics=None, missing_values=None):
+    def __init__(self, model, preprocessing, classes, training_statistics=None, missing_values=None, conformal=None):
         if keras.backend.backend() != "tensorflow":
             raise ValueError(f"Keras must run on TensorFlow, this is {keras.backend.backend()}.")
         _check_built("model", model)
@@ -49,7 +50,7 @@ class Signatures:
             if training_statistics is None
             else training_statistics.with_signature_names(self.structure, self.inputs)
         )
-        self.activation = output_activation(model)
+        self.activation, self.conformal = output_activation(model), conformal
         self.is_detector = bool(model.layers) and isinstance(model.layers[-1], Detections)
         shapes = [tuple(output.shape) for output in model.outputs]
         self.is_binary = (
@@ -79,7 +80,8 @@ class Signatures:
 
     def with_model(self, model):
         """Returns the same signatures of another model with the same inputs and outputs."""
-        signatures = Signatures(model, self.preprocessing, self.classes, self.training_statistics, self.missing_values)
+        of_inputs = self.training_statistics, self.missing_values
+        signatures = Signatures(model, self.preprocessing, self.classes, *of_inputs, self.conformal)
         signatures.inputs_without_gaps = self.inputs_without_gaps
         return signatures
 
@@ -133,17 +135,29 @@ class Signatures:
         import tensorflow as tf
 
         outputs = self.name_outputs(self.model(inputs, training=False))
+        outputs |= self.uncertainty(outputs)
         if self.classes is None:
             return outputs
         if self.is_detector:
             index = tf.cast(outputs["class_index"], "int32")
             return {**outputs, "classes": tf.gather(tf.constant(["", *self.classes]), index + 1)}
-        scores, order = tf.math.top_k(self.class_scores(*outputs.values()), min(TOP_CLASSES, len(self.classes)))
+        scores, order = tf.math.top_k(
+            self.class_scores(next(iter(outputs.values()))), min(TOP_CLASSES, len(self.classes))
+        )
         return {**outputs, "classes": tf.gather(tf.constant(self.classes), order), "scores": scores}
 
     def class_scores(self, outputs):
         """Returns one score per class, (B, classes); a single sigmoid's are 1 - p and p."""
         return to_probabilities(outputs, self.activation) if self.is_binary else outputs
+
+    def uncertainty(self, outputs):
+        """Returns {"interval": (B, outputs, 2)} or {"set": (B, classes)} of the outputs by name, or {}."""
+        if self.conformal is None:
+            return {}
+        (values,) = outputs.values()
+        if self.conformal.kind == "set":
+            values = to_probabilities(values, self.activation)
+        return {self.conformal.output_name: self.conformal(values)}
 
     def skew(self, tensors):
         """Returns {"skew": (B, 3)} of raw tensors by name, or {} without training statistics."""
