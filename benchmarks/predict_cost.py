@@ -12,8 +12,9 @@ prediction after it, of the slowest process each. photos_per_second = photos / s
 resident memory of one process. `load` is the load average of the minute before: above the number of cores, other
 programs take part of the time.
 
-With --ray, one process and `--workers ray` with a worker per core predict the same PHOTOS, and 5 workers are killed
-meanwhile, at equal distances. `rows` and `different` are the rows of the file and their different inputs.
+With --ray, one process and `--workers ray` with a worker per core predict the same PHOTOS, once undisturbed and once
+while 5 workers are killed, at equal distances. `rows` and `different` are the rows of the file and their different
+inputs.
 """
 
 import csv
@@ -133,11 +134,13 @@ def measure_ray(photos=20_000):
         folder = Path(name)
         save_run(folder, 96)
         write_photos(folder / "photos", photos, (192, 192))
-        for way, options in (("one process", ()), ("--workers ray", ("--workers", "ray"))):
+        for way, kills in (("one process", 0), ("--workers ray", 0), ("--workers ray", KILLS)):
+            options = () if way == "one process" else tuple(way.split())
+            (folder / "out.csv").unlink(missing_ok=True)
             load, start = load_average(), time.perf_counter()
             arguments = ["predict", folder / "run", folder / "photos", "--out", folder / "out.csv", *options]
             process = subprocess.Popen([sys.executable, "-c", COMMAND, *map(str, arguments)], stdout=subprocess.DEVNULL)
-            killed = kill_workers(process, folder, photos) if options else 0
+            killed = kill_workers(process, folder, photos) if kills else 0
             if process.wait():
                 raise SystemExit(f"{way} failed")
             seconds = time.perf_counter() - start
@@ -154,8 +157,9 @@ def write_csv(name, columns, rows):
 
 
 RAY_TEXT = """`--workers ray` does the same by itself. A worker that dies is replaced by another, which has to
-start; it continues the shard at its last record, which is about a second old. Two workers of Ray, {kills} of which
-were killed on the way, and one process without Ray (`python benchmarks/predict_cost.py --ray`; seconds with the start):
+start; it continues the shard at its last record, which is about a second old. Two workers of Ray, undisturbed and while
+{kills} were killed on the way, and one process without Ray (`python benchmarks/predict_cost.py --ray`; seconds with the
+start):
 
 {table}"""
 

@@ -23,6 +23,7 @@ class Conformal:
         thresholds: of intervals the largest error of each output, in its unit; of sets one number, the smallest
             probability of a class in the set.
         examples: number of examples of the calibration.
+        lowest, highest: that a number can be, such as 0 for counts; None for no limit.
 
     Source: Vovk, Gammerman, Shafer 2005; the sets as in Sadinle, Lei, Wasserman 2019 (arXiv:1609.00451).
     Differs: a set always has the most probable class, so that none is empty.
@@ -32,6 +33,8 @@ class Conformal:
     coverage: float
     thresholds: tuple
     examples: int
+    lowest: float | None = None
+    highest: float | None = None
 
     @classmethod
     def of_numbers(cls, targets, predictions, coverage):
@@ -69,7 +72,9 @@ class Conformal:
         module = np if isinstance(outputs, np.ndarray) else ops
         if self.kind == "interval":
             errors = module.array(self.thresholds, dtype=outputs.dtype)
-            return module.stack([outputs - errors, outputs + errors], axis=-1)
+            intervals = module.stack([outputs - errors, outputs + errors], axis=-1)
+            intervals = intervals if self.lowest is None else module.maximum(intervals, self.lowest)
+            return intervals if self.highest is None else module.minimum(intervals, self.highest)
         largest = module.max(outputs, axis=-1, keepdims=True)
         return module.greater_equal(outputs, module.minimum(largest, self.thresholds[0]))
 

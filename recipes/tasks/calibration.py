@@ -1,5 +1,7 @@
 """What the validation split says about predictions: temperature and threshold of probabilities, intervals, sets."""
 
+import dataclasses
+
 import numpy as np
 from keras import layers
 
@@ -10,17 +12,19 @@ BINS = 15  # of the expected calibration error
 TEMPERATURES = (0.05, 20.0)  # lowest and highest
 
 
-def add_conformal(run, predictions, coverage):
+def add_conformal(run, predictions, coverage, limits=(None, None)):
     """Adds what `Run.conformal` returns to the record of a run, where its validation split has enough examples.
 
     Args:
         run: `Run` of a classification or a regression; nothing is added for other data.
         predictions: of its validation split, (N, classes) probabilities or (N, outputs) numbers; None for no split.
         coverage: fraction of new examples, 0 to 1.
+        limits: lowest and highest number that a target can be, or None.
     """
     calibrate = {"classification": Conformal.of_classes, "regression": Conformal.of_numbers}.get(run.data.task)
     if calibrate and predictions is not None and len(predictions) >= smallest_calibration(coverage):
         conformal = calibrate(run.data.validation.targets, predictions, coverage)
+        conformal = dataclasses.replace(conformal, lowest=limits[0], highest=limits[1])
         run.record["conformal"] = conformal.to_json()
 
 

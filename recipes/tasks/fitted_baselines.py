@@ -18,6 +18,7 @@ FOREST_VALUES = 250_000  # rows x outputs of each tree, which bounds its leaves'
 VALIDATION_ROWS = 20_000  # on which the strongest baseline is chosen
 PREDICT_ROWS = 16_384  # rows whose features are in memory at a time
 MAX_LEVELS = 255  # of a categorical column, by scikit-learn's gradient boosting; more are ordered numbers
+POISSON_PENALTIES = (1e-4, 1e-2, 1.0)
 RIDGE_PENALTIES = tuple(np.logspace(-3, 4, 15).tolist())
 
 
@@ -277,9 +278,12 @@ def _fit_labels(task, data, rows, count, outputs, categorical):
 
 
 def _fit_numbers(task, data, rows, count, outputs, categorical):
-    """Yields the same for numbers."""
+    """Yields the same for numbers; of counts the linear model and gradient boosting have a logarithmic link, too."""
     from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
-    from sklearn.linear_model import RidgeCV
+    from sklearn.linear_model import PoissonRegressor, RidgeCV
+    from sklearn.model_selection import GridSearchCV
+
+    is_count = task.loss == "poisson"
 
     def columns(predict):
         return lambda x: np.asarray(predict(x)).reshape(len(x), -1)
@@ -287,14 +291,23 @@ def _fit_numbers(task, data, rows, count, outputs, categorical):
     def linear(x, y):
         return columns(RidgeCV(RIDGE_PENALTIES).fit(x.astype(float), y).predict)
 
+    def log_linear(x, y):
+        search = GridSearchCV(PoissonRegressor(max_iter=1000), {"alpha": POISSON_PENALTIES}, cv=3)
+        fitted = [search.fit(x.astype(float), target).best_estimator_ for target in y.T]
+        return lambda x: np.stack([model.predict(x.astype(float)) for model in fitted], axis=1)
+
     def boosted(x, y):
-        fitted = [HistGradientBoostingRegressor(**options).fit(x, target) for target in y.T]
+        loss = {"loss": "poisson"} if is_count else {}
+        fitted = [HistGradientBoostingRegressor(**options, **loss).fit(x, target) for target in y.T]
         return lambda x: np.stack([model.predict(x) for model in fitted], axis=1)
 
     def forest(x, y):
         return columns(RandomForestRegressor(**forest_options).fit(x, y if outputs > 1 else y[:, 0]).predict)
 
-    yield "ridge regression", "L2 penalty chosen by leave-one-out on the training rows", linear, False
+    if is_count:
+        yield "Poisson regression", "L2 penalty chosen by cross-validation on the training rows", log_linear, False
+    else:
+        yield "ridge regression", "L2 penalty chosen by leave-one-out on the training rows", linear, False
     forest_options, settings = _forest_options(rows, max(1, count // 3), outputs, task.seed)
     yield "the random forest", settings, forest, False
     options, settings = _boosting_options(outputs, categorical, task.seed)

@@ -39,6 +39,8 @@ class Forecasting(Regression):
     main_metric: ClassVar[str] = "skill"
 
     def __post_init__(self):
+        if self.has_deviance:
+            raise ValueError(f"`loss` must be mse, mae or huber for forecasts, got {self.loss}.")
         if self.quantiles and (list(self.quantiles) != sorted(set(self.quantiles)) or 0.5 not in self.quantiles):
             raise ValueError(f"`quantiles` must rise and include 0.5, as in (0.1, 0.5, 0.9), got {self.quantiles}.")
 

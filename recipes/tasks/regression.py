@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from recipes.reports import verdict as verdicts
-from recipes.tasks import calibration
+from recipes.tasks import calibration, deviance
 from recipes.tasks.fitted_baselines import compare_with_baselines
 from recipes.training.task import Task, task
 from zoo.arguments import Fraction
@@ -20,10 +20,12 @@ class Regression(Task):
 
     The data's task is regression. The model learns standardized targets. A last layer called `units` converts its
     outputs back to the targets' units, so that metrics, predictions and the export have those units. Metrics are MAE,
-    RMSE and R2. The baseline always predicts the mean of the training split.
+    RMSE and R2; of counts and proportions also D2, the fraction of the deviance that is explained, by which the run is
+    judged. The baseline always predicts the mean of the training split.
 
     Args:
-        loss: mse, mae (robust to outliers) or huber.
+        loss: mse, mae (robust to outliers) or huber; poisson for counts, whose logarithm the network predicts; or
+            binary_crossentropy for proportions, 0 to 1, whose logit it predicts. Both need `standardize`.
         baselines: whether to fit a ridge regression, a random forest and gradient boosting to tables, vectors and
             series, too, for the report. Large tables are sampled. Images and forecasts have no such baselines.
         coverage: fraction of new targets that the intervals of `Run.predict_interval` contain, 0 to 1.
@@ -32,7 +34,7 @@ class Regression(Task):
         **kwargs: as `Task` has them.
     """
 
-    loss: Literal["mse", "mae", "huber"] = "mse"
+    loss: Literal["mse", "mae", "huber", "poisson", "binary_crossentropy"] = "mse"
     baselines: bool = True
     coverage: Fraction = 0.9
     standardize: bool = True
@@ -48,6 +50,15 @@ class Regression(Task):
             raise ValueError(f"`model` must be an architecture that predicts numbers, got {name} ({entry(name).task}).")
         return {count: len(data.outputs), "activation": "linear"}
 
+    def check_data(self, data):
+        """Raises a ValueError if the targets are not those that the loss takes."""
+        super().check_data(data)
+        if self.has_deviance and not self.standardize:
+            raise ValueError(f"`standardize` must be True for the loss {self.loss}, got False.")
+        for split in (data.train, data.validation, data.test):
+            if self.has_deviance and len(split):
+                deviance.verify_targets(self.loss, split.targets, data.outputs)
+
     def check_model(self, model, data):
         """Raises a ValueError if the number of outputs is not that of the targets."""
         if model.output_shape[-1] != len(data.outputs):
@@ -56,11 +67,18 @@ class Regression(Task):
                 f"{model.output_shape[-1]}."
             )
 
+    @property
+    def has_deviance(self):
+        """Whether targets are counts or proportions."""
+        return self.loss in ("poisson", "binary_crossentropy")
+
     def wrap_model(self, model, data):
         """Returns the model with a last layer that converts its outputs to the targets' units."""
         if not self.standardize or model.layers[-1].name == "units":
             return model
         targets = data.train.targets
+        if self.has_deviance:
+            return deviance.with_link(model, self.loss, targets.mean(0))
         scale = np.where(targets.std(0) > 0, targets.std(0), 1.0)
         units = keras.layers.Rescaling(scale.tolist(), targets.mean(0).tolist(), dtype="float32", name="units")
         return keras.Model(model.inputs, units(model.outputs[0]), name=model.name)
@@ -80,6 +98,10 @@ class Regression(Task):
     def baseline_loss(self, data):
         """Returns the loss of always predicting the mean of the training split."""
         targets = data.train.targets.astype("float32")
+        if self.has_deviance:
+            mean = targets.mean(0)
+            scale = mean if self.loss == "poisson" else np.ones_like(mean)
+            return float(StandardizedLoss(self.loss, scale.tolist())(targets, np.broadcast_to(mean, targets.shape)))
         scale = targets.std(0) if self.standardize else np.ones(targets.shape[1])
         scale = np.where(scale > 0, scale, 1.0)
         mean = np.broadcast_to(targets.mean(0), targets.shape)
@@ -88,13 +110,21 @@ class Regression(Task):
     def finish_run(self, run):
         """Returns the run with the fitted baselines, and the intervals of the validation split, in its record."""
         has_intervals = run.data.task == "regression" and len(run.data.validation)
-        calibration.add_conformal(run, run.predict_split("validation") if has_intervals else None, self.coverage)
+        predictions = run.predict_split("validation") if has_intervals else None
+        limits = {"poisson": (0.0, None), "binary_crossentropy": (0.0, 1.0)}.get(self.loss, (None, None))
+        calibration.add_conformal(run, predictions, self.coverage, limits)
         if self.baselines and (comparison := compare_with_baselines(run)):
             run.record["baselines"] = comparison
         return run
 
     def headline_metric(self, data, targets):
-        """Returns R2, by which a run is judged; as `Classification.headline_metric` has it."""
+        """Returns R2, or D2 of counts and proportions, by which a run is judged; as that of `Classification`."""
+        if self.has_deviance:
+
+            def explained(weights, predictions):
+                return deviance.explained_deviance(self.loss, weights, targets, predictions)
+
+            return "D²", explained, True
 
         def score(weights, predictions):
             return verdicts.r2_score(weights, targets, predictions)
@@ -120,8 +150,12 @@ class Regression(Task):
         return verdicts.verdict(metric, scores, len(targets), split, seed=self.seed, baseline_name=baseline_name)
 
     def compute_metrics(self, data, targets, predictions):
-        """Computes MAE, RMSE and R2 of (N, outputs) predictions."""
-        return _errors(targets, predictions)
+        """Computes MAE, RMSE and R2 of (N, outputs) predictions, and D2 of counts and proportions."""
+        if not self.has_deviance:
+            return _errors(targets, predictions)
+        weights = np.ones((1, len(targets)))
+        explained = deviance.explained_deviance(self.loss, weights, targets, predictions)
+        return {"d2": float(explained[0]), **_errors(targets, predictions)}
 
     def evaluate(self, run, split):
         """Computes MAE, RMSE and R2 of a run on one split.
@@ -136,14 +170,18 @@ class Regression(Task):
         metrics = {
             "verdict": self.verdict(data, split, targets, predictions),
             "examples": len(targets),
-            **_errors(targets, predictions),
-            "baseline": {**_errors(targets, training_mean(data, targets)), "name": "the mean of the training split"},
+            **self.compute_metrics(data, targets, predictions),
+            "baseline": {
+                **self.compute_metrics(data, targets, training_mean(data, targets)),
+                "name": "the mean of the training split",
+            },
         }
         if run.conformal and split != "validation":
             metrics |= calibration.coverage_metrics(run.conformal, targets, predictions, data.outputs)
         if len(data.outputs) > 1:
             metrics["by_target"] = {
-                name: _errors(targets[:, [i]], predictions[:, [i]]) for i, name in enumerate(data.outputs)
+                name: self.compute_metrics(data, targets[:, [i]], predictions[:, [i]])
+                for i, name in enumerate(data.outputs)
             }
         return metrics
 
@@ -154,7 +192,8 @@ class Regression(Task):
 
     def summarize(self, metrics, split):
         """Returns the fraction of the variance that the model explains."""
-        headline = f"R² {metrics['r2']:.3f} on {metrics['examples']} {split} examples"
+        name, value = ("D²", metrics["d2"]) if self.has_deviance else ("R²", metrics["r2"])
+        headline = f"{name} {value:.3f} on {metrics['examples']} {split} examples"
         return [headline, *calibration.describe_coverage(metrics)]
 
     def figures(self, run, split):
@@ -170,16 +209,20 @@ class StandardizedLoss(keras.losses.Loss):
     """A loss on errors divided by the targets' standard deviation, so that its size does not depend on units.
 
     Args:
-        kind: mse, mae or huber.
+        kind: mse, mae, huber, poisson or binary_crossentropy.
         spread: standard deviation of each target.
     """
 
     def __init__(self, kind, spread, reduction="sum_over_batch_size", name="standardized_loss", dtype=None):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.kind, self.spread = kind, spread
-        self.function = {"mse": keras.losses.mean_squared_error, "mae": keras.losses.mean_absolute_error}.get(
-            kind, keras.losses.huber
-        )
+        self.function = {
+            "mse": keras.losses.mean_squared_error,
+            "mae": keras.losses.mean_absolute_error,
+            "huber": keras.losses.huber,
+            "poisson": keras.losses.poisson,
+            "binary_crossentropy": keras.losses.binary_crossentropy,
+        }[kind]
 
     def call(self, y_true, y_pred):
         spread = keras.ops.convert_to_tensor(self.spread, dtype=y_pred.dtype)
