@@ -19,6 +19,7 @@ WHERE = {
     "reopen": "recipes.data",
     "sources": "recipes.data",
     "read_arrays": "recipes.data.arrays",
+    "read_boxes": "recipes.data.boxes.box_table",
     "read_bundled": "recipes.data.bundled.sets",
     "read_cifar56eco": "recipes.data.bundled.cifar56eco",
     "read_coco": "recipes.data.boxes.coco",
@@ -33,6 +34,7 @@ WHERE = {
     "read_text": "recipes.data.text.documents",
     "read_tfds": "recipes.data.tfds",
     "read_voc": "recipes.data.boxes.voc",
+    "read_yolo": "recipes.data.boxes.yolo",
     # Tasks
     "Classification": "recipes.tasks.classification",
     "FineTuning": "recipes.tasks.fine_tuning",
