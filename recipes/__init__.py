@@ -57,6 +57,7 @@ WHERE = {
     "Run": "recipes.training.run",
     "load_run": "recipes.runs.load",
     "join_shards": "recipes.prediction.shards",
+    "detect_files": "recipes.runs.detect_files",
     "generate": "recipes.runs.text_generation",
     "predict_raster": "recipes.raster.predict",
     # Reference recipes
