@@ -1,7 +1,8 @@
 """Boxes of overlapping tiles as boxes of the whole image: each object once, in one piece.
 
 An object at the border of a tile is cut. Its box is dropped where another tile has the place in whole; where no tile
-has, as of objects larger than the overlap, the pieces are joined. Boxes of different classes do not affect each other.
+has, as of objects larger than the overlap, the pieces are joined. Of an object that two tiles have in whole, the box
+with the higher score stays, also where the two boxes differ. Boxes of different classes do not affect each other.
 """
 
 import typing
@@ -10,6 +11,9 @@ import numpy as np
 
 EDGE = 1 / 64  # width of the band along a tile's border in which a box counts as cut, as a fraction of the tile's side
 SAME_SPAN = 0.5  # fraction of the shorter of two pieces' extents along the border that the pieces of one object share
+SAME_OBJECT = (
+    0.5  # fraction of the smaller of two tiles' boxes in the other, from which they are one object, as in SAHI
+)
 INSIDE = 0.7  # fraction of the area of a piece in another box, from which it is part of that box
 PAIRS = 1 << 22  # pairs of boxes that are compared at once
 
@@ -62,9 +66,10 @@ def merge_boxes(boxes, scores, classes, offsets, tiles, iou):
         [boxes[:, :2] <= borders[:, :2] + tiles.edges, boxes[:, 2:] >= borders[:, 2:] - tiles.edges], axis=1
     )
     selected = ~(cut.any(1) & _is_whole_elsewhere(boxes, tiles))
-    boxes, scores, classes, cut = boxes[selected], scores[selected], classes[selected], cut[selected]
-    boxes, scores, classes, is_cut = _join_pieces(boxes, scores, classes, cut, tiles.edges)
-    return _suppress(boxes, scores, classes, is_cut, iou)
+    tile = (offsets * [tiles.size[1] + 1, 1]).sum(1)  # a number for each
+    arrays = (array[selected] for array in (boxes, scores, classes, tile, cut))
+    boxes, scores, classes, tile, is_cut = _join_pieces(*arrays, tiles.edges)
+    return _suppress(boxes, scores, classes, tile, is_cut, iou)
 
 
 def _is_whole_elsewhere(boxes, tiles):
@@ -81,8 +86,12 @@ def _is_whole_elsewhere(boxes, tiles):
     return contained[0] & contained[1]
 
 
-def _join_pieces(boxes, scores, classes, cut, edges):
-    """Joins boxes of one class that are cut at facing borders; returns boxes, scores, classes and which were cut."""
+def _join_pieces(boxes, scores, classes, tile, cut, edges):
+    """Joins boxes of one class that are cut at facing borders.
+
+    Returns:
+        (boxes, scores, classes, number of a tile that each is in, whether each was cut).
+    """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -104,11 +113,12 @@ def _join_pieces(boxes, scores, classes, cut, edges):
     joined = np.concatenate([np.full((count, 2), np.inf), np.full((count, 2), -np.inf)], axis=1)
     np.minimum.at(joined[:, :2], component, boxes[:, :2])
     np.maximum.at(joined[:, 2:], component, boxes[:, 2:])
-    best, is_cut, labels = np.zeros(count), np.zeros(count, bool), np.zeros(count, int)
+    best, is_cut = np.zeros(count), np.zeros(count, bool)
+    labels, tiles = np.zeros(count, int), np.zeros(count, int)
     np.maximum.at(best, component, scores)
     np.logical_or.at(is_cut, component, cut.any(1))
-    labels[component] = classes
-    return joined, best, labels, is_cut
+    labels[component], tiles[component] = classes, tile
+    return joined, best, labels, tiles, is_cut
 
 
 def _share_span(boxes, others, axis):
@@ -118,10 +128,10 @@ def _share_span(boxes, others, axis):
     return shared >= SAME_SPAN * np.minimum(high - low, other_high - other_low)
 
 
-def _suppress(boxes, scores, classes, is_cut, iou):
+def _suppress(boxes, scores, classes, tile, is_cut, iou):
     """Removes, of boxes of one class that overlap, the lower score, and pieces that lie in another box."""
     order = np.argsort(-scores, kind="stable")
-    boxes, scores, classes, is_cut = boxes[order], scores[order], classes[order], is_cut[order]
+    boxes, scores, classes, tile, is_cut = (array[order] for array in (boxes, scores, classes, tile, is_cut))
     area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
     selected = np.ones(len(boxes), bool)
     conflicts = []
@@ -133,6 +143,7 @@ def _suppress(boxes, scores, classes, is_cut, iou):
         smaller = np.where(area[i] < area[j], i, j)
         selected[smaller[is_cut[smaller] & (shared >= INSIDE * area[smaller])]] = False
         is_same = shared > iou * (area[i] + area[j] - shared)
+        is_same |= (tile[i] != tile[j]) & (shared > SAME_OBJECT * area[smaller])
         conflicts.append(np.stack([i[is_same], j[is_same]], axis=1))
     conflicts = np.concatenate([np.zeros((0, 2), int), *conflicts])
     for i, j in conflicts[np.lexsort(conflicts.T[::-1])].tolist():  # by the better box

@@ -16,6 +16,7 @@ import zoo
 from recipes.data.images.image_files import resize_image
 from recipes.data.rasters.geotiff import raster_info
 from recipes.prediction import crop_classifier, detection_predictor, predict, prediction_file, tiled_boxes
+from recipes.prediction.merge_boxes import Tiles, merge_boxes
 from recipes.runs.detect_files import detect_frames
 from tests.box_images import COLORS, write_rectangles
 from tests.tolerance import assert_close
@@ -228,6 +229,16 @@ def test_no_false_boxes_at_the_edges_of_tiles_and_of_nodata(sharp, tmp_path):
     frame = pd.read_csv(tmp_path / "boxes.csv")
     assert frame["class"].tolist() == ["red"]
     np.testing.assert_allclose(boxes_of(frame), [[96, 40, 129, 72]], rtol=0, atol=2)
+
+
+def test_an_object_that_two_tiles_place_differently_is_one_box():
+    boxes = np.array([[70, 20, 90, 40], [62, 22, 84, 50], [72, 22, 88, 38]], float)
+    tiles = Tiles([0], [0, 48], (96, 96), (96, 144))
+    arguments = boxes, np.array([0.9, 0.8, 0.7]), np.array([0, 0, 0])
+    merged, scores, _ = merge_boxes(*arguments, np.array([[0, 0], [0, 48], [0, 0]]), tiles, iou=0.7)
+    assert_close(merged, boxes[[0, 2]])  # the third one is of the first one's tile, whose detector has kept both
+    assert_close(scores, [0.9, 0.7])
+    assert len(merge_boxes(boxes, arguments[1], np.array([0, 1, 0]), np.zeros((3, 2), int), tiles, 0.7)[0]) == 3
 
 
 def test_boxes_of_different_classes_do_not_suppress_each_other(run, tmp_path, monkeypatch):
