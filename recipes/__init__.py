@@ -19,6 +19,7 @@ WHERE = {
     "reopen": "recipes.data",
     "sources": "recipes.data",
     "read_arrays": "recipes.data.arrays",
+    "read_boxes": "recipes.data.boxes.box_table",
     "read_bundled": "recipes.data.bundled.sets",
     "read_cifar56eco": "recipes.data.bundled.cifar56eco",
     "read_coco": "recipes.data.boxes.coco",
@@ -33,6 +34,7 @@ WHERE = {
     "read_text": "recipes.data.text.documents",
     "read_tfds": "recipes.data.tfds",
     "read_voc": "recipes.data.boxes.voc",
+    "read_yolo": "recipes.data.boxes.yolo",
     # Tasks
     "Classification": "recipes.tasks.classification",
     "FineTuning": "recipes.tasks.fine_tuning",
@@ -55,6 +57,7 @@ WHERE = {
     "Run": "recipes.training.run",
     "load_run": "recipes.runs.load",
     "join_shards": "recipes.prediction.shards",
+    "detect_files": "recipes.runs.detect_files",
     "generate": "recipes.runs.text_generation",
     "predict_raster": "recipes.raster.predict",
     # Reference recipes

@@ -8,6 +8,7 @@ import numpy as np
 from zoo.detect.boxes import pairwise_iou
 
 CELLS = 4_000_000  # weights x boxes in memory
+COUNTED_SCORE = 0.5  # from which a box counts as an object, in counts, pictures and tables of boxes
 MATCH_IOU = 0.5  # from which a box is right, in counts and pictures
 # Names of the first six of COCO's twelve statistics
 STATISTICS = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")

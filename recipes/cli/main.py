@@ -13,6 +13,7 @@ import typer
 from recipes.cli.command import TensorFlowCommand
 from recipes.cli.data import data
 from recipes.cli.describe import describe, list_
+from recipes.cli.detect import detect
 from recipes.cli.errors import describe_error
 from recipes.cli.explain import digits, explain
 from recipes.cli.output import print_note
@@ -36,7 +37,7 @@ app = typer.Typer(
 app.command("list")(list_)
 app.command()(describe)
 app.command(cls=TrainCommand)(train)
-for function in (evaluate, predict, explain, digits, export, serve):
+for function in (evaluate, predict, detect, explain, digits, export, serve):
     app.command(cls=TensorFlowCommand)(function)
 app.command("join-shards", cls=TensorFlowCommand)(join_shards)
 app.command("predict-raster", cls=TensorFlowCommand)(predict_raster)
@@ -84,7 +85,7 @@ def main(arguments=None):
                 raise
     if code == INTERRUPTED:
         writes = any(str(a).startswith("--out") for a in arguments)
-        is_resumed = arguments[:1] == ["predict-raster"] or (arguments[:1] == ["predict"] and writes)
+        is_resumed = arguments[:1] == ["predict-raster"] or (arguments[:1] in (["predict"], ["detect"]) and writes)
         print_note(f"zoo: stopped{'; the same command resumes' * is_resumed}")
         code = 1
     sys.exit(code if isinstance(code, int) else 0)

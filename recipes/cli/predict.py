@@ -72,6 +72,8 @@ def predict(
 ):
     """Predict images or the rows of tables: one row each, with class and probabilities, or with numbers.
 
+    A run of `detection` predicts a row per box; `zoo detect` has its options.
+
     A run of `forecasting` predicts the steps after the last row of a table. A file that cannot be read is named on
     stderr, the others are predicted, and the exit code is 1. With --out, the same command continues a prediction that
     was stopped, and each input is predicted once.
@@ -86,7 +88,6 @@ def predict(
     from recipes.runs.load import load_run
 
     loaded, counts = load_run(run), {"rows": 0, "failures": 0}
-    loaded.check_rows()
     if engine and not (run / "saved_model").is_dir():
         raise ValueError(f"--engine needs an export of the run, and {run} has none: zoo export {run} {run}/saved_model")
     options = {"files_from": files_from, "shard": shard, "strict": strict, "top_k": top_k, "features": features}
@@ -106,13 +107,13 @@ def predict(
         else:
             print(f"{result.rows} rows\t{result.path}")
     else:
-        print_frames(_counted(predict_frames(loaded, files or [], **options), counts), as_json)
+        print_frames(counted_frames(predict_frames(loaded, files or [], **options), counts), as_json)
     if counts["failures"]:
         print_note(f"zoo: {counts['failures']} files could not be read")
         raise typer.Exit(1)
 
 
-def _counted(frames, counts):
+def counted_frames(frames, counts):
     """Yields data frames, and adds their numbers of rows and of failures to `counts`."""
     for frame in frames:
         counts["rows"] += len(frame)

@@ -27,6 +27,7 @@ class InputBatch(typing.NamedTuple):
     failures: dict  # path of a file that could not be read -> reason
     notes: list  # sentences
     unit: int = 0  # number of the text file or of the table's chunk that it belongs to
+    sizes: typing.Any = ()  # (height, width) of each image as the file has it, upright [pixels]
 
 
 def is_files(schema, inputs):
@@ -182,9 +183,8 @@ def _image_batches(schema, files, batch_size, size, unit, threads):
                     f"{image.shape[0]} x {image.shape[1]}; `zoo predict-raster` predicts rasters of any size"
                 )
         except Exception as error:  # a broken file may raise anything in a decoder; its reason is recorded
-            text = getattr(error, "reason", None) or str(error) or type(error).__name__
-            return " ".join(text.split()), []
-        return (image if size is None else resize_image(image, size)), notes
+            return failure_reason(error), [], None
+        return (image if size is None else resize_image(image, size)), notes, image.shape[:2]
 
     with concurrent.futures.ThreadPoolExecutor(threads) as executor:
         groups = (files[i : i + batch_size] for i in range(0, len(files), batch_size))
@@ -194,16 +194,22 @@ def _image_batches(schema, files, batch_size, size, unit, threads):
             group, pending = ahead.popleft()
             results = [future.result() for future in pending]
             ahead.extend(itertools.islice(submitted, 1))
-            images = [image for image, _ in results if not isinstance(image, str)]
+            images = [image for image, *_ in results if not isinstance(image, str)]
             pairs = list(zip(map(str, group), results, strict=True))
-            names = [path for path, (image, _) in pairs if not isinstance(image, str)]
-            failures = {path: image for path, (image, _) in pairs if isinstance(image, str)}
-            notes = _new_file_notes([note for _, (_, notes) in pairs for note in notes], shown)
+            names = [path for path, (image, *_) in pairs if not isinstance(image, str)]
+            failures = {path: image for path, (image, *_) in pairs if isinstance(image, str)}
+            notes = new_file_notes([note for _, notes, _ in results for note in notes], shown)
             notes += _new_notes(band_range_notes(schema, names, images), shown)
-            yield InputBatch(names, images, failures, notes, unit)
+            sizes = [size for image, _, size in results if not isinstance(image, str)]
+            yield InputBatch(names, images, failures, notes, unit, sizes)
 
 
-def _new_file_notes(notes, shown):
+def failure_reason(error):
+    """Returns why a file could not be read, in one line."""
+    return " ".join((getattr(error, "reason", None) or str(error) or type(error).__name__).split())
+
+
+def new_file_notes(notes, shown):
     """Returns the notes, PATH: SENTENCE, whose sentence no other file had."""
     sentences = {note.rpartition(": ")[2]: note for note in reversed(notes)}
     new = [note for sentence, note in sentences.items() if sentence not in shown]

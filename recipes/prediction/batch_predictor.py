@@ -2,7 +2,17 @@
 
 import numpy as np
 
-from recipes.prediction.predict import batch_size, in_slices, map_by_shape, model_outputs, predict_batch, to_outputs
+from recipes.prediction.input_list import input_files
+from recipes.prediction.predict import (
+    batch_size,
+    in_slices,
+    map_by_shape,
+    model_outputs,
+    predict_batch,
+    run_batches,
+    to_outputs,
+)
+from recipes.prediction.row_formats import ROW_FORMATS
 from zoo.backbones.backbone import load_feature_backbone
 from zoo.serving.predictor import predictor
 
@@ -42,6 +52,16 @@ class BatchPredictor:
         elif engine:
             self.engine = predictor(str(export), engine)
             self.engine.schema = None  # the batches match it already
+
+    formats = ROW_FORMATS
+
+    def list_files(self, paths, files_from=None):
+        """Returns the files to predict, as `input_files` does."""
+        return input_files(self.run, paths, files_from)
+
+    def batches(self, files, **options):
+        """Yields the `InputBatch`es of files; options as `run_batches` has them."""
+        return run_batches(self.run, files, **options)
 
     def __call__(self, batch):
         """Returns the predictions for an `InputBatch`."""

@@ -9,11 +9,13 @@ import keras
 
 from recipes.data.new_inputs import InputBatch, is_table_name, read_new_table
 from recipes.prediction.batch_predictor import BatchPredictor
+from recipes.prediction.detection_predictor import DetectionPredictor
 from recipes.prediction.fingerprint import model_fingerprint
-from recipes.prediction.input_list import input_files, shard_files
-from recipes.prediction.predict import file_batch_size, forecast, run_batches, warn
+from recipes.prediction.input_list import shard_files
+from recipes.prediction.predict import file_batch_size, forecast, warn
 from recipes.prediction.prediction_file import PredictionFile, verify_out
 from recipes.prediction.progress import progress_bar
+from recipes.prediction.row_formats import ROW_FORMATS
 from recipes.prediction.shards import parse_shard, shard_path
 
 SHOWN_FAILURES = 10  # files that cannot be read and are named in a warning
@@ -27,19 +29,21 @@ class FilePrediction(typing.NamedTuple):
         rows: number of its rows.
         failures: number of rows of files that could not be read.
         resumed_inputs: number of inputs that an interrupted earlier call had predicted.
+        inputs: number of inputs.
     """
 
     path: str
     rows: int
     failures: int
     resumed_inputs: int
+    inputs: int
 
 
 class Prediction:
     """What to predict, and how.
 
     Args:
-        predictor: `BatchPredictor`.
+        predictor: `BatchPredictor` or `DetectionPredictor`.
         inputs: `ShardFiles`.
         strict: whether a file that cannot be read is an error.
         warns: whether to warn of files that cannot be read.
@@ -54,7 +58,7 @@ class Prediction:
     def frames(self, skip=0):
         """Yields (data frame, `InputBatch`) in the order of the inputs, without the first `skip` of them."""
         options = {"skip": skip, "shard": self.inputs.shard, "threads": self.threads}
-        for batch in run_batches(self.run, self.inputs.files, **options):
+        for batch in self.predictor.batches(self.inputs.files, **options):
             warn(batch.notes)
             for path, reason in batch.failures.items():
                 self._report(path, reason)
@@ -107,8 +111,8 @@ def predict_frames(run, paths, *, files_from=None, shard=None, strict=False, pro
         warns: whether to warn of files that cannot be read.
         run, paths, and others: as `Run.predict_files` has them.
     """
-    predictor = BatchPredictor(run, **options)
-    inputs = listed_inputs(run, paths, files_from, shard)
+    predictor = make_predictor(run, **options)
+    inputs = listed_inputs(predictor, paths, files_from, shard)
     prediction = Prediction(predictor, inputs, strict=strict, warns=warns)
     if run.schema.series:
         yield prediction.forecast()
@@ -127,13 +131,18 @@ def predict_to_file(
     Args:
         run: `Run`, whose method `predict_files` documents the others.
     """
-    out = verify_out(out)
-    predictor = BatchPredictor(run, **options)
-    inputs = listed_inputs(run, paths, files_from, shard)
+    predictor = make_predictor(run, out, **options)
+    out = verify_out(out, predictor.formats)
+    if shard and out.suffix.lower() not in ROW_FORMATS:
+        raise ValueError(
+            f"predict: `shard` must be None for a {out.suffix} file; shards are of {', '.join(ROW_FORMATS)} files."
+        )
+    inputs = listed_inputs(predictor, paths, files_from, shard)
     prediction = Prediction(predictor, inputs, strict=strict)
     out = shard_path(out, inputs.shard) if shard else out
     verify_no_input(out, inputs.files)
-    file = PredictionFile(out, prediction.description(), overwrite=overwrite, is_shard=bool(shard))
+    options = {"overwrite": overwrite, "is_shard": bool(shard), "formats": predictor.formats}
+    file = PredictionFile(out, prediction.description(), **options)
     with contextlib.closing(file):
         if file.is_complete:
             warn([f"{out} is complete"])
@@ -155,16 +164,34 @@ def write_prediction(prediction, file, progress=False):
                 file.write(frame, count, batch.unit, len(batch.failures))
                 advance(count)
     file.finish()
-    return FilePrediction(str(file.out), file.rows, file.failures, resumed)
+    return FilePrediction(str(file.out), file.rows, file.failures, resumed, file.inputs)
 
 
-def listed_inputs(run, paths, files_from=None, shard=None):
-    """Returns the `ShardFiles` of a run's prediction.
+def make_predictor(run, out=None, **options):
+    """Returns what predicts the batches of a run: a `DetectionPredictor` of boxes, a `BatchPredictor` of others.
+
+    Args:
+        run: `Run`.
+        out: path of the file to write, or None.
+        **options: of either.
+    Raises:
+        ValueError: if an option is of the other.
+    """
+    if run.data_record["task"] != "detection" and not options.get("proposals"):
+        return BatchPredictor(run, **options)
+    set_options = [name for name in ("top_k", "features", "engine") if options.pop(name, None)]
+    if set_options:
+        raise ValueError(f"predict: `{set_options[0]}` must be unset for a detection, which predicts boxes.")
+    return DetectionPredictor(run, out=out, **{name: v for name, v in options.items() if name != "export"})
+
+
+def listed_inputs(predictor, paths, files_from=None, shard=None):
+    """Returns the `ShardFiles` of a prediction.
 
     Raises:
         ValueError: if there are none, or several for a run that forecasts.
     """
-    files = input_files(run, paths, files_from)
+    run, files = predictor.run, predictor.list_files(paths, files_from)
     if run.schema.series and (len(files) != 1 or shard):
         received = f"{len(files)} files" if len(files) != 1 else f"the shard {shard}"
         raise ValueError(f"predict: `files` must be one table of series, without shards, got {received}.")

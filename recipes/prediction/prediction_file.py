@@ -32,11 +32,12 @@ class PredictionFile:
     writes a file. With `is_shard`, the manifest of the complete file stays, as FILE.json.
 
     Args:
-        out: path of a .csv, .tsv, .parquet or .jsonl file.
+        out: path of the file.
         description: dict of JSON values: what the rows depend on. An interrupted file is continued only where it is
             equal.
         overwrite: whether an interrupted file of another description, or the complete file of a shard, is replaced.
         is_shard: whether the file is one of several to be joined.
+        formats: suffix -> maker of the format of the rows.
 
     Attributes:
         inputs: number of inputs in the file.
@@ -48,11 +49,12 @@ class PredictionFile:
         ValueError: if `out` cannot be such a file, or an interrupted one has another description.
     """
 
-    def __init__(self, out, description, *, overwrite=False, is_shard=False):
-        self.out, self.description, self.is_shard = verify_out(out), json.loads(json_text(description)), is_shard
+    def __init__(self, out, description, *, overwrite=False, is_shard=False, formats=ROW_FORMATS):
+        self.out, self.is_shard = verify_out(out, formats), is_shard
+        self.description = json.loads(json_text(description))
         self.part, self.manifest = (self.out.with_name(f"{self.out.name}{s}") for s in (".part", ".part.json"))
         self.shard_manifest = self.out.with_name(f"{self.out.name}.json")
-        self.format = ROW_FORMATS[self.out.suffix.lower()]()
+        self.format = formats[self.out.suffix.lower()]()
         self.inputs = self.rows = self.failures = self._bytes = 0
         self.units, self.is_complete, self._file, self._committed = [], False, None, 0.0
         with self._naming_file():
@@ -190,15 +192,18 @@ class PredictionFile:
             raise ValueError(f"`out` must be a file that can be written, got {self.out}: {error}.") from error
 
 
-def verify_out(out):
+def verify_out(out, formats=ROW_FORMATS):
     """Returns the `Path` of a file of predictions.
 
+    Args:
+        out: path.
+        formats: the suffixes that are written.
     Raises:
         ValueError: if its suffix is another one, or it is no file in a folder that exists.
     """
     path = Path(out).expanduser()
-    if path.suffix.lower() not in ROW_FORMATS:
-        raise ValueError(f"`out` must end in {', '.join(ROW_FORMATS)}, got {path}.")
+    if path.suffix.lower() not in formats:
+        raise ValueError(f"`out` must end in {', '.join(formats)}, got {path}.")
     if path.is_dir() or not path.parent.is_dir():
         raise ValueError(f"`out` must be a file in a folder that exists, got {path}.")
     return path

@@ -13,11 +13,11 @@ import platform
 import time
 import warnings
 
-from recipes.prediction.batch_predictor import BatchPredictor
 from recipes.prediction.file_prediction import (
     FilePrediction,
     Prediction,
     input_unit,
+    make_predictor,
     verify_no_input,
     write_prediction,
 )
@@ -48,7 +48,7 @@ def predict_with_workers(
     address, out = parse_workers(workers), verify_out(out)
     if run.schema.series:
         raise ValueError("predict: `workers` must be None for a table of series, which is predicted as a whole.")
-    BatchPredictor(run, **options)  # refuses options that do not fit before anything is started
+    make_predictor(run, out, **options)  # refuses options that do not fit before anything is started
     files = input_files(run, paths, files_from)
     verify_no_input(out, files)
     count = _begun_count(out, overwrite)
@@ -56,10 +56,10 @@ def predict_with_workers(
     with ray_cluster(address, len(job["run"])) as pool:
         count = count or _new_count(run, files, pool.size)
         job |= {"threads": pool.cores, "versions": version_reader()()}
-        resumed = _predict_shards(job, run, files, count, pool, progress)
+        resumed, inputs = _predict_shards(job, run, files, count, pool, progress)
     rows, failures = join_shards(out)
     remove_shards(out, count)
-    return FilePrediction(str(out), rows, failures, resumed)
+    return FilePrediction(str(out), rows, failures, resumed, inputs)
 
 
 class ShardWorker:
@@ -85,7 +85,7 @@ class ShardWorker:
             os.chdir(self.job["folder"])  # for relative paths
         except OSError as error:
             raise ValueError(f"predict: all workers must see the same folders, {platform.node()}: {error}.") from None
-        self.predictor = BatchPredictor(pickle.loads(self.job["run"]), **self.job["options"])
+        self.predictor = make_predictor(pickle.loads(self.job["run"]), self.job["out"], **self.job["options"])
 
     def is_ready(self):
         """Returns True, once the model is loaded."""
@@ -133,11 +133,11 @@ def _picklable(error):
 
 
 def _predict_shards(job, run, files, count, pool, progress):
-    """Predicts all shards, and returns the number of inputs that an earlier call had predicted."""
+    """Predicts all shards; returns the numbers of inputs that an earlier call had predicted, and of all."""
     is_split, hash_of_names = run.schema.kind == "image", names_hash(files)
     shards = [shard_files(files, (i, count), is_split, hash_of_names) for i in range(1, count + 1)]
     before = {shard.shard: shard_inputs(shard_path(job["out"], shard.shard)) for shard in shards}
-    resumed, shown = sum(before.values()), set()
+    resumed, inputs, shown = sum(before.values()), 0, set()
     if resumed:
         warn([f"{job['out']} is continued after {resumed:,} inputs"])
     total = len(files) if is_split else None
@@ -148,8 +148,9 @@ def _predict_shards(job, run, files, count, pool, progress):
             shown |= set(sentences)
             if isinstance(outcome, Exception):
                 raise outcome
-            advance(outcome.rows - before[shard.shard])
-    return resumed
+            advance(outcome.inputs - before[shard.shard])
+            inputs += outcome.inputs
+    return resumed, inputs
 
 
 def _outcomes(job, shards, pool):

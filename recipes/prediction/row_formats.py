@@ -72,8 +72,10 @@ class JsonRows(CsvRows):
 
     def rows(self, frame):
         """Returns the bytes of the rows of a data frame."""
+        import pandas as pd
+
         records = frame.astype(object).to_dict("records")
-        values = [{k: None if v is None or v != v else v for k, v in record.items()} for record in records]
+        values = [{k: None if v is None or v is pd.NA or v != v else v for k, v in r.items()} for r in records]
         lines = [json.dumps(v, ensure_ascii=False, default=str, allow_nan=False) + "\n" for v in values]
         return "".join(lines).encode("utf-8", "surrogateescape")
 

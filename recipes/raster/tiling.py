@@ -9,6 +9,8 @@ import typing
 
 import numpy as np
 
+from recipes.data.rasters.tile_starts import tile_starts
+
 
 class TileAxis(typing.NamedTuple):
     """The tiles along one axis.
@@ -70,7 +72,7 @@ def tile_axis(size, tile, overlap, *, unit=1, receptive_radius=None, blend="cosi
     """
     padded = -(-size // unit) * unit
     tile = tile if fixed else min(tile, padded)
-    starts = [0] if padded <= tile else [*range(0, padded - tile, tile - overlap), padded - tile]
+    starts = tile_starts(padded, tile, overlap)
     width = overlap
     if receptive_radius is not None and 2 * receptive_radius < overlap:
         width = overlap - 2 * receptive_radius

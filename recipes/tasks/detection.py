@@ -5,9 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from recipes.average_precision import average_precision, weighted_ap50
+from recipes.average_precision import COUNTED_SCORE, average_precision, weighted_ap50
 from recipes.data.augment.with_boxes import WithBoxes
 from recipes.data.images.image_sizes import image_sizes
+from recipes.prediction.image_boxes import boxes_of_rows
 from recipes.reports import verdict as verdicts
 from recipes.training.task import Task, task
 from zoo.arguments import Count, Fraction, Positive
@@ -15,7 +16,6 @@ from zoo.detect.detector import detector
 from zoo.detect.retinanet_loss import RetinaNetLoss
 from zoo.registry import entry
 
-COUNTED_SCORE = 0.5  # from which a box counts as an object, in counts and pictures
 STRIDE = 32  # both sides of the model's image are divisible by it [pixels]
 
 
@@ -123,10 +123,9 @@ class Detection(Task):
     def format_predictions(self, run, outputs, inputs):
         """Returns a list with a dict per image: boxes (n, 4) in pixels, scores (n,), classes (n,) of names."""
         names, formatted = np.array(run.classes), []
-        for rows, (height, width) in zip(outputs, image_sizes(inputs, len(outputs)), strict=True):
-            rows = rows[rows[:, 5] >= 0]
-            boxes = rows[:, :4] * np.array([width, height, width, height], "float32")
-            formatted.append({"boxes": boxes, "scores": rows[:, 4], "classes": names[rows[:, 5].astype(int)]})
+        for rows, size in zip(outputs, image_sizes(inputs, len(outputs)), strict=True):
+            boxes, scores, classes = boxes_of_rows(rows, size)
+            formatted.append({"boxes": boxes, "scores": scores, "classes": names[classes]})
         return formatted
 
     def evaluate(self, run, split):

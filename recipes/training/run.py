@@ -182,7 +182,7 @@ class Run:
         export: FilePath | None = None,
         progress: bool = True,
     ):
-        """Predicts files or rows of tables in batches, and writes a row for each to a file.
+        """Predicts files or rows of tables in batches, and writes a row for each to a file; of a detection, per box.
 
         Memory does not grow with their number. Until the file is complete it is named OUT.part, with the manifest
         OUT.part.json. The same call continues an interrupted one, and predicts every input exactly once.
@@ -190,7 +190,8 @@ class Run:
         Args:
             paths: path or list of paths: images and folders of images, at any depth; tables; for a run on texts text
                 files, or tables with its column of texts; for forecasts one table of series.
-            out: path of a .csv, .tsv, .parquet or .jsonl file; OUT-00003-of-00008.csv with `shard`.
+            out: path of a .csv, .tsv, .parquet or .jsonl file; OUT-00003-of-00008.csv with `shard`. Of a detection also
+                a .json, .geojson or .gpkg file, as `recipes.detect_files` has them.
             files_from: path of a text file with a path per line; None for none.
             shard: I/N to predict the I-th of N shards of the inputs, from 1; `recipes.join_shards` joins them.
             workers: ray to predict with several processes of this machine, or ray://HOST:PORT with those of a Ray
@@ -207,12 +208,11 @@ class Run:
             export: path of the export, as `zoo.predictor` takes it.
             progress: whether to show a progress bar, on stderr where that is a terminal.
         Returns:
-            `FilePrediction`: path, rows, failures, resumed_inputs.
+            `FilePrediction`: path, rows, failures, resumed_inputs, inputs.
         Raises:
             ValueError: if a path does not exist, a table does not match the run, the file cannot be continued, or there
                 are no such workers.
         """
-        self.check_rows()
         paths = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
         options = {"files_from": files_from, "overwrite": overwrite, "strict": strict, "progress": progress}
         options |= {"top_k": top_k, "uncertainty": uncertainty, "features": features}
@@ -222,11 +222,6 @@ class Run:
         if shard is not None:
             raise ValueError(f"predict: `shard` must be None with `workers`, which divide the inputs, got {shard}.")
         return predict_with_workers(self, paths, out, workers=workers, **options)
-
-    def check_rows(self):
-        """Raises a ValueError where predictions have no row per input, so that they cannot be written as a table."""
-        if self.data_record["task"] == "detection":
-            raise ValueError("predict: detections have no row per image; in Python, run.predict(paths) returns them.")
 
     @checked
     def evaluate(self, split: Split = "test"):

@@ -24,11 +24,13 @@ class Annotation:
     Args:
         path: of the image.
         name: that errors and notes have.
-        boxes: list of (x1, y1, x2, y2) [pixels].
+        boxes: list of (x1, y1, x2, y2) [pixels], or fractions of width and height where `is_relative`.
         labels: name of the class of each box.
         crowd: whether each box is of several objects or is difficult: no object for training, and neither right nor
             wrong in an evaluation.
         split: train, validation or test; None where it is to be split.
+        places: where each box stands, such as "boxes.csv row 3", for errors; () for its number in the image.
+        is_relative: whether boxes are fractions of width and height.
     """
 
     path: Path
@@ -37,6 +39,8 @@ class Annotation:
     labels: list = dataclasses.field(default_factory=list)
     crowd: list = dataclasses.field(default_factory=list)
     split: str | None = None
+    places: list = dataclasses.field(default_factory=list)
+    is_relative: bool = False
 
 
 class Problems:
@@ -57,7 +61,9 @@ class Problems:
         return [warn_and_note(f"skipped {sentence}") for sentence in sentences]
 
 
-def data_from_annotations(annotations, classes, split_options, problems, *, root, group=None, notes=(), **facts):
+def data_from_annotations(
+    annotations, classes, split_options, problems, *, root, group=None, notes=(), verify=None, **facts
+):
     """Returns `Data` of the task detection.
 
     Targets are (N, M, 6) float32, padded with -1 to the largest number of boxes: x1, y1, x2, y2 as fractions of the
@@ -71,6 +77,8 @@ def data_from_annotations(annotations, classes, split_options, problems, *, root
         root: `Path` of the folder of the images.
         group: regular expression whose match in an image's path below `root` names its group; or None.
         notes: sentences of the reader.
+        verify: function of the annotations and the (N, 2) sizes of their images [pixels] that raises a ValueError, or
+            None.
         **facts: name, source, as `Data` has them.
     Raises:
         ValueError: if no image is left, or under `strict` an annotation is wrong.
@@ -90,6 +98,8 @@ def data_from_annotations(annotations, classes, split_options, problems, *, root
         raise ValueError(f"the annotations must have images that can be read, got none in {root}. {places}")
     classes = tuple(classes) or tuple(sorted({label for a in annotations for label in a.labels}))
     sizes = np.stack([scan.height, scan.width], axis=1)
+    if verify is not None:
+        verify(annotations, sizes)
     rows = [
         _target_rows(a, size, classes, problems) for a, size in zip(annotations, sizes.astype(np.float64), strict=True)
     ]
@@ -165,8 +175,8 @@ def _target_rows(annotation, size, classes, problems):
     """
     limits, rows = np.array([size[1], size[0], size[1], size[0]]), []
     for i, (box, label, crowd) in enumerate(zip(annotation.boxes, annotation.labels, annotation.crowd, strict=True)):
-        place = f"{annotation.name} box {i + 1}"
-        box = np.asarray(box, np.float64)
+        place = f"{annotation.places[i]} ({annotation.name})" if annotation.places else f"{annotation.name} box {i + 1}"
+        box = np.asarray(box, np.float64) * (limits if annotation.is_relative else 1)
         if label not in classes:
             problems.add("boxes of unknown classes", f"{place}: {label!r}{suggestion(label, classes)}")
         elif not np.isfinite(box).all():

@@ -4,27 +4,15 @@ import collections
 import json
 from pathlib import Path
 
-from recipes.data.boxes.annotations import Annotation, Problems, data_from_annotations
-from recipes.data.examples import Data
-from recipes.data.source_spec import absolute_path, with_source_spec
-from recipes.data.split import SplitOptions
-from zoo.arguments import FilePath, Fraction, Whole, checked
+from recipes.data.boxes.annotation_reader import AnnotationSet, annotation_reader
+from recipes.data.boxes.annotations import Annotation
+from zoo.arguments import FilePath
 
 LISTS = ("images", "annotations", "categories")
 
 
-@checked
-def read_coco(
-    path: FilePath,
-    *,
-    images: FilePath | None = None,
-    classes: tuple[str, ...] = (),
-    group: str | None = None,
-    strict: bool = False,
-    validation: Fraction = 0.15,
-    test: Fraction = 0.15,
-    seed: Whole = 0,
-) -> Data:
+@annotation_reader
+def read_coco(path, problems, *, images: FilePath | None = None, classes: tuple[str, ...] = ()):
     """Reads images and boxes from a COCO file.
 
     Boxes are (x, y, width, height) [pixels]. Crowds are no training examples, and neither right nor wrong in an
@@ -35,23 +23,14 @@ def read_coco(
         images: folder that the file names are below; None for the folder of the JSON file, or `images` in it.
         classes: names of the classes, a selection or an order of the file's categories; all in the file's order where
             empty.
-        group: regular expression that is searched in every image's path below `images`; its match (the first group of
-            the expression, if it has one) names the image's group, and groups stay in one split.
-        strict: whether a wrong annotation (outside of the image, without area, of an unknown category or image, an id
-            that is used twice) or an absent or broken image is an error; else it is skipped, counted and noted.
-        validation, test: fractions of the images, 0 to 1.
-        seed: seed of the split.
-    Returns:
-        `Data` of the task detection.
+        {shared}
     Raises:
         ValueError: if the file is no COCO file, or no image or box is left.
 
     Source: https://cocodataset.org/#format-data
     """
-    arguments = dict(locals())
-    path, content = Path(path), _read_json(Path(path))
+    content = _read_json(path)
     root = Path(images) if images else _image_folder(path, content)
-    problems = Problems(strict)
     names = _categories(content["categories"], problems)
     by_id = {}
     for entry in content["images"]:
@@ -83,11 +62,7 @@ def read_coco(
             image.labels.append(names[entry["category_id"]])
             image.crowd.append(bool(entry.get("iscrowd", 0)))
     notes = [f"{n:,} boxes of {name!r} left out, which is not in `classes`" for name, n in left_out.items()]
-    data = data_from_annotations(
-        list(by_id.values()), classes or tuple(names.values()), SplitOptions(validation, test, seed), problems,
-        root=root, group=group, notes=notes, name=path.stem, source=str(path),
-    )  # fmt: skip
-    return with_source_spec(data, "coco", arguments, images=absolute_path(root), classes=data.classes)
+    return AnnotationSet(list(by_id.values()), root, classes or tuple(names.values()), path.stem, notes)
 
 
 def _read_json(path):

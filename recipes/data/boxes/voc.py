@@ -3,12 +3,10 @@
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-from recipes.data.boxes.annotations import Annotation, Problems, data_from_annotations
-from recipes.data.examples import Data
+from recipes.data.boxes.annotation_reader import AnnotationSet, annotation_reader
+from recipes.data.boxes.annotations import Annotation
 from recipes.data.images.image_files import SUFFIXES
-from recipes.data.source_spec import absolute_path, with_source_spec
-from recipes.data.split import SplitOptions
-from zoo.arguments import FilePath, Fraction, Whole, checked
+from zoo.arguments import FilePath
 
 ANNOTATION_FOLDERS = ("Annotations", "annotations")
 IMAGE_FOLDERS = ("JPEGImages", "images", "Images")
@@ -16,18 +14,8 @@ LISTS = {"train": "train", "val": "validation", "test": "test"}  # ImageSets/Mai
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
-@checked
-def read_voc(
-    path: FilePath,
-    *,
-    images: FilePath | None = None,
-    classes: tuple[str, ...] = (),
-    group: str | None = None,
-    strict: bool = False,
-    validation: Fraction = 0.15,
-    test: Fraction = 0.15,
-    seed: Whole = 0,
-) -> Data:
+@annotation_reader
+def read_voc(root, problems, *, images: FilePath | None = None, classes: tuple[str, ...] = ()):
     """Reads images and boxes from a folder of Pascal VOC files.
 
     The XML files lie in PATH/Annotations, or in PATH. Where PATH/ImageSets/Main has the lists train.txt and test.txt,
@@ -39,28 +27,18 @@ def read_voc(
         path: the folder.
         images: folder of the images; None for PATH/JPEGImages, PATH/images, or the folder of the XML files.
         classes: names of the classes; those of the files in alphabetical order where empty.
-        group: regular expression that is searched in every image's path below `images`; its match (the first group of
-            the expression, if it has one) names the image's group, and groups stay in one split.
-        strict: whether a wrong annotation (a file that is no XML, a box outside of the image or without area, an
-            unknown class, an image that two files name) or an absent or broken image is an error; else it is skipped,
-            counted and noted.
-        validation, test: fractions of the images, 0 to 1, for splits without a list.
-        seed: seed of the split.
-    Returns:
-        `Data` of the task detection.
+        {shared}
     Raises:
         ValueError: if there are no XML files, or no image or box is left.
 
     Source: http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html
     """
-    arguments = dict(locals())
-    root = Path(path)
     folder = next((root / name for name in ANNOTATION_FOLDERS if (root / name).is_dir()), root)
     files = sorted(folder.glob("*.xml"))
     if not files:
-        raise ValueError(f"voc: `path` must be a folder with XML files, or with a folder Annotations, got {path}.")
+        raise ValueError(f"voc: `path` must be a folder with XML files, or with a folder Annotations, got {root}.")
     image_folder = Path(images) if images else next((root / n for n in IMAGE_FOLDERS if (root / n).is_dir()), folder)
-    problems, annotations = Problems(strict), {}
+    annotations = {}
     for file in files:
         annotation = _read_xml(file, image_folder, problems)
         if annotation is not None and annotation.path in annotations:
@@ -68,11 +46,7 @@ def read_voc(
         elif annotation is not None:
             annotations[annotation.path] = annotation
     annotations, notes = _apply_lists(root, list(annotations.values()))
-    data = data_from_annotations(
-        annotations, classes, SplitOptions(validation, test, seed), problems, root=image_folder, group=group,
-        notes=notes, name=root.resolve().name, source=str(root),
-    )  # fmt: skip
-    return with_source_spec(data, "voc", arguments, images=absolute_path(image_folder), classes=data.classes)
+    return AnnotationSet(annotations, image_folder, classes, root.resolve().name, notes)
 
 
 def _read_xml(file, image_folder, problems):

@@ -7,6 +7,11 @@ import numpy as np
 
 from zoo.export.image_decoding import MAX_PIXELS
 
+TOO_LARGE = (
+    f"it has more than {MAX_PIXELS:,} pixels; reduce it, read large scenes with raster:, or detect objects in tiles "
+    "(tile_size)"
+)
+
 
 class DecodedImage(typing.NamedTuple):
     """One decoded image.
@@ -51,6 +56,4 @@ class UnreadableImageError(ValueError):
 def verify_pixel_count(source, width, height):
     """Raises an `UnreadableImageError` for an image of more than `MAX_PIXELS` pixels."""
     if width * height > MAX_PIXELS:
-        raise UnreadableImageError(
-            source, f"it has more than {MAX_PIXELS:,} pixels; reduce it, or read large scenes with raster:"
-        )
+        raise UnreadableImageError(source, TOO_LARGE)

@@ -8,7 +8,7 @@ import os
 
 import numpy as np
 
-from recipes.data.images.decoded_image import DecodedImage, UnreadableImageError, verify_pixel_count
+from recipes.data.images.decoded_image import TOO_LARGE, DecodedImage, UnreadableImageError, verify_pixel_count
 from recipes.data.images.jpeg_markers import has_expected_markers
 from recipes.data.images.tiff_images import TIFF_MAGIC, is_tiff_photo, read_tiff
 from zoo.export.image_decoding import MAX_PIXELS
@@ -108,7 +108,7 @@ def _reason(error, head):
     if isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError):
         return error.strerror.lower()
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return f"it has more than {MAX_PIXELS:,} pixels; reduce it, or read large scenes with raster:"
+        return TOO_LARGE
     if not head:
         return "it is empty"
     if isinstance(error, UnidentifiedImageError):

@@ -138,7 +138,7 @@ def _band_number(file, band, path, caller):
     return band
 
 
-def read_window(file, raster, row, column, height, width):
+def read_window(file, raster, row, column, height, width, *, any_band=False):
     """Reads a window, mirrored beyond the lower and right border, and its mask of valid pixels.
 
     Args:
@@ -146,20 +146,21 @@ def read_window(file, raster, row, column, height, width):
         raster: its `Raster`.
         row, column: of the upper left pixel.
         height, width: of the window [pixels].
+        any_band: whether a pixel is valid where any band is, as in photos, of which a band may have the nodata value.
     Returns:
         (height, width, C) of the raster's dtype, with scale and offset applied; (height, width) bool, False where any
-        band is nodata or NaN.
+        band (with `any_band`: every band) is nodata or NaN.
     """
     from rasterio.windows import Window
 
     inside = (min(height, raster.height - row), min(width, raster.width - column))
     window = Window(int(column), int(row), int(inside[1]), int(inside[0]))
     pixels = np.moveaxis(file.read(raster.bands, window=window), 0, -1)
-    valid = np.ones(inside, bool)
+    valid, combine = np.ones(inside, bool), np.any if any_band else np.all
     if raster.masked:
-        valid = (file.read_masks(raster.bands, window=window) > 0).all(0)
+        valid = combine(file.read_masks(raster.bands, window=window) > 0, axis=0)
     if pixels.dtype.kind == "f":
-        valid = valid & np.isfinite(pixels).all(-1)
+        valid = valid & combine(np.isfinite(pixels), axis=-1)
     pixels = _physical_values(pixels, raster) if raster.is_scaled else pixels
     if inside == (height, width):
         return np.ascontiguousarray(pixels), valid
