@@ -179,7 +179,7 @@ def make_predictor(run, out=None, **options):
     """
     if run.data_record["task"] != "detection" and not options.get("proposals"):
         return BatchPredictor(run, **options)
-    set_options = [name for name in ("top_k", "features", "engine") if options.pop(name, None)]
+    set_options = [name for name in ("top_k", "uncertainty", "features", "engine") if options.pop(name, None)]
     if set_options:
         raise ValueError(f"predict: `{set_options[0]}` must be unset for a detection, which predicts boxes.")
     return DetectionPredictor(run, out=out, **{name: v for name, v in options.items() if name != "export"})
