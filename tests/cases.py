@@ -53,6 +53,13 @@ SRCNN = Case(
     free=12,
 )
 EDSR = Case({"input_shape": (None, 6, 2), "scale": 4, "depth": 2, "filters": 4}, (2, 20, 24, 2), free=5)
+FASTER_RCNN = {"input_shape": (None, 32, 2), "classes": 2, "encoder": "mobilenet_v2", "filters": 4}
+FASTER_RCNN = Case(
+    {**FASTER_RCNN, "units": (6, 6), "anchor_sizes": (4, 8, 16, 24, 32), "proposals": 5},
+    (2, 5, 4 + 3 * 5),
+    invalid_shape=(40, 32, 2),
+    free=64,
+)
 TRANSFORMER = Case({"vocabulary": 6, "depth": 1, "width": 8, "units": 12, "heads": 2}, (2, 5, 6), free=5)
 DDPM = {"image_shape": (8, 4, 2), "filters": (4, 8), "depth": 1}
 DDPM = Case(DDPM, (2, 8, 4, 2), invalid_shape=(8, 5, 2), train=((8, 4, 2),))
@@ -148,6 +155,10 @@ CASES = {
         (2, 9 * (8 * 4 + 4 * 2 + 2 + 1 + 1), 11),
         invalid_shape=(40, 32, 2),
         free=64,
+    ),
+    "faster_rcnn": FASTER_RCNN,
+    "faster_rcnn_vgg16": FASTER_RCNN._replace(
+        arguments={**FASTER_RCNN.arguments, "encoder": "resnet18", "anchor_sizes": (16,)},
     ),
     # restore
     "dncnn": DNCNN,

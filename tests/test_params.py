@@ -37,6 +37,7 @@ PTB_SMALL = {"input_shape": (None,), "outputs": 10000, "vocabulary": 10000, "uni
 ENCODER = {"input_shape": (None, 512), "outputs": 1}
 PIXEL = {"input_shape": (12, 17)}
 COCO = {"input_shape": (None, None, 3), "classes": 91}
+REGIONS = {**COCO, "classes": 90}  # and the background
 VALID = {"input_shape": (572, 572, 1), "classes": 2, "padding": "valid"}
 COLOR_GAN = {"image_shape": (64, 64, 3)}
 LABELLED = {"image_shape": (28, 28, 1), "classes": 10}
@@ -196,6 +197,15 @@ COUNTS = [
     # detection: the total has the gamma, beta and statistics of frozen batch normalization, 106,240
     ("retinanet", {**COCO, "freeze_batch_norm": True}, 34014999, 34121239, "torchvision, frozen batch normalization"),
     ("retinanet", COCO, 34068119, 34121239, "torchvision, trainable batch normalization; KerasHub's card"),
+    ("faster_rcnn", {**REGIONS, "freeze_batch_norm": True}, 41755286, 41861526, "torchvision's 91 with the background"),
+    ("faster_rcnn", REGIONS, 41808406, 41861526, "torchvision, trainable batch normalization"),
+    (
+        "faster_rcnn_vgg16",
+        {**REGIONS, "classes": 20},
+        137078239,
+        137078239,
+        "Ren et al. 2015, figure 2; VGG-16 and VOC",
+    ),
     # optical flow
     ("flownet_s", {"input_shape": (64, 64, 3)}, 38675536, 38675536, "ClementPinard/FlowNetPytorch"),
     ("pwcnet", {"input_shape": (64, 64, 3)}, 8749214, 8749214, "Sun et al. 2017: 8.75 M"),

@@ -65,6 +65,7 @@ from zoo.classify.vit import (
 
 # detection: (H, W, C) -> boxes of objects, with score and class
 from zoo.detect.detector import detector
+from zoo.detect.faster_rcnn import faster_rcnn, faster_rcnn_vgg16
 from zoo.detect.retinanet import retinanet
 from zoo.detect.retinanet_loss import RetinaNetLoss, detection_targets
 

@@ -7,7 +7,18 @@ from pathlib import Path
 import keras
 
 from zoo.arguments import checked
-from zoo.convert import densenet, dncnn, efficientnet_lite, mobilenet_v2, presto, resnet, retinanet, vgg, vit
+from zoo.convert import (
+    densenet,
+    dncnn,
+    efficientnet_lite,
+    faster_rcnn,
+    mobilenet_v2,
+    presto,
+    resnet,
+    retinanet,
+    vgg,
+    vit,
+)
 from zoo.convert.checkpoint import parse_checkpoint, read_checkpoint
 from zoo.convert.match import fill_model
 from zoo.convert.stated_sizes import check_keras_file
@@ -17,7 +28,7 @@ from zoo.registry import entry
 NAME_MAPS = (
     *(*vgg.NAME_MAPS, *resnet.NAME_MAPS, *densenet.NAME_MAPS),
     *(*vit.NAME_MAPS, *mobilenet_v2.NAME_MAPS, *efficientnet_lite.NAME_MAPS, *presto.NAME_MAPS),
-    *(*dncnn.NAME_MAPS, *retinanet.NAME_MAPS),
+    *(*dncnn.NAME_MAPS, *retinanet.NAME_MAPS, *faster_rcnn.NAME_MAPS),
 )
 
 
@@ -101,11 +112,11 @@ def load_weights(model: keras.Model, source, *, head: bool = True) -> keras.Mode
     """Sets the weights of a zoo model from a file, a model, a preset or arrays of the zoo or another library.
 
     Names and axes are converted for VGG, ResNet, ResNet v2, DenseNet, ViT, MobileNetV2 and EfficientNet-Lite from timm,
-    torchvision, Hugging Face, keras.applications and KerasHub, where these have the architecture, for RetinaNet on
-    ResNet from torchvision, and for Presto and DnCNN from their authors' files. A bias before a batch normalization is
-    subtracted from its moving mean. A different epsilon is corrected in its moving variance, which can then be slightly
-    negative. Position embeddings of a square grid of patches are resized to another number of patches by bicubic
-    interpolation with antialiasing; for the same number of patches they are used unchanged.
+    torchvision, Hugging Face, keras.applications and KerasHub, where these have the architecture, for RetinaNet and
+    Faster R-CNN on ResNet from torchvision, and for Presto and DnCNN from their authors' files. A bias before a batch
+    normalization is subtracted from its moving mean. A different epsilon is corrected in its moving variance, which can
+    then be slightly negative. Position embeddings of a square grid of patches are resized to another number of patches
+    by bicubic interpolation with antialiasing; for the same number of patches they are used unchanged.
 
     Args:
         model: model of the zoo.
@@ -113,6 +124,7 @@ def load_weights(model: keras.Model, source, *, head: bool = True) -> keras.Mode
             a `.keras` or `.weights.h5` file of the same architecture; a dict of arrays by name, such as PyTorch's
             `state_dict()`; a model of the zoo, of `keras.applications` or of KerasHub; or a KerasHub preset's name.
         head: whether the layer `head` is set, too. If False it keeps its weights, and the source may have any or none.
+            In detectors of two stages the last layers of boxes and masks belong to the head.
     Returns:
         The same model.
     Raises:

@@ -12,8 +12,9 @@ from recipes.prediction.image_boxes import boxes_of_rows
 from recipes.reports import verdict as verdicts
 from recipes.training.task import Task, task
 from zoo.arguments import Count, Fraction, Positive
-from zoo.detect.detector import detector
+from zoo.detect.detector import detector, detector_classes
 from zoo.detect.retinanet_loss import RetinaNetLoss
+from zoo.detect.two_stage import TwoStageDetector
 from zoo.registry import entry
 
 STRIDE = 32  # both sides of the model's image are divisible by it [pixels]
@@ -38,6 +39,7 @@ class Detection(Task):
         score: smallest score of a box that is predicted.
         iou: IoU above which the box with the lower score of two of one class is removed.
         detections: largest number of boxes per image.
+        proposals: number of regions of an image that the second stage judges, in a model that has two.
         box_weight: factor of the boxes' error in the loss.
         **kwargs: as `Task` has them.
     """
@@ -51,6 +53,7 @@ class Detection(Task):
     score: Fraction = 0.05
     iou: Fraction = 0.5
     detections: Count = 100
+    proposals: Count = 300
     box_weight: Positive = 1.0
 
     data_tasks: ClassVar[tuple] = ("detection",)
@@ -67,17 +70,17 @@ class Detection(Task):
         if entry(name).task != "detect":
             raise ValueError(f"`model` must predict boxes, got {name} ({entry(name).task}).")
         arguments = {"classes": len(data.classes), "input_shape": (self.side, self.side, data.shape[-1])}
-        arguments |= {"encoder": self.encoder}
+        arguments |= {"encoder": self.encoder, "proposals": self.proposals}
         accepted = inspect.signature(entry(name).build).parameters
         return {k: v for k, v in arguments.items() if k in accepted}
 
     def check_model(self, model, data):
         """Raises a ValueError if the model's outputs are not for these classes, or its input has no fixed size."""
-        classes, shape = len(data.classes), model.output_shape
-        if len(shape) != 3 or shape[-1] != 8 + classes:
+        classes = len(data.classes)
+        if detector_classes(model) != classes:
             raise ValueError(
-                f"`model` must predict (anchors, 8 + {classes}) for the {classes} classes of {data.name}, as "
-                f"zoo.retinanet does, got {model.name} with {shape[1:]}."
+                f"`model` must predict boxes of the {classes} classes of {data.name}, as zoo.retinanet and "
+                f"zoo.faster_rcnn do, got {model.name} with outputs {model.output_shape}."
             )
         if None in model.input_shape[1:]:
             raise ValueError(
@@ -107,8 +110,12 @@ class Detection(Task):
         return WithBoxes(self.augment, seed=self.seed, value_range=self.value_range(preprocessing))
 
     def compile(self, model, steps=1000, data=None, **settings):
-        """Compiles the model with the loss of RetinaNet; arguments as `Task.compile` has them."""
-        model.compile(optimizer=self.make_optimizer(steps), loss=RetinaNetLoss(box_weight=self.box_weight), **settings)
+        """Compiles the model with the loss of its paper; arguments as `Task.compile` has them."""
+        settings["optimizer"] = self.make_optimizer(steps)
+        if isinstance(model, TwoStageDetector):
+            model.compile(box_weight=self.box_weight, **settings)
+        else:
+            model.compile(loss=RetinaNetLoss(box_weight=self.box_weight), **settings)
         return model
 
     def baseline_loss(self, data):

@@ -146,14 +146,14 @@ def test_roi_align_of_a_linear_ramp_is_the_mean_of_the_samples():
     rows, columns = np.meshgrid(np.arange(20.0), np.arange(30.0), indexing="ij")
     ramp = np.stack([rows, columns], axis=-1)[None].astype("float32")
     box = np.array([[[8.0, 12.0, 64.0, 40.0]]], "float32")  # with a stride of 4: x 2 to 16, y 3 to 10
-    aligned = np.array(roi_align(ramp, box, 7, 4))[0, 0]
+    aligned = np.array(roi_align(ramp.reshape(1, 600, 2), box, 7, (0, 20, 30, 4)))[0, 0]
     assert_close(aligned[:, 0, 0], 3 + np.arange(7) + 0.5)
     assert_close(aligned[0, :, 1], 2 + 2 * (np.arange(7) + 0.5))
 
 
 def test_roi_align_outside_of_the_map():
-    ones = np.ones((1, 4, 4, 1), "float32")
+    ones = np.ones((1, 16, 1), "float32")
     box = np.array([[[-8.0, 0.0, 0.0, 4.0], [2.0, 0.0, 4.0, 4.0]]], "float32")
-    aligned = np.array(roi_align(ones, box, 2, 1))[0, ..., 0]
+    aligned = np.array(roi_align(ones, box, 2, (0, 4, 4, 1)))[0, ..., 0]
     assert_close(aligned[0], [[0, 0.5], [0, 0.5]])  # of the points -7, -5, -3 and -1 the last is a cell away
     assert_close(aligned[1], np.ones((2, 2)))

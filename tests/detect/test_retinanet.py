@@ -12,7 +12,7 @@ import zoo
 from tests.golden.drawn import drawn_detector, images
 from tests.tolerance import assert_close
 from zoo.detect.boxes import encode
-from zoo.detect.detector import Detections
+from zoo.detect.detections import Detections
 from zoo.detect.level_predictions import split_predictions
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "detection.npz"

@@ -3,8 +3,8 @@
 Run: python tests/golden/make_detection.py
 With the path of another file it writes there the boxes of the models with torchvision's own encoder.
 The file holds, for each model, the names and shapes of its weights. Of those with a small encoder it also has boxes,
-scores and labels of two images; weights and images are drawn from their names by drawn.py, on both sides. For
-RetinaNet it has the losses of the two images' targets too.
+scores and labels of two images; weights and images are drawn from their names by drawn.py, on both sides. It has the
+losses of the two images' targets too: for Faster R-CNN of all anchors and regions, without sampling.
 """
 
 import json
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from drawn import drawn_detector, images
 from torchvision.models import resnet18
-from torchvision.models.detection import RetinaNet, retinanet_resnet50_fpn
+from torchvision.models.detection import FasterRCNN, RetinaNet, fasterrcnn_resnet50_fpn, retinanet_resnet50_fpn
 from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.retinanet import _default_anchorgen
@@ -33,6 +33,16 @@ def small_retinanet():
     return RetinaNet(backbone, CLASSES, anchor_generator=_default_anchorgen(), **UNCHANGED)
 
 
+def small_faster_rcnn():
+    everything = {"rpn_batch_size_per_image": 10**6, "box_batch_size_per_image": 10**6}
+    fractions = {"rpn_positive_fraction": 1.0, "box_positive_fraction": 1.0}
+    proposals = {f"rpn_{step}_nms_top_n_{mode}": 1000 for step in ("pre", "post") for mode in ("train", "test")}
+    backbone = _resnet_fpn_extractor(resnet18(), 5)
+    return FasterRCNN(
+        backbone, CLASSES + 1, box_detections_per_img=300, **everything, **fractions, **proposals, **UNCHANGED
+    )
+
+
 def fill(model):
     for name, value in model.state_dict().items():
         if value.is_floating_point():
@@ -47,7 +57,11 @@ def names_of(model):
 def detections(model, x):
     with torch.no_grad():
         results = model(list(x))
-    return np.stack([torch.cat([r["boxes"], r["scores"][:, None], r["labels"][:, None]], 1).numpy() for r in results])
+    rows = [torch.cat([r["boxes"], r["scores"][:, None], r["labels"][:, None]], 1).numpy() for r in results]
+    padded = np.full((len(rows), 300, 6), -1, "float32")
+    for i, r in enumerate(rows):
+        padded[i, : len(r)] = r
+    return padded
 
 
 def losses(model, x):
@@ -62,25 +76,51 @@ def losses(model, x):
     return np.array([float(values["classification"]), float(values["bbox_regression"])])
 
 
+def two_stage_losses(model, x):
+    """Losses of a model in training, but with the normalization of `eval`."""
+    targets = [
+        {"boxes": torch.from_numpy(rows[:, :4]), "labels": torch.from_numpy(rows[:, 4]).long() + 1}
+        for rows in (t[t[:, 4] >= 0] for t in TARGETS)
+    ]
+    for part in (model, model.rpn, model.roi_heads):
+        part.training = True
+    with torch.no_grad():
+        values = model(list(x), targets)
+    model.eval()
+    names = ("loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg")
+    return np.array([float(values[name]) for name in names])
+
+
 def large_retinanet():
     return retinanet_resnet50_fpn(weights=None, weights_backbone=None, num_classes=CLASSES, **UNCHANGED)
 
 
+def large_faster_rcnn():
+    options = {"weights": None, "weights_backbone": None, "num_classes": CLASSES + 1, "box_detections_per_img": 300}
+    return fasterrcnn_resnet50_fpn(**options, **UNCHANGED)
+
+
 def golden(x):
-    small = fill(small_retinanet())
+    small, faster = fill(small_retinanet()), fill(small_faster_rcnn())
     return {
         "retinanet/names": names_of(small),
         "retinanet/detections": detections(small, x),
         "retinanet/losses": losses(small, x),
         "retinanet/targets": TARGETS,
         "retinanet_resnet50/names": names_of(large_retinanet()),
+        "faster_rcnn/names": names_of(faster),
+        "faster_rcnn/detections": detections(faster, x),
+        "faster_rcnn/losses": two_stage_losses(faster, x),
+        "faster_rcnn_resnet50/names": names_of(large_faster_rcnn()),
     }
 
 
 if __name__ == "__main__":
     batch = torch.from_numpy(images("detection", SHAPE).transpose(0, 3, 1, 2).copy())
     if len(sys.argv) > 1:
-        np.savez(sys.argv[1], **{"retinanet_resnet50/detections": detections(fill(large_retinanet()), batch)})
+        large = {"retinanet": large_retinanet, "faster_rcnn": large_faster_rcnn}
+        boxes = {f"{name}_resnet50/detections": detections(fill(build()), batch) for name, build in large.items()}
+        np.savez(sys.argv[1], **boxes)
     else:
         path = Path(__file__).with_name("detection.npz")
         np.savez_compressed(path, **golden(batch))

@@ -133,14 +133,19 @@ def test_a_side_that_the_strides_do_not_divide_is_refused():
         recipes.Detection(side=100)
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
+MODELS = {
+    "retinanet": {"filters": 8, "depth": 1, "anchor_sizes": (8, 16, 24, 32, 48)},
+    "faster_rcnn": {"filters": 8, "units": (8, 8), "anchor_sizes": (8, 16, 24, 32, 48)},
+}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def run(request, tmp_path_factory):
     """A run of one epoch on images of several sizes, saved and loaded."""
     root = write_rectangles(tmp_path_factory.mktemp("data") / "voc", 8, sizes=((64, 64), (48, 80)))
-    task = recipes.Detection(side=64, epochs=1, score=0.0, detections=20)
-    out = tmp_path_factory.mktemp("run") / "run"
-    arguments = {"filters": 8, "depth": 1, "anchor_sizes": (8, 16, 24, 32, 48)}
-    task.fit("retinanet", f"voc:{root}?validation=0&test=0.25", out=out, verbose=False, **arguments)
+    task = recipes.Detection(side=64, epochs=1, score=0.0, detections=20, proposals=40)
+    out, data = tmp_path_factory.mktemp("run") / "run", f"voc:{root}?validation=0&test=0.25"
+    task.fit(request.param, data, out=out, verbose=False, **MODELS[request.param])
     return recipes.load_run(out)
 
 
@@ -189,14 +194,18 @@ def test_the_export_takes_image_files_and_returns_boxes_scores_and_names(run, tm
         assert [name.decode() for name in outputs["classes"][i]] == prediction["classes"].tolist()
 
 
+LEARNERS = {"retinanet": {"filters": 32, "depth": 1}, "faster_rcnn": {"filters": 32, "units": (128, 128)}}
+
+
 @pytest.mark.slow
-def test_eight_images_are_learned(tmp_path):
+@pytest.mark.parametrize("model", LEARNERS)
+def test_eight_images_are_learned(tmp_path, model):
     data = f"voc:{write_rectangles(tmp_path / 'voc', 8)}?validation=0&test=0"
-    task = recipes.Detection(side=64, epochs=100, learning_rate=1e-3, batch_size=4, augment=())
-    run = task.fit("retinanet", data, verbose=False, filters=32, depth=1, anchor_sizes=(12, 16, 24, 32, 48))
+    task = recipes.Detection(side=64, epochs=100, learning_rate=1e-3, batch_size=4, augment=(), proposals=100)
+    run = task.fit(model, data, verbose=False, anchor_sizes=(12, 16, 24, 32, 48), **LEARNERS[model])
     assert run.evaluate("train")["ap50"] > 0.9
 
 
 def test_the_detector_refuses_other_models():
-    with pytest.raises(ValueError, match="must be built by zoo.retinanet"):
+    with pytest.raises(ValueError, match="must be built by zoo.retinanet or zoo.faster_rcnn"):
         zoo.detector(zoo.lenet5((28, 28, 1), 10))

@@ -11,6 +11,7 @@ from zoo.layers.position_embedding import PositionEmbedding
 
 # prefixes of all names where PyTorch wraps a model
 WRAPPER_PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
+HEAD_LAYERS = ("head", "head_deltas", "head_masks")  # whose shapes depend on the classes
 MAX_LISTED = 6  # names in an error message
 
 
@@ -60,10 +61,14 @@ def fill_model(model, arrays, name_maps, head):
 
 def plan_weights(model, name_map, head):
     """Returns a `WeightSource` for each weight, or None where the name map lacks one."""
-    weights = [w for w in model.weights if head or not w.path.startswith("head/")]
+    weights = [w for w in model.weights if head or not _is_head(w)]
     numbers = block_numbers([w.path for w in model.weights])
     names = [source_name(name_map, w.path, numbers) for w in weights]
     return None if None in names else [WeightSource(w, *name) for w, name in zip(weights, names, strict=True)]
+
+
+def _is_head(weight):
+    return weight.path.split("/")[0] in HEAD_LAYERS
 
 
 def _without_wrappers(arrays):
@@ -88,7 +93,8 @@ def _convert_arrays(model, arrays, name_map, plan, head):
     extra = [k for k in arrays if k not in used and not k.startswith(name_map.unused_prefixes)]
     if not head:
         numbers = block_numbers([w.path for w in model.weights])
-        head_names = {source_name(name_map, f"head/{weight}", numbers)[0] for weight in ("kernel", "bias")}
+        paths = {"head/kernel", "head/bias", *(w.path for w in model.weights if _is_head(w))}
+        head_names = {source_name(name_map, path, numbers)[0] for path in paths}
         extra = [k for k in extra if k not in head_names and not k.startswith(name_map.head_prefixes)]
     values, wrong_shapes = [], []
     for row in plan:

@@ -36,7 +36,7 @@ def _kernel_from_torch(array, layer):
     """Returns a kernel of PyTorch with Keras' axes: outputs last, inputs before them."""
     if isinstance(layer, layers.DepthwiseConv2D):
         return array.transpose(2, 3, 0, 1) if array.ndim == 4 else array  # (C, 1, H, W) -> (H, W, C, 1)
-    if isinstance(layer, layers.Conv2D):
+    if isinstance(layer, layers.Conv2D | layers.Conv2DTranspose):  # whose O and I are exchanged in both libraries
         return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array  # (O, I, H, W) -> (H, W, I, O)
     if isinstance(layer, layers.Dense) and array.ndim in (2, 4) and array.size:
         array = array.reshape(len(array), -1)  # of 4 axes: a convolution over the whole map

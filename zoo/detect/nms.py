@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from zoo.detect.boxes import iou
+from zoo.detect.boxes import iou, pairwise_iou
 
 
 def non_max_suppression(boxes, scores, classes, iou_threshold, count):
@@ -34,3 +34,28 @@ def non_max_suppression(boxes, scores, classes, iou_threshold, count):
 
     selected = ops.cast(ops.zeros_like(scores[:, :1]), "int32") - ops.ones((1, count), "int32")
     return ops.while_loop(any_left, select, (ops.convert_to_tensor(0, "int32"), scores, selected))[2]
+
+
+def suppress_sorted(boxes, is_box, iou_threshold):
+    """Returns which boxes stay, (B, K) bool: those with an IoU of at most `iou_threshold` with any before that stays.
+
+    The result is that of the loop over the boxes. It is computed for all of them together, by repeating the rule until
+    nothing changes, which takes a few passes; memory grows with K squared.
+
+    Args:
+        boxes: (B, K, 4), highest score first.
+        is_box: (B, K) bool; the other rows neither stay nor suppress.
+        iou_threshold: IoU above which the later of two boxes is removed.
+    """
+    position = ops.arange(ops.shape(boxes)[1])
+    before = position[None, :] < position[:, None]
+    overlaps = ops.cast((pairwise_iou(boxes, boxes) > iou_threshold) & before, "float32")
+
+    def changed(stays, previous):
+        return ops.any(stays != previous)
+
+    def apply(stays, previous):
+        suppressors = ops.matmul(overlaps, ops.cast(stays, "float32")[..., None])[..., 0]
+        return is_box & (suppressors == 0), stays
+
+    return ops.while_loop(changed, apply, (is_box, ops.logical_not(is_box)))[0]

@@ -37,6 +37,13 @@ def encoder_maps(name, image, encoder, scales):
     return {scale: maps[indices[2**scale]] for scale in scales}
 
 
+def freeze_norms(model):
+    """Returns the model, whose batch normalization keeps its weights and statistics in training from now on."""
+    for layer in model.layers:
+        layer.trainable = not isinstance(layer, layers.BatchNormalization)
+    return model
+
+
 def feature_pyramid(maps, filters=FILTERS):
     """Returns the levels of the pyramid: {scale: (B, H, W, C)}  ->  {scale: (B, H, W, filters)}.
 

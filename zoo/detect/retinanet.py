@@ -20,7 +20,7 @@ from keras import initializers, layers
 from zoo.arguments import Count, Shape, image_shape
 from zoo.detect.anchors import ASPECT_RATIOS
 from zoo.detect.level_predictions import LevelPredictions, octave_sizes
-from zoo.detect.pyramid import FILTERS, coarser_levels, encoder_maps, feature_pyramid
+from zoo.detect.pyramid import FILTERS, coarser_levels, encoder_maps, feature_pyramid, freeze_norms
 from zoo.registry import register
 
 PRIOR = 0.01  # probability of every class of an anchor before training (section 4.1)
@@ -86,10 +86,7 @@ def retinanet(
         predictions.append(LevelPredictions(octave_sizes(size), name=f"level{scale}")([logits, deltas, image]))
     outputs = layers.Concatenate(axis=1, dtype="float32", name="predictions")(predictions)
     model = keras.Model(image, outputs, name=name)
-    if freeze_batch_norm:
-        for layer in model.layers:
-            layer.trainable = not isinstance(layer, layers.BatchNormalization)
-    return model
+    return freeze_norms(model) if freeze_batch_norm else model
 
 
 def _head(filters, depth, name):

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from zoo.detect.detector import Detections
+from zoo.detect.detections import Detections
 from zoo.export import gap_refusal, image_decoding, input_adapter
 from zoo.introspect import last_spatial
 from zoo.introspect.output_activation import output_activation, to_probabilities
