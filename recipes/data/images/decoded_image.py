@@ -8,8 +8,7 @@ import numpy as np
 from zoo.export.image_decoding import MAX_PIXELS
 
 TOO_LARGE = (
-    f"it has more than {MAX_PIXELS:,} pixels; reduce it, read large scenes with raster:, or detect objects in tiles "
-    "(tile_size)"
+    "it has more than {:,} pixels; reduce it, read large scenes with raster:, or detect objects in tiles (tile_size)"
 )
 
 
@@ -56,4 +55,4 @@ class UnreadableImageError(ValueError):
 def verify_pixel_count(source, width, height):
     """Raises an `UnreadableImageError` for an image of more than `MAX_PIXELS` pixels."""
     if width * height > MAX_PIXELS:
-        raise UnreadableImageError(source, TOO_LARGE)
+        raise UnreadableImageError(source, TOO_LARGE.format(MAX_PIXELS))

@@ -108,7 +108,7 @@ def _reason(error, head):
     if isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError):
         return error.strerror.lower()
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return TOO_LARGE
+        return TOO_LARGE.format(MAX_PIXELS)
     if not head:
         return "it is empty"
     if isinstance(error, UnidentifiedImageError):
