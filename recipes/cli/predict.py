@@ -64,6 +64,9 @@ def predict(
     engine: Annotated[
         str | None, typer.Option(help="Predict by the run's export: auto, tensorflow, openvino, onnx or litert.")
     ] = None,
+    text: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column of texts of the tables; default that of the training.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first file that cannot be read.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start anew instead of continuing an interrupted prediction.")
@@ -86,8 +89,11 @@ def predict(
     """
     from recipes.prediction.file_prediction import predict_frames
     from recipes.runs.load import load_run
+    from recipes.runs.text_column import with_text_column
 
     loaded, counts = load_run(run), {"rows": 0, "failures": 0}
+    if text:
+        loaded = with_text_column(loaded, text)
     if engine and not (run / "saved_model").is_dir():
         raise ValueError(f"--engine needs an export of the run, and {run} has none: zoo export {run} {run}/saved_model")
     options = {"files_from": files_from, "shard": shard, "strict": strict, "top_k": top_k, "features": features}

@@ -11,7 +11,8 @@ from recipes.data.images.image_decoding import FIRST_OF_SEVERAL, read_image
 from recipes.data.images.image_files import fit_image, read_pixels, resize_image
 from recipes.data.rasters.geotiff import open_raster, raster_info, read_window
 from recipes.data.tables.table_files import TABLE_SUFFIXES, read_frame, table_chunks
-from zoo.inputs import band_range_notes, match, match_bands, match_frame
+from recipes.data.text.text_rows import missing_advice, row_namer
+from zoo.inputs import band_range_notes, match_bands, match_frame, match_texts
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 RASTER_ONLY = (".vrt", ".jp2", ".img")  # formats of rasters that are no image files
@@ -57,7 +58,7 @@ def column_checks(schema):
     return {"unchecked": tuple(c for c in (*categories, *series) if c), "checked": tuple(columns)}
 
 
-def file_batches(schema, files, batch_size, size=None, *, skip=0, shard=(1, 1), threads=None):
+def file_batches(schema, files, batch_size, size=None, *, skip=0, shard=(1, 1), threads=None, tokens=None):
     """Yields new inputs from files in batches, in their order; the next ones are read while one is predicted.
 
     Args:
@@ -69,6 +70,7 @@ def file_batches(schema, files, batch_size, size=None, *, skip=0, shard=(1, 1), 
         shard: (i, n) for the i-th of n shards, from 1. Of tables it has every n-th chunk of `CHUNK_ROWS` rows, and of
             text files every n-th; of images it is all of `files`, which `shard_of` returns.
         threads: number of threads that read images; None for one per core.
+        tokens: for texts, `TextTokens` of the model, for notes on texts that are cut; None for no such notes.
     Yields:
         `InputBatch`.
     Raises:
@@ -80,7 +82,7 @@ def file_batches(schema, files, batch_size, size=None, *, skip=0, shard=(1, 1), 
     if schema.kind == "image":
         yield from _image_batches(schema, files[skip:], batch_size, size, shard[0] - 1, threads or os.cpu_count())
     elif schema.kind in ("table", "text"):
-        yield from read_ahead(_row_batches(schema, files, skip, shard), CHUNK_ROWS // TABLE_ROWS)  # a chunk
+        yield from read_ahead(_row_batches(schema, files, skip, shard, tokens), CHUNK_ROWS // TABLE_ROWS)  # a chunk
     else:
         raise ValueError(f"predict: the model must take images, a table or texts to read files, got {schema.kind}.")
 
@@ -91,9 +93,9 @@ def shard_of(files, shard):
     return files[(i - 1) * len(files) // n : i * len(files) // n]
 
 
-def _row_batches(schema, files, skip, shard):
+def _row_batches(schema, files, skip, shard, tokens):
     """Yields the rows of tables and the texts of files; a row's batch ends with its chunk."""
-    units = itertools.count()
+    units, shown_on_texts = itertools.count(), set()
     for file in files:
         if schema.kind == "text" and not is_table_name(file):
             unit = next(units)
@@ -101,7 +103,9 @@ def _row_batches(schema, files, skip, shard):
                 if skip:
                     skip -= 1
                 else:
-                    yield InputBatch([str(file)], match(schema, _read_text(file)).batch, {}, [], unit)
+                    matched = match_texts(schema, _read_text(file), tokens=tokens, row_name=lambda _, file=file: file)
+                    notes = _new_notes(matched.notes, shown_on_texts)
+                    yield InputBatch([str(file)], matched.batch, {}, notes, unit)
             continue
         prefix, shown = f"{file} " if len(files) > 1 else "", set()
         for frame, first, notes in table_chunks(file, schema.reading, rows=CHUNK_ROWS, **column_checks(schema)):
@@ -115,7 +119,11 @@ def _row_batches(schema, files, skip, shard):
             if schema.kind == "table":
                 matched = match_frame(schema, frame, caller, first_row=first)
             else:
-                matched = match(schema, frame, caller=caller)
+                matched = match_texts(
+                    schema, frame, caller, tokens=tokens,
+                    row_name=row_namer(file, schema.reading, range(first, first + len(frame))),
+                    advice=missing_advice(notes, "leave them out"),
+                )  # fmt: skip
             notes = [f"{prefix}{note}" for note in _new_notes([*notes, *matched.notes], shown)]
             for start in range(skip, len(frame), TABLE_ROWS):
                 stop = min(start + TABLE_ROWS, len(frame))

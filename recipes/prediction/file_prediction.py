@@ -85,6 +85,7 @@ class Prediction:
 
         shard = "/".join(map(str, self.inputs.shard))
         options = {**self.predictor.options, "shard": shard, "batch_size": file_batch_size(self.run)}
+        options |= {"text": self.run.schema.text} if self.run.schema.kind == "text" else {}
         return {
             "run": model_fingerprint(self.run.model, self.run.preprocessing),
             "options": {k: str(v) if isinstance(v, os.PathLike) else v for k, v in options.items()},

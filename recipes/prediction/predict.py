@@ -10,8 +10,9 @@ from recipes.data.examples import Examples
 from recipes.data.images.image_files import resize_image
 from recipes.data.new_inputs import TABLE_ROWS, file_batches, is_files, is_table, read_ahead, read_new_table
 from recipes.data.series.forecast_window import forecast_frame
-from zoo.inputs import band_range_notes, feature_range_notes, match, unit_notes
+from zoo.inputs import band_range_notes, feature_range_notes, match, match_texts, unit_notes
 from zoo.introspect.output_activation import output_activation, to_probabilities
+from zoo.introspect.text_tokens import text_tokens
 
 BATCH_VALUES = 1 << 25  # values of images that are preprocessed in one call, 128 MiB of float32
 VARIED_IMAGES = 16  # images of unknown size in a batch of files
@@ -35,6 +36,10 @@ def predict_inputs(run, inputs):
         images = [match(schema, np.asarray(image)[None], shape).batch[0] for image in inputs]
         warn(band_range_notes(schema, [f"image {i + 1}" for i in range(len(images))], images))
         return predict_batch(run, images)
+    if schema.kind == "text":
+        matched = match_texts(schema, inputs, tokens=text_tokens(run.preprocessing))
+        warn(matched.notes)
+        return predict_batch(run, matched.batch)
     matched = match(schema, inputs, None if schema.kind == "table" else run.preprocessing.input_shape[1:])
     warn(matched.notes)
     return predict_batch(run, matched.batch)
@@ -43,7 +48,9 @@ def predict_inputs(run, inputs):
 def run_batches(run, files, **options):
     """Yields `InputBatch`es of files for a run; `file_batches` has the options."""
     size = run.preprocessing.input_shape[1:3] if run.schema.kind == "image" else (None,)
-    return file_batches(run.schema, files, file_batch_size(run), None if None in size else size, **options)
+    tokens = text_tokens(run.preprocessing) if run.schema.kind == "text" else None
+    size = None if None in size else size
+    return file_batches(run.schema, files, file_batch_size(run), size, tokens=tokens, **options)
 
 
 def file_batch_size(run):

@@ -17,8 +17,21 @@ from recipes.data.source_spec import DEFAULT_SPLIT
 from recipes.data.split import SplitOptions
 from recipes.data.tables.table_files import read_frame
 from recipes.data.targets import class_indices, gaps
+from recipes.data.text.labelled_texts import DROP_ADVICE
+from recipes.data.text.text_rows import missing_advice, row_namer
+from recipes.runs.text_column import with_text_column
 from zoo.arguments import suggestion
-from zoo.inputs import band_range_notes, feature_range_notes, match, match_bands, match_frame, target_range_notes
+from zoo.inputs import (
+    band_range_notes,
+    feature_range_notes,
+    match_bands,
+    match_frame,
+    match_texts,
+    target_range_notes,
+)
+from zoo.inputs.match import text_column
+from zoo.inputs.texts import as_texts, empty_texts
+from zoo.introspect.text_tokens import text_tokens
 
 SERIES_FACTS = ("step", "has_grid", "has_means")  # in `Data.series_options`, and no options of the reader
 SAMPLE = 64  # images whose ranges are compared with the training's
@@ -138,11 +151,18 @@ def _raster_bands(schema, source):
 
 def _matched_table(run, source, options):
     """Returns `Data` of a table whose columns are matched by name, or of its column of texts."""
-    schema, task = run.schema, run.data_record["task"]
+    schema, task, notes = run.schema, run.data_record["task"], []
+    column = options.get("text")
+    if column and schema.kind == "text" and column != schema.text:
+        if schema.text:
+            notes.append(f"the texts are read from the column `{column}`, in training they were in `{schema.text}`")
+        schema = with_text_column(run, column).schema
     target = tuple(options.get("target") or schema.targets)
     checks = column_checks(schema)
     checks["checked"] += target if task == "regression" else ()
-    frame, facts, _ = read_frame(source, {**schema.reading, **options}, **checks)
+    frame, facts, resolved = read_frame(source, {**schema.reading, **options}, **checks)
+    if schema.kind == "text":
+        text_column(schema, frame, "evaluate")  # raises an error where it is absent
     absent = [name for name in target if name not in frame]
     if absent or not target:
         raise ValueError(
@@ -151,19 +171,25 @@ def _matched_table(run, source, options):
         )
     if not len(frame):
         raise ValueError(f"`data` must have a row or more, got only the columns {', '.join(map(str, frame.columns))}.")
-    notes, y = [warn_and_note(note) for note in facts.pop("notes")], frame[list(target)]
+    notes, y = [warn_and_note(note) for note in (*notes, *facts.pop("notes"))], frame[list(target)]
     dropped = gaps(y.to_numpy())
     if schema.kind == "table" and schema.missing == "drop":
         dropped = dropped | _rows_with_gaps(schema, frame)
+    elif schema.kind == "text" and (options.get("missing") or schema.missing) == "drop":
+        dropped = dropped | empty_texts(as_texts(text_column(schema, frame, "evaluate"), "evaluate: the texts"))
     if dropped.any():
         notes.append(warn_and_note(f"left out {dropped.sum():,} of {len(frame):,} rows with gaps"))
         if dropped.all():
             raise ValueError(f"`data` must have a row without gaps, got gaps in all {len(frame):,} rows.")
         frame, y = frame[~dropped], y[~dropped]
-    inputs = frame.drop(columns=[name for name in target if name not in schema.targets])
-    matched = (
-        match_frame(schema, inputs, "evaluate") if schema.kind == "table" else match(schema, inputs, None, "evaluate")
-    )
+    if schema.kind == "table":
+        inputs = frame.drop(columns=[name for name in target if name not in schema.targets])
+        matched = match_frame(schema, inputs, "evaluate")
+    else:
+        row_name = row_namer(source, resolved, frame.index)
+        advice = missing_advice(notes, DROP_ADVICE)
+        tokens = text_tokens(run.preprocessing)
+        matched = match_texts(schema, frame, "evaluate", tokens=tokens, row_name=row_name, advice=advice)
     for note in matched.notes:
         warn_and_note(note)
     y = y.to_numpy() if y.shape[1] > 1 else y.iloc[:, 0].to_numpy()

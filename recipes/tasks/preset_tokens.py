@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 from keras import layers
 
+from zoo.layers.normalize_text import NormalizeText
 from zoo.layers.preset_tokens import PresetTokens, import_keras_hub
 
 MAX_EXTRA_ROWS = 1.001  # embedding rows per token: some families have a few more rows, DeBERTa v3 128,100 for 128,001
@@ -77,5 +78,6 @@ def check_tokenizer(tokenizer, model, length):
 def tokenizer_preprocessing(tokenizer, model, length):
     """Returns the preprocessing before a KerasHub backbone: (B,) strings  ->  its inputs, (B, length) each."""
     text = layers.Input((), dtype="string", name="text")
-    tokens = PresetTokens(tokenizer, length, names=tuple(model.input), name="tokens")(text)
+    normalized = NormalizeText(name="normalize")(text)
+    tokens = PresetTokens(tokenizer, length, names=tuple(model.input), name="tokens")(normalized)
     return keras.Model(text, tokens, name="preprocessing")

@@ -14,6 +14,7 @@ from recipes.tasks.classification import Classification
 from recipes.tasks.preset_tokens import check_tokenizer, embedding_rows, open_tokenizer, tokenizer_preprocessing
 from recipes.training.task import task
 from zoo.arguments import Count
+from zoo.layers import NormalizeText
 from zoo.registry import entry
 
 INVERSE_REGULARIZATION = (1.0, 10.0, 100.0)  # of the baseline; the validation split chooses one
@@ -128,7 +129,8 @@ class TextClassification(Classification):
             return tokenizer_preprocessing(open_tokenizer(self.tokenizer), model, self.length)
         length = self.length if isinstance(model.input, dict) else model.input_shape[1] or self.length
         text = layers.Input((), dtype="string", name="text")
-        ids = vectorizer(self.tokens, length, self.vocabulary_of(data))(text)
+        normalized = NormalizeText(name="normalize")(text)
+        ids = vectorizer(self.tokens, length, self.vocabulary_of(data))(normalized)
         # A text without any known character would be all padding, over which no mean can be taken
         ids = ops.concatenate([ops.maximum(ids[:, :1], UNKNOWN), ids[:, 1:]], axis=1)
         if not isinstance(model.input, dict):
@@ -148,9 +150,10 @@ class TextClassification(Classification):
     def evaluate(self, run, split):
         """Computes the metrics of `Classification`; `baselines` has the accuracy of logistic regression on TF-IDF."""
         metrics = super().evaluate(run, split)
-        if run.data.task == "classification":
+        regression = _tfidf_regression(run.data) if run.data.task == "classification" else None
+        if regression is not None:
             examples = getattr(run.data, split)
-            accuracy = float((_tfidf_regression(run.data)(examples.inputs) == examples.targets).mean())
+            accuracy = float((regression(examples.inputs) == examples.targets).mean())
             metrics["baselines"] = {"logistic regression on TF-IDF": {"accuracy": accuracy}}
         return metrics
 
@@ -217,11 +220,17 @@ def _vocabulary(data, tokens, max_tokens):
 
 @functools.lru_cache(maxsize=2)
 def _tfidf_regression(data):
-    """A function of texts to class indices: logistic regression on TF-IDF, fitted to the training split."""
+    """A function of texts to class indices: logistic regression on TF-IDF, fitted to the training split.
+
+    None where that cannot be fitted: other data of a run may have examples of one class only, or no words.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
     counts = TfidfVectorizer(sublinear_tf=True)
+    words = counts.build_analyzer()
+    if len(np.unique(data.train.targets)) < 2 or not any(map(words, data.train.inputs)):
+        return None
     features = counts.fit_transform(data.train.inputs)
     validation = data.validation if len(data.validation) else data.train
     validation_features, best, best_accuracy = counts.transform(validation.inputs), None, -1.0

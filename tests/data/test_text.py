@@ -60,18 +60,39 @@ def test_equal_texts_are_in_one_split_and_groups_stay_whole():
 def test_empty_texts_are_an_error_that_names_rows_unless_missing_is_drop():
     x, y = texts()
     x[3], x[7], y[9] = "  ", None, None
-    with pytest.raises(ValueError, match="got empty texts in rows 3, 7; missing='drop' leaves them out"):
+    with pytest.raises(ValueError, match="got empty or missing texts in row 4, row 8; missing='drop' leaves them out"):
         recipes.load((x, y))
     data = recipes.load((x, y), missing="drop")
     assert sum(map(len, (data.train, data.validation, data.test))) == 37
     assert "left out 3 of 40 texts" in data.notes[0]
 
 
+def test_a_text_that_is_read_as_missing_is_named_with_the_line_of_the_file(tmp_path):
+    x, y = texts()
+    lines = [f"{text},{kind}" for text, kind in zip(x, y, strict=True)]
+    lines[3] = "NA,fish"
+    lines.insert(1, "")
+    (tmp_path / "notes.csv").write_text("\n".join(["note,kind", *lines]))
+    source = f"table:{tmp_path / 'notes.csv'}?target=kind&text=note"
+    message = r"texts in row 4 \(line 6\) \(texts read as missing: `note` 'NA' \(1 rows\).*; missing='drop' leaves them"
+    with pytest.raises(ValueError, match=message):
+        recipes.load(source)
+    data = recipes.load(f"{source}&keep_default_missing=false")
+    assert "NA" in [text for p in (data.train, data.validation, data.test) for text in p.inputs]
+
+
+def test_texts_that_look_the_same_are_the_same_text():
+    x, y = texts()
+    data = recipes.load(([text.replace(" ", "\u00a0").replace("o", "o\u00ad") for text in x], y))
+    expected = recipes.load((x, y))
+    assert data.train.inputs.tolist() == expected.train.inputs.tolist()
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda x, y: recipes.load({"note": x, "kind": y}, target="kind", text="notes"), "Did you mean `note`"),
-        (lambda x, y: recipes.load({"note": list(range(40)), "kind": y}, target="kind", text="note"), "in row 0"),
+        (lambda x, y: recipes.load({"note": list(range(40)), "kind": y}, target="kind", text="note"), "in row 1"),
         (lambda x, y: recipes.load((x, y), missing="impute"), "must be error or drop for texts"),
         (lambda x, y: recipes.load((x, y[:-1])), "as many texts as targets, got 40 and 39"),
         (lambda x, y: recipes.load((x, ["bird"] * 40)), "two classes or more, got only 'bird'"),

@@ -220,12 +220,19 @@ def test_a_gap_in_an_array_is_refused_unless_the_model_fills_it():
 def test_texts_are_strings_or_a_column():
     schema = InputSchema("text", (), "string", text="note")
     new = pd.DataFrame({"day": [1, 2], "note": ["a heron", "a trout"]})
-    for texts in (["a heron", "a trout"], new, new.to_dict("list"), new[["note"]].rename(columns={"note": "other"})):
+    for texts in (["a heron", "a trout"], new, new.to_dict("list"), new.rename(columns={"note": " note "})):
         assert match(schema, texts).batch.tolist() == ["a heron", "a trout"]
     with pytest.raises(ValueError, match=r"must have the column 'note', got 'day', 'notes'. Did you mean `notes`\?"):
         match(schema, new.rename(columns={"note": "notes"}))
-    with pytest.raises(ValueError, match="must be texts, got empty ones in row 1"):
+    with pytest.raises(ValueError, match="every text must have a word, got empty or missing texts in row 2"):
         match(schema, ["a", ""])
+
+
+def test_the_only_column_is_not_taken_for_that_of_the_training():
+    new = pd.DataFrame({"comment": ["a heron"]})
+    with pytest.raises(ValueError, match=r"must have the column 'note', got 'comment'. `--text COLUMN`"):
+        match(InputSchema("text", (), "string", text="note"), new)
+    assert match(InputSchema("text", (), "string"), new).batch.tolist() == ["a heron"]
 
 
 @pytest.mark.parametrize("values", [["b", "a", "b"], ["b", None, "a"], ["", None, "a"], [None, None], [], ["", "a"]])

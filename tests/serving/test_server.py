@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import shutil
 import socket
 import struct
@@ -74,6 +75,23 @@ def test_the_columns_of_a_table_are_sent_by_name(rest):
     rows = [{"height": [100], "soil": ["clay"]}, {"height": [30.5], "soil": ["sand"]}]
     code, body = post(rest, {"instances": rows}, "/v1/models/soil:predict")
     assert code == 200 and np.shape(body["predictions"]) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("request_body", "advice"),
+    [
+        (
+            {"instances": [{"height": 150, "soil": "clay"}]},
+            r'"height" .*\(any, 1\), got \(1,\); write "height": \[150\]',
+        ),
+        ({"instances": [{"height": [150], "soil": "clay"}]}, r'write "soil": \["clay"\]'),
+        ({"inputs": {"height": [[1.5]], "soil": ["clay"]}}, r'write "soil": \[\["clay"\], \.\.\.\]'),
+    ],
+)
+def test_a_value_of_a_column_without_brackets_is_answered_with_what_to_write(rest, request_body, advice):
+    code, body = post(rest, request_body, "/v1/models/soil:predict")
+    assert code == 400
+    assert re.search(advice, body["error"]), body
 
 
 def test_status_and_metadata_of_a_version(rest):

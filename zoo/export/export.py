@@ -21,6 +21,8 @@ from zoo.export.training_statistics import TrainingStatistics
 from zoo.export.versions import ExportError
 from zoo.inputs import InputSchema, match
 from zoo.inputs.schema import FILE as SCHEMA_FILE
+from zoo.introspect.text_tokens import FILE as TOKENS_FILE
+from zoo.introspect.text_tokens import text_tokens
 
 Format = typing.Literal["folded", "bfloat16", "int8", "litert_float", "litert_dynamic", "litert_int8", "onnx"]
 
@@ -158,6 +160,10 @@ def export(
         if input_schema is not None:
             schema = json.dumps(input_schema.to_json(), indent=1, ensure_ascii=False)
             write_text(temporary / "assets.extra" / SCHEMA_FILE, schema + "\n")
+            tokens = text_tokens(preprocessing) if input_schema.kind == "text" and preprocessing else None
+            if tokens is not None and tokens.config:
+                config = json.dumps(tokens.config, indent=1, ensure_ascii=False)
+                write_text(temporary / "assets.extra" / TOKENS_FILE, config + "\n")
         number = versions.publish(temporary, folder, version)
     seconds = time.perf_counter() - started
     facts = record["difference"], tuple(record["signatures"]), seconds, tuple(record["notes"])

@@ -7,15 +7,19 @@ The graph of a SavedModel has an assertion. LiteRT and ONNX have no such operati
 import keras
 import numpy as np
 
+from zoo.inputs.texts import BLANK
 from zoo.layers.impute import Impute
+from zoo.layers.normalize_text import NormalizeText
+from zoo.layers.preset_tokens import PresetTokens
 
 GAP_OPERATIONS = ("Where", "Isnan", "NanToNum", "Masking")  # Keras' own by which a graph may handle NaN
 REASON = "; the model was trained without gaps"
 SHOWN = 5  # inputs that a note lists
+TOKENIZERS = (keras.layers.TextVectorization, PresetTokens)
 SERIES_RANK = 3
 
 
-def refuse_gaps(tensors, names):
+def refuse_gaps(tensors, names, text_names=()):
     """Adds the assertion that inputs have no gaps and no infinite numbers to the graph.
 
     Its message names the input and the row, from 1. Of images only gaps are looked for.
@@ -23,13 +27,17 @@ def refuse_gaps(tensors, names):
     Args:
         tensors: raw tensors by signature name, (B, ...) numbers or strings.
         names: signature names of the inputs that accept no gaps.
+        text_names: those of them whose strings are gaps too where they have only blanks and invisible characters.
     """
     import tensorflow as tf
 
     problems = []  # (which elements, start and end of the message)
     for name in names:
         tensor = tensors[name]
-        if tensor.dtype == tf.string:
+        if name in text_names:
+            is_blank = tf.strings.regex_full_match(tensor, BLANK)
+            problems.append((is_blank, f"{name} is empty in row ", "; every text must have a word"))
+        elif tensor.dtype == tf.string:
             problems.append((tf.equal(tensor, ""), f"{name} is empty in row ", REASON))
         else:
             problems.append((tf.math.is_nan(tensor), f"{name} has a gap (NaN) in row ", REASON))
@@ -56,7 +64,7 @@ def _by_row(mask):
     import tensorflow as tf
 
     is_column = mask.shape.rank == 2 and mask.shape[-1] == 1
-    return mask if is_column else tf.reduce_any(mask, axis=range(1, mask.shape.rank))[:, None]
+    return mask if is_column else tf.reduce_any(mask, axis=list(range(1, mask.shape.rank)))[:, None]
 
 
 def verify_arrays(arrays, names):
@@ -97,7 +105,7 @@ def inputs_without_gaps(signatures, batch):
     """Returns the signature names of the inputs that accept no gaps, as the layers show it.
 
     A float input accepts gaps where a layer after it may handle NaN, and an example with NaN gives finite outputs. A
-    string input accepts them where its levels include the empty string, or the preprocessing imputes.
+    string input accepts them where its levels include the empty string, or the preprocessing imputes; a text never.
 
     Args:
         signatures: `zoo.export.signatures.Signatures`.
@@ -110,7 +118,8 @@ def inputs_without_gaps(signatures, batch):
     for name, tensor in signatures.inputs.items():
         if tensor.dtype == "string":
             lookups = [o for o in operations[name] if isinstance(o, keras.layers.StringLookup)]
-            if lookups and not imputes and not any("" in lookup.get_vocabulary() for lookup in lookups):
+            is_text = any(isinstance(o, TOKENIZERS) for o in operations[name])
+            if is_text or (lookups and not imputes and not any("" in lookup.get_vocabulary() for lookup in lookups)):
                 refused.append(name)
         elif "float" in tensor.dtype:
             is_image = len(tensor.shape) > SERIES_RANK
@@ -118,6 +127,24 @@ def inputs_without_gaps(signatures, batch):
             (uncertain if may_handle else refused).append(name)
     refused += _outputs_nan(signatures, batch, uncertain)
     return tuple(name for name in signatures.inputs if name in refused)
+
+
+def inputs_of_words(signatures):
+    """Returns the signature names of the texts of which blanks alone are no text.
+
+    They are those that are normalized or split into words; of a model of characters a blank is a character.
+    """
+    models = [m for m in (signatures.preprocessing, signatures.model) if m is not None]
+    return tuple(
+        name
+        for name, tensor in signatures.inputs.items()
+        if tensor.dtype == "string" and any(map(_needs_word, _operations_after(models, signatures.inputs, name)))
+    )
+
+
+def _needs_word(operation):
+    is_of_words = isinstance(operation, keras.layers.TextVectorization) and operation._split == "whitespace"
+    return is_of_words or isinstance(operation, NormalizeText | PresetTokens)
 
 
 def with_gaps(batch, row, name):

@@ -30,6 +30,7 @@ class Signatures:
         is_binary: whether `classes` names the two classes of a single sigmoid.
         backbone: model up to the pooled features, or None.
         inputs_without_gaps: names of the inputs whose gaps the graphs refuse; none until it is set.
+        inputs_of_words: names of the texts of which blanks alone are refused like empty ones.
         levels: with `missing_values`, set of the levels of each string input that has some, by signature name.
     Raises:
         ValueError: if a model is not built, or the classes do not fit the output.
@@ -64,6 +65,7 @@ class Signatures:
         self._check_classes(shapes)
         self.backbone = pooled_backbone(model)
         self.inputs_without_gaps = ()
+        self.inputs_of_words = gap_refusal.inputs_of_words(self)
         self.missing_values = missing_values
         # Here, as in a graph the vocabulary of a layer has no values
         self.levels = {} if missing_values is None else gap_refusal.levels_of(self)
@@ -163,10 +165,14 @@ class Signatures:
         """Returns {"skew": (B, 3)} of raw tensors by name, or {} without training statistics."""
         return {} if self.training_statistics is None else {"skew": self.training_statistics.skew(tensors)}
 
+    def _refuse_gaps(self, tensors):
+        names = self.inputs_without_gaps
+        gap_refusal.refuse_gaps(tensors, names, [name for name in self.inputs_of_words if name in names])
+
     def predict_values(self, *tensors):
         """The graph of `serving_default`."""
         tensors = self.read_columns(tensors)
-        gap_refusal.refuse_gaps(tensors, self.inputs_without_gaps)
+        self._refuse_gaps(tensors)
         return {**self.predict_preprocessed(self.preprocess(tensors)), **self.skew(tensors)}
 
     def predict_features(self, *tensors):
@@ -174,7 +180,7 @@ class Signatures:
         import tensorflow as tf
 
         tensors = self.read_columns(tensors)
-        gap_refusal.refuse_gaps(tensors, self.inputs_without_gaps)
+        self._refuse_gaps(tensors)
         inputs = self.preprocess(tensors)
         return {"features": tf.cast(self.backbone(inputs, training=False), "float32")}
 

@@ -14,6 +14,11 @@ from zoo.r_interop import R_NA
 
 R_HINT = "in R keep the first dimension of a single one: x[1, , drop = FALSE]"
 SHOWN = 5  # columns, levels or rows that a sentence lists
+TEXT_HINTS = {  # caller -> how another column of texts is named
+    "predict": "`--text COLUMN` of the command names another one; in Python rename it, or pass it alone: "
+    "run.predict(frame[COLUMN]).",
+    "evaluate": "`&text=COLUMN` behind the table names another one.",
+}
 
 
 class Match(typing.NamedTuple):
@@ -51,7 +56,7 @@ def match(schema, inputs, shape=None, caller="predict"):
             )
         return match_frame(schema, frame_of(inputs), caller)
     if schema.kind == "text":
-        return Match(text_batch(_text_column(schema, inputs, caller) if is_table else inputs, caller), [])
+        return match_texts(schema, inputs, caller)
     if schema.kind == "image" and isinstance(inputs, pd.DataFrame | pd.Series):
         raise ValueError(
             f"{caller}: `inputs` must be an array of images, or a list of images or of paths, got a "
@@ -67,6 +72,31 @@ def match(schema, inputs, shape=None, caller="predict"):
     if schema.kind != "image":
         return Match(array, feature_range_notes(schema.columns, array))
     return Match(array, band_range_notes(schema, [f"image {i + 1}" for i in range(len(array))], array))
+
+
+def match_texts(schema, inputs, caller="predict", *, tokens=None, row_name=None, advice=""):
+    """Matches texts, or a table with their column, to the schema of texts.
+
+    Args:
+        schema: `InputSchema` of kind text.
+        inputs: strings, or a data frame or a dict of columns.
+        caller: the call that an error names.
+        tokens: `zoo.introspect.text_tokens.TextTokens` of the model, for notes on texts that are cut or have no token
+            of its vocabulary; None for no notes.
+        row_name: function from a row, from 0, to its name; None for "row 1", ...
+        advice: end of the error on empty texts.
+    Returns:
+        `Match`, whose batch is an (N,) array of strings.
+    Raises:
+        ValueError: if the column is absent, or a text is empty.
+    """
+    import pandas as pd
+
+    if isinstance(inputs, dict | pd.DataFrame):
+        inputs = text_column(schema, inputs, caller)
+    # Of a model of characters, which has no classes, a blank is a character.
+    texts = text_batch(inputs, caller, blanks=not schema.classes, row_name=row_name, advice=advice)
+    return Match(texts, [] if tokens is None else tokens.notes(texts, row_name))
 
 
 def match_frame(schema, frame, caller="predict", first_row=0):
@@ -238,17 +268,22 @@ def _verify_gaps(schema, column, gaps, rows):
         )
 
 
-def _text_column(schema, inputs, caller):
-    """Returns the column of texts of a table."""
+def text_column(schema, inputs, caller):
+    """Returns the column of texts of a table: that of the training, or the only one where training had no table."""
     frame = frame_of(inputs)
-    name = schema.text if schema.text in frame else frame.columns[0] if frame.shape[1] == 1 else None
-    if name is None:
-        expected = repr(schema.text) if schema.text else "one column of texts"
+    names = list(map(str, frame.columns))
+    if schema.text is None:
+        matches = names if len(names) == 1 else []
+    else:
+        plain = [name for name in names if plain_name(name.strip()) == plain_name(schema.text)]
+        matches = [schema.text] if schema.text in names else plain
+    if len(matches) != 1:
+        expected = f"the column {schema.text!r}" if schema.text else "one column, that of the texts"
         raise ValueError(
-            f"{caller}: the table must have the column {expected}, got {', '.join(map(repr, frame.columns))}."
-            f"{suggestion(str(schema.text), frame.columns)}"
+            f"{caller}: the table must have {expected}, got {', '.join(map(repr, matches or names))}."
+            f"{suggestion(str(schema.text), names)} {TEXT_HINTS.get(caller.partition(':')[0], '')}"
         )
-    return frame[name]
+    return frame.iloc[:, names.index(matches[0])]
 
 
 def _match_array(schema, x, shape, caller):

@@ -26,6 +26,7 @@ from zoo.layers.map_attention import MapAttention
 from zoo.layers.mask_token import MaskToken
 from zoo.layers.maxout import Maxout
 from zoo.layers.narrow_conv_transpose import NarrowConv2DTranspose
+from zoo.layers.normalize_text import NormalizeText
 from zoo.layers.peephole_conv_lstm import PeepholeConvLSTM2D
 from zoo.layers.piecewise_linear import PiecewiseLinear
 from zoo.layers.pixel_logit import PixelLogit
@@ -73,6 +74,7 @@ __all__ = [
     "MaskToken",
     "Maxout",
     "NarrowConv2DTranspose",
+    "NormalizeText",
     "PadToMultiple",
     "PeepholeConvLSTM2D",
     "PiecewiseLinear",

@@ -13,7 +13,8 @@ from zoo.arguments import checked, suggestion
 from zoo.export import gap_refusal, isolated_inference, versions, warmup
 from zoo.export.formats import litert, onnx_file
 from zoo.export.input_adapter import to_named_arrays
-from zoo.inputs import band_range_notes, feature_range_notes, match, read_schema
+from zoo.inputs import band_range_notes, feature_range_notes, match, match_texts, read_schema
+from zoo.introspect.text_tokens import read_text_tokens
 from zoo.serving.client import TensorInfo, decode_text
 
 # Largest difference of OpenVINO's outputs from those of the warm-up records that `auto` accepts, as a fraction of the
@@ -30,6 +31,7 @@ class Predictor:
         run: function from arrays by name to outputs by name.
         schema: `InputSchema` of the export, by which data frames are matched, or None.
         without_gaps: names of the inputs in which gaps are refused.
+        tokens: `TextTokens` of a model of texts, for notes on texts that are cut, or None.
 
     Attributes:
         engine: tensorflow, openvino, onnx or litert.
@@ -37,9 +39,9 @@ class Predictor:
         inputs: type and shape of each input: name -> `TensorInfo`.
     """
 
-    def __init__(self, engine, reason, run, inputs, schema=None, without_gaps=()):
+    def __init__(self, engine, reason, run, inputs, schema=None, without_gaps=(), tokens=None):
         self.engine, self.reason, self.inputs, self.schema, self._run = engine, reason, inputs, schema, run
-        self.without_gaps = without_gaps
+        self.without_gaps, self.tokens = without_gaps, tokens
 
     def predict(self, inputs):
         """Returns outputs by name for raw inputs.
@@ -55,6 +57,11 @@ class Predictor:
         notes, kind = [], None if self.schema is None else self.schema.kind
         if kind == "table":
             inputs, notes = match(self.schema, inputs, caller="predict")
+        elif kind == "text":
+            (name,) = self.inputs
+            is_named = isinstance(inputs, dict) and set(inputs) == {name}
+            texts, notes = match_texts(self.schema, inputs[name] if is_named else inputs, tokens=self.tokens)
+            inputs = {name: texts}
         arrays = to_named_arrays(inputs, self.inputs, prefix="predict: ")
         if kind == "series":
             notes = feature_range_notes(self.schema.columns, *arrays.values())
@@ -105,7 +112,7 @@ def predictor(
         loaded = _tensorflow_predictor(folder, "as requested")
     else:
         loaded = _auto_predictor(folder)
-    loaded.schema = read_schema(folder)
+    loaded.schema, loaded.tokens = read_schema(folder), read_text_tokens(folder)
     loaded.without_gaps = _inputs_without_gaps(folder, loaded)
     return loaded
 

@@ -156,6 +156,8 @@ def predict_response(model, body):
     arrays = {
         n: _to_array(n, v, infos[n].dtype, has_truth_values) if n in infos else np.empty(0) for n, v in columns.items()
     }
+    for name, array in arrays.items():
+        _verify_columns(name, array, infos.get(name), in_rows)
     outputs = model.predict(signature, arrays)
     values = {n: _to_json(n, a) for n, a in outputs.items()}
     if not in_rows:
@@ -212,6 +214,23 @@ def _to_array(name, values, dtype_enum, may_have_truth_values):
         raise RequestError("INVALID_ARGUMENT", f'input "{name}" must be {expected}, got {_describe(array)}.')
     with np.errstate(over="ignore"):
         return require_finite(name, array.astype(dtype.as_numpy_dtype))
+
+
+def _verify_columns(name, array, info, in_rows):
+    """Raises a `RequestError` that says what to write where values of a column (any, 1) lack their brackets."""
+    if info is None or info.tensor_shape.unknown_rank or not array.size:
+        return
+    shape = [dim.size for dim in info.tensor_shape.dim]
+    if len(shape) == 2 and shape[-1] == 1 and array.ndim == 1:
+        first = array[0]
+        value = json.dumps(first.decode("utf-8", "replace")) if isinstance(first, bytes) else f"{first:g}"
+        write = f'"{name}": [{value}]' if in_rows else f'"{name}": [[{value}], ...]'
+        expected = ", ".join("any" if s < 0 else str(s) for s in shape)
+        raise RequestError(
+            "INVALID_ARGUMENT",
+            f'input "{name}" must have the shape ({expected}), got {array.shape}; write {write}, with brackets around '
+            "each value.",
+        )
 
 
 def _describe(array):

@@ -8,14 +8,16 @@ from recipes.data.assemble import Pool, assemble
 from recipes.data.examples import Data
 from recipes.data.source_spec import with_source_spec
 from recipes.data.split import SplitOptions, content_keys
-from recipes.data.tables.column_texts import MISSING_NOTE
 from recipes.data.tables.columns import existing_columns, target_columns
 from recipes.data.tables.table import group_labels
-from recipes.data.tables.table_files import TABLE_SUFFIXES, read_frame, read_table_file
+from recipes.data.tables.table_files import read_frame
 from recipes.data.tables.table_format import TableFormat, takes_table_format
 from recipes.data.targets import gaps
-from zoo.arguments import Fraction, Whole, checked, suggestion
-from zoo.inputs.texts import SHOWN, as_texts, listed_rows, text_batch
+from recipes.data.text.text_rows import missing_advice, row_namer
+from zoo.arguments import Fraction, Whole, checked
+from zoo.inputs.texts import SHOWN, as_texts, empty_texts, listed_rows, normalize_text
+
+DROP_ADVICE = "missing='drop' leaves them out"
 
 
 @checked
@@ -63,8 +65,9 @@ def read_labelled_text(
     y = y.to_numpy() if y.shape[1] > 1 else y.iloc[:, 0].to_numpy()
     pool = Pool(frame[column].to_numpy(object), y, None, rows, groups=group_labels(frame, group))
     data = from_texts(
-        [pool], SplitOptions(validation, test, seed), task=task, missing=missing, group=group, outputs=outputs, **facts
-    )
+        [pool], SplitOptions(validation, test, seed), task=task, missing=missing, group=group, outputs=outputs,
+        row_name=row_namer(source, resolved), **facts,
+    )  # fmt: skip
     detected = resolved.detected_by(table_format)
     return with_source_spec(data, "labelled_text", arguments, detected=detected, **resolved.options())
 
@@ -80,9 +83,10 @@ def from_texts(
     group=None,
     outputs=("target",),
     notes=(),
+    row_name=None,
     **facts,
 ):
-    """Returns `Data` of kind text from pools whose inputs are strings.
+    """Returns `Data` of kind text from pools whose inputs are strings, which are normalized by `normalize_text`.
 
     Args:
         pools: a `Pool` for each split.
@@ -91,6 +95,7 @@ def from_texts(
         task, classes, missing, group: as `read_arrays` has them; texts cannot be imputed.
         outputs: names of the target columns.
         notes: sentences of the reader.
+        row_name: function from a row, from 0, to what an error calls it; None for "row 1", ...
         **facts: source, license, description, as `Data` has them.
     Returns:
         `Data` whose inputs are (N,) arrays of str.
@@ -105,17 +110,18 @@ def from_texts(
         if len(pool.inputs) != len(pool.y):
             raise ValueError(f"there must be as many texts as targets, got {len(pool.inputs):,} and {len(pool.y):,}.")
         pool.names = np.arange(len(pool.y)) if pool.names is None else pool.names
-        empty, without_target = np.array([not text.strip() for text in pool.inputs], bool), gaps(pool.y)
+        empty, without_target = empty_texts(pool.inputs), gaps(pool.y)
         dropped = empty | without_target
         if dropped.any() and missing != "drop":
-            what = "empty texts" if empty.any() else "texts without a target"
-            words = next((f" ({note})" for note in notes if note.startswith(MISSING_NOTE)), "")
+            what = "empty or missing texts" if empty.any() else "texts without a target"
             raise ValueError(
                 f"every row must have a text and a target, got {what} in "
-                f"{listed_rows(empty if empty.any() else without_target)}{words}; missing='drop' leaves them out."
+                f"{listed_rows(empty if empty.any() else without_target, row_name)}"
+                f"{missing_advice(notes, DROP_ADVICE)}."
             )
         if dropped.any():
             notes.append(f"left out {dropped.sum():,} of {len(dropped):,} texts that are empty or have no target")
+        pool.inputs = np.array([normalize_text(text) for text in pool.inputs], object)
         pool.inputs, pool.y, pool.names = pool.inputs[~dropped], np.asarray(pool.y)[~dropped], pool.names[~dropped]
         pool.groups = None if pool.groups is None else pool.groups[~dropped]
         pool.keys = content_keys({"text": pool.inputs})
@@ -126,31 +132,6 @@ def from_texts(
         pools, split_options, name=name, kind="text", shape=(), dtype="string", task=task, classes=classes,
         missing=missing, outputs=outputs, notes=notes, group=group, **facts,
     )  # fmt: skip
-
-
-def text_files(files, column):
-    """Reads raw inputs from files, for a run on texts: a list of (name, batch of one), in order.
-
-    Args:
-        files: paths of texts (.txt), one example each; or of tables with a column of texts.
-        column: name of that column, or None.
-    Raises:
-        ValueError: if a table is given that lacks the column, or a text is empty.
-    """
-    batches = []
-    for file in files:
-        if file.suffix.lower() not in TABLE_SUFFIXES:
-            batches.append((str(file), text_batch(file.read_text("utf-8-sig"))))
-            continue
-        frame, _ = read_table_file(file, unchecked=(column,), checked=())
-        if column not in frame:
-            nearest = suggestion(str(column), frame)
-            raise ValueError(
-                f"`files` must be texts, or a table with the column {column!r}, got {', '.join(frame)}.{nearest}"
-            )
-        texts = as_texts(frame[column], f"`files`: the column {column!r}")
-        batches += [(f"row {i + 1}", text_batch(text)) for i, text in enumerate(texts)]
-    return batches
 
 
 def _refuse_labels(texts):
