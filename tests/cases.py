@@ -160,6 +160,7 @@ CASES = {
     "faster_rcnn_vgg16": FASTER_RCNN._replace(
         arguments={**FASTER_RCNN.arguments, "encoder": "resnet18", "anchor_sizes": (16,)},
     ),
+    "mask_rcnn": FASTER_RCNN,
     # restore
     "dncnn": DNCNN,
     "dncnn_blind": DNCNN._replace(arguments={**DNCNN.arguments, "batch_norm": False}),

@@ -54,7 +54,7 @@ every_name = slow_except(CASES, sorted(CASES))
 every_network = slow_except(distinct(CASES), sorted(CASES))
 FAMILIES = [n for n in CASES if not entries[n].parent]
 every_family = slow_except(FAMILIES, sorted(CASES))
-LARGE_GRAPHS = ("ddpm", "pwcnet", "raft_small")  # tens of seconds to trace and save
+LARGE_GRAPHS = ("ddpm", "faster_rcnn", "mask_rcnn", "pwcnet", "raft_small")  # tens of seconds to trace and save
 every_small_family = slow_except([n for n in FAMILIES if n not in LARGE_GRAPHS], sorted(CASES))
 
 

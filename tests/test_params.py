@@ -206,6 +206,7 @@ COUNTS = [
         137078239,
         "Ren et al. 2015, figure 2; VGG-16 and VOC",
     ),
+    ("mask_rcnn", {**REGIONS, "freeze_batch_norm": True}, 44401393, 44507633, "torchvision's 91 with the background"),
     # optical flow
     ("flownet_s", {"input_shape": (64, 64, 3)}, 38675536, 38675536, "ClementPinard/FlowNetPytorch"),
     ("pwcnet", {"input_shape": (64, 64, 3)}, 8749214, 8749214, "Sun et al. 2017: 8.75 M"),

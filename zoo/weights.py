@@ -112,11 +112,11 @@ def load_weights(model: keras.Model, source, *, head: bool = True) -> keras.Mode
     """Sets the weights of a zoo model from a file, a model, a preset or arrays of the zoo or another library.
 
     Names and axes are converted for VGG, ResNet, ResNet v2, DenseNet, ViT, MobileNetV2 and EfficientNet-Lite from timm,
-    torchvision, Hugging Face, keras.applications and KerasHub, where these have the architecture, for RetinaNet and
-    Faster R-CNN on ResNet from torchvision, and for Presto and DnCNN from their authors' files. A bias before a batch
-    normalization is subtracted from its moving mean. A different epsilon is corrected in its moving variance, which can
-    then be slightly negative. Position embeddings of a square grid of patches are resized to another number of patches
-    by bicubic interpolation with antialiasing; for the same number of patches they are used unchanged.
+    torchvision, Hugging Face, keras.applications and KerasHub, where these have the architecture, for RetinaNet, Faster
+    R-CNN and Mask R-CNN on ResNet from torchvision, and for Presto and DnCNN from their authors' files. A bias before a
+    batch normalization is subtracted from its moving mean. A different epsilon is corrected in its moving variance,
+    which can then be slightly negative. Position embeddings of a square grid of patches are resized to another number
+    of patches by bicubic interpolation with antialiasing; for the same number of patches they are used unchanged.
 
     Args:
         model: model of the zoo.

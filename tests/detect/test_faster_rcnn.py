@@ -1,4 +1,4 @@
-"""Faster R-CNN: parity with torchvision, proposals, sampling, losses with no and many objects, training by `fit`."""
+"""Faster R-CNN: parity with torchvision, proposals, sampling, losses with no and many objects, and `fit`."""
 
 import json
 from pathlib import Path

@@ -12,6 +12,7 @@ import pytest
 import zoo
 from tests.detect.detections import assert_same_detections
 from tests.golden.drawn import drawn_detector, images
+from tests.tolerance import assert_close
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SHAPE = (2, 128, 160, 3)
@@ -28,12 +29,25 @@ def references(tmp_path_factory):
         return dict(file)
 
 
-@pytest.mark.parametrize(("name", "background"), [("retinanet", 0), ("faster_rcnn", 1)])
-def test_detectors_on_resnet50(references, name, background):
+def with_torchvision_s_weights(name):
     with np.load(GOLDEN / "detection.npz") as file:
         shapes = json.loads(str(file[f"{name}_resnet50/names"]))
     arrays = {key: drawn_detector(key, tuple(shape)) for key, shape in shapes.items()}
-    model = zoo.load_weights(zoo.build(name, SHAPE[1:], 5), arrays)
+    return zoo.load_weights(zoo.build(name, SHAPE[1:], 5), arrays)
+
+
+@pytest.mark.parametrize(("name", "background"), [("retinanet", 0), ("faster_rcnn", 1)])
+def test_detectors_on_resnet50(references, name, background):
+    model = with_torchvision_s_weights(name)
     detections = zoo.detector(model, detections=300).predict(images("detection", SHAPE), verbose=0)
     expected = references[f"{name}_resnet50/detections"]
     assert_same_detections(detections, np.where(expected >= 0, expected - background * np.eye(6)[5], -1))
+
+
+def test_mask_rcnn_on_resnet50(references):
+    detector = zoo.detector(with_torchvision_s_weights("mask_rcnn"), detections=20)
+    detections, masks = detector.predict(images("detection", SHAPE), verbose=0)
+    expected = references["mask_rcnn_resnet50/detections"] - np.eye(6)[5]
+    order = assert_same_detections(detections, expected)
+    masks = np.take_along_axis(masks, order[..., None, None], axis=1)
+    assert_close(masks, references["mask_rcnn_resnet50/masks"], rtol=1e-4)

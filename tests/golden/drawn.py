@@ -33,5 +33,6 @@ def drawn_detector(name, shape):
     """The same for detectors, whose last layers get smaller weights: probabilities between 0 and 1, boxes in images."""
     scales = {"cls_logits.weight": 1 / 16, "bbox_reg.weight": 1 / 64, "bn3.weight": 1 / 8}
     scales |= {"rpn.head.bbox_pred.weight": 1 / 64, "cls_score.weight": 1 / 16, "box_predictor.bbox_pred.weight": 1 / 4}
+    scales |= {"mask_fcn_logits.weight": 1 / 2}
     scale = next((scale for ending, scale in scales.items() if name.endswith(ending)), 1)
     return drawn(name, shape) * np.float32(scale)

@@ -4,7 +4,8 @@ Run: python tests/golden/make_detection.py
 With the path of another file it writes there the boxes of the models with torchvision's own encoder.
 The file holds, for each model, the names and shapes of its weights. Of those with a small encoder it also has boxes,
 scores and labels of two images; weights and images are drawn from their names by drawn.py, on both sides. It has the
-losses of the two images' targets too: for Faster R-CNN of all anchors and regions, without sampling.
+losses of the two images' targets too: for Faster R-CNN of all anchors and regions, without sampling. For Mask R-CNN it
+has the masks of 20 boxes, averaged over 4 x 4 cells.
 """
 
 import json
@@ -15,13 +16,21 @@ import numpy as np
 import torch
 from drawn import drawn_detector, images
 from torchvision.models import resnet18
-from torchvision.models.detection import FasterRCNN, RetinaNet, fasterrcnn_resnet50_fpn, retinanet_resnet50_fpn
+from torchvision.models.detection import (
+    FasterRCNN,
+    MaskRCNN,
+    RetinaNet,
+    fasterrcnn_resnet50_fpn,
+    maskrcnn_resnet50_fpn,
+    retinanet_resnet50_fpn,
+)
 from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.retinanet import _default_anchorgen
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 CLASSES = 5
+MASKS = 20
 SHAPE = (2, 128, 160, 3)
 UNCHANGED = {"min_size": 128, "max_size": 160, "image_mean": [0.0] * 3, "image_std": [1.0] * 3}
 TARGETS = np.array([[[20, 30, 70, 90, 1], [60, 20, 100, 44, 3], [0, 0, 159, 127, 1]], [[-1] * 5] * 3], "float32")
@@ -43,6 +52,10 @@ def small_faster_rcnn():
     )
 
 
+def small_mask_rcnn():
+    return MaskRCNN(_resnet_fpn_extractor(resnet18(), 5), CLASSES + 1, box_detections_per_img=MASKS, **UNCHANGED)
+
+
 def fill(model):
     for name, value in model.state_dict().items():
         if value.is_floating_point():
@@ -62,6 +75,15 @@ def detections(model, x):
     for i, r in enumerate(rows):
         padded[i, : len(r)] = r
     return padded
+
+
+def masks(model, x):
+    """Masks of the boxes, before they are brought into the image: (B, MASKS, 28, 28)."""
+    with torch.no_grad():
+        images_, sizes = ImageList(x, [SHAPE[1:3]] * len(x)), [SHAPE[1:3]] * len(x)
+        features = model.backbone(x)
+        results, _ = model.roi_heads(features, model.rpn(images_, features)[0], sizes)
+    return np.stack([r["masks"][:, 0].numpy() for r in results])
 
 
 def losses(model, x):
@@ -100,8 +122,13 @@ def large_faster_rcnn():
     return fasterrcnn_resnet50_fpn(**options, **UNCHANGED)
 
 
+def large_mask_rcnn():
+    options = {"weights": None, "weights_backbone": None, "num_classes": CLASSES + 1, "box_detections_per_img": MASKS}
+    return maskrcnn_resnet50_fpn(**options, **UNCHANGED)
+
+
 def golden(x):
-    small, faster = fill(small_retinanet()), fill(small_faster_rcnn())
+    small, faster, masked = fill(small_retinanet()), fill(small_faster_rcnn()), fill(small_mask_rcnn())
     return {
         "retinanet/names": names_of(small),
         "retinanet/detections": detections(small, x),
@@ -112,6 +139,10 @@ def golden(x):
         "faster_rcnn/detections": detections(faster, x),
         "faster_rcnn/losses": two_stage_losses(faster, x),
         "faster_rcnn_resnet50/names": names_of(large_faster_rcnn()),
+        "mask_rcnn/names": names_of(masked),
+        "mask_rcnn/detections": detections(masked, x)[:, :MASKS],
+        "mask_rcnn/masks": masks(masked, x).reshape(len(x), MASKS, 7, 4, 7, 4).mean((3, 5)),
+        "mask_rcnn_resnet50/names": names_of(large_mask_rcnn()),
     }
 
 
@@ -120,7 +151,9 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         large = {"retinanet": large_retinanet, "faster_rcnn": large_faster_rcnn}
         boxes = {f"{name}_resnet50/detections": detections(fill(build()), batch) for name, build in large.items()}
-        np.savez(sys.argv[1], **boxes)
+        masked = fill(large_mask_rcnn())
+        of_masks = {"detections": detections(masked, batch)[:, :MASKS], "masks": masks(masked, batch)}
+        np.savez(sys.argv[1], **boxes, **{f"mask_rcnn_resnet50/{key}": value for key, value in of_masks.items()})
     else:
         path = Path(__file__).with_name("detection.npz")
         np.savez_compressed(path, **golden(batch))

@@ -5,6 +5,7 @@ import keras
 from zoo.arguments import Count, Fraction, checked
 from zoo.detect.detections import Detections
 from zoo.detect.level_predictions import LevelPredictions
+from zoo.detect.masks import MaskDetector, detection_masks
 from zoo.detect.region_predictions import RegionDetections
 from zoo.detect.two_stage import TwoStageDetector
 
@@ -21,31 +22,38 @@ def detector(
     """Returns a detector whose output is boxes after non-maximum suppression. It has the same layers and weights.
 
     (B, H, W, C)  ->  (B, detections, 6) float32: x1, y1, x2, y2, score and class, best first; -1 in rows without a box.
+    Of `zoo.mask_rcnn` also (B, detections, 28, 28): probability of the object in each cell of its box, which
+    `zoo.paste_masks` brings into the image.
 
     Args:
-        model: built by `zoo.retinanet` or `zoo.faster_rcnn`, trained or not.
+        model: built by `zoo.retinanet`, `zoo.faster_rcnn` or `zoo.mask_rcnn`, trained or not.
         score: smallest score, 0 to 1.
         iou: IoU above which the box with the lower score of two of one class is removed.
         detections: largest number of boxes per image.
-        normalized: whether coordinates are fractions of the image's width and height; if not, pixels.
+        normalized: whether coordinates are fractions of the image's width and height; if not, pixels. False where the
+            detector has masks.
     Returns:
         `keras.Model`.
     Raises:
-        ValueError: if the model is no detector of the zoo.
+        ValueError: if the model is no detector of the zoo, or has masks and `normalized` is True.
     """
     options = {"score": score, "iou": iou, "detections": detections, "normalized": normalized, "name": "detections"}
     if isinstance(model, TwoStageDetector):
         outputs = RegionDetections(**options)([model.outputs[0], model.input])
+        if isinstance(model, MaskDetector):
+            if normalized:
+                raise ValueError("detector: `normalized` must be False for a model with masks, got True.")
+            outputs = [outputs, detection_masks(model.get_layer, model.outputs[2], outputs, model.input)]
     elif levels := [layer.output for layer in level_layers(model)]:
         outputs = Detections(**options)([*levels, model.input])
     else:
-        raise ValueError(f"detector: `model` must be built by zoo.retinanet or zoo.faster_rcnn, got {model.name}.")
+        raise ValueError(f"detector: `model` must be built by zoo.retinanet or another detector, got {model.name}.")
     return keras.Model(model.input, outputs, name=model.name)
 
 
 def detector_classes(model):
-    """Returns the number of classes of a detector, without the background; None for other models."""
-    if isinstance(model, TwoStageDetector):
+    """Returns the number of classes of a detector of boxes, without the background; None for other models."""
+    if type(model) is TwoStageDetector:
         return (model.outputs[0].shape[-1] - 4) // 5 - 1
     widths = {layer.output.shape[-1] for layer in level_layers(model)}
     return model.output_shape[-1] - 8 if widths == {model.output_shape[-1]} else None

@@ -119,14 +119,27 @@ class TwoStageDetector(keras.Model):
             self.box_targets(y), ((0, 0), (0, 1), (0, 0)), constant_values=-1
         )  # a row where there is none
         boxes, classes = targets[..., :4], ops.cast(targets[..., 4], "int32")
-        regions, predictions, cells = y_pred
+        regions, predictions, cells, *_ = y_pred
         samples = self._sample_regions(ops.stop_gradient(regions[..., :4]), boxes, classes)
         losses = [*self._proposal_losses(predictions, boxes, classes >= 0), *self._region_losses(x, cells, *samples)]
+        losses += self.further_losses(x, y, cells, samples)
         return sum(losses) + sum(ops.sum(loss) for loss in self.losses)
 
     def box_targets(self, y):
         """Returns the boxes and classes (B, N, 5) of the targets."""
         return y
+
+    def further_losses(self, images, y, cells, samples):
+        """Returns the losses of further predictions for the sampled regions.
+
+        Args:
+            images: (B, H, W, bands).
+            y: targets.
+            cells: (B, N, filters) of the maps.
+            samples: regions (B, S, 4), their weights (B, S), the index of the object of each, all objects' boxes, and
+                the class + 1 of each region, 0 for background. Objects are first.
+        """
+        return []
 
     def _proposal_losses(self, predictions, boxes, is_object):
         """Returns the losses of the first stage: of objectness, and of boxes."""
@@ -146,12 +159,7 @@ class TwoStageDetector(keras.Model):
         return smooth_l1(targets, deltas) * is_object
 
     def _sample_regions(self, regions, boxes, classes):
-        """Returns the regions that are trained on, objects first.
-
-        Returns:
-            regions (B, S, 4), their weights (B, S), the index of the object of each, its box and its class + 1: 0 is
-            the background.
-        """
+        """Returns the regions that are trained on, as `further_losses` has them."""
         objects = ops.where(classes[..., None] >= 0, boxes, 0.0)
         regions = ops.concatenate([regions, objects], axis=1)
         index, kind = match(regions, boxes, classes >= 0, REGION_IOU, REGION_IOU, best_for_each=False)
