@@ -150,6 +150,12 @@ CASES = {
         free=8,
     ),
     # detect
+    "localizer": Case(
+        {"input_shape": (None, 32, 2), "classes": 3, "encoder": "resnet20"},
+        (2, 1, 7),
+        invalid_shape=(0, 32, 2),
+        free=40,
+    ),
     "retinanet": Case(
         {"input_shape": (None, 32, 2), "classes": 3, "encoder": "mobilenet_v2", "filters": 4, "depth": 1},
         (2, 9 * (8 * 4 + 4 * 2 + 2 + 1 + 1), 11),

@@ -195,6 +195,7 @@ COUNTS = [
     ("presto", {**PIXEL, "outputs": 1}, 402369, 404289, "fine-tuned to one number"),
     ("presto_autoencoder", PIXEL, 819034, 822682, "the released model"),
     # detection: the total has the gamma, beta and statistics of frozen batch normalization, 106,240
+    ("localizer", {"input_shape": (224, 224, 3), "classes": 1000}, 25565228, 25618348, "23,508,032 + 2,049 * 1,004"),
     ("retinanet", {**COCO, "freeze_batch_norm": True}, 34014999, 34121239, "torchvision, frozen batch normalization"),
     ("retinanet", COCO, 34068119, 34121239, "torchvision, trainable batch normalization; KerasHub's card"),
     ("faster_rcnn", {**REGIONS, "freeze_batch_norm": True}, 41755286, 41861526, "torchvision's 91 with the background"),

@@ -66,6 +66,7 @@ from zoo.classify.vit import (
 # detection: (H, W, C) -> boxes of objects, with score and class
 from zoo.detect.detector import detector
 from zoo.detect.faster_rcnn import faster_rcnn, faster_rcnn_vgg16
+from zoo.detect.localizer import LocalizerLoss, localizer
 from zoo.detect.mask_rcnn import mask_rcnn
 from zoo.detect.masks import mask_targets, paste_masks
 from zoo.detect.retinanet import retinanet

@@ -13,6 +13,7 @@ from recipes.reports import verdict as verdicts
 from recipes.training.task import Task, task
 from zoo.arguments import Count, Fraction, Positive
 from zoo.detect.detector import detector, detector_classes
+from zoo.detect.localizer import LocalizerLoss, ObjectPrediction
 from zoo.detect.retinanet_loss import RetinaNetLoss
 from zoo.detect.two_stage import TwoStageDetector
 from zoo.registry import entry
@@ -115,7 +116,8 @@ class Detection(Task):
         if isinstance(model, TwoStageDetector):
             model.compile(box_weight=self.box_weight, **settings)
         else:
-            model.compile(loss=RetinaNetLoss(box_weight=self.box_weight), **settings)
+            loss = LocalizerLoss if isinstance(model.layers[-1], ObjectPrediction) else RetinaNetLoss
+            model.compile(loss=loss(box_weight=self.box_weight), **settings)
         return model
 
     def baseline_loss(self, data):

@@ -197,6 +197,17 @@ def test_the_export_takes_image_files_and_returns_boxes_scores_and_names(run, tm
 LEARNERS = {"retinanet": {"filters": 32, "depth": 1}, "faster_rcnn": {"filters": 32, "units": (128, 128)}}
 
 
+def test_a_localizer_is_trained_as_a_detection(tmp_path):
+    data = f"voc:{write_rectangles(tmp_path / 'voc', 6)}?validation=0.2&test=0.3"
+    task = recipes.Detection(side=32, epochs=1, batch_size=2, encoder="resnet20")
+    run = task.fit("localizer", data, out=tmp_path / "run", verbose=False)
+    predictions = run.predict(run.data.test)
+    assert all(len(prediction["boxes"]) <= 1 for prediction in predictions)
+    assert run.evaluate()["verdict"]["metric"] == "AP50"
+    loaded = recipes.load_run(tmp_path / "run").predict(run.data.test)
+    assert_close(loaded[0]["boxes"], predictions[0]["boxes"])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("model", LEARNERS)
 def test_eight_images_are_learned(tmp_path, model):

@@ -5,6 +5,7 @@ import keras
 from zoo.arguments import Count, Fraction, checked
 from zoo.detect.detections import Detections
 from zoo.detect.level_predictions import LevelPredictions
+from zoo.detect.localizer import ObjectDetections, ObjectPrediction
 from zoo.detect.masks import MaskDetector, detection_masks
 from zoo.detect.region_predictions import RegionDetections
 from zoo.detect.two_stage import TwoStageDetector
@@ -23,10 +24,10 @@ def detector(
 
     (B, H, W, C)  ->  (B, detections, 6) float32: x1, y1, x2, y2, score and class, best first; -1 in rows without a box.
     Of `zoo.mask_rcnn` also (B, detections, 28, 28): probability of the object in each cell of its box, which
-    `zoo.paste_masks` brings into the image.
+    `zoo.paste_masks` brings into the image. Of `zoo.localizer` (B, 1, 6).
 
     Args:
-        model: built by `zoo.retinanet`, `zoo.faster_rcnn` or `zoo.mask_rcnn`, trained or not.
+        model: built by `zoo.localizer`, `zoo.retinanet`, `zoo.faster_rcnn` or `zoo.mask_rcnn`, trained or not.
         score: smallest score, 0 to 1.
         iou: IoU above which the box with the lower score of two of one class is removed.
         detections: largest number of boxes per image.
@@ -44,6 +45,8 @@ def detector(
             if normalized:
                 raise ValueError("detector: `normalized` must be False for a model with masks, got True.")
             outputs = [outputs, detection_masks(model.get_layer, model.outputs[2], outputs, model.input)]
+    elif isinstance(model.layers[-1], ObjectPrediction):
+        outputs = ObjectDetections(**options)([model.outputs[0], model.input])
     elif levels := [layer.output for layer in level_layers(model)]:
         outputs = Detections(**options)([*levels, model.input])
     else:
@@ -55,6 +58,8 @@ def detector_classes(model):
     """Returns the number of classes of a detector of boxes, without the background; None for other models."""
     if type(model) is TwoStageDetector:
         return (model.outputs[0].shape[-1] - 4) // 5 - 1
+    if isinstance(model.layers[-1], ObjectPrediction):
+        return model.output_shape[-1] - 4
     widths = {layer.output.shape[-1] for layer in level_layers(model)}
     return model.output_shape[-1] - 8 if widths == {model.output_shape[-1]} else None
 
