@@ -8,43 +8,55 @@ import typer
 from recipes.cli.options import Files, RunFolder, parse_setting
 from recipes.cli.output import print_note
 
+MAX_EXAMPLES = 80  # in a figure, whose height is limited to 65,536 pixels
+GRADIENTS = "integrated_gradients"
 ROLLOUT = "attention_rollout"  # independent of the class, so it is not in `zoo.explain.methods`
 
 
 def explain(
     run: RunFolder,
     files: Files,
-    out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("why.png"),
+    out: Annotated[Path, typer.Option(help="Figure to write: .png, .pdf, .svg, ...")] = Path("why.png"),
     method: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="integrated_gradients, saliency, smoothgrad, gradient_input, guided_backprop, gradcam, "
             "guided_gradcam, occlusion, rise, lime or shap_values; for transformers attention_rollout. lime and "
-            "shap_values need fieldzoo[shap]."
+            "shap_values need fieldzoo[shap]. Default integrated_gradients, for texts occlusion."
         ),
-    ] = "integrated_gradients",
+    ] = None,
     target: Annotated[str | None, typer.Option(help="Class to explain; default the predicted class.")] = None,
+    examples: Annotated[
+        int, typer.Option(min=1, max=MAX_EXAMPLES, help="Files or rows to explain, from the first on.")
+    ] = 20,
+    text: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column of texts of a table; default that of the training.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Argument of the method: --set samples=500."),
     ] = None,
 ):
-    """Plot which pixels or columns a prediction is based on.
+    """Plot which pixels, columns or words a prediction is based on.
 
     zoo explain runs/photos new/1.jpg --method occlusion --set patch=16 --set stride=8 --out why.png
     """
-    print(explain_files(run, files, out, method, target, **dict(parse_setting(text) for text in settings or [])))
+    arguments = dict(parse_setting(setting) for setting in settings or [])
+    print(explain_files(run, files, out, method, target, examples=examples, text=text, **arguments))
 
 
-def explain_files(run, files, out, method="integrated_gradients", target=None, **arguments):
+def explain_files(run, files, out, method=None, target=None, *, examples=20, text=None, **arguments):
     """Writes a figure of the attributions of the predictions for `files` and returns its path.
 
     Args:
         run: the run's folder.
-        files: images, or one table.
-        out: path of the PNG file.
-        method: one of `zoo.explain.methods(model)`, or attention_rollout.
+        files: images, texts, or one table.
+        out: path of the figure, whose ending is one of Matplotlib's formats.
+        method: one of `zoo.explain.methods(model)`, or attention_rollout; None for integrated_gradients, or occlusion
+            where the model has no gradients, as of texts. Of texts occlusion replaces each word by the unknown one.
         target: name of the class to explain; default the predicted class.
+        examples: number of files or rows to explain, from the first on; at most 80, which a figure can hold.
+        text: column of texts of a table; None for that of the training.
         **arguments: of the method.
     Raises:
         ValueError: if the method is unknown or does not apply to the model, or there is no such class or folder.
@@ -54,12 +66,15 @@ def explain_files(run, files, out, method="integrated_gradients", target=None, *
 
     from recipes.cli.errors import naming_full_disk
     from recipes.data.preprocessing import feature_names
-    from recipes.prediction.predict import predict_batch, preprocess_batch, readable_batches
+    from recipes.prediction.predict import predict_batch, preprocess_batch
+    from recipes.reports.word_figures import UNKNOWN, word_figure
     from recipes.runs.load import load_run
+    from recipes.runs.text_column import with_text_column
     from zoo import explain
 
     if not Path(out).expanduser().parent.is_dir():
         raise ValueError(f"`out` must be a file in a folder that exists, got {out}.")
+    _verify_format(out)
     saved = load_run(run)
     output_shape = getattr(saved.model, "output_shape", (None, None))
     if not isinstance(output_shape, tuple) or len(output_shape) != 2:
@@ -70,17 +85,21 @@ def explain_files(run, files, out, method="integrated_gradients", target=None, *
     if saved.schema.kind not in ("image", "table", "text"):
         raise ValueError(
             f"explain: the run must take images, a table or texts, got {type(saved.task).__name__} of "
-            f"{saved.schema.kind} data. In Python, zoo.explain.{method}(run.model, run.preprocessing(x), target=0) "
-            "explains the first output of such a run, for inputs x such as run.data.test.head(5)."
+            f"{saved.schema.kind} data. In Python, zoo.explain.{method or GRADIENTS}(run.model, run.preprocessing(x), "
+            "target=0) explains the first output of such a run, for inputs x such as run.data.test.head(5)."
         )
+    method = method or _default_method(saved.model)
     _verify_method(saved.model, method)
     _verify_target(saved.classes, method, target)
-    batches = list(readable_batches(saved, files, caller="explain"))
+    saved = with_text_column(saved, text) if text else saved
+    batches = _first_batches(saved, files, examples)
     names = [name for batch in batches for name in batch.names]
     preprocessed = np.concatenate([preprocess_batch(saved, batch.inputs) for batch in batches])
     predictions = np.concatenate([predict_batch(saved, batch.inputs) for batch in batches])
     targets = predictions.argmax(-1) if target is None else np.full(len(names), saved.classes.index(target))
     arguments = arguments if method == ROLLOUT else {"target": targets, **arguments}
+    if saved.schema.kind == "text" and method == "occlusion":
+        arguments = {"fill": (UNKNOWN,), **arguments}
     maps = getattr(explain, method)(saved.model, preprocessed, **arguments)
     titles = [
         f"{Path(name).name}\n{saved.classes[c]} {p[c]:.0%}" if saved.classes else Path(name).name
@@ -89,8 +108,44 @@ def explain_files(run, files, out, method="integrated_gradients", target=None, *
     if saved.schema.kind == "table":
         preprocessed = pd.DataFrame(preprocessed, columns=feature_names(saved.schema))
     with naming_full_disk(out):
-        explain.show(preprocessed, maps, path=str(out), titles=titles)
+        if saved.schema.kind == "text":
+            word_figure(saved, preprocessed, maps, titles).savefig(out, dpi=120)
+        else:
+            explain.show(preprocessed, maps, path=str(out), titles=titles)
     return out
+
+
+def _first_batches(run, files, count):
+    """Returns the batches of the first inputs, with a note where there are more."""
+    from recipes.prediction.predict import readable_batches, warn
+
+    batches = []
+    for batch in readable_batches(run, files, caller="explain"):
+        if count:
+            inputs = batch.inputs
+            first = {c: v[:count] for c, v in inputs.items()} if isinstance(inputs, dict) else inputs[:count]
+            batches.append(batch._replace(names=batch.names[:count], inputs=first))
+        if len(batch.names) > count:
+            shown = sum(len(b.names) for b in batches)
+            warn([f"explained the first {shown} only; --examples explains more, up to {MAX_EXAMPLES}"])
+            break
+        count -= len(batch.names)
+    return batches
+
+
+def _verify_format(out):
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    endings = sorted(FigureCanvasBase.get_supported_filetypes())
+    if Path(out).suffix[1:].lower() not in endings:
+        raise ValueError(f"`out` must end in one of .{', .'.join(endings)}, got {out}.")
+
+
+def _default_method(model):
+    """Returns integrated_gradients where the model has gradients, else occlusion."""
+    from zoo import explain
+
+    return "occlusion" if explain.methods(model)[GRADIENTS] else GRADIENTS
 
 
 def _verify_method(model, method):

@@ -1,11 +1,13 @@
 """Figures of texts whose words are colored by their importance for the prediction (occlusion)."""
 
+import keras
 import numpy as np
 
 from recipes.reports.report import confident_mistakes, correct_examples, new_figure
 from zoo.layers.preset_tokens import find_preset_tokens
 
 PADDING, UNKNOWN = 0, 1  # the first two tokens of a vocabulary built from the training texts
+WIDTH = 150  # characters in a line
 
 
 def word_attributions(run, split, count=3, max_words=60):
@@ -52,12 +54,44 @@ def _vocabulary(run):
     preset = find_preset_tokens(run.preprocessing)
     if preset is not None:
         return lambda token_id: preset.tokenizer.id_to_token(int(token_id)), preset.mask_id, sorted(preset.special_ids)
-    tokens = ["", "[unknown]", *run.task.vocabulary_of(run.data)]
+    (vectorizer,) = (layer for layer in run.preprocessing.layers if isinstance(layer, keras.layers.TextVectorization))
+    tokens = ["", "[unknown]", *vectorizer.get_vocabulary(include_special_tokens=False)]
     return tokens.__getitem__, UNKNOWN, [PADDING]
 
 
-def write_words(ax, words, weights, title, width=150):
-    """Writes words in lines of `width` characters on red (weight above 0) or blue (below 0) background."""
+def word_figure(run, ids, weights, titles, max_words=300):
+    """Plots texts with each word colored by its weight.
+
+    Args:
+        run: a `Run` on texts.
+        ids: (N, T) ids of the tokens; padding, start and end are left out.
+        weights: (N, T) numbers: red above 0, blue below.
+        titles: one for each text.
+        max_words: words of a text that are plotted.
+    """
+    token_name, _, special = _vocabulary(run)
+    positions = [np.flatnonzero(~np.isin(row, special))[:max_words] for row in ids]
+    words = [[token_name(t) for t in row[p]] for row, p in zip(ids, positions, strict=True)]
+    line_counts = [1 + sum(len(w) + 1 for w in of_text) // (WIDTH - 20) for of_text in words]
+    heights = [0.6 + 0.25 * lines for lines in line_counts]  # [inches]
+    figure = new_figure(9, sum(heights))
+    axes = figure.subplots(len(ids), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for ax, of_text, row, p, title, lines in zip(axes, words, weights, positions, titles, line_counts, strict=True):
+        write_words(ax, of_text, row[p], title, line_height=0.95 / lines)
+    return figure
+
+
+def write_words(ax, words, weights, title, width=WIDTH, line_height=0.2):
+    """Writes words in lines of `width` characters on red (weight above 0) or blue (below 0) background.
+
+    Args:
+        ax: Matplotlib's axes.
+        words: list of str.
+        weights: (words,) numbers.
+        title: of the axes.
+        width: characters in a line.
+        line_height: distance of lines, a fraction of the axes' height.
+    """
     import matplotlib
 
     limit = max(np.abs(weights).max(initial=0), 1e-9)
@@ -69,7 +103,7 @@ def write_words(ax, words, weights, title, width=150):
             column, line = 0, line + 1
         color = matplotlib.colormaps["bwr"](0.5 + 0.4 * weight / limit)
         ax.text(
-            column / width, 0.95 - 0.2 * line, word, fontsize=6, family="monospace", va="top", transform=ax.transAxes,
-            bbox={"facecolor": color, "edgecolor": "none", "pad": 0.8},
+            column / width, 0.95 - line_height * line, word, fontsize=6, family="monospace", va="top",
+            transform=ax.transAxes, bbox={"facecolor": color, "edgecolor": "none", "pad": 0.8},
         )  # fmt: skip
         column += len(word) + 1

@@ -1,17 +1,20 @@
 """`zoo explain` with every method, its errors, and the page of `zoo digits`."""
 
+import dataclasses
 import importlib.util
 import json
 import shutil
 import urllib.request
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import recipes
 import zoo
 from recipes.cli.explain import digits_page
 from recipes.cli.main import main
+from recipes.reports import word_figures
 from tests.tolerance import assert_close
 from zoo import explain
 from zoo.weights import RESULTS_FOLDER
@@ -80,6 +83,8 @@ def test_every_method_for_images_accepts_its_arguments(digit, tmp_path, capsys):
         (["--method", "attention_rollout", "--target", "7"], "`target` must not be given for attention_rollout"),
         (["--method", "occlusion", "--set", "pach=4"], "Did you mean `patch`?"),
         (["--method", "occlusion", "--set", "patch=40"], "`patch` must be 2 sides within the sides of the input"),
+        (["--out", "why.xyz"], "`out` must end in one of ."),
+        (["--out", "why"], ".pdf, .pgf, .png"),
         (["--out", "no-folder/why.png"], "`out` must be a file in a folder that exists"),
         (["--target", "eleven"], "`target` must be one of 0, 1, 2"),
     ],
@@ -104,6 +109,47 @@ def test_attention_rollout_of_a_transformer(digit, tmp_path, capsys):
     arguments = ["--method", "attention_rollout", "--out", tmp_path / "why.png"]
     code, out, err = run(capsys, "explain", tmp_path / "run", digit, *arguments)
     assert (code, out.strip()) == (0, str(tmp_path / "why.png")), err
+
+
+@pytest.fixture(scope="module")
+def notes_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("notes")
+    x = [f"{'a heron' if i % 2 else 'the trout'} number {i}" for i in range(40)]
+    task = recipes.TextClassification(epochs=1, batch_size=8, length=5)
+    run = task.fit("lstm", (x, ["bird" if i % 2 else "fish" for i in range(40)]), units=(4,), verbose=False)
+    run.replace(schema=dataclasses.replace(run.schema, text="note")).save(folder)
+    return folder
+
+
+def test_texts_are_explained_by_default_up_to_a_number_of_rows(notes_run, tmp_path, monkeypatch, capsys):
+    (tmp_path / "new.csv").write_text("note,day\n" + "a heron or trout,1\n" * 30)
+    (tmp_path / "other.csv").write_text("comment,day\na heron,1\n")
+    figures = []
+    monkeypatch.setattr(word_figures, "write_words", lambda ax, words, *a, **k: figures.append(words))
+    arguments = ["explain", notes_run, tmp_path / "new.csv", "--out", tmp_path / "why.svg"]
+    code, out, err = run(capsys, *arguments)
+    assert (code, out.strip()) == (0, str(tmp_path / "why.svg")), err
+    assert "explained the first 20 only; --examples explains more" in err
+    assert figures == [["a", "heron", "[unknown]", "trout"]] * 20
+    figures.clear()
+    code, _, err = run(capsys, *arguments, "--examples", "30")
+    assert code == 0 and "explained the first" not in err and len(figures) == 30
+    code, _, err = run(capsys, "explain", notes_run, tmp_path / "other.csv", "--out", tmp_path / "why.png")
+    assert code == 2 and "must have the column 'note', got 'comment', 'day'. `--text COLUMN`" in err
+    code, _, err = run(
+        capsys, "explain", notes_run, tmp_path / "other.csv", "--text", "comment", "--out", tmp_path / "why.png"
+    )
+    assert code == 0 and (tmp_path / "why.png").is_file()
+
+
+def test_of_a_large_table_the_first_rows_are_explained(tmp_path, capsys):
+    row = recipes.load("bundled:penguins").train.head(1)
+    saved = recipes.load_run(RESULTS_FOLDER / "dnn_penguins")
+    frame = pd.DataFrame({c.source: row[c.name] for c in saved.schema.columns})
+    pd.concat([frame] * 20_000).to_csv(tmp_path / "many.csv", index=False)
+    arguments = ["--method", "saliency", "--examples", "3", "--out", tmp_path / "why.png"]
+    code, _, err = run(capsys, "explain", RESULTS_FOLDER / "dnn_penguins", tmp_path / "many.csv", *arguments)
+    assert code == 0 and "explained the first 3 only" in err
 
 
 def post_drawing(address, image):

@@ -135,8 +135,8 @@ def test_models_are_built_causal_and_others_are_refused(data, name):
         ),
         (lambda d, r: recipes.Classification().fit("cnn", d, verbose=False), "train it with LanguageModel"),
         (lambda d, r: recipes.generate(r, ""), "`start` must have at least one character"),
-        (lambda d, r: r.predict([""]), "got empty ones in row 0"),
-        (lambda d, r: r.predict([3.5]), "must be strings, got 3.5 in row 0"),
+        (lambda d, r: r.predict([""]), "must have a character, got empty or missing texts in row 1"),
+        (lambda d, r: r.predict([3.5]), "must be strings, got 3.5 in row 1"),
         (lambda d, r: r.data_frame("examples"), "must be history or metrics"),
     ],
 )

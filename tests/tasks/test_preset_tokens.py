@@ -27,7 +27,10 @@ KINDS = {"bird": "heron feathers nests", "fish": "trout gills rivers", "tree": "
 # [PAD] is not 0 here, so that a test fails where 0 is used as padding
 VOCABULARY = ["the", "a", "we", "saw", ",", ".", "?", "##s", "##ther", "fea", "nest", "river", "bark", "heron", "trout"]
 VOCABULARY += ["gill", "oak", "lea", "##ves", "é", "[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
-TEXTS = ["We saw feathers, a heron", " ", "oak " * 30, "Ünknown zebra?", "  trout\tgills. "]
+TEXTS = ["We saw feathers, a heron", "?", "oak " * 30, "Ünknown zebra?", "  trout\tgills. "]
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:texts that are longer|texts without:UserWarning")
 
 
 def notes(count=90):
@@ -86,6 +89,13 @@ def test_the_tokens_equal_those_of_kerashubs_preprocessor(run, preset):
     tokens = [VOCABULARY[i] for i in graph["token_ids"][0]]
     assert tokens[:9] == ["[CLS]", "we", "saw", "fea", "##ther", "##s", ",", "a", "heron"]
     assert tokens[9:11] == ["[SEP]", "[PAD]"]
+
+
+def test_texts_with_more_tokens_than_the_model_takes_are_noted(run):
+    with pytest.warns(UserWarning, match="longer than the model's 12 tokens: 2 of 3 .* the first in row 2"):
+        run.predict(["oak " * 10, "oak " * 11, "oak " * 30])  # with the tokens for start and end
+    with pytest.warns(UserWarning, match="without a token that training had: 1 of 2, .* the first in row 1"):
+        run.predict(["дуб", "oak"])
 
 
 @pytest.fixture(scope="module")

@@ -67,8 +67,8 @@ def text_batch(inputs, caller="predict", *, blanks=False, row_name=None, advice=
         raise ValueError(f"{caller}: `inputs` must be texts, got none.")
     if empty.any():
         raise ValueError(
-            f"{caller}: every text must have a word, got empty or missing texts in {listed_rows(empty, row_name)}"
-            f"{advice or '; leave them out'}."
+            f"{caller}: every text must have a {'character' if blanks else 'word'}, got empty or missing texts in "
+            f"{listed_rows(empty, row_name)}{advice or '; leave them out'}."
         )
     return texts
 

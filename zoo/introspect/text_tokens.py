@@ -120,16 +120,18 @@ def read_text_tokens(folder):
 
 def _preset_tokens(preset, normalizes):
     """Returns the `TextTokens` of a KerasHub tokenizer; its start and end tokens count among the model's."""
+    import tensorflow as tf
+
     special = np.array(sorted(preset.special_ids))
     unknown = preset.tokenizer.token_to_id(getattr(preset.tokenizer, "oov_token", None) or preset.tokenizer.pad_token)
 
-    def count(texts):
-        import tensorflow as tf
+    # In a graph, as `PresetTokens`, not in KerasHub's Python implementation
+    token_counts = tf.function(lambda texts: preset.tokenizer(texts).row_lengths(), autograph=False)
 
+    def count(texts):
         texts = tf.constant(texts)
         texts = NormalizeText()(texts) if normalizes else texts
-        used = preset(texts)["token_ids"].numpy()
-        tokens = preset.tokenizer(texts).row_lengths().numpy()
+        used, tokens = preset(texts)["token_ids"].numpy(), token_counts(texts).numpy()
         framing = np.isin(used, special).sum(axis=1) - (used == preset.tokenizer.pad_token_id).sum(axis=1)
         return tokens + framing, (~np.isin(used, [*special, unknown])).sum(axis=1)
 
