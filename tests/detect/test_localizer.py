@@ -7,7 +7,7 @@ import pytest
 import zoo
 from tests.tolerance import assert_close
 from zoo.detect.boxes import iou
-from zoo.detect.localizer import LocalizerLoss, ObjectPrediction
+from zoo.detect.localizer import LocalizerLoss, ObjectDetections, ObjectPrediction
 
 RNG = np.random.default_rng(0)
 
@@ -75,8 +75,10 @@ def test_it_learns_to_find_squares_by_fit(tmp_path):
 
 
 def test_a_box_below_the_smallest_score_is_left_out():
-    detector = zoo.detector(zoo.localizer((32, 32, 3), 9, encoder="resnet20"), score=0.99)
-    assert (detector.predict(squares(2)[0], verbose=0) == -1).all()
+    prediction = np.array([[[1, 2, 3, 4, 0, 2]], [[1, 2, 3, 4, 0, 0.5]]], "float32")
+    image = np.zeros((2, 8, 8, 3), "float32")
+    rows = keras.ops.convert_to_numpy(ObjectDetections(score=0.7)([prediction, image]))
+    assert_close(rows[:, 0], np.array([[1, 2, 3, 4, 1 / (1 + np.exp(-2)), 1], [-1] * 6], "float32"))
 
 
 def test_other_encoders_are_refused():
