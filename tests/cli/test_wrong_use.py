@@ -152,7 +152,7 @@ def test_other_errors_keep_their_message():
     [
         (train(), "recipes.reference.recipes.train_and_export", ""),
         (["predict", "run", "a.jpg"], "recipes.runs.load.load_run", ""),
-        (["evaluate", "run"], "recipes.runs.predict_files.evaluate_run", ""),
+        (["evaluate", "run"], "recipes.runs.load.load_run", ""),
     ],
 )
 def test_ctrl_c_is_one_line_and_exit_code_1(command, target, message, tmp_path, monkeypatch, capsys):

@@ -114,7 +114,7 @@ def test_the_command_writes_both_files_once(document, capsys):
     text = document.read_text("utf-8")
     assert "| `digits` | `lenet5` | 0.98 |" in text and "| `bundled:digits` | 5,000 |" in text and "| 61,706 |" in text
     assert document_tables.CSV.read_text("utf-8").startswith(
-        "name,example,input,parameters,trainable,macs,receptive_field\ndnn,"
+        "name,task,parameters,trainable,macs,receptive_field,input,parent,source,summary,example\ndnn,"
     )
     assert main([], (document,)) == 0
     assert main(["--check"], (document,)) == 0

@@ -393,5 +393,6 @@ def test_fit_function_method_and_command_line_give_the_same_metrics(tmp_path, ca
         for metrics in (runs[1].evaluate(split), printed[split]):
             assert set(metrics) == set(expected) and metrics["baseline"] == expected["baseline"]
             assert metrics["verdict"]["sentence"] == expected["verdict"]["sentence"]
-            for name in set(expected) - {"baseline", "verdict"}:
+            assert metrics.get("coverage_by_name") == expected.get("coverage_by_name")
+            for name in set(expected) - {"baseline", "verdict", "coverage_by_name"}:
                 assert_close(metrics[name], expected[name], rtol=1e-5, err_msg=f"{split} {name}")
