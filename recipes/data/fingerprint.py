@@ -54,7 +54,9 @@ def _update(content, values, digests):
     elif dataclasses.is_dataclass(values):
         for field in dataclasses.fields(values):
             value = getattr(values, field.name)
-            if field.name in PATH_FIELDS:
+            if field.name == "notes":  # what was decided; a source with the resolved options decides nothing anew
+                _update(content, (), digests)
+            elif field.name in PATH_FIELDS:
                 _update_files(content, np.ravel(np.asarray(value, dtype=object)), digests)
             else:
                 _update(content, value, digests)

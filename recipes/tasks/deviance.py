@@ -22,13 +22,9 @@ def verify_targets(loss, targets, names):
     wrong = (targets < limits[0]) | (targets > limits[1])
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
-        expected = "counts, 0 or more," if loss == "poisson" else "proportions from 0 to 1"
+        expected = "counts of 0 or more," if loss == "poisson" else "proportions from 0 to 1,"
         raise ValueError(
             f"`loss` {loss} must have targets that are {expected} got {targets[row, column]:g} in `{names[column]}`."
-        )
-    if (targets.mean(0) == 0).any():
-        raise ValueError(
-            f"`loss` {loss} must have a target above 0, got only zeros in `{names[targets.mean(0).argmin()]}`."
         )
 
 

@@ -58,6 +58,12 @@ class Regression(Task):
         for split in (data.train, data.validation, data.test):
             if self.has_deviance and len(split):
                 deviance.verify_targets(self.loss, split.targets, data.outputs)
+        means = data.train.targets.mean(0) if self.has_deviance else np.ones(1)
+        if not means.all():
+            raise ValueError(
+                f"`loss` {self.loss} must have a training target above 0, got only zeros in "
+                f"`{data.outputs[int(means.argmin())]}`."
+            )
 
     def check_model(self, model, data):
         """Raises a ValueError if the number of outputs is not that of the targets."""
@@ -167,6 +173,7 @@ class Regression(Task):
             Dict of numbers; `by_target` where there are several targets; `baseline` holds those of the mean.
         """
         data, targets, predictions = run.data, getattr(run.data, split).targets, run.predict_split(split)
+        deviance.verify_targets(self.loss, targets, data.outputs)
         metrics = {
             "verdict": self.verdict(data, split, targets, predictions),
             "examples": len(targets),

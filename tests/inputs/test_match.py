@@ -224,7 +224,7 @@ def test_texts_are_strings_or_a_column():
         assert match(schema, texts).batch.tolist() == ["a heron", "a trout"]
     with pytest.raises(ValueError, match=r"must have the column 'note', got 'day', 'notes'. Did you mean `notes`\?"):
         match(schema, new.rename(columns={"note": "notes"}))
-    with pytest.raises(ValueError, match="every text must have a word, got empty or missing texts in row 2"):
+    with pytest.raises(ValueError, match="every text must have a character, got empty or missing texts in row 2"):
         match(schema, ["a", ""])
 
 

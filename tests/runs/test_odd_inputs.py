@@ -227,3 +227,69 @@ def test_masks_of_an_evaluation(tmp_path):
         notes_of(evaluate_run, tmp_path / "run", save_scenes(tmp_path / "other", (0, 1)))
     metrics, _ = notes_of(evaluate_run, tmp_path / "run", f"{source}&classes=0=0,255=255")
     assert metrics["examples"] == 6
+
+
+def write_scene(path, bands, colorinterp=None):
+    import rasterio
+
+    options = {"crs": "EPSG:32632", "transform": rasterio.Affine(10, 0, 0, 0, -10, 0), "dtype": bands.dtype}
+    with rasterio.open(path, "w", "GTiff", bands.shape[2], bands.shape[1], bands.shape[0], **options) as file:
+        file.write(bands)
+        if colorinterp:
+            file.colorinterp = colorinterp
+
+
+@pytest.fixture(scope="module")
+def raster_run(tmp_path_factory):
+    """A run on a raster of four unnamed bands of 8 bits, with its folder."""
+    folder = tmp_path_factory.mktemp("raster")
+    gray = [rasterio_gray()] * 4
+    write_scene(folder / "scene.tif", RNG.integers(100, 200, (4, 64, 64), dtype=np.uint8), gray)
+    labels = np.zeros((1, 64, 64), np.uint8)
+    labels[:, :, ::2] = 1
+    write_scene(folder / "labels.tif", labels)
+    source = f"raster:{folder / 'scene.tif'}?labels={folder / 'labels.tif'}&tile=16"
+    arguments = {"filters": (2, 4), "verbose": False, "out": folder / "run"}
+    return recipes.Segmentation(epochs=1, batch_size=2).fit("unet", source, **arguments), folder
+
+
+def rasterio_gray():
+    from rasterio.enums import ColorInterp
+
+    return ColorInterp.gray
+
+
+def test_a_raster_run_is_loaded_without_a_note_on_changed_data(raster_run):
+    _, notes = notes_of(lambda: recipes.load_run(raster_run[1] / "run").data)
+    assert notes == []
+
+
+def test_a_band_labelled_alpha_and_another_unit_of_bytes_are_noted(raster_run):
+    from rasterio.enums import ColorInterp
+
+    run, folder = raster_run
+    pixels = RNG.integers(100, 200, (4, 64, 64), dtype=np.uint8)
+    colors = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
+    write_scene(folder / "alpha.tif", pixels, colors)
+    predict = recipes.predict_raster
+    _, notes = notes_of(predict, run, folder / "alpha.tif", folder / "alpha_map.tif")
+    assert any("band 4, which is labelled alpha, is read as a band" in note for note in notes)
+    source = f"raster:{folder / 'alpha.tif'}?labels={folder / 'labels.tif'}&tile=16"
+    _, notes = notes_of(evaluate_run, folder / "run", source)
+    assert any("band 4, which is labelled alpha, is read as a band" in note for note in notes)
+    write_scene(folder / "small.tif", pixels // 255, [rasterio_gray()] * 4)
+    _, notes = notes_of(predict, run, folder / "small.tif", folder / "small_map.tif")
+    assert any("training range" in note for note in notes)
+
+
+def test_masks_of_0_and_255_must_say_what_255_is_where_the_classes_are_0_and_1(raster_run):
+    folder = raster_run[1]
+    labels = np.zeros((1, 64, 64), np.uint8)
+    labels[:, :, ::2] = 255
+    write_scene(folder / "labels255.tif", labels)
+    source = f"raster:{folder / 'scene.tif'}?labels={folder / 'labels255.tif'}&tile=16"
+    with pytest.raises(ValueError, match="masks of 0 and 255 must say what 255 is, .* set classes to 0=0,1=255"):
+        evaluate_run(folder / "run", source)
+    metrics, _ = notes_of(evaluate_run, folder / "run", f"{source}&classes=0=0,1=255")
+    expected, _ = notes_of(evaluate_run, folder / "run", source.replace("labels255", "labels"))
+    assert metrics["mean_iou"] == expected["mean_iou"]

@@ -8,6 +8,7 @@ from sklearn.metrics import d2_tweedie_score, mean_poisson_deviance
 
 import recipes
 import zoo
+from recipes.runs.matched_data import run_with_data
 from recipes.tasks import deviance
 from tests.tolerance import assert_close
 
@@ -67,6 +68,23 @@ def test_counts_and_proportions_are_learnt_in_their_range_and_exported(target, l
     assert_close(outputs["values"], run.predict(data.test.head(5)))
 
 
+def test_training_on_zeros_only_is_refused():
+    data = recipes.load(FRAME[["x"]].assign(y=0.0), target="y", task="regression")
+    with pytest.raises(ValueError, match="must have a training target above 0, got only zeros in `y`"):
+        recipes.Regression(epochs=1, loss="poisson").fit("dnn", data, verbose=False)
+
+
+def test_negative_counts_are_refused_in_an_evaluation(tmp_path):
+    data = recipes.load(FRAME[["x", "count"]], target="count", task="regression")
+    run = recipes.Regression(epochs=1, loss="poisson", baselines=False).fit(
+        "dnn", data, units=(4,), out=tmp_path / "run", verbose=False
+    )
+    table = tmp_path / "negative.csv"
+    FRAME[["x", "count"]].assign(count=[-1.0, *FRAME["count"][1:]]).to_csv(table, index=False)
+    with pytest.raises(ValueError, match="must have targets that are counts of 0 or more, got -"):
+        run_with_data(run, f"table:{table}?target=count").evaluate("train")
+
+
 def test_forecasts_have_no_such_loss():
     with pytest.raises(ValueError, match="`loss` must be mse, mae or huber for forecasts, got poisson"):
         recipes.Forecasting(loss="poisson")
@@ -82,9 +100,8 @@ def test_the_loss_of_counts_is_that_of_keras_up_to_its_scale():
 @pytest.mark.parametrize(
     ("loss", "values", "message"),
     [
-        ("poisson", [-1.0, 2.0, 3.0], "must have targets that are counts, 0 or more, got -1 in `y`"),
-        ("binary_crossentropy", [0.5, 2.0, 0.1], "must have targets that are proportions from 0 to 1 got 2 in `y`"),
-        ("poisson", [0.0, 0.0, 0.0], "must have a target above 0, got only zeros in `y`"),
+        ("poisson", [-1.0, 2.0, 3.0], "must have targets that are counts of 0 or more, got -1 in `y`"),
+        ("binary_crossentropy", [0.5, 2.0, 0.1], "must have targets that are proportions from 0 to 1, got 2 in `y`"),
     ],
 )
 def test_targets_that_a_loss_cannot_take_are_refused(loss, values, message):

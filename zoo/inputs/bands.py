@@ -65,7 +65,7 @@ def band_range_notes(schema, names, images):
     bands = schema.bands
     if not bands or any(band.minimum is None for band in bands):
         return []
-    if schema.dtype == "uint8":
+    if schema.dtype == "uint8" and schema.image.get("size") != "tiles":
         return _unit_interval_notes(bands, names, images)
     lows, highs = (np.array([getattr(b, n) for b in bands]) for n in ("minimum", "maximum"))
     margin, largest = RANGE_MARGIN * (highs - lows), np.maximum(np.abs(lows), np.abs(highs)).max()

@@ -65,6 +65,7 @@ class MaskClasses:
             distinct = np.unique(np.concatenate([np.unique(s.mask) for s in scenes]))
             names, values = _class_values(classes, distinct.tolist(), notes)
             _verify_ignored_255(values, distinct)
+            _verify_not_two_values(names, values, distinct)
         if len(names) != len(values):
             raise ValueError(f"`classes` must have {len(values)} names for these masks, got {', '.join(names)}.")
         mask_classes = cls(values, tuple(names), instances, 0, tuple(notes))
@@ -119,6 +120,17 @@ def _verify_ignored_255(values, distinct):
         raise ValueError(
             f"the value {IGNORE} must be a class or be ignored where masks have the values {shown}: set classes to "
             f"{named}, or ignore to {IGNORE}."
+        )
+
+
+def _verify_not_two_values(names, values, distinct):
+    """Raises a ValueError where masks have 255 beside one class alone: it may stand for the other class."""
+    present = set(distinct.tolist())
+    if len(values) == 2 and IGNORE not in values and IGNORE in present and len(present - {IGNORE}) == 1:
+        one, other = names[0], names[1]
+        raise ValueError(
+            f"masks of {min(present)} and {IGNORE} must say what {IGNORE} is, as the classes are {values[0]} and "
+            f"{values[1]}: set classes to {one}={min(present)},{other}={IGNORE}, or ignore to {IGNORE}."
         )
 
 

@@ -112,6 +112,20 @@ def raster_of(file, path, bands=(), single=False, caller="read_raster"):
     )  # fmt: skip
 
 
+def alpha_notes(raster, caller="read_raster"):
+    """Returns a note in a list where a band that is read is labelled alpha; GDAL labels a fourth band of bytes so.
+
+    Args:
+        raster: `Raster`.
+        caller: the call that an error names.
+    """
+    with open_raster(raster.path, caller) as file:
+        labelled = [n for n in raster.bands if file.colorinterp[n - 1].name == "alpha"]
+    if not labelled:
+        return []
+    return [f"{raster.path}: band {labelled[0]}, which is labelled alpha, is read as a band, and not as a mask"]
+
+
 def _band_names(file, numbers):
     """Returns the names of bands; () where one has none, or two have the same."""
     names = tuple((file.descriptions[n - 1] or "").strip() for n in numbers)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recipes.data.assemble import warn_and_note
 from recipes.data.examples import SPLITS, Data, Examples
 from recipes.data.images.mask_labels import IGNORE, MaskClasses
 from recipes.data.images.masks import (
@@ -19,7 +20,7 @@ from recipes.data.images.masks import (
     describe_pixel_split,
     verify_every_class_in_training,
 )
-from recipes.data.rasters.geotiff import SUFFIXES, raster_info
+from recipes.data.rasters.geotiff import SUFFIXES, alpha_notes, raster_info
 from recipes.data.rasters.tiles import TileLabels, Tiles, TileScene, tile_name
 from recipes.data.source_spec import absolute_path, with_source_spec
 from recipes.data.split import SplitOptions, lacking_classes, pixel_strata, split
@@ -158,6 +159,7 @@ def _in_one_order(rasters, bands):
     unnamed = sum(not raster.names for raster in rasters)
     if first.names and unnamed:
         notes.append(f"{unnamed:,} rasters do not name their bands: read in the order of the file")
+    notes += [warn_and_note(note) for raster in rasters for note in alpha_notes(raster)][:1]
     scaled = [raster for raster in rasters if raster.is_scaled]
     if scaled:
         notes.append(f"scale and offset of {len(scaled):,} rasters applied, as in {Path(scaled[0].path).name}")
