@@ -29,6 +29,11 @@ def test_one_array_without_a_name_is_the_one_input():
         to_named_arrays(np.zeros((2, 1)), SPECS, prefix="predict: ")
 
 
+def test_truth_values_are_no_pixels():
+    with pytest.raises(ValueError, match="photo must be uint8, got True and False; write numbers, such as 0 and 255"):
+        to_named_arrays(np.zeros((2, 4, 4, 3), bool), IMAGE)
+
+
 def test_names_with_other_characters_are_accepted_as_the_user_has_them():
     assert signature_name("Höhe (m)") == "H_he__m_"
     specs = {"H_he__m_": SPECS["height"]}

@@ -69,6 +69,14 @@ def test_auto_uses_tensorflow_for_a_recurrent_network(tmp_path):
     assert (predictor.engine, predictor.reason) == ("tensorflow", "a network with loops is faster on TensorFlow")
 
 
+@pytest.mark.parametrize("engine", ["openvino", "tensorflow"])
+def test_infinite_pixels_are_refused(plots, engine):
+    images = np.ones((2, 7, 9, 2), "float32")
+    images[1, 3, 3, 0] = np.inf
+    with pytest.raises(ValueError, match="bands has an infinite number in row 2"):
+        zoo.predictor(str(plots[0]), engine).predict(images)
+
+
 def test_errors_name_what_cannot_be_loaded_or_predicted(plots, tmp_path):
     folder, _ = plots
     with pytest.raises(ValueError, match="predictor: `path` must be an export, got .*/plot. Did you mean `plots"):

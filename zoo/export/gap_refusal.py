@@ -85,7 +85,7 @@ def verify_arrays(arrays, names):
             problem = "is empty" if is_text else "has a gap (NaN)"
             raise ValueError(f"predict: {name} {problem} in row {int(np.argmax(rows)) + 1}{REASON}.")
     for name, array in arrays.items():
-        if array.dtype.kind == "f" and array.ndim <= SERIES_RANK and np.isinf(array).any():
+        if array.dtype.kind == "f" and np.isinf(array).any():
             row = int(np.argmax(np.isinf(array).reshape(len(array), -1).any(axis=1))) + 1
             raise ValueError(f"predict: {name} has an infinite number in row {row}.")
 

@@ -134,6 +134,8 @@ def _convert(name, array, spec):
         array = converted.reshape(array.shape)
     elif array.dtype.kind not in "fiubO":
         raise ValueError(f"{name} must be {spec.dtype}, got {array.dtype}.")
+    elif array.dtype.kind == "b" and "int" in spec.dtype:
+        raise ValueError(f"{name} must be {spec.dtype}, got True and False; write numbers, such as 0 and 255.")
     elif str(array.dtype) != spec.dtype:
         converted = array.astype(spec.dtype)
         if "float" not in spec.dtype and not np.array_equal(converted, array):
