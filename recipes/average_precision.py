@@ -14,54 +14,56 @@ MATCH_IOU = 0.5  # from which a box is right, in counts and pictures
 STATISTICS = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
 
 
-def average_precision(targets, detections, sizes, classes):
-    """Returns COCO's average precision of boxes as a dict.
+class BoxEvaluation:
+    """The comparison of boxes with objects by COCO's rules.
 
     Args:
         targets: (N, M, 6) relative corners, class and crowd of each object; the class is -1 in rows without one.
         detections: (N, D, 6) relative corners, score and class of each box; the class is -1 in rows without one.
         sizes: (N, 2) height and width of each image [pixels].
         classes: names of the classes.
-    Returns:
-        Dict: ap (mean over IoU 0.5 to 0.95), ap50, ap75, ap_small, ap_medium, ap_large (objects of less than 32 x 32,
-        96 x 96, and more pixels), each a number from 0 to 1 or None where there is no object; and the list
-        ap50_by_class.
     Raises:
         ImportError: if pycocotools is not installed.
 
     Source: https://cocodataset.org/#detection-eval, computed by pycocotools.
     Differs: sizes are those of the boxes; COCO's own files have the areas of the segments.
     """
-    evaluation = _evaluate(targets, detections, sizes, classes)
-    precision = evaluation.eval["precision"][0, :, :, 0, -1]  # IoU 0.5: (recalls, classes)
-    by_class = [_mean(column) for column in precision.T]
-    statistics = dict(zip(STATISTICS, (_or_none(v) for v in evaluation.stats[:6]), strict=True))
-    return {**statistics, "ap50_by_class": by_class}
 
+    def __init__(self, targets, detections, sizes, classes):
+        self.images, self.classes = len(targets), len(classes)
+        self._evaluation = _evaluate(targets, detections, sizes, classes)
 
-def weighted_ap50(targets, detections, sizes, classes):
-    """Returns a function from weights of the images, (R, N), to the average precision at an IoU of 0.5, (R,).
+    def metrics(self):
+        """Returns COCO's average precision as a dict.
 
-    With a weight of 1 for each image it is the `ap50` of `average_precision`, which has the arguments; 0 where no
-    object has a weight.
-    """
-    evaluation = _evaluate(targets, detections, sizes, classes)
-    images, areas = len(targets), len(evaluation.params.areaRng)
-    of_classes = [
-        [e for e in evaluation.evalImgs[k * areas * images : k * areas * images + images] if e is not None]
-        for k in range(len(classes))
-    ]
-    ranked = [_ranked_boxes(entries) for entries in of_classes if entries]
+        ap (mean over IoU 0.5 to 0.95), ap50, ap75, ap_small, ap_medium, ap_large (objects of less than 32 x 32 pixels,
+        96 x 96, and more), each a number from 0 to 1 or None where there is no object; and the list ap50_by_class.
+        """
+        precision = self._evaluation.eval["precision"][0, :, :, 0, -1]  # IoU 0.5: (recalls, classes)
+        by_class = [_mean(column) for column in precision.T]
+        statistics = dict(zip(STATISTICS, (_or_none(v) for v in self._evaluation.stats[:6]), strict=True))
+        return {**statistics, "ap50_by_class": by_class}
 
-    def ap50(weights):
-        size = max(1, CELLS // max(1, *(len(boxes) for boxes, *_ in ranked)))
-        if len(weights) > size:
-            return np.concatenate([ap50(weights[i : i + size]) for i in range(0, len(weights), size)])
-        precisions = np.stack([_class_precision(weights, *boxes) for boxes in ranked])
-        counts = (~np.isnan(precisions)).sum(0)
-        return np.where(counts > 0, np.nansum(precisions, 0) / np.maximum(counts, 1), 0.0)
+    def weighted_ap50(self):
+        """Returns a function from weights of the images, (R, N), to the average precision at an IoU of 0.5, (R,).
 
-    return ap50
+        With a weight of 1 for each image it is `ap50`; 0 where no object has a weight.
+        """
+        entries, areas = self._evaluation.evalImgs, len(self._evaluation.params.areaRng)
+        starts = [k * areas * self.images for k in range(self.classes)]  # of all areas, the first
+        of_classes = [[e for e in entries[start : start + self.images] if e is not None] for start in starts]
+        ranked = [_ranked_boxes(of_class) for of_class in of_classes if of_class]
+        size = max(1, CELLS // max([1, *(len(boxes) for boxes, *_ in ranked)]))
+
+        def ap50(weights):
+            if len(weights) > size:
+                return np.concatenate([ap50(weights[i : i + size]) for i in range(0, len(weights), size)])
+            precisions = [_class_precision(weights, *boxes) for boxes in ranked]
+            precisions = np.array(precisions).reshape(-1, len(weights))
+            counts = (~np.isnan(precisions)).sum(0)
+            return np.where(counts > 0, np.nansum(precisions, 0) / np.maximum(counts, 1), 0.0)
+
+        return ap50
 
 
 def _ranked_boxes(entries):
@@ -95,7 +97,7 @@ def _class_precision(weights, images, is_right, objects):
 
 
 def _evaluate(targets, detections, sizes, classes):
-    """Returns pycocotools' evaluation; arguments and errors as `average_precision` has them."""
+    """Returns pycocotools' evaluation; arguments and errors as `BoxEvaluation` has them."""
     try:
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval

@@ -44,6 +44,7 @@ Whole = Annotated[int, Limits(0)]  # 0, 1, 2, ...
 Positive = Annotated[float, Limits(SMALLEST)]  # (0, inf)
 NonNegative = Annotated[float, Limits(0)]  # [0, inf)
 Fraction = Annotated[float, Limits(0, 1)]  # [0, 1]
+OpenFraction = Annotated[float, Limits(SMALLEST, 1, excludes_high=True)]  # (0, 1)
 Rate = Annotated[float, Limits(0, 1, excludes_high=True)]  # [0, 1), of dropout
 Size = Annotated[int | None, "size"]  # one axis of an input; None, or NA in R, for any size
 Shape = tuple[Size, ...]  # shape of one input, without the batch axis

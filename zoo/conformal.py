@@ -78,11 +78,6 @@ class Conformal:
         largest = module.max(outputs, axis=-1, keepdims=True)
         return module.greater_equal(outputs, module.minimum(largest, self.thresholds[0]))
 
-    @property
-    def output_name(self):
-        """The name of the output of an export: `interval` or `set`."""
-        return self.kind
-
     def to_json(self):
         """Returns a dict of JSON values."""
         return {**dataclasses.asdict(self), "thresholds": list(self.thresholds)}

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from recipes.data.images.image_decoding import FIRST_OF_SEVERAL, read_image
 from recipes.data.images.image_files import fit_image, read_pixels, resize_image
-from recipes.data.rasters.geotiff import open_raster, raster_info, read_window
+from recipes.data.images.tiff_images import ALPHA_AS_BAND
+from recipes.data.rasters.geotiff import alpha_notes, open_raster, raster_info, read_window
 from recipes.data.tables.table_files import TABLE_SUFFIXES, read_frame, table_chunks
 from recipes.data.text.text_rows import missing_advice, row_namer
 from zoo.inputs import band_range_notes, match_bands, match_frame, match_texts
@@ -253,6 +254,7 @@ def _read_photo(schema, path, notes):
     image = read_image(path)
     if notes is not None:
         notes += [f"{path}: read {conversion}" for conversion in image.conversions if conversion in FIRST_OF_SEVERAL]
+        notes += [f"{path}: {conversion}" for conversion in image.conversions if conversion.endswith(ALPHA_AS_BAND)]
     if schema.band_names:
         is_raster = path.suffix.lower() in TIFF_SUFFIXES and not image.is_photo
         names = raster_info(path, caller="predict").descriptions if is_raster else ("",) * image.pixels.shape[-1]
@@ -270,5 +272,7 @@ def read_bands(path, schema, notes=None):
     if notes is not None:
         notes += of_bands
     raster = raster_info(path, numbers, caller="predict")
+    if notes is not None:
+        notes += alpha_notes(raster, "predict")
     with open_raster(path, caller="predict") as file:
         return read_window(file, raster, 0, 0, raster.height, raster.width)[0]

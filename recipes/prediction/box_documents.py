@@ -3,6 +3,7 @@
 Such a file cannot be continued, so its rows are JSON Lines until all are there, and it is written from them at the end.
 """
 
+import abc
 import datetime
 import itertools
 import json
@@ -41,7 +42,7 @@ class Detector(typing.NamedTuple):
     crop_classes: tuple = ()
 
 
-class DocumentRows(JsonRows):
+class DocumentRows(JsonRows, abc.ABC):
     """JSON Lines of which `finish` makes a document.
 
     Args:
@@ -61,6 +62,7 @@ class DocumentRows(JsonRows):
         finally:
             complete.unlink(missing_ok=True)
 
+    @abc.abstractmethod
     def write(self, images, path, folder):
         """Writes the document.
 
@@ -69,7 +71,6 @@ class DocumentRows(JsonRows):
             path: of the document, until it is complete.
             folder: that paths of images are relative to.
         """
-        raise NotImplementedError
 
 
 class CocoRows(DocumentRows):

@@ -15,7 +15,7 @@ SAME_OBJECT = (
     0.5  # fraction of the smaller of two tiles' boxes in the other, from which they are one object, as in SAHI
 )
 INSIDE = 0.7  # fraction of the area of a piece in another box, from which it is part of that box
-PAIRS = 1 << 22  # pairs of boxes that are compared at once
+PAIRS = 1 << 22  # pairs of boxes that are compared in one step
 
 
 class Tiles(typing.NamedTuple):

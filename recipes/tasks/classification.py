@@ -12,7 +12,7 @@ from recipes.reports.reliability import reliability_figures
 from recipes.tasks import calibration
 from recipes.tasks.fitted_baselines import compare_with_baselines
 from recipes.training.task import Task, task
-from zoo.arguments import Fraction, Rate, Whole, suggestion
+from zoo.arguments import OpenFraction, Rate, Whole, suggestion
 from zoo.introspect.output_activation import output_activation
 from zoo.registry import entry
 
@@ -38,7 +38,7 @@ class Classification(Task):
         label_smoothing: fraction of the target that is spread over all classes.
         baselines: whether to fit a logistic regression, a random forest and gradient boosting to tables, vectors and
             series, too, for the report. Large tables are sampled. Images and texts have no such baselines.
-        coverage: fraction of new examples whose true class is in the sets of `Run.predict_set`, 0 to 1.
+        coverage: fraction of new examples whose true class is in the sets of `Run.predict_set`, between 0 and 1.
         calibrate: whether to divide the logits by the temperature that makes the log loss of the validation split
             smallest. Classes stay the same, and probabilities become as large as they are right.
         report_examples: number of held-out examples used in the report's robustness section. A quarter of them are
@@ -50,7 +50,7 @@ class Classification(Task):
     class_weight: Literal["balanced"] | dict | None = None
     label_smoothing: Rate = 0.0
     baselines: bool = True
-    coverage: Fraction = 0.9
+    coverage: OpenFraction = 0.9
     calibrate: bool = False
     report_examples: Whole = 64
 
@@ -153,6 +153,7 @@ class Classification(Task):
             if self.calibrate:
                 temperature = calibration.best_temperature(targets, predictions)
                 calibration.divide_logits(run.model, temperature)
+                run = run.replace()  # without the predictions of the logits before
                 predictions = calibration.at_temperature(predictions, temperature)
                 run.record["temperature"] = temperature
             positive = targets == 1

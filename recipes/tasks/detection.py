@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from recipes.average_precision import COUNTED_SCORE, average_precision, weighted_ap50
+from recipes.average_precision import COUNTED_SCORE, BoxEvaluation
 from recipes.data.augment.with_boxes import WithBoxes
 from recipes.data.images.image_sizes import image_sizes
 from recipes.prediction.image_boxes import boxes_of_rows
@@ -148,44 +148,39 @@ class Detection(Task):
         """
         examples, data = getattr(run.data, split), run.data
         sizes = image_sizes(examples, len(examples))
-        detections = self.predict_split(run, split)
+        detections = run.predict_split(split)
         counts = (is_object(examples.targets)).sum(1)
         counted = ((detections[..., 5] >= 0) & (detections[..., 4] >= COUNTED_SCORE)).sum(1)
         constant, mean_count = self.baseline_boxes(data, len(examples))
-        baseline = average_precision(examples.targets, constant, sizes, data.classes)
-        by_class = baseline.pop("ap50_by_class")
+        of_run, of_baseline = (
+            BoxEvaluation(examples.targets, boxes, sizes, data.classes) for boxes in (detections, constant)
+        )
         return {
-            "verdict": self.verdict(data, split, examples, detections, constant),
-            **average_precision(examples.targets, detections, sizes, data.classes),
+            "verdict": self.verdict(of_run, of_baseline, split) if counts.any() else None,
+            **of_run.metrics(),
             "count_error": float(np.abs(counts - counted).mean()),
             "examples": len(examples),
             "objects": int(counts.sum()),
             "baseline": {
-                **baseline,
-                "ap50_by_class": by_class,
+                **of_baseline.metrics(),
                 "count_error": float(np.abs(counts - mean_count).mean()),
                 "name": "the mean box of the most frequent class in every image",
             },
         }
 
-    def verdict(self, data, split, examples, detections, baseline):
+    def verdict(self, of_run, of_baseline, split):
         """Compares boxes with those of a baseline by AP50, with the images resampled; as `verdicts.verdict` returns it.
 
         Args:
-            data: the `Data` that the examples are from.
+            of_run, of_baseline: `BoxEvaluation`s of the same images.
             split: train, validation or test.
-            examples: its `Examples`.
-            detections, baseline: (N, D, 6) relative corners, score and class.
         """
-        if not is_object(examples.targets).any():
-            return None
-        sizes = image_sizes(examples, len(examples))
-        ap50s = [weighted_ap50(examples.targets, boxes, sizes, data.classes) for boxes in (detections, baseline)]
+        ap50s = of_run.weighted_ap50(), of_baseline.weighted_ap50()
 
         def scores(weights):
             return tuple(ap50(weights) for ap50 in ap50s)
 
-        return verdicts.verdict("AP50", scores, len(examples), split, unit="images", seed=self.seed)
+        return verdicts.verdict("AP50", scores, of_run.images, split, unit="images", seed=self.seed)
 
     def baseline_boxes(self, data, count):
         """Returns (detections (count, 1, 6) of the baseline, mean number of objects in a training image)."""

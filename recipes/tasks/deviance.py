@@ -90,8 +90,8 @@ def explained_deviance(loss, weights, targets, predictions):
     if loss == "poisson":
         null = 2 * (weights @ xlogy(y, y) - xlogy(total * mean, mean))
     else:
-        own = weights @ (xlogy(y, y) + xlogy(1 - y, 1 - y))
-        null = 2 * (own - xlogy(total * mean, mean) - xlogy(total * (1 - mean), 1 - mean))
+        saturated = weights @ (xlogy(y, y) + xlogy(1 - y, 1 - y))
+        null = 2 * (saturated - xlogy(total * mean, mean) - xlogy(total * (1 - mean), 1 - mean))
     residual = weights @ deviance(loss, y, in_range(loss, predictions, np.maximum(y.mean(0), SMALLEST)))
     varies = null > 1e-9 * total
     ratio = np.where(varies, residual / np.where(varies, null, 1), residual > 0)

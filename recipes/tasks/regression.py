@@ -10,7 +10,7 @@ from recipes.reports import verdict as verdicts
 from recipes.tasks import calibration, deviance
 from recipes.tasks.fitted_baselines import compare_with_baselines
 from recipes.training.task import Task, task
-from zoo.arguments import Fraction
+from zoo.arguments import OpenFraction
 from zoo.registry import entry
 
 
@@ -28,7 +28,7 @@ class Regression(Task):
             binary_crossentropy for proportions, 0 to 1, whose logit it predicts. Both need `standardize`.
         baselines: whether to fit a ridge regression, a random forest and gradient boosting to tables, vectors and
             series, too, for the report. Large tables are sampled. Images and forecasts have no such baselines.
-        coverage: fraction of new targets that the intervals of `Run.predict_interval` contain, 0 to 1.
+        coverage: fraction of new targets that the intervals of `Run.predict_interval` contain, between 0 and 1.
             Forecasts have intervals by their `quantiles` instead.
         standardize: whether to add the layer `units`; without it the model is trained on the targets as they are.
         **kwargs: as `Task` has them.
@@ -36,7 +36,7 @@ class Regression(Task):
 
     loss: Literal["mse", "mae", "huber", "poisson", "binary_crossentropy"] = "mse"
     baselines: bool = True
-    coverage: Fraction = 0.9
+    coverage: OpenFraction = 0.9
     standardize: bool = True
 
     data_tasks: ClassVar[tuple] = ("regression",)

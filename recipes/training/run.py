@@ -23,6 +23,7 @@ from zoo.strict_json import json_text
 Engine = typing.Literal["auto", "tensorflow", "openvino", "onnx", "litert"]
 Split = typing.Literal["train", "validation", "test"]
 FORMAT = 3  # of run.json; raised with every change that older or newer versions cannot read
+PREDICTED_BYTES = 64 << 20  # of the predictions of a split that stay in memory, for metrics, baselines and figures
 PICKLED_MODELS = ("model", "preprocessing")
 DATA_FIELDS = ("name", "task", "outputs", "source", "license", "split_description", "notes")
 
@@ -45,6 +46,7 @@ class Run:
     def __init__(self, task, model, data, preprocessing, history, record, *, schema=None, data_record=None):
         self.task, self.model, self.preprocessing = task, model, preprocessing
         self.history, self.record, self.evaluated = history, record, {}  # split -> its metrics
+        self._predicted = {}  # split -> its predictions
         self._data, self._open_data = (None, data) if callable(data) else (data, None)
         self._schema, self._data_record = schema, data_record
 
@@ -244,7 +246,13 @@ class Run:
 
     def predict_split(self, split="test"):
         """Returns the predictions for one split, in its order: (N, classes) probabilities or (N, outputs) numbers."""
-        return self.task.predict_split(self, split)
+        if split not in self._predicted:
+            predictions = self.task.predict_split(self, split)
+            if not isinstance(predictions, np.ndarray) or predictions.nbytes > PREDICTED_BYTES:
+                return predictions
+            predictions.flags.writeable = False
+            self._predicted[split] = predictions
+        return self._predicted[split]
 
     @property
     def metrics(self):
@@ -357,7 +365,7 @@ class Run:
         """A pickled run has no data, and its model neither loss nor optimizer."""
         models = {name: model_bytes(getattr(self, name)) for name in PICKLED_MODELS}
         values = {"_schema": self.schema, "_data_record": self.data_record, "_data": None, "_open_data": None}
-        return {**vars(self), **values, **models}
+        return {**vars(self), **values, "_predicted": {}, **models}
 
     def __setstate__(self, state):
         vars(self).update(state)

@@ -52,17 +52,17 @@ def save_photos(folder, count):
 
 def kill_workers(folder, times, kills, is_done):
     """Kills all workers that predict, each time that a shard has come further, and counts the processes."""
-    seen = set()
+    earlier = set()
     while len(kills) < times and not is_done.wait(0.01):
         manifests = {(path.name, path.read_text()) for path in folder.glob("out-*.json") if path.is_file()}
         workers = [
             p for p in psutil.Process().children(recursive=True) if "ShardWorker.predict" in " ".join(p.cmdline())
         ]
-        if workers and manifests - seen:
+        if workers and manifests - earlier:
             for worker in workers:
                 worker.send_signal(signal.SIGKILL)
             psutil.wait_procs(workers)
-            seen |= manifests
+            earlier |= manifests
             kills.append(len(workers))
 
 

@@ -37,8 +37,20 @@ def test_the_validation_split_calibrates_what_the_test_split_measures(run):
     assert metrics["nominal_coverage"] == 0.8 and 0.6 < metrics[f"{kind}_coverage"] <= 1
     assert "nominal_coverage" not in run.evaluate("validation")  # there it holds by construction
     assert any("80 %" in sentence for sentence in run.task.summarize(metrics, "test"))
-    again = recipes.load_run(run.record["out"]) if "out" in run.record else run
-    assert again.conformal == conformal
+
+
+def test_a_run_that_is_loaded_has_the_same_regions(run, tmp_path):
+    run.save(tmp_path / "run")
+    loaded, rows = recipes.load_run(tmp_path / "run"), pd.DataFrame({"rain": [0.1, 2.0], "soil": ["clay", "loam"]})
+    assert loaded.conformal == run.conformal
+    name = "predict_set" if run.conformal.kind == "set" else "predict_interval"
+    assert_close(getattr(loaded, name)(rows).astype(float), getattr(run, name)(rows).astype(float), rtol=1e-5)
+
+
+@pytest.mark.parametrize("coverage", [0, 1, 1.5])
+def test_a_coverage_of_none_or_all_is_refused(coverage):
+    with pytest.raises(ValueError, match="`coverage` must be"):
+        recipes.Regression(coverage=coverage)
 
 
 def test_regions_of_a_run_its_files_and_its_export_are_the_same(run, tmp_path):
@@ -73,7 +85,6 @@ def test_what_has_no_region_is_refused(run):
 
 def test_the_shell_writes_regions(run, tmp_path, capsys):
     run.save(tmp_path / "run")
-    run.data.test.head(2)
     pd.DataFrame({"rain": [0.1], "soil": ["clay"]}).to_csv(tmp_path / "row.csv", index=False)
     with pytest.raises(SystemExit) as exit_:
         main(["predict", str(tmp_path / "run"), str(tmp_path / "row.csv"), "--uncertainty"])

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import recipes
 import zoo
-from recipes.average_precision import average_precision, match_boxes, weighted_ap50
+from recipes.average_precision import BoxEvaluation, match_boxes
 from recipes.data.augment.with_boxes import WithBoxes, flip
 from recipes.data.images.image_sizes import image_sizes
 from tests.box_images import write_rectangles
@@ -25,6 +25,10 @@ def detections_of(*rows):
 
 
 RIGHT = [[0.1, 0.1, 0.5, 0.5, 0.9, 0], [0.6, 0.6, 0.9, 0.9, 0.8, 1]]
+
+
+def average_precision(*arguments):
+    return BoxEvaluation(*arguments).metrics()
 
 
 def test_average_precision_of_perfect_boxes_is_1():
@@ -64,7 +68,7 @@ def test_weighted_precision_is_that_of_repeated_images():
     scores = rng.random((12, 6, 1))
     boxes = np.concatenate([objects[..., :4] + shift, scores, classes], -1).astype("float32")
     sizes, weights = np.full((12, 2), 100), rng.integers(0, 3, (5, 12))
-    function = weighted_ap50(objects, boxes, sizes, ("a", "b"))
+    function = BoxEvaluation(objects, boxes, sizes, ("a", "b")).weighted_ap50()
     expected = [
         average_precision(*(np.repeat(array, row, axis=0) for array in (objects, boxes, sizes)), ("a", "b"))["ap50"]
         for row in [*weights, np.ones(12, int)]

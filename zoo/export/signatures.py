@@ -159,7 +159,7 @@ class Signatures:
         (values,) = outputs.values()
         if self.conformal.kind == "set":
             values = to_probabilities(values, self.activation)
-        return {self.conformal.output_name: self.conformal(values)}
+        return {self.conformal.kind: self.conformal(values)}
 
     def skew(self, tensors):
         """Returns {"skew": (B, 3)} of raw tensors by name, or {} without training statistics."""

@@ -49,8 +49,8 @@ class TextTokens:
                 texts = tf.constant(texts)
                 ids = layer(NormalizeText()(texts) if config["normalize"] else texts)
                 is_known = tf.cast(ids > UNKNOWN, "int32")
-                known = tf.reduce_sum(is_known if length is None else is_known[:, :length], axis=1)
-            return ids.row_lengths().numpy(), known.numpy()
+                counts = tf.reduce_sum(is_known if length is None else is_known[:, :length], axis=1)
+            return ids.row_lengths().numpy(), counts.numpy()
 
         return cls("word" if config["split"] == "whitespace" else "character", length, count, config)
 

@@ -12,6 +12,7 @@ BITS, PHOTOMETRIC, SAMPLES, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 262, 277, 338, 3
 # Pixel scale, tie points, transformation, keys of GeoTIFF; GDAL's metadata and nodata
 GEOREFERENCE = (33550, 33922, 34264, 34735, 42112, 42113)
 COLOR_BANDS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}  # photometric interpretation -> bands without extra samples
+ALPHA_AS_BAND = ", which is labelled alpha, read as a band"
 ALPHA = (1, 2)  # extra samples that are opacity
 EXACT_INTEGERS = 2**24  # float32 has every integer up to here
 
@@ -62,7 +63,7 @@ def read_tiff(source):
             if len(file.subdatasets) > 1:
                 raise UnreadableImageError(source, f"it has {len(file.subdatasets)} pages; save bands in one page")
             conversions += [
-                f"band {i}, which is labelled alpha, read as a band"
+                f"band {i}{ALPHA_AS_BAND}"
                 for i, interpretation in enumerate(file.colorinterp, 1)
                 if interpretation.name == "alpha"
             ]

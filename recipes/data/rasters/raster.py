@@ -159,7 +159,8 @@ def _in_one_order(rasters, bands):
     unnamed = sum(not raster.names for raster in rasters)
     if first.names and unnamed:
         notes.append(f"{unnamed:,} rasters do not name their bands: read in the order of the file")
-    notes += [warn_and_note(note) for raster in rasters for note in alpha_notes(raster)][:1]
+    labelled = next((note for raster in rasters for note in alpha_notes(raster)), None)
+    notes += [warn_and_note(labelled)] if labelled else []
     scaled = [raster for raster in rasters if raster.is_scaled]
     if scaled:
         notes.append(f"scale and offset of {len(scaled):,} rasters applied, as in {Path(scaled[0].path).name}")
