@@ -166,9 +166,9 @@ start):
 PAGE_TEXT = """# From a thousand photos to ten million
 
 `benchmarks/predict_cost.py` wrote this page from its measurements: on {machine}, of `lenet5` and of JPEG files
-of twice the side of the model's input. `load` is the number of programs that computed or waited for a core in the minute
-before, the row above it included. Well above {cores}, other jobs took part of the time, and a machine without them is
-faster.
+of twice the side of the model's input. `load` is the number of programs that computed or waited for a core in the
+minute before, the row above it included. Well above {cores}, other jobs took part of the time, and a machine without
+them is faster.
 
 ## Photos and their size
 
