@@ -102,10 +102,11 @@ def _nodata(inputs):
 
 def _image_policy(data):
     """Returns how image files are read for a model of this data."""
-    is_tiles = bool(getattr(data.train.inputs, "rasters", ()))
+    rasters = getattr(data.train.inputs, "rasters", ())
     return {
-        "size": "tiles" if is_tiles else "any" if None in data.shape else "fixed",
+        "size": "tiles" if rasters else "any" if None in data.shape else "fixed",
         "orientation": "turned upright by the EXIF tag",
         "transparency": "laid on white",
         "depth": data.dtype,
+        **({"pixel_size": float(rasters[0].pixel_size)} if rasters and rasters[0].pixel_size else {}),
     }

@@ -31,9 +31,10 @@ def predict_inputs(run, inputs):
         return _join([predict_batch(run, batch) for batch in _example_batches(inputs.inputs, file_batch_size(run))])
     if isinstance(inputs, Examples):
         inputs = inputs.head(len(inputs))
-    if isinstance(inputs, list) and inputs and all(np.ndim(image) > 1 for image in inputs):
+    of_pillow = isinstance(inputs, list | tuple) and any(hasattr(image, "getexif") for image in inputs)
+    if isinstance(inputs, list) and inputs and not of_pillow and all(np.ndim(image) > 1 for image in inputs):
         shape = run.preprocessing.input_shape[1:]
-        images = [match(schema, np.asarray(image)[None], shape).batch[0] for image in inputs]
+        images = [match(schema, np.asanyarray(image)[None], shape).batch[0] for image in inputs]
         warn(band_range_notes(schema, [f"image {i + 1}" for i in range(len(images))], images))
         return predict_batch(run, images)
     if schema.kind == "text":

@@ -10,7 +10,7 @@ from typing import Literal
 import keras
 import numpy as np
 
-from recipes.data.rasters.geotiff import alpha_notes, open_raster, raster_info, read_window
+from recipes.data.rasters.geotiff import alpha_notes, open_raster, pixel_size_notes, raster_info, read_window
 from recipes.prediction.fingerprint import model_fingerprint
 from recipes.runs.load import load_run
 from recipes.training.run import Run
@@ -165,7 +165,8 @@ def _note_ranges(schema, raster):
     with open_raster(raster.path, "predict_raster") as file:
         pixels, valid = read_window(file, raster, *corner, height, width)
     image = np.where(valid[..., None], pixels, np.nan)
-    for note in [*alpha_notes(raster, "predict_raster"), *band_range_notes(schema, [str(raster.path)], [image])]:
+    ranges = band_range_notes(schema, [str(raster.path)], [image])
+    for note in [*alpha_notes(raster, "predict_raster"), *pixel_size_notes(schema, raster), *ranges]:
         warnings.warn(note, stacklevel=3)
 
 

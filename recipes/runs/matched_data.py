@@ -9,7 +9,7 @@ from recipes.data.assemble import Pool, assemble, warn_and_note
 from recipes.data.images.image_files import ImageFiles, open_images
 from recipes.data.new_inputs import column_checks
 from recipes.data.preprocessing import fill_nodata
-from recipes.data.rasters.geotiff import raster_info
+from recipes.data.rasters.geotiff import pixel_size_notes, raster_info
 from recipes.data.rasters.raster import raster_files
 from recipes.data.rasters.tiles import Tiles
 from recipes.data.readers import READERS, parse_source
@@ -53,6 +53,10 @@ def run_with_data(run, source):
     if run.schema.kind == "series" and isinstance(data.train.inputs, np.ndarray):
         for note in feature_range_notes(run.schema.columns, data.train.inputs):
             warn_and_note(note)
+    for note in [
+        note for raster in getattr(data.train.inputs, "rasters", ()) for note in pixel_size_notes(run.schema, raster)
+    ]:
+        warn_and_note(note)
     for note in target_range_notes(run.schema.target_ranges, data.outputs, data.train.targets):
         warn_and_note(note)
     if isinstance(data.train.inputs, Tiles) and data.missing == "pad" and run.schema.missing != "pad":

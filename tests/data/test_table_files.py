@@ -56,6 +56,11 @@ def test_blanks_around_fields(read):
     assert list(table) == ["a", "b"] and "blanks around the names of columns are left out: 'a '" in notes
 
 
+def test_texts_with_equal_numbers_of_words_are_one_column(read):
+    table, _ = read("text\n" + "the fox sleeps\na bird sings\nthe deer runs\nan owl calls\n", "t.csv")
+    assert list(table) == ["text"] and table["text"][0] == "the fox sleeps"
+
+
 def test_quotes_may_hold_separators_quotes_and_line_ends(read):
     table, _ = read('a,"b, c"\n"x, y","line 1\nline 2"\n"say ""hi""",z\n5\' 3" tall,w\n')
     assert read('"ph\n(units)",b\n1.5,x\n2.5,y\n')[0] == {"ph\n(units)": [1.5, 2.5], "b": ["x", "y"]}

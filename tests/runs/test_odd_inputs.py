@@ -161,9 +161,12 @@ def test_formulas_without_a_value_are_noted(tmp_path):
     [
         (lambda x: x > 128, "must be numbers, as in training, got True and False"),
         (lambda x: np.ma.masked_greater(x, 50), "must be an array without a mask"),
+        (lambda x: list(np.ma.masked_greater(x, 50)), "must be an array without a mask"),
         (lambda x: pd.DataFrame({"path": ["a.png"]}), "a list of images or of paths, got a DataFrame"),
+        (lambda x: Image.fromarray(x[0]), "arrays of pixels, or paths, .* got an image of Pillow"),
+        (lambda x: [Image.fromarray(image) for image in x], "arrays of pixels, or paths, .* got an image of Pillow"),
     ],
-    ids=["bool", "mask", "frame"],
+    ids=["bool", "mask", "mask_list", "frame", "Pillow", "Pillow_list"],
 )
 def test_images_that_are_no_numbers_are_refused(photo_run, make, message):
     with pytest.raises(ValueError, match=message):
@@ -229,14 +232,16 @@ def test_masks_of_an_evaluation(tmp_path):
     assert metrics["examples"] == 6
 
 
-def write_scene(path, bands, colorinterp=None):
+def write_scene(path, bands, colorinterp=None, side=10, crs="EPSG:32632", names=None):
     import rasterio
 
-    options = {"crs": "EPSG:32632", "transform": rasterio.Affine(10, 0, 0, 0, -10, 0), "dtype": bands.dtype}
+    options = {"crs": crs, "transform": rasterio.Affine(side, 0, 0, 0, -side, 0), "dtype": bands.dtype}
     with rasterio.open(path, "w", "GTiff", bands.shape[2], bands.shape[1], bands.shape[0], **options) as file:
         file.write(bands)
         if colorinterp:
             file.colorinterp = colorinterp
+        if names:
+            file.descriptions = names
 
 
 @pytest.fixture(scope="module")
@@ -280,6 +285,44 @@ def test_a_band_labelled_alpha_and_another_unit_of_bytes_are_noted(raster_run):
     write_scene(folder / "small.tif", pixels // 255, [rasterio_gray()] * 4)
     _, notes = notes_of(predict, run, folder / "small.tif", folder / "small_map.tif")
     assert any("training range" in note for note in notes)
+
+
+def test_a_last_band_that_is_named_alpha_masks_the_others(tmp_path):
+    from rasterio.enums import ColorInterp
+
+    colors = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
+    pixels = RNG.integers(100, 200, (4, 64, 64), dtype=np.uint8)
+    pixels[3] = 255
+    pixels[3, :, 32:] = 0
+    write_scene(tmp_path / "scene.tif", pixels, colors, names=("R", "G", "B", "Alpha"))
+    labels = (np.arange(64)[None, None] % 2 * np.ones((1, 64, 1))).astype(np.uint8)
+    write_scene(tmp_path / "labels.tif", labels)
+    source = f"raster:{tmp_path / 'scene.tif'}?labels={tmp_path / 'labels.tif'}&tile=16"
+    run = recipes.Segmentation(epochs=1, batch_size=2).fit("unet", source, filters=(2, 4), verbose=False)
+    assert run.schema.shape[-1] == 3 and run.schema.band_names == ("R", "G", "B")
+    recipes.predict_raster(run, tmp_path / "scene.tif", tmp_path / "map.tif", tile=16, overlap=0, verbose=False)
+    import rasterio
+
+    with rasterio.open(tmp_path / "map.tif") as file:
+        mapped = file.read(1) != file.nodata
+    assert mapped[:, :32].all() and not mapped[:, 32:].any()
+
+
+@pytest.mark.parametrize(
+    ("side", "crs", "is_noted"),
+    [(10, "EPSG:32632", False), (40, "EPSG:32632", True), (10 / 111_195, "EPSG:4326", False), (0.5, "EPSG:4326", True)],
+    ids=["same", "coarse", "degrees", "coarse_degrees"],
+)
+def test_another_pixel_size_is_noted(raster_run, tmp_path, side, crs, is_noted):
+    run, folder = raster_run
+    pixels = RNG.integers(100, 200, (4, 64, 64), dtype=np.uint8)
+    write_scene(tmp_path / "scene.tif", pixels, [rasterio_gray()] * 4, side, crs)
+    write_scene(tmp_path / "labels.tif", np.zeros((1, 64, 64), np.uint8) + np.eye(64, dtype=np.uint8), None, side, crs)
+    _, notes = notes_of(recipes.predict_raster, run, tmp_path / "scene.tif", tmp_path / "map.tif")
+    assert any("pixels have a side of" in note for note in notes) == is_noted
+    source = f"raster:{tmp_path / 'scene.tif'}?labels={tmp_path / 'labels.tif'}&tile=16"
+    _, notes = notes_of(evaluate_run, folder / "run", source)
+    assert any("pixels have a side of" in note for note in notes) == is_noted
 
 
 def test_masks_of_0_and_255_must_say_what_255_is_where_the_classes_are_0_and_1(raster_run):

@@ -62,6 +62,12 @@ def match(schema, inputs, shape=None, caller="predict"):
             f"{caller}: `inputs` must be an array of images, or a list of images or of paths, got a "
             f'{type(inputs).__name__} of pandas; a column of paths is a list by table["path"].tolist().'
         )
+    images = inputs if isinstance(inputs, list | tuple) else [inputs]
+    if schema.kind == "image" and any(hasattr(image, "getexif") for image in images):
+        raise ValueError(
+            f"{caller}: `inputs` must be arrays of pixels, or paths, which are read as in training, got an image of "
+            "Pillow; give the path of its file, or np.asarray(image)."
+        )
     if schema.kind not in ("vector", "series", "image") or not isinstance(inputs, np.ndarray | list | tuple):
         return Match(inputs, [])
     if np.ma.is_masked(inputs):

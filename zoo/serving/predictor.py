@@ -239,7 +239,8 @@ def _onnx_predictor(folder):
 
 
 def _inputs_error(error):
-    return ValueError(f"predict: `inputs` do not fit the export: {error}")
+    reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return ValueError(f"predict: `inputs` do not fit the export: {reason}")
 
 
 def _with_inputs_error(runner):

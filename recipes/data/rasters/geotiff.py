@@ -13,6 +13,8 @@ import numpy as np
 from zoo.arguments import suggestion
 
 SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".img")
+SIZE_MARGIN = 1.5  # factor of the training's pixel size beyond which a raster's is noted
+METRES_PER_DEGREE = 111_195  # of latitude, on a sphere of the Earth's mean radius
 CACHE = 64 * 2**20  # bytes of GDAL's block cache; its default is a fraction of the machine's memory
 WARNINGS_LOCK = threading.Lock()  # warning filters are global to the process
 
@@ -38,6 +40,17 @@ class Raster(typing.NamedTuple):
     scales: tuple = ()  # of the bands that are read; () for 1
     offsets: tuple = ()  # of the bands that are read; () for 0
     descriptions: tuple = ()  # of the bands that are read, as the file has them; "" for one without
+
+    @property
+    def pixel_size(self):
+        """Side of a pixel [m], the geometric mean of both sides; None without a CRS."""
+        if self.crs is None:
+            return None
+        side = abs(self.transform.determinant) ** 0.5
+        if not self.crs.is_geographic:
+            return side * self.crs.linear_units_factor[1]
+        latitude = self.transform.f + (self.transform.d * self.width + self.transform.e * self.height) / 2
+        return side * METRES_PER_DEGREE * np.cos(np.radians(np.clip(latitude, -89, 89))) ** 0.5
 
     @property
     def is_scaled(self):
@@ -95,7 +108,7 @@ def raster_of(file, path, bands=(), single=False, caller="read_raster"):
 
     if single and file.count != 1:
         raise ValueError(f"{caller}: labels must have one band, got {file.count} in {path}.")
-    numbers = tuple(_band_number(file, band, path, caller) for band in bands) or tuple(file.indexes)
+    numbers = tuple(_band_number(file, band, path, caller) for band in bands) or _bands_without_alpha(file)
     dtypes = {file.dtypes[n - 1] for n in numbers}
     if len(dtypes) > 1 or np.dtype(next(iter(dtypes))).kind not in "uif":
         raise ValueError(f"{caller}: all bands must have one depth, got {', '.join(sorted(dtypes))} in {path}.")
@@ -110,6 +123,29 @@ def raster_of(file, path, bands=(), single=False, caller="read_raster"):
         file.transform, file.nodatavals[numbers[0] - 1], masked, georeferenced, _band_names(file, numbers), scales,
         offsets, tuple((file.descriptions[n - 1] or "").strip() for n in numbers),
     )  # fmt: skip
+
+
+def pixel_size_notes(schema, raster):
+    """Returns a note in a list where the pixels of a raster are much larger or smaller than those of the training.
+
+    Args:
+        schema: `InputSchema` of the trained model.
+        raster: `Raster`.
+    """
+    trained, size = schema.image.get("pixel_size"), raster.pixel_size
+    if not trained or not size or 1 / SIZE_MARGIN <= size / trained <= SIZE_MARGIN:
+        return []
+    return [
+        f"{raster.path}: pixels have a side of {size:.3g} m, in training {trained:.3g} m; resample it (gdalwarp -tr)"
+    ]
+
+
+def _bands_without_alpha(file):
+    """Returns the numbers of all bands but a last one that is labelled and named alpha, which masks the others."""
+    names_alpha = (file.descriptions[-1] or "").strip().casefold() in ("alpha", "transparency")
+    if file.count > 1 and names_alpha and file.colorinterp[-1].name == "alpha":
+        return tuple(file.indexes)[:-1]
+    return tuple(file.indexes)
 
 
 def alpha_notes(raster, caller="read_raster"):

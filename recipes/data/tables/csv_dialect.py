@@ -190,7 +190,10 @@ def _detect_separator(lines):
         return best
     titled = collections.Counter(counts)
     fields, rows = titled.most_common(1)[0]
-    if fields > 1 and len(counts) > 3 and rows >= 0.8 * len(counts) and not best and not any(":" in x for x in lines):
+    titled_rows = [_split(line, " ") for line, n in zip(lines, counts, strict=True) if n == fields]
+    has_numbers = any(sum(map(is_number, column)) > len(column) / 2 for column in zip(*titled_rows, strict=True))
+    is_titled = fields > 1 and len(counts) > 3 and rows >= 0.8 * len(counts) and has_numbers
+    if is_titled and not best and not any(":" in x for x in lines):
         return " "
     return best or ","
 
