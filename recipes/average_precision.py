@@ -1,4 +1,4 @@
-"""Average precision of boxes, and which box is right, by COCO's rules."""
+"""Average precision of boxes and masks, and which box is right, by COCO's rules."""
 
 import contextlib
 import io
@@ -15,23 +15,25 @@ STATISTICS = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
 
 
 class BoxEvaluation:
-    """The comparison of boxes with objects by COCO's rules.
+    """The comparison of boxes, or of masks, with objects by COCO's rules.
 
     Args:
         targets: (N, M, 6) relative corners, class and crowd of each object; the class is -1 in rows without one.
         detections: (N, D, 6) relative corners, score and class of each box; the class is -1 in rows without one.
         sizes: (N, 2) height and width of each image [pixels].
         classes: names of the classes.
+        masks: (of the objects, of the boxes): two functions of the index of an image and of a row that return its mask
+            as run lengths, as `pycocotools.mask.encode` does; None to compare the boxes.
     Raises:
         ImportError: if pycocotools is not installed.
 
     Source: https://cocodataset.org/#detection-eval, computed by pycocotools.
-    Differs: sizes are those of the boxes; COCO's own files have the areas of the segments.
+    Differs: without masks, sizes are those of the boxes; COCO's own files have the areas of the segments.
     """
 
-    def __init__(self, targets, detections, sizes, classes):
+    def __init__(self, targets, detections, sizes, classes, masks=None):
         self.images, self.classes = len(targets), len(classes)
-        self._evaluation = _evaluate(targets, detections, sizes, classes)
+        self._evaluation = _evaluate(targets, detections, sizes, classes, masks)
 
     def metrics(self):
         """Returns COCO's average precision as a dict.
@@ -96,7 +98,7 @@ def _class_precision(weights, images, is_right, objects):
     return results
 
 
-def _evaluate(targets, detections, sizes, classes):
+def _evaluate(targets, detections, sizes, classes, masks):
     """Returns pycocotools' evaluation; arguments and errors as `BoxEvaluation` has them."""
     try:
         from pycocotools.coco import COCO
@@ -104,34 +106,40 @@ def _evaluate(targets, detections, sizes, classes):
     except ImportError:
         raise ImportError("average precision needs pycocotools: pip install pycocotools.") from None
     sides = np.asarray(sizes, np.float64)[:, None, [1, 0, 1, 0]]
-    objects = _entries(np.asarray(targets, np.float64), sides, column=4)
+    of_objects, of_boxes = masks or (None, None)
+    objects = _entries(np.asarray(targets, np.float64), sides, 4, of_objects)
     for i, entry in enumerate(objects):
         entry |= {"id": i + 1, "iscrowd": int(entry.pop("values")[5])}
-    boxes = _entries(np.asarray(detections, np.float64), sides, column=5)
+    boxes = _entries(np.asarray(detections, np.float64), sides, 5, of_boxes)
     for i, entry in enumerate(boxes):
         entry |= {"id": i + 1, "score": entry.pop("values")[4], "iscrowd": 0}
-    images = [{"id": i} for i in range(len(targets))]
+    images = [{"id": i, "height": int(height), "width": int(width)} for i, (height, width) in enumerate(sizes)]
     categories = [{"id": i, "name": name} for i, name in enumerate(classes)]
     with contextlib.redirect_stdout(io.StringIO()):
         truth, results = COCO(), COCO()
         for coco, annotations in ((truth, objects), (results, boxes)):
             coco.dataset = {"images": images, "annotations": annotations, "categories": categories}
             coco.createIndex()
-        evaluation = COCOeval(truth, results, "bbox")
+        evaluation = COCOeval(truth, results, "segm" if masks else "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
     return evaluation
 
 
-def _entries(rows, sides, column):
+def _entries(rows, sides, column, mask_of):
     """Returns the rows of a class as COCO's annotations, with the row under `values`."""
+    from pycocotools import mask as coco
+
     pixels = rows[..., :4] * sides
     entries = []
     for i, j in np.argwhere(rows[..., column] >= 0):
         x1, y1, x2, y2 = pixels[i, j].tolist()
         box = [x1, y1, x2 - x1, y2 - y1]
         entry = {"image_id": int(i), "category_id": int(rows[i, j, column]), "bbox": box, "area": box[2] * box[3]}
+        if mask_of is not None:
+            segment = mask_of(i, j)
+            entry |= {"segmentation": segment, "area": float(coco.area(segment))}
         entries.append({**entry, "values": rows[i, j].tolist()})
     return entries
 

@@ -167,6 +167,18 @@ CASES = {
         arguments={**FASTER_RCNN.arguments, "encoder": "resnet18", "anchor_sizes": (16,)},
     ),
     "mask_rcnn": FASTER_RCNN,
+    "fast_rcnn": Case(
+        {"input_shape": (64, 32, 2), "classes": 2, "encoder": "mobilenet_v2", "units": (6, 6)},
+        (2, 5, 4 + 3 * 5),
+        invalid_shape=(40, 32, 2),
+        free=5,
+    ),
+    "rcnn": Case(
+        {"input_shape": (20, 30, 2), "classes": 2, "encoder": "resnet20", "side": 16, "context": 2, "units": (6, 6)},
+        (2, 5, 4 + 3 * 5),
+        invalid_shape=(0, 32, 2),
+        free=5,
+    ),
     # restore
     "dncnn": DNCNN,
     "dncnn_blind": DNCNN._replace(arguments={**DNCNN.arguments, "batch_norm": False}),

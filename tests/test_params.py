@@ -208,6 +208,9 @@ COUNTS = [
         "Ren et al. 2015, figure 2; VGG-16 and VOC",
     ),
     ("mask_rcnn", {**REGIONS, "freeze_batch_norm": True}, 44401393, 44507633, "torchvision's 91 with the background"),
+    # the convolutions, and for 20 classes and background 9,216 or 25,088 * 4,096, 4,097 * 4,096, 4,097 * (21 + 84)
+    ("rcnn", {"input_shape": (64, 64, 3), "classes": 20}, 57298409, 57298409, "2,334,080 of AlexNet"),
+    ("fast_rcnn", {"input_shape": (64, 64, 3), "classes": 20}, 134690729, 134690729, "14,714,688 of VGG-16"),
     # optical flow
     ("flownet_s", {"input_shape": (64, 64, 3)}, 38675536, 38675536, "ClementPinard/FlowNetPytorch"),
     ("pwcnet", {"input_shape": (64, 64, 3)}, 8749214, 8749214, "Sun et al. 2017: 8.75 M"),

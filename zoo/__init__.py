@@ -10,6 +10,7 @@ from zoo import explain, serving
 
 # transfer learning
 from zoo.backbones.bands import adapt_bands, band_statistics
+from zoo.backbones.encoder_weights import encoder_moments, load_encoder_weights
 from zoo.backbones.feature_extraction import extract_features, feature_classifier
 from zoo.backbones.finetune_schedule import finetune_schedule, layer_factors
 from zoo.backbones.fusion import fusion
@@ -65,10 +66,12 @@ from zoo.classify.vit import (
 
 # detection: (H, W, C) -> boxes of objects, with score and class
 from zoo.detect.detector import detector
+from zoo.detect.fast_rcnn import fast_rcnn
 from zoo.detect.faster_rcnn import faster_rcnn, faster_rcnn_vgg16
 from zoo.detect.localizer import LocalizerLoss, localizer
 from zoo.detect.mask_rcnn import mask_rcnn
 from zoo.detect.masks import mask_targets, paste_masks
+from zoo.detect.rcnn import rcnn
 from zoo.detect.retinanet import retinanet
 from zoo.detect.retinanet_loss import RetinaNetLoss, detection_targets
 

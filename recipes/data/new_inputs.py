@@ -7,7 +7,7 @@ import os
 import typing
 from pathlib import Path
 
-from recipes.data.images.image_decoding import FIRST_OF_SEVERAL, read_image
+from recipes.data.images.image_decoding import DARK, FIRST_OF_SEVERAL, read_image
 from recipes.data.images.image_files import fit_image, read_pixels, resize_image
 from recipes.data.images.tiff_images import ALPHA_AS_BAND
 from recipes.data.rasters.geotiff import alpha_notes, open_raster, raster_info, read_window
@@ -255,6 +255,8 @@ def _read_photo(schema, path, notes):
     if notes is not None:
         notes += [f"{path}: read {conversion}" for conversion in image.conversions if conversion in FIRST_OF_SEVERAL]
         notes += [f"{path}: {conversion}" for conversion in image.conversions if conversion.endswith(ALPHA_AS_BAND)]
+        if image.pixels.dtype == "uint16" and schema.dtype == "uint8" and image.pixels.max() < DARK:
+            notes.append(f"{path}: the 16-bit image is dark, as its largest value is below {DARK:,} of 65,535")
     if schema.band_names:
         is_raster = path.suffix.lower() in TIFF_SUFFIXES and not image.is_photo
         names = raster_info(path, caller="predict").descriptions if is_raster else ("",) * image.pixels.shape[-1]

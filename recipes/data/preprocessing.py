@@ -12,7 +12,7 @@ STATISTICS_ROWS = 1024  # rows per batch when computing statistics; of tiles rea
 
 
 @checked
-def preprocessing(data, input_shape: Shape | None = None, *, raw: bool = False) -> keras.Model:
+def preprocessing(data, input_shape: Shape | None = None, *, raw: bool = False, photo_moments=None) -> keras.Model:
     """Returns the model from a raw batch to a model's input, with statistics of the training split only.
 
     (B, *data.shape) or, for a table, a dict of columns, each (B, 1)  ->  (B, *input_shape) float32.
@@ -29,6 +29,8 @@ def preprocessing(data, input_shape: Shape | None = None, *, raw: bool = False) 
         input_shape: of the model, without the batch; None keeps the inputs' own.
         raw: whether the model has its own preprocessing inside, as a pretrained backbone has: images keep their values
             and are only resized, and the band of grayscale images is repeated to the three of a backbone of photos.
+        photo_moments: (mean, deviation) of red, green and blue from 0 to 255, by which a pretrained encoder normalizes
+            8-bit photos; None for the range from 0 to 1.
     Returns:
         `keras.Model` called preprocessing, without trainable weights, in float32 whatever the policy.
     Raises:
@@ -45,7 +47,7 @@ def preprocessing(data, input_shape: Shape | None = None, *, raw: bool = False) 
     if data.kind == "table":
         model = _table_model(data)
     elif data.kind == "image":
-        model = _image_model(data, input_shape, raw)
+        model = _image_model(data, input_shape, raw, photo_moments)
     elif data.kind == "video":
         inputs = layers.Input(data.shape, dtype=data.dtype, name="video")
         model = _model(inputs, layers.Rescaling(1 / 255, dtype="float32", name="rescaling")(inputs))
@@ -84,7 +86,7 @@ def _model(inputs, outputs):
     return keras.Model(inputs, outputs, name="preprocessing")
 
 
-def _image_model(data, input_shape, raw):
+def _image_model(data, input_shape, raw, photo_moments):
     """Scales, then resizes: in that order nothing is rounded to whole gray levels."""
     height, width, bands = data.shape
     repeat = raw and bands == 1 and input_shape is not None and tuple(input_shape[2:]) == (3,)
@@ -103,7 +105,16 @@ def _image_model(data, input_shape, raw):
     x = inputs = layers.Input(data.shape, dtype=data.dtype, name="image")
     if raw and data.missing == "impute":
         raise ValueError(f"preprocessing: `missing` of {data.name} must be error for a trained backbone, got impute.")
-    if raw or data.dtype == "uint8":
+    if photo_moments is not None:
+        if data.dtype != "uint8" or bands != 3:
+            raise ValueError(
+                f"preprocessing: the weights of a pretrained encoder are for 8-bit photos of three bands, got {bands} "
+                f"bands of {data.dtype} in {data.name}; train without `encoder_weights`."
+            )
+        mean, deviation = (np.array(moment) for moment in photo_moments)
+        scale, offset = (1 / deviation).tolist(), (-mean / deviation).tolist()
+        x = layers.Rescaling(scale, offset, dtype="float32", name="rescaling")(x)
+    elif raw or data.dtype == "uint8":
         x = layers.Rescaling(1.0 if raw else 1 / 255, dtype="float32", name="rescaling")(x)
     else:
         x = _normalized(x, data.train.inputs, data)
@@ -131,7 +142,7 @@ def without_resizing(preprocess):
 def only_scale(preprocess):
     """Returns the number by which a preprocessing multiplies images, where it does nothing else but resize; or None."""
     kinds = [type(layer) for layer in preprocess.layers[1:]]
-    if kinds not in ([layers.Rescaling], [layers.Rescaling, layers.Resizing]) or preprocess.layers[1].offset:
+    if kinds not in ([layers.Rescaling], [layers.Rescaling, layers.Resizing]) or np.any(preprocess.layers[1].offset):
         return None
     return preprocess.layers[1].scale
 

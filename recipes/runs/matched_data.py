@@ -7,6 +7,7 @@ import numpy as np
 from recipes.data import Data, SourceSpec, as_source_spec, load, reopen
 from recipes.data.assemble import Pool, assemble, warn_and_note
 from recipes.data.images.image_files import ImageFiles, open_images
+from recipes.data.images.mask_labels import NODATA_IS_CLASS, PIXELS_IGNORED
 from recipes.data.new_inputs import column_checks
 from recipes.data.preprocessing import fill_nodata
 from recipes.data.rasters.geotiff import pixel_size_notes, raster_info
@@ -49,6 +50,9 @@ def run_with_data(run, source):
     if run.schema.kind == "image" and run.schema.dtype != "uint8":
         images = [np.asarray(image) for image in data.train.head(SAMPLE)]
         for note in band_range_notes(run.schema, list(map(str, data.train.names[:SAMPLE])), images):
+            warn_and_note(note)
+    for note in data.notes:
+        if any(part in note for part in (PIXELS_IGNORED, NODATA_IS_CLASS)):
             warn_and_note(note)
     if run.schema.kind == "series" and isinstance(data.train.inputs, np.ndarray):
         for note in feature_range_notes(run.schema.columns, data.train.inputs):

@@ -5,6 +5,7 @@ from recipes.tasks.detection import Detection
 from recipes.tasks.fine_tuning import FineTuning
 from recipes.tasks.forecasting import Forecasting
 from recipes.tasks.generation import Generation
+from recipes.tasks.instance_segmentation import InstanceSegmentation
 from recipes.tasks.language_model import LanguageModel
 from recipes.tasks.motion import Motion
 from recipes.tasks.next_frame import NextFrame
@@ -21,6 +22,7 @@ TASKS = {
     "regression": Regression,
     "segmentation": Segmentation,
     "detection": Detection,
+    "instance_segmentation": InstanceSegmentation,
     "restoration": Restoration,
     "motion": Motion,
     "forecasting": Forecasting,

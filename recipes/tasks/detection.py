@@ -10,10 +10,12 @@ from recipes.data.augment.with_boxes import WithBoxes
 from recipes.data.images.image_sizes import image_sizes
 from recipes.prediction.image_boxes import boxes_of_rows
 from recipes.reports import verdict as verdicts
+from recipes.training.pretrained_encoder import encoder_preprocessing, load_encoder
 from recipes.training.task import Task, task
 from zoo.arguments import Count, Fraction, Positive
 from zoo.detect.detector import detector, detector_classes
 from zoo.detect.localizer import LocalizerLoss, ObjectPrediction
+from zoo.detect.masks import MaskDetector
 from zoo.detect.retinanet_loss import RetinaNetLoss
 from zoo.detect.two_stage import TwoStageDetector
 from zoo.registry import entry
@@ -37,6 +39,8 @@ class Detection(Task):
     Args:
         side: side of the square that images are resized to [pixels]; a multiple of 32.
         encoder: name of the classifier that computes the feature maps, where `model` is a name.
+        encoder_weights: pretrained weights of the encoder, for 8-bit photos: bundled (of efficientnet_lite0), or a file
+            of torchvision or timm. Its batch normalization then keeps its statistics. None for random weights.
         score: smallest score of a box that is predicted.
         iou: IoU above which the box with the lower score of two of one class is removed.
         detections: largest number of boxes per image.
@@ -51,12 +55,14 @@ class Detection(Task):
     augment: tuple = ("flip",)
     side: Count = 320
     encoder: str = "resnet18"
+    encoder_weights: str | None = None
     score: Fraction = 0.05
     iou: Fraction = 0.5
     detections: Count = 100
     proposals: Count = 300
     box_weight: Positive = 1.0
 
+    draws_masks: ClassVar[bool] = False  # whether the model predicts the mask of each box, too
     data_tasks: ClassVar[tuple] = ("detection",)
     main_metric: ClassVar[str] = "ap50"
     predict_batch_size: ClassVar[int] = 8
@@ -72,12 +78,27 @@ class Detection(Task):
             raise ValueError(f"`model` must predict boxes, got {name} ({entry(name).task}).")
         arguments = {"classes": len(data.classes), "input_shape": (self.side, self.side, data.shape[-1])}
         arguments |= {"encoder": self.encoder, "proposals": self.proposals}
+        arguments |= {"freeze_batch_norm": True} if self.encoder_weights else {}
         accepted = inspect.signature(entry(name).build).parameters
         return {k: v for k, v in arguments.items() if k in accepted}
+
+    def build_model(self, model, data, **arguments):
+        """Returns a new detector, or the `keras.Model` as it is; arguments as `Task.build_model` has them."""
+        return load_encoder(self, super().build_model(model, data, **arguments), is_new=isinstance(model, str))
+
+    def preprocessing(self, data, model):
+        """Returns the preprocessing of images, as the encoder's weights need them."""
+        return encoder_preprocessing(self, data, model)
 
     def check_model(self, model, data):
         """Raises a ValueError if the model's outputs are not for these classes, or its input has no fixed size."""
         classes = len(data.classes)
+        if isinstance(model, MaskDetector) != self.draws_masks:
+            other = "Detection" if self.draws_masks else "InstanceSegmentation"
+            raise ValueError(
+                f"`model` must predict {'masks, as zoo.mask_rcnn does' if self.draws_masks else 'boxes only'}, got "
+                f"{model.name}; train it with recipes.{other}."
+            )
         if detector_classes(model) != classes:
             raise ValueError(
                 f"`model` must predict boxes of the {classes} classes of {data.name}, as zoo.retinanet and "
@@ -98,11 +119,7 @@ class Detection(Task):
 
     def map_batches(self, batches, model):
         """Returns the batches with corners in pixels of the model's image."""
-        import tensorflow as tf
-
-        height, width = model.input_shape[1:3]
-        sides = tf.constant([width, height, width, height, 1], "float32")
-        return batches.map(lambda x, y: (x, tf.where(y[..., 4:] >= 0, y * sides, -1.0)))
+        return batches.map(lambda x, y: (x, in_pixels(y, model)))
 
     def augmentation(self, preprocessing, classes):
         """Returns what changes preprocessed images with their boxes, or None."""
@@ -225,6 +242,14 @@ class Detection(Task):
                 precision_by_class(metrics, run.data.classes),
             ),
         ]
+
+
+def in_pixels(boxes, model):
+    """Returns boxes (B, M, 5) with corners in pixels of the model's image; -1 in rows without an object."""
+    import tensorflow as tf
+
+    height, width = model.input_shape[1:3]
+    return tf.where(boxes[..., 4:] >= 0, boxes * tf.constant([width, height, width, height, 1], "float32"), -1.0)
 
 
 def is_object(targets):

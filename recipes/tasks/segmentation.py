@@ -1,6 +1,7 @@
 """Segmentation: one class of two or more for every pixel."""
 
 import dataclasses
+import inspect
 import weakref
 from typing import ClassVar, Literal
 
@@ -11,11 +12,11 @@ from recipes import losses
 from recipes.data.augment import Joint
 from recipes.data.images.boundary_weights import pixel_weights
 from recipes.data.images.mask_labels import IGNORE
-from recipes.data.preprocessing import preprocessing
 from recipes.metrics import Confusion, confusion_matrix, overlap
 from recipes.prediction.predict import to_outputs
 from recipes.reports import verdict as verdicts
 from recipes.tasks.classification import weights_by_index
+from recipes.training.pretrained_encoder import encoder_preprocessing, load_encoder
 from recipes.training.task import Task, task
 from zoo.arguments import Count, Whole, suggestion
 from zoo.introspect.output_activation import output_activation
@@ -59,6 +60,10 @@ class Segmentation(Task):
         ignore: index of a class whose pixels are ignored, or None.
         tile: side of the square that is cut out of each training image at random in each epoch [pixels]; None trains on
             whole images.
+        encoder: name of a classifier that computes the maps of `unet`, such as efficientnet_lite0; None for the paper's
+            encoder.
+        encoder_weights: pretrained weights of the encoder, for 8-bit photos: bundled (of efficientnet_lite0), or a file
+            of torchvision or timm. None for random weights.
         **kwargs: as `Task` has them.
     """
 
@@ -66,6 +71,8 @@ class Segmentation(Task):
     class_weight: Literal["balanced"] | dict | None = None
     ignore: Whole | None = None
     tile: Count | None = None
+    encoder: str | None = None
+    encoder_weights: str | None = None
 
     data_tasks: ClassVar[tuple] = ("segmentation",)
     main_metric: ClassVar[str] = "iou"
@@ -89,7 +96,16 @@ class Segmentation(Task):
         if entry(name).task != "segment":
             raise ValueError(f"`model` must predict a class for every pixel, got {name} ({entry(name).task}).")
         bands = data.shape[-1]
-        return {"classes": len(data.classes), "activation": "softmax", "input_shape": (None, None, bands)}
+        encoder = {} if self.encoder is None else {"encoder": self.encoder}
+        if encoder and "encoder" not in inspect.signature(entry(name).build).parameters:
+            raise ValueError(
+                f"Segmentation: `encoder` must be None for {name}, which has its own, got {self.encoder!r}."
+            )
+        return {"classes": len(data.classes), "activation": "softmax", "input_shape": (None, None, bands), **encoder}
+
+    def build_model(self, model, data, **arguments):
+        """Returns a new network, or the `keras.Model` as it is; arguments as `Task.build_model` has them."""
+        return load_encoder(self, super().build_model(model, data, **arguments), is_new=isinstance(model, str))
 
     def check_model(self, model, data):
         """Raises a ValueError if the model's output is no map of the classes."""
@@ -105,9 +121,7 @@ class Segmentation(Task):
 
     def preprocessing(self, data, model):
         """Returns the preprocessing, for images of any size where the model takes them."""
-        if None in model.input_shape[1:3]:
-            data = dataclasses.replace(data, shape=(None, None, data.shape[-1]))
-        return preprocessing(data, model.input_shape[1:])
+        return encoder_preprocessing(self, data, model)
 
     def wrap_model(self, model, data):
         """Returns the model with padding before and cropping after it."""

@@ -7,6 +7,7 @@ import typing
 from typing import Literal
 
 import keras
+import numpy as np
 
 from recipes.data import Data, load
 from recipes.data.augment import augmentation
@@ -248,8 +249,11 @@ class Task(abc.ABC):
     def value_range(self, preprocessing):
         """Returns (smallest, largest) value of preprocessed images; None for standardized ones, without bounds."""
         layers = preprocessing.layers if preprocessing is not None else ()
-        scale = next((x.scale for x in layers if x.name == "rescaling"), None)
-        return None if scale is None or preprocessing.inputs[0].dtype != "uint8" else (0.0, 255 * scale)
+        rescaling = next((x for x in layers if x.name == "rescaling"), None)
+        if rescaling is None or preprocessing.inputs[0].dtype != "uint8":
+            return None
+        scale, offset = np.asarray(rescaling.scale), np.asarray(rescaling.offset)
+        return float(offset.min()), float((255 * scale + offset).max())
 
     def learning_rate_schedule(self, steps):
         """Returns the learning rate over `steps` training steps: a number or a Keras schedule."""

@@ -115,9 +115,13 @@ def test_keras_fit_reduces_the_loss_and_trains_every_weight(small, tmp_path):
         assert np.array_equal(a, b)
 
 
-def test_a_detector_with_masks_has_pixels_only(small):
-    with pytest.raises(ValueError, match="`normalized` must be False"):
-        zoo.detector(small, normalized=True)
+def test_relative_corners_are_those_in_pixels_divided_by_the_sides(small):
+    x = np.random.default_rng(0).random((2, 64, 64, 1), "float32")
+    (pixels, masks), (relative, same_masks) = (zoo.detector(small, normalized=n).predict(x) for n in (False, True))
+    is_box = pixels[..., 5] >= 0
+    assert is_box.any() and (relative[~is_box] == -1).all()
+    assert_close(relative[is_box][:, :4] * 64, pixels[is_box][:, :4])
+    assert_close(same_masks, masks)
 
 
 def test_pasted_masks_fill_their_boxes():
@@ -149,5 +153,7 @@ def test_wrong_masks_are_refused(masks, message):
 
 def test_the_task_of_boxes_refuses_a_model_with_masks(tmp_path):
     data = f"voc:{write_rectangles(tmp_path / 'voc', 4)}?validation=0&test=0"
-    with pytest.raises(ValueError, match="must predict boxes of the 2 classes"):
+    with pytest.raises(
+        ValueError, match="must predict boxes only, got mask_rcnn; train it with recipes.InstanceSegmentation"
+    ):
         recipes.Detection(side=64).fit("mask_rcnn", data, filters=8, units=(8, 8))

@@ -100,8 +100,9 @@ def test_gaps_are_passed_on_where_the_model_imputes_them():
     batch, notes = match(IMPUTING, new)
     assert np.isnan(batch["bill_length_mm"]).tolist() == [False, True, False]
     assert batch["sex"].tolist() == ["m", "", ""] and batch["code"].tolist() == ["7", "", "1"]
-    assert [note.partition(":")[0] for note in notes] == ["`sex`", "`code`"]
-    assert "2 of 3 rows have a gap, which training did not have" in notes[0]
+    assert [note.partition(":")[0] for note in notes] == ["`bill length (mm)`", "`sex`", "`code`"]
+    assert "1 of 3 rows have a gap, which training did not have, and are filled by the median" in notes[0]
+    assert "2 of 3 rows have a gap, which training did not have" in notes[1]
 
 
 def test_levels_that_training_did_not_have_are_counted_with_the_nearest():

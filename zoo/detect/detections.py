@@ -77,3 +77,30 @@ class Detections(layers.Layer):
     def get_config(self):
         names = ("score", "iou", "detections", "candidates", "normalized")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+@keras.saving.register_keras_serializable("zoo")
+class RelativeCorners(layers.Layer):
+    """Divides corners by the image's width and height. Call: `RelativeCorners()([detections, image])`.
+
+    (B, D, 6) of `Detections` in pixels, (B, H, W, bands)  ->  (B, D, 6); rows without a box stay -1.
+
+    Args:
+        **kwargs: passed to `keras.layers.Layer`.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+
+    def call(self, inputs):
+        rows, image = inputs
+        _, height, width, _ = ops.shape(image)
+        sides = ops.cast(ops.stack([width, height, width, height, 1, 1]), rows.dtype)
+        return ops.where(rows[..., 5:] >= 0, rows / sides, rows)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape[0])
+
+    def macs(self, shapes):
+        """Divisions are not counted."""
+        return 0

@@ -3,7 +3,7 @@
 import keras
 
 from zoo.arguments import Count, Fraction, checked
-from zoo.detect.detections import Detections
+from zoo.detect.detections import Detections, RelativeCorners
 from zoo.detect.level_predictions import LevelPredictions
 from zoo.detect.localizer import ObjectDetections, ObjectPrediction
 from zoo.detect.masks import MaskDetector, detection_masks
@@ -27,24 +27,25 @@ def detector(
     `zoo.paste_masks` brings into the image. Of `zoo.localizer` (B, 1, 6).
 
     Args:
-        model: built by `zoo.localizer`, `zoo.retinanet`, `zoo.faster_rcnn` or `zoo.mask_rcnn`, trained or not.
+        model: built by `zoo.localizer`, `zoo.retinanet`, `zoo.rcnn`, `zoo.fast_rcnn`, `zoo.faster_rcnn` or
+            `zoo.mask_rcnn`, trained or not. Of the two with proposed regions, the detector takes [images, regions].
         score: smallest score, 0 to 1.
         iou: IoU above which the box with the lower score of two of one class is removed.
         detections: largest number of boxes per image.
-        normalized: whether coordinates are fractions of the image's width and height; if not, pixels. False where the
-            detector has masks.
+        normalized: whether coordinates are fractions of the image's width and height; if not, pixels.
     Returns:
         `keras.Model`.
     Raises:
-        ValueError: if the model is no detector of the zoo, or has masks and `normalized` is True.
+        ValueError: if the model is no detector of the zoo.
     """
     options = {"score": score, "iou": iou, "detections": detections, "normalized": normalized, "name": "detections"}
-    if isinstance(model, TwoStageDetector):
-        outputs = RegionDetections(**options)([model.outputs[0], model.input])
-        if isinstance(model, MaskDetector):
-            if normalized:
-                raise ValueError("detector: `normalized` must be False for a model with masks, got True.")
-            outputs = [outputs, detection_masks(model.get_layer, model.outputs[2], outputs, model.input)]
+    if isinstance(model, MaskDetector):
+        in_pixels = RegionDetections(**{**options, "normalized": False})([model.outputs[0], model.input])
+        masks = detection_masks(model.get_layer, model.outputs[2], in_pixels, model.input)
+        boxes = RelativeCorners(name="relative_detections")([in_pixels, model.input]) if normalized else in_pixels
+        outputs = [boxes, masks]
+    elif isinstance(model, TwoStageDetector):
+        outputs = RegionDetections(**options)([model.outputs[0], model.inputs[0]])
     elif isinstance(model.layers[-1], ObjectPrediction):
         outputs = ObjectDetections(**options)([model.outputs[0], model.input])
     elif levels := [layer.output for layer in level_layers(model)]:
@@ -56,7 +57,7 @@ def detector(
 
 def detector_classes(model):
     """Returns the number of classes of a detector of boxes, without the background; None for other models."""
-    if type(model) is TwoStageDetector:
+    if isinstance(model, TwoStageDetector):
         return (model.outputs[0].shape[-1] - 4) // 5 - 1
     if isinstance(model.layers[-1], ObjectPrediction):
         return model.output_shape[-1] - 4

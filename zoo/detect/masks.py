@@ -97,6 +97,39 @@ class DetectionMasks(layers.Layer):
         return 0
 
 
+@keras.saving.register_keras_serializable("zoo")
+class DetectionRows(layers.Layer):
+    """Joins boxes and their masks to one output. Call: `DetectionRows()([detections, masks])`.
+
+    (B, D, 6), (B, D, S, S)  ->  (B, D, 6 + S S) float32; `split_rows` takes it apart.
+
+    Args:
+        **kwargs: passed to `keras.layers.Layer`.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+
+    def call(self, inputs):
+        detections, masks = inputs
+        batch, count, _ = ops.shape(detections)
+        return ops.concatenate([detections, ops.reshape(masks, (batch, count, masks.shape[2] * masks.shape[3]))], -1)
+
+    def compute_output_shape(self, input_shape):
+        (batch, count, width), (_, _, height, side) = input_shape
+        return (batch, count, width + height * side)
+
+    def macs(self, shapes):
+        """Copies are not counted."""
+        return 0
+
+
+def split_rows(rows):
+    """Returns (detections (..., 6), masks (..., S, S)) of the rows of `DetectionRows`."""
+    side = round((rows.shape[-1] - 6) ** 0.5)
+    return rows[..., :6], rows[..., 6:].reshape(*rows.shape[:-1], side, side)
+
+
 def of_class(logits, classes):
     """Returns the map of one class of each region: (B, R, S, S, K), (B, R)  ->  (B, R, S, S)."""
     return ops.take_along_axis(logits, classes[..., None, None, None], axis=-1)[..., 0]

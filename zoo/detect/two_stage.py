@@ -75,6 +75,8 @@ class TwoStageDetector(keras.Model):
     torchvision in that training takes the same number of proposals as prediction.
     """
 
+    regions_per_image = REGIONS  # that are trained on
+
     def __init__(self, inputs, outputs, name=None, **kwargs):
         super().__init__(inputs, outputs, name=name, **kwargs)
         self.seed_generator = keras.random.SeedGenerator()
@@ -113,17 +115,23 @@ class TwoStageDetector(keras.Model):
             sample_weight: None.
             training: as Keras passes it.
         """
-        if sample_weight is not None:
-            raise ValueError(f"{self.name}: `sample_weight` must be None, as losses are means over sampled regions.")
-        targets = ops.pad(
-            self.box_targets(y), ((0, 0), (0, 1), (0, 0)), constant_values=-1
-        )  # a row where there is none
-        boxes, classes = targets[..., :4], ops.cast(targets[..., 4], "int32")
+        self.require_no_weights(sample_weight)
+        boxes, classes = self.boxes_and_classes(y)
         regions, predictions, cells, *_ = y_pred
-        samples = self._sample_regions(ops.stop_gradient(regions[..., :4]), boxes, classes)
-        losses = [*self._proposal_losses(predictions, boxes, classes >= 0), *self._region_losses(x, cells, *samples)]
+        samples = self.sample_regions(ops.stop_gradient(regions[..., :4]), boxes, classes)
+        losses = [*self._proposal_losses(predictions, boxes, classes >= 0), *self.region_losses(x, cells, *samples)]
         losses += self.further_losses(x, y, cells, samples)
         return sum(losses) + sum(ops.sum(loss) for loss in self.losses)
+
+    def require_no_weights(self, sample_weight):
+        """Raises a ValueError if there are weights of the examples."""
+        if sample_weight is not None:
+            raise ValueError(f"{self.name}: `sample_weight` must be None, as losses are means over sampled regions.")
+
+    def boxes_and_classes(self, y):
+        """Returns the boxes (B, N, 4) and classes (B, N) of the targets, with a row where there is none."""
+        targets = ops.pad(self.box_targets(y), ((0, 0), (0, 1), (0, 0)), constant_values=-1)
+        return targets[..., :4], ops.cast(targets[..., 4], "int32")
 
     def box_targets(self, y):
         """Returns the boxes and classes (B, N, 5) of the targets."""
@@ -158,24 +166,27 @@ class TwoStageDetector(keras.Model):
         targets = encode(ops.where(is_object[..., None] > 0, matched, references), references, weights)
         return smooth_l1(targets, deltas) * is_object
 
-    def _sample_regions(self, regions, boxes, classes):
+    def sample_regions(self, regions, boxes, classes):
         """Returns the regions that are trained on, as `further_losses` has them."""
         objects = ops.where(classes[..., None] >= 0, boxes, 0.0)
         regions = ops.concatenate([regions, objects], axis=1)
         index, kind = match(regions, boxes, classes >= 0, REGION_IOU, REGION_IOU, best_for_each=False)
         kind = ops.where(area(regions) > 0, kind, IGNORED)
-        is_drawn = sample(kind, REGIONS, REGION_FRACTION, self.seed_generator)
+        is_drawn = sample(kind, self.regions_per_image, REGION_FRACTION, self.seed_generator)
         order = ops.cast(is_drawn, "float32") * (1.0 + ops.cast(kind == OBJECT, "float32"))
-        order, drawn = top_k(order, REGIONS)
+        order, drawn = top_k(order, self.regions_per_image)
         regions = ops.take_along_axis(regions, drawn[..., None], axis=1)
         index = ops.take_along_axis(index, drawn, axis=1)
         matched_class = ops.where(order > 1, ops.take_along_axis(classes, index, axis=1) + 1, 0)
         return regions, ops.cast(order > 0, "float32"), index, boxes, matched_class
 
-    def _region_losses(self, images, cells, regions, weight, index, boxes, classes):
+    def region_features(self, images, cells, regions):
+        """Returns the features of regions that the head judges: (B, N, C), (B, R, 4)  ->  (B R, size, size, C)."""
+        return self.get_layer("region_features")([cells, regions, images])
+
+    def region_losses(self, images, cells, regions, weight, index, boxes, classes):
         """Returns the losses of the second stage: of classes, and of boxes."""
-        features = self.get_layer("region_features")([cells, regions, images])
-        logits, deltas = apply_head(self.get_layer, features)
+        logits, deltas = apply_head(self.get_layer, self.region_features(images, cells, regions))
         batch, count = ops.shape(weight)
         logits = ops.reshape(logits, (batch, count, logits.shape[-1]))
         deltas = ops.reshape(deltas, (batch, count, logits.shape[-1], 4))

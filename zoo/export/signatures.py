@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from zoo.detect.detections import Detections
+from zoo.detect.masks import DetectionMasks
 from zoo.export import gap_refusal, image_decoding, input_adapter
 from zoo.introspect import last_spatial
 from zoo.introspect.output_activation import output_activation, to_probabilities
@@ -27,6 +28,7 @@ class Signatures:
         inputs: the raw inputs, KerasTensors by signature name.
         activation: "softmax", "sigmoid" or "linear".
         is_detector: whether the output is boxes after non-maximum suppression.
+        has_masks: whether a detector also has the mask of each box.
         is_binary: whether `classes` names the two classes of a single sigmoid.
         backbone: model up to the pooled features, or None.
         inputs_without_gaps: names of the inputs whose gaps the graphs refuse; none until it is set.
@@ -52,7 +54,9 @@ class Signatures:
             else training_statistics.with_signature_names(self.structure, self.inputs)
         )
         self.activation, self.conformal = output_activation(model), conformal
-        self.is_detector = bool(model.layers) and isinstance(model.layers[-1], Detections)
+        last = model.outputs[-1]._keras_history.operation
+        self.has_masks = isinstance(last, DetectionMasks)
+        self.is_detector = isinstance(last, Detections) or self.has_masks
         shapes = [tuple(output.shape) for output in model.outputs]
         self.is_binary = (
             classes is not None
@@ -124,7 +128,8 @@ class Signatures:
 
         outputs = keras.tree.map_structure(tf.convert_to_tensor, outputs)
         if self.is_detector:
-            return {"boxes": outputs[..., :4], "scores": outputs[..., 4], "class_index": outputs[..., 5]}
+            rows, masks = (outputs[0], {"masks": outputs[1]}) if self.has_masks else (outputs, {})
+            return {"boxes": rows[..., :4], "scores": rows[..., 4], "class_index": rows[..., 5], **masks}
         if not isinstance(outputs, dict):
             several = isinstance(outputs, list | tuple)
             single_name = "values" if self.activation == "linear" else "probabilities"

@@ -13,6 +13,7 @@ from zoo.inputs.texts import text_batch
 from zoo.r_interop import R_NA
 
 R_HINT = "in R keep the first dimension of a single one: x[1, , drop = FALSE]"
+MANY_ROWS = 10  # from which a column that lies outside of the training range as a whole is noted
 SHOWN = 5  # columns, levels or rows that a sentence lists
 TEXT_HINTS = {  # caller -> how another column of texts is named
     "predict": "`--text COLUMN` of the command names another one; in Python rename it, or pass it alone: "
@@ -203,7 +204,13 @@ def _match_numbers(schema, column, values, rows, notes):
         array = np.where(np.isin(array, np.float32(schema.missing_numbers)), np.float32(np.nan), array)
         low, high = array.min(), array.max()
     if np.isnan(low):
-        _verify_gaps(schema, column, np.isnan(array), rows)
+        gaps = np.isnan(array)
+        _verify_gaps(schema, column, gaps, rows)
+        if not column.has_gaps:
+            notes.append(
+                f"`{column.source}`: {gaps.sum():,} of {rows.count:,} rows have a gap, which training did not have, "
+                "and are filled by the median of the training"
+            )
         low, high = (np.nan, np.nan) if np.isnan(array).all() else (np.nanmin(array), np.nanmax(array))
     if column.minimum is not None:
         margin = RANGE_MARGIN * (column.maximum - column.minimum)
@@ -214,6 +221,11 @@ def _match_numbers(schema, column, values, rows, notes):
                 f"`{column.source}`: {outside.sum():,} of {rows.count:,} rows are far outside of the training range, "
                 f"{column.minimum:g} to {column.maximum:g}, the first is {array[np.argmax(outside)]:g} in row "
                 f"{rows.number(outside)}"
+            )
+        elif rows.count >= MANY_ROWS and (high < np.float32(column.minimum) or low > np.float32(column.maximum)):
+            notes.append(
+                f"`{column.source}`: all {rows.count:,} rows are outside of the training range, {column.minimum:g} to "
+                f"{column.maximum:g}, the first is {array[0]:g}; is it in another unit?"
             )
     return array
 

@@ -6,11 +6,14 @@ from recipes.data.augment.geometric import FLIPS, random_flips
 from recipes.data.augment.pipeline import Augmentation, augmentation
 from recipes.data.augment.steps import GEOMETRIC, MIXING
 
+MIRRORED = 6  # column of the targets
 IMAGE_ONLY = {*GEOMETRIC, *MIXING, "elastic", "rand_augment", "jittered_resize"} - set(FLIPS)
 
 
 class WithBoxes(Augmentation):
     """Augments batches of (images, targets); targets are (B, N, 5 or more), relative corners x1, y1, x2, y2 and class.
+
+    A seventh column says how the image is mirrored, for its masks: 1 left to right, plus 2 top to bottom.
 
     Args:
         steps: names as `recipes.data.augment.steps()` lists them: flip, flip_vertical, and steps that change values
@@ -58,5 +61,9 @@ def flip(images, targets, flips):
         is_moved = flipped[:, None] & (targets[..., 4] >= 0)
         columns = tf.unstack(targets, axis=-1)
         columns[axis], columns[axis + 2] = tf.where(is_moved, 1 - high, low), tf.where(is_moved, 1 - low, high)
+        if len(columns) > MIRRORED:
+            bit = 2.0**axis
+            is_mirrored = tf.math.floormod(tf.floor(columns[MIRRORED] / bit), 2.0)
+            columns[MIRRORED] += tf.where(flipped[:, None], bit * (1 - 2 * is_mirrored), 0.0)
         targets = tf.stack(columns, axis=-1)
     return images, targets

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from recipes.data.assemble import warn_and_note
+from recipes.data.boxes.object_masks import ObjectMasks
 from recipes.data.examples import SPLITS, Data, Examples
 from recipes.data.images.folder import conversion_notes, expected_image, groups_of, listed_names
 from recipes.data.images.image_files import ImageFiles
@@ -31,6 +32,8 @@ class Annotation:
         split: train, validation or test; None where it is to be split.
         places: where each box stands, such as "boxes.csv row 3", for errors; () for its number in the image.
         is_relative: whether boxes are fractions of width and height.
+        masks: mask of each box, a `Polygons` or a `Cutout`, or None where the file has none; () where masks are not
+            read.
     """
 
     path: Path
@@ -41,6 +44,7 @@ class Annotation:
     split: str | None = None
     places: list = dataclasses.field(default_factory=list)
     is_relative: bool = False
+    masks: list = ()
 
 
 class Problems:
@@ -67,7 +71,8 @@ def data_from_annotations(
     """Returns `Data` of the task detection.
 
     Targets are (N, M, 6) float32, padded with -1 to the largest number of boxes: x1, y1, x2, y2 as fractions of the
-    image's width and height, the class, and 1 for a crowd.
+    image's width and height, the class, and 1 for a crowd. With masks they are (N, M, 7), the last is the number of the
+    object's mask in `Examples.masks`.
 
     Args:
         annotations: list of `Annotation`.
@@ -100,8 +105,10 @@ def data_from_annotations(
     sizes = np.stack([scan.height, scan.width], axis=1)
     if verify is not None:
         verify(annotations, sizes)
+    masks = [] if any(mask is not None for a in annotations for mask in a.masks) else None
     rows = [
-        _target_rows(a, size, classes, problems) for a, size in zip(annotations, sizes.astype(np.float64), strict=True)
+        _target_rows(a, size, classes, problems, masks)
+        for a, size in zip(annotations, sizes.astype(np.float64), strict=True)
     ]
     if not any(map(len, rows)):
         raise ValueError(
@@ -109,16 +116,22 @@ def data_from_annotations(
             + "; ".join(f"{kind}: {listed_names(places)}" for kind, places in problems.by_kind.items())
         )
     notes = [*notes, *problems.notes()]
-    targets = np.full((len(rows), max(map(len, rows)), COLUMNS), -1, np.float32)
+    targets = np.full((len(rows), max(map(len, rows)), COLUMNS + (masks is not None)), -1, np.float32)
     for target, row in zip(targets, rows, strict=True):
         target[: len(row)] = row
     files = [(None, None, a.path) for a in annotations]
     expected = expected_image(files, scan, notes)
     notes += conversion_notes(scan, expected)
     orientations = np.array([kind.orientation for kind in scan.kinds], np.uint8)[scan.kind]
+    turned = np.flatnonzero(orientations > 1)
+    if len(turned):
+        first = annotations[turned[0]].path.name
+        note = f"{len(turned):,} images are turned by their EXIF orientation: the boxes must be those of the upright"
+        notes.append(warn_and_note(f"{note} images, the first is {first}"))
     paths = np.array([str(a.path) for a in annotations])
     shape, dtype, bands, gaps = expected
-    whole = Examples(ImageFiles(paths, orientations, *expected, sizes=sizes), targets, paths)
+    store = None if masks is None else ObjectMasks(masks)
+    whole = Examples(ImageFiles(paths, orientations, *expected, sizes=sizes), targets, paths, store)
     present = np.stack([(targets[..., 4] == i).sum(1) for i in range(len(classes))], axis=1)  # (N, classes)
     groups = groups_of([_below(a.path, root) for a in annotations], group)
     indices, description = _split(annotations, present, scan.keys, groups, split_options)
@@ -164,14 +177,15 @@ def _split(annotations, present, keys, groups, split_options):
     return indices, "; ".join(description)
 
 
-def _target_rows(annotation, size, classes, problems):
-    """Returns the (n, 6) targets of an image's valid boxes, and adds the others to the problems.
+def _target_rows(annotation, size, classes, problems, masks):
+    """Returns the (n, 6) or (n, 7) targets of an image's valid boxes, and adds the others to the problems.
 
     Args:
         annotation: `Annotation`.
         size: (height, width) of the image [pixels].
         classes: names of the classes.
         problems: `Problems`.
+        masks: list, to which the masks of the boxes are added; None where there are none.
     """
     limits, rows = np.array([size[1], size[0], size[1], size[0]]), []
     for i, (box, label, crowd) in enumerate(zip(annotation.boxes, annotation.labels, annotation.crowd, strict=True)):
@@ -186,12 +200,20 @@ def _target_rows(annotation, size, classes, problems):
         elif (box < -TOLERANCE).any() or (box > limits + TOLERANCE).any():
             problems.add("boxes outside of the image", f"{place}: {_text(box)} in {size[1]:g} x {size[0]:g}")
         else:
-            box = np.clip(box, 0, limits)
-            if (box[2:] > box[:2]).all():
-                rows.append([*(box / limits), classes.index(label), float(crowd)])
+            box, mask = np.clip(box, 0, limits), annotation.masks[i] if masks is not None else None
+            if masks is not None and mask is None and not crowd:
+                problems.add("objects without a mask", place)
+            elif mask is not None and tuple(mask.size) != tuple(size):
+                what = f"{mask.size[1]} x {mask.size[0]} for {size[1]:g} x {size[0]:g}"
+                problems.add("masks of another size than the image", f"{place}: {what}")
+            elif (box[2:] > box[:2]).all():
+                number = [] if masks is None else [-1 if mask is None else len(masks)]
+                rows.append([*(box / limits), classes.index(label), float(crowd), *number])
+                if mask is not None:
+                    masks.append(mask)
             else:
                 problems.add("boxes outside of the image", f"{place}: {_text(box)} in {size[1]:g} x {size[0]:g}")
-    return np.array(rows).reshape(-1, COLUMNS)
+    return np.array(rows).reshape(-1, COLUMNS + (masks is not None))
 
 
 def _text(box):

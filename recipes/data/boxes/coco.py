@@ -6,13 +6,14 @@ from pathlib import Path
 
 from recipes.data.boxes.annotation_reader import AnnotationSet, annotation_reader
 from recipes.data.boxes.annotations import Annotation
+from recipes.data.boxes.object_masks import Cutout, Polygons
 from zoo.arguments import FilePath
 
 LISTS = ("images", "annotations", "categories")
 
 
 @annotation_reader
-def read_coco(path, problems, *, images: FilePath | None = None, classes: tuple[str, ...] = ()):
+def read_coco(path, problems, *, images: FilePath | None = None, classes: tuple[str, ...] = (), masks: bool = False):
     """Reads images and boxes from a COCO file.
 
     Boxes are (x, y, width, height) [pixels]. Crowds are no training examples, and neither right nor wrong in an
@@ -23,6 +24,8 @@ def read_coco(path, problems, *, images: FilePath | None = None, classes: tuple[
         images: folder that the file names are below; None for the folder of the JSON file, or `images` in it.
         classes: names of the classes, a selection or an order of the file's categories; all in the file's order where
             empty.
+        masks: whether the masks of the objects are read, too: `segmentation`, polygons or run lengths. Objects without
+            one are skipped.
         {shared}
     Raises:
         ValueError: if the file is no COCO file, or no image or box is left.
@@ -40,6 +43,7 @@ def read_coco(path, problems, *, images: FilePath | None = None, classes: tuple[
             problems.add("images without a file name", f"id {entry.get('id')}")
         else:
             by_id[entry.get("id")] = Annotation(root / entry["file_name"], entry["file_name"])
+    sizes = {entry.get("id"): (entry.get("height"), entry.get("width")) for entry in content["images"]}
     used, left_out = set(), collections.Counter()
     for i, entry in enumerate(content["annotations"]):
         place, box = f"annotation {entry.get('id', i + 1)}", entry.get("bbox")
@@ -61,6 +65,9 @@ def read_coco(path, problems, *, images: FilePath | None = None, classes: tuple[
             image.boxes.append((x, y, x + width, y + height))
             image.labels.append(names[entry["category_id"]])
             image.crowd.append(bool(entry.get("iscrowd", 0)))
+            if masks:
+                segment = None if image.crowd[-1] else read_segment(entry.get("segmentation"), sizes[entry["image_id"]])
+                image.masks = [*image.masks, segment]
     notes = [f"{n:,} boxes of {name!r} left out, which is not in `classes`" for name, n in left_out.items()]
     return AnnotationSet(list(by_id.values()), root, classes or tuple(names.values()), path.stem, notes)
 
@@ -100,6 +107,23 @@ def _categories(entries, problems):
         else:
             names[entry.get("id")] = str(entry.get("name"))
     return names
+
+
+def read_segment(segment, size):
+    """Returns the `Polygons` or the `Cutout` of an annotation's `segmentation`, or None where it has none.
+
+    Args:
+        segment: list of polygons, or run lengths: {"size": [height, width], "counts": list or text}.
+        size: (height, width) of the image [pixels], (None, None) where the file does not have it.
+    """
+    from pycocotools import mask as coco
+
+    if isinstance(segment, dict) and {"size", "counts"} <= set(segment):
+        lengths = coco.frPyObjects(segment, *segment["size"]) if isinstance(segment["counts"], list) else segment
+        mask = coco.decode(lengths)
+        return Cutout.of(mask) if mask.any() else None
+    polygons = [p for p in segment if len(p) >= 6 and len(p) % 2 == 0] if isinstance(segment, list) else []
+    return Polygons(polygons, tuple(size)) if polygons and None not in size else None
 
 
 def _is_box(box):

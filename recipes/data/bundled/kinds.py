@@ -4,6 +4,7 @@ Each takes what a function of `packages` returns. Tables and series have `read_t
 """
 
 from recipes.data.assemble import assemble
+from recipes.data.boxes.instance_tiles import tiles_with_objects
 from recipes.data.examples import Data
 from recipes.data.images.image_patches import from_image_list, held_out_pairs
 from recipes.data.images.masks import from_scenes
@@ -50,6 +51,14 @@ def moving_digits(
     """Returns sequences of `window` input frames and `horizon` target frames with sides of `tile` pixels."""
     digits = labelled_arrays(contents, validation=validation, test=test, seed=seed)
     return moving_mnist(digits, past=window, ahead=horizon, side=tile, seed=seed)
+
+
+@checked
+def instance_tiles(
+    contents, *, tile: Count, validation: Fraction = 0.15, test: Fraction = 0.15, seed: Whole = 0
+) -> Data:
+    """Returns tiles of an image, with the boxes and masks of its objects, with sides of `tile` pixels."""
+    return tiles_with_objects(split_options=SplitOptions(validation, test, seed), tile=tile, name=NAME, **contents)
 
 
 @checked

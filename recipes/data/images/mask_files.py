@@ -66,6 +66,17 @@ def read_mask(path):
     return MaskFile(np.where(values > 127, 255, 0), is_lossy, is_thresholded=True)
 
 
+def exif_orientation(path):
+    """Returns the EXIF orientation of an image file, 1 (upright) to 8; 1 where it has none."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return image.getexif().get(ORIENTATION, 1)
+    except Exception:  # .npy, and what another reader reads or refuses
+        return 1
+
+
 def lossy_mask_error(path, values):
     """Returns the ValueError of a JPEG mask whose classes cannot be restored."""
     count = len(np.unique(values))

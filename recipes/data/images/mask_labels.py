@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 
 IGNORE = 255  # the label of pixels that are left out of losses and metrics, as in Pascal VOC and Cityscapes
+NODATA_IS_CLASS = "the nodata value of the labels, is the value of the class"  # part of a note
+PIXELS_IGNORED = "of the pixels are ignored"  # end of a note
 MAX_VALUES = 50  # distinct values above which a mask looks like numbered instances
 
 
@@ -71,7 +73,7 @@ class MaskClasses:
         mask_classes = cls(values, tuple(names), instances, 0, tuple(notes))
         counts = sum(np.bincount(mask_classes.indices(s).ravel(), minlength=IGNORE + 1) for s in scenes)
         if counts[IGNORE]:
-            notes.append(f"{counts[IGNORE] / counts.sum():.1%} of the pixels are ignored")
+            notes.append(f"{counts[IGNORE] / counts.sum():.1%} {PIXELS_IGNORED}")
         counts = counts[: len(values)]
         if (counts > 0).sum() < 2 and len(classes) > 1 and all("=" in name for name in classes):
             notes.append(f"all pixels of the masks are of the class {names[int(counts.argmax())]!r}")

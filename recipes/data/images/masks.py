@@ -13,7 +13,7 @@ import numpy as np
 from recipes.data.assemble import warn_and_note
 from recipes.data.examples import SPLITS, Data
 from recipes.data.images.image_files import read_pixels_and_bands
-from recipes.data.images.mask_files import lossy_mask_error, read_mask
+from recipes.data.images.mask_files import exif_orientation, lossy_mask_error, read_mask
 from recipes.data.images.mask_labels import MaskClasses
 from recipes.data.images.mask_scenes import FileScene, Scene, cut_scenes, in_order, select_bands
 from recipes.data.images.paired_files import paired_files
@@ -71,13 +71,15 @@ def read_masks(
     arguments = dict(locals())
     notes, thresholded, lossy, band_names, reordered, is_empty = [], 0, 0, (), [], True
     pairs = paired_files(Path(images), Path(labels), "mask", notes)
-    scenes, palette = [], {}
+    scenes, palette, turned = [], {}, []
     for image_path, mask_path in pairs:
         image, names = read_pixels_and_bands(image_path)
         band_names, mask = band_names or names, read_mask(mask_path)
         if names and names != band_names:
             reordered.append(image_path.name)
         _verify_one_size(image, image_path, mask.values, mask_path)
+        if exif_orientation(image_path) != 1 == exif_orientation(mask_path):
+            turned.append(image_path.name)
         thresholded += mask.is_thresholded
         lossy += mask.is_lossy
         is_empty = is_empty and not mask.values.any()
@@ -93,6 +95,13 @@ def read_masks(
     if any(isinstance(scene, FileScene) for scene in scenes):
         scenes = [FileScene(*pair, bands, band_names) for pair in pairs]
         notes.append("images and masks are read from their files when they are needed")
+    if turned:
+        notes.append(
+            warn_and_note(
+                f"{len(turned):,} images are turned by their EXIF orientation, and their masks have none: the masks "
+                f"must be drawn on the upright images, the first is {turned[0]}"
+            )
+        )
     if thresholded:
         notes.append(warn_and_note(f"{thresholded:,} masks are JPEG, whose values were set to the nearer of 0 and 255"))
     data, mask_classes = from_scenes(

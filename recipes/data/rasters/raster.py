@@ -13,7 +13,7 @@ import numpy as np
 
 from recipes.data.assemble import warn_and_note
 from recipes.data.examples import SPLITS, Data, Examples
-from recipes.data.images.mask_labels import IGNORE, MaskClasses
+from recipes.data.images.mask_labels import IGNORE, NODATA_IS_CLASS, MaskClasses
 from recipes.data.images.masks import (
     BLOCK_TILES,
     MIN_UNITS,
@@ -83,7 +83,8 @@ def read_raster(
     labelled = np.flatnonzero(counts[:, :-1].any(1))
     if not len(labelled):
         raise ValueError(f"the rasters must have pixels with a label, got none but nodata in {rasters[0].path}.")
-    notes = [*band_notes, *mask_classes.notes, *_left_out_notes(len(positions), empty, len(labelled))]
+    notes = [*band_notes, *mask_classes.notes, *_nodata_notes(masks, mask_classes)]
+    notes += _left_out_notes(len(positions), empty, len(labelled))
     gaps = bool(holes[labelled].any())
     if gaps:
         notes.append("pixels that are nodata in any band are ignored; the bands are normalized by the others")
@@ -206,6 +207,16 @@ def _ignored_values(mask, classes, ignore):
     class_values = {int(v) if name and v.lstrip("-").isdigit() else i for i, (name, _, v) in enumerate(pairs)}
     nodata = [] if mask.nodata is None or mask.nodata in class_values else [mask.nodata]
     return (*ignore, *nodata)
+
+
+def _nodata_notes(masks, mask_classes):
+    """Returns a note in a list where the nodata value of labels is that of a class."""
+    for mask in masks:
+        if mask.nodata in mask_classes.values:
+            name = mask_classes.names[mask_classes.values.index(int(mask.nodata))]
+            what = f"{mask.path}: {mask.nodata:g}, {NODATA_IS_CLASS} {name!r}, and is read as it"
+            return [f"{what}; a further `ignore={mask.nodata:g}` leaves these pixels out"]
+    return []
 
 
 def _mask_classes(labels, classes):

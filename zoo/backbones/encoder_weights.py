@@ -1,0 +1,64 @@
+"""Pretrained weights for the encoder of a detector or a segmentation model."""
+
+import os
+
+import keras
+
+from zoo.arguments import checked
+from zoo.backbones.input_range import IMAGENET
+from zoo.weights import BUNDLED, load
+
+
+@checked
+def load_encoder_weights(model: keras.Model, encoder: str, weights: str | os.PathLike = "bundled"):
+    """Sets the weights of a model's encoder to those of a trained classifier; all other weights stay.
+
+    The model takes images as the classifier does: (pixels - mean) / deviation, with pixels from 0 to 255.
+
+    Args:
+        model: built with `encoder=...`, such as `zoo.unet`, `zoo.retinanet` or `zoo.faster_rcnn`, for images of three
+            bands.
+        encoder: the name that it was built with, such as efficientnet_lite0.
+        weights: bundled, or a file of torchvision or timm, as `zoo.load` takes them. Those of a file are taken to be
+            trained on images normalized by ImageNet's statistics.
+    Returns:
+        The same model. `zoo.encoder_moments` has the mean and the deviation.
+    Raises:
+        ValueError: if there are no such weights, or the model has no encoder of this name and these sizes.
+    """
+    classifier = load(encoder, os.fspath(weights), head=False)
+    layers = {layer.name: layer for layer in model.layers}
+    features = [x for x in classifier.layers if x.weights and x.name != "head"]
+    shared = [x for x in features if x.name in layers and _shapes(x) == _shapes(layers[x.name])]
+    if len(shared) < len(features) / 2:  # an encoder may lack the last layers, which have no map of their own
+        raise ValueError(
+            f"load_encoder_weights: `model` must be built with encoder={encoder!r} for three bands, got {model.name}, "
+            f"which has {len(shared)} of its {len(features)} layers with weights."
+        )
+    for layer in shared:
+        layers[layer.name].set_weights(layer.get_weights())
+    return model
+
+
+@checked
+def encoder_moments(encoder: str, weights: str | os.PathLike = "bundled"):
+    """Returns the mean and the deviation by which photos are normalized for an encoder's weights.
+
+    Args:
+        encoder, weights: as `zoo.load_encoder_weights` takes them.
+    Returns:
+        (mean, deviation) of red, green and blue from 0 to 255: two tuples of three numbers.
+    Raises:
+        ValueError: if the encoder has no bundled weights.
+    """
+    if weights != "bundled":
+        return IMAGENET["mean"], IMAGENET["deviation"]
+    if encoder not in BUNDLED:
+        raise ValueError(
+            f"encoder_moments: `weights` 'bundled' is available for {', '.join(BUNDLED)} only, not for {encoder}."
+        )
+    return (BUNDLED[encoder].mean,) * 3, (BUNDLED[encoder].deviation,) * 3
+
+
+def _shapes(layer):
+    return [tuple(weight.shape) for weight in layer.weights]
