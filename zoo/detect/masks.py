@@ -109,6 +109,7 @@ class DetectionRows(layers.Layer):
 
     def __init__(self, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
+        self.activation = keras.activations.sigmoid  # scores and masks are probabilities already
 
     def call(self, inputs):
         detections, masks = inputs
