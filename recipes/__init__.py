@@ -30,6 +30,8 @@ WHERE = {
     "read_pairs": "recipes.data.images.pairs",
     "read_raster": "recipes.data.rasters.raster",
     "read_series": "recipes.data.series.windows",
+    "read_sound": "recipes.data.sound.sound",
+    "read_spoken_digits": "recipes.data.sound.spoken_digits",
     "read_table": "recipes.data.tables.table",
     "read_text": "recipes.data.text.documents",
     "read_tfds": "recipes.data.tfds",
