@@ -6,8 +6,9 @@ import sys
 
 from keras import layers
 
+from zoo.arguments import suggestion
 from zoo.introspect.graph import weightless
-from zoo.registry import entries
+from zoo.registry import entries, names
 
 PROBE_SIDE = 256  # side [pixels] of the symbolic image from which strides are derived
 
@@ -37,3 +38,26 @@ def stage_strides(name, bands):
     with weightless():
         image = layers.Input((PROBE_SIDE, PROBE_SIDE, bands))
         return [PROBE_SIDE / x.shape[1] for x in classifier_features(name)(image)]
+
+
+def last_features(name, backbone, x):
+    """Returns the last feature map of an image classifier for a tensor of images (B, H, W, C).
+
+    Args:
+        name: what an error calls the model.
+        backbone: name of the classifier.
+        x: tensor.
+    Raises:
+        ValueError: if there is no such classifier, or it does not take images of this size.
+    """
+    classifiers = names("classify")
+    if backbone not in classifiers:
+        hint = suggestion(backbone, classifiers)
+        raise ValueError(f"{name}: `backbone` must be one of `zoo.names('classify')`, got {backbone!r}.{hint}")
+    try:
+        return classifier_features(backbone)(x)[-1]
+    except ValueError as error:
+        shape = tuple(x.shape[1:])
+        raise ValueError(
+            f"{name}: the backbone {backbone} does not accept the images of `input_shape`, got {shape}."
+        ) from error
