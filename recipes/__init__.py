@@ -50,6 +50,7 @@ WHERE = {
     "Generation": "recipes.tasks.generation",
     "Translation": "recipes.tasks.translation",
     "SeriesClassification": "recipes.tasks.series_classification",
+    "SoundClassification": "recipes.tasks.sound_classification",
     "NextFrame": "recipes.tasks.next_frame",
     "TextClassification": "recipes.tasks.text_classification",
     "LanguageModel": "recipes.tasks.language_model",

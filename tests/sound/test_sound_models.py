@@ -13,6 +13,13 @@ def test_any_image_classifier_reads_the_spectrogram(backbone):
     assert model.output_shape == (None, 4)
 
 
+def test_the_backbone_takes_its_arguments():
+    model = zoo.spectrogram_classifier((8000, 1), 4, backbone_arguments={"filters": [2, 3.0], "convolutions": 1.0})
+    assert model.get_layer("pool").output.shape == (None, 3)
+    with pytest.raises(ValueError, match=r"`backbone_arguments` has no 'filter'. Did you mean `filters`"):
+        zoo.spectrogram_classifier((8000, 1), 4, backbone_arguments={"filter": 3})
+
+
 def test_unknown_options_and_backbones_offer_the_nearest():
     with pytest.raises(ValueError, match=r"`spectrogram` has no option 'band'. Did you mean `bands`"):
         zoo.spectrogram_classifier((8000, 1), 4, spectrogram={"band": 3})

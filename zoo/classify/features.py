@@ -6,7 +6,7 @@ import sys
 
 from keras import layers
 
-from zoo.arguments import suggestion
+from zoo.arguments import convert, suggestion
 from zoo.introspect.graph import weightless
 from zoo.registry import entries, names
 
@@ -40,22 +40,35 @@ def stage_strides(name, bands):
         return [PROBE_SIDE / x.shape[1] for x in classifier_features(name)(image)]
 
 
-def last_features(name, backbone, x):
+def last_features(name, backbone, x, arguments=None):
     """Returns the last feature map of an image classifier for a tensor of images (B, H, W, C).
 
     Args:
         name: what an error calls the model.
         backbone: name of the classifier.
         x: tensor.
+        arguments: of the classifier, such as {"filters": (16, 32)}, or None for its defaults.
     Raises:
-        ValueError: if there is no such classifier, or it does not take images of this size.
+        ValueError: if there is no such classifier or argument, or it does not take images of this size.
     """
     classifiers = names("classify")
     if backbone not in classifiers:
         hint = suggestion(backbone, classifiers)
         raise ValueError(f"{name}: `backbone` must be one of `zoo.names('classify')`, got {backbone!r}.{hint}")
+    features, arguments = classifier_features(backbone), arguments or {}
+    accepted = list(inspect.signature(features.func).parameters)[1:]
+    for argument in arguments:
+        if argument not in accepted:
+            raise ValueError(
+                f"{name}: `backbone_arguments` has no {argument!r}.{suggestion(argument, accepted)} {backbone} takes "
+                f"{', '.join(accepted)}."
+            )
+    hints = inspect.unwrap(entries[backbone].build).__annotations__
+    arguments = {
+        key: convert(value, hints[key], f"{name}: `backbone_arguments` {key}") for key, value in arguments.items()
+    }
     try:
-        return classifier_features(backbone)(x)[-1]
+        return features(x, **arguments)[-1]
     except ValueError as error:
         shape = tuple(x.shape[1:])
         raise ValueError(

@@ -78,7 +78,7 @@ def crnn(
         raise ValueError(f"{name}: `units` must have at least one entry, got none.")
     inputs = layers.Input(input_shape, name="sound")
     x = spectrogram_layer(name, sample_rate, {**MUSIC, **(spectrogram or {})}, input_shape)(inputs)
-    x = layers.BatchNormalization(axis=1, dtype="float32", name="norm")(x)
+    x = layers.BatchNormalization(axis=1, momentum=0.9, dtype="float32", name="norm")(x)
     if spec_augment:
         x = SpecAugment(spec_augment, name="spec_augment")(x)
     for i, (width, bands, steps) in enumerate(zip(filters, STRIDES, time_strides, strict=False)):
@@ -89,7 +89,7 @@ def crnn(
                 f"{tuple(input_shape)}: {x.shape[2]} steps are left for a stride of {steps}."
             )
         x = layers.Conv2D(width, 3, padding="same", name=f"conv{i}")(x)
-        x = layers.BatchNormalization(name=f"norm{i}")(x)
+        x = layers.BatchNormalization(momentum=0.9, name=f"norm{i}")(x)
         x = layers.Activation("elu", name=f"elu{i}")(x)
         x = layers.MaxPooling2D((bands, steps), name=f"pool{i}")(x)
         x = layers.Dropout(0.1, name=f"dropout{i}")(x)

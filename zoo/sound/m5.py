@@ -49,7 +49,7 @@ def m5(
     for i, width in enumerate(filters):
         options = {"strides": 1 if i else STRIDE, "padding": "same", "name": f"conv{i}"}
         x = layers.Conv1D(width, 3 if i else FIRST_KERNEL, **options)(x)
-        x = layers.BatchNormalization(name=f"norm{i}")(x)
+        x = layers.BatchNormalization(momentum=0.9, name=f"norm{i}")(x)
         x = layers.ReLU(name=f"relu{i}")(x)
         x = layers.MaxPooling1D(POOL, name=f"pool{i}")(x)
     x = layers.GlobalAveragePooling1D(name="pool")(x)

@@ -28,6 +28,7 @@ def spectrogram_classifier(
     *,
     sample_rate: Count = 16000,
     backbone: str = "cnn",
+    backbone_arguments: dict | None = None,
     spectrogram: dict | None = None,
     pooling: Literal["average", "attention"] = "average",
     spec_augment: Rate = 0.0,
@@ -46,6 +47,8 @@ def spectrogram_classifier(
         classes: number of classes.
         sample_rate: samples per second [Hz].
         backbone: name of an image classifier, one of `zoo.names("classify")`; its last feature map is pooled.
+        backbone_arguments: arguments of the image classifier that shape its feature maps, such as {"filters": (16, 32)}
+            for cnn; None for its defaults.
         spectrogram: arguments of `zoo.layers.Spectrogram`: bands (64), window (0.032 s), hop (0.01 s), low (50 Hz),
             high (half of the sample rate), compression (log, pcen or none).
         pooling: average over frequency and time; or over frequency, then over time with weights that are learnt, for
@@ -68,15 +71,15 @@ def spectrogram_classifier(
     series_shape(name, input_shape, sizes="(N, C)", fixed=True)
     inputs = layers.Input(input_shape, name="sound")
     x = spectrogram_layer(name, sample_rate, spectrogram, input_shape)(inputs)
-    x = layers.BatchNormalization(dtype="float32", name="norm")(x)
+    x = layers.BatchNormalization(momentum=0.9, dtype="float32", name="norm")(x)
     if spec_augment:
         x = SpecAugment(spec_augment, name="spec_augment")(x)
     try:
-        x = last_features(name, backbone, x)
+        x = last_features(name, backbone, x, backbone_arguments)
     except ValueError as error:
-        if backbone not in str(error) or "must be one of" in str(error):
+        if "does not accept the images" not in str(error):
             raise
-        x = last_features(name, backbone, _pad_to_multiple(x, SIDE))
+        x = last_features(name, backbone, _pad_to_multiple(x, SIDE), backbone_arguments)
     if pooling == "average":
         x = layers.GlobalAveragePooling2D(name="pool")(x)
     else:
