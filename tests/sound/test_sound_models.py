@@ -20,6 +20,13 @@ def test_the_backbone_takes_its_arguments():
         zoo.spectrogram_classifier((8000, 1), 4, backbone_arguments={"filter": 3})
 
 
+@pytest.mark.parametrize(("pooling", "features"), [("average", 8), ("time", 64), ("attention", 64)])
+def test_poolings_keep_the_frequencies_or_average_them(pooling, features):
+    arguments = {"filters": (4, 4, 8), "convolutions": 1}
+    model = zoo.spectrogram_classifier((16000, 1), 4, backbone_arguments=arguments, pooling=pooling)
+    assert model.get_layer("pool").output.shape == (None, features)
+
+
 def test_unknown_options_and_backbones_offer_the_nearest():
     with pytest.raises(ValueError, match=r"`spectrogram` has no option 'band'. Did you mean `bands`"):
         zoo.spectrogram_classifier((8000, 1), 4, spectrogram={"band": 3})

@@ -30,7 +30,7 @@ def spectrogram_classifier(
     backbone: str = "cnn",
     backbone_arguments: dict | None = None,
     spectrogram: dict | None = None,
-    pooling: Literal["average", "attention"] = "average",
+    pooling: Literal["average", "time", "attention"] = "average",
     spec_augment: Rate = 0.0,
     dropout: Rate = 0.2,
     activation: Activation = "softmax",
@@ -51,8 +51,9 @@ def spectrogram_classifier(
             for cnn; None for its defaults.
         spectrogram: arguments of `zoo.layers.Spectrogram`: bands (64), window (0.032 s), hop (0.01 s), low (50 Hz),
             high (half of the sample rate), compression (log, pcen or none).
-        pooling: average over frequency and time; or over frequency, then over time with weights that are learnt, for
-            labels that hold somewhere in the sound (attention).
+        pooling: average is over frequency and time. time averages over time alone and keeps the frequencies apart,
+            which suits small backbones. attention does so with weights that are learnt, for labels that hold somewhere
+            in the sound.
         spec_augment: largest fraction of the bands and of the steps that are masked in training; 0 masks none.
         dropout: dropout rate before the head.
         activation: of the output: softmax, sigmoid for several labels, linear; None for logits.
@@ -83,7 +84,9 @@ def spectrogram_classifier(
     if pooling == "average":
         x = layers.GlobalAveragePooling2D(name="pool")(x)
     else:
-        x = AttentionPooling(name="pool")(ops.mean(x, axis=1))
+        x = ops.transpose(x, (0, 2, 1, 3))
+        x = layers.Reshape((x.shape[1], x.shape[2] * x.shape[3]), name="steps")(x)
+        x = (AttentionPooling if pooling == "attention" else layers.GlobalAveragePooling1D)(name="pool")(x)
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
     return keras.Model(inputs, head(x, classes, activation), name=name)
