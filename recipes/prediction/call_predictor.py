@@ -100,13 +100,15 @@ class CallPredictor:
     def calls(self, path):
         """Returns the rows of the calls in a recording, in the order of their starts."""
         merger, rows, begin = CallMerger(self.labels, self.threshold, self.seconds), [], file_time(path)
+        length = sound_info(path).seconds
         for start, scores, clip in self.scores(path):
-            rows += [self._row(path, call, begin) for call in merger.add(start, scores, clip)]
-        rows += [self._row(path, call, begin) for call in merger.finish()]
+            rows += [self._row(path, call, begin, length) for call in merger.add(start, scores, clip)]
+        rows += [self._row(path, call, begin, length) for call in merger.finish()]
         return sorted(rows, key=lambda row: (row["start"], row["class"]))
 
-    def _row(self, path, call, begin):
+    def _row(self, path, call, begin, length):
         start, end, low, high = self.bounds(call)
+        start, end = max(0.0, start), min(end, length)  # a window of a short recording begins before it
         time = "" if begin is None else (begin + datetime.timedelta(seconds=round(start))).isoformat(sep=" ")
         return {
             "input": str(path), "start": round(start, 3), "end": round(end, 3), "low": round(low), "high": round(high),

@@ -73,6 +73,7 @@ def test_windows_are_the_parts_of_the_recording(tmp_path, seconds, hop):
     result = list(windows(path, RATE, seconds, hop))
     if seconds > 95:
         assert len(result) == 1 and result[0][1].shape == (400_000, 1)
+        assert result[0][0] == pytest.approx(-(200 - 95.3) / 2)  # the place of its padding
         return
     for start, window in result:
         np.testing.assert_array_equal(window[:, 0], read_samples(path, start, seconds, RATE))
@@ -112,6 +113,13 @@ def test_calls_have_start_end_frequencies_and_time(folder, recordings):
             assert start - 0.1 <= row["start"] < row["end"] <= start + 0.6
             assert row["low"] <= hertz <= row["high"] and row["high"] - row["low"] < 400
             assert row["confidence"] > 0.5 and row["time"].startswith(day)
+
+
+def test_a_call_in_a_recording_shorter_than_a_window_lies_within_it(folder, tmp_path):
+    path = tmp_path / "short.wav"
+    soundfile.write(path, np.concatenate([noise(0.1), tone(210, 0.4) + noise(0.4), noise(0.1)]), RATE)
+    (row,) = CallPredictor(load_run(folder / "run"), threshold=0.1, background=("background", "high")).calls(path)
+    assert 0 <= row["start"] < row["end"] <= 0.6 and row["low"] <= 210 <= row["high"]
 
 
 def test_the_command_writes_calls_tables_and_counts_and_names_broken_files(folder, recordings, tmp_path, capsys):

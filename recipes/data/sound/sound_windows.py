@@ -48,7 +48,8 @@ def sample_blocks(path, sample_rate):
 def windows(path, sample_rate, seconds, hop):
     """Yields (start, window) of a recording: windows of one length, the next one `hop` later.
 
-    The last window ends with the recording. A recording shorter than a window is padded on both sides, as in training.
+    The last window ends with the recording. A recording shorter than a window is padded on both sides, as in training,
+    so that its window begins before it.
 
     Args:
         path: of the file.
@@ -74,6 +75,6 @@ def windows(path, sample_rate, seconds, hop):
     if not end:
         raise UnreadableSoundError(path, "it has no samples")
     if end < length:
-        yield 0.0, padded(buffer, length)[:, None]
+        yield -((length - end) // 2) / sample_rate, padded(buffer, length)[:, None]
     elif end > next_start - step + length:
         yield (end - length) / sample_rate, buffer[len(buffer) - length :, None]
