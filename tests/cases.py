@@ -222,6 +222,27 @@ CASES = {
     ),
     "presto": Case(PRESTO, (2, 16), invalid_shape=(25, 17)),
     "presto_autoencoder": Case({**PRESTO, "decoder_depth": 1}, (2, 3, 9), invalid_shape=(3, 18)),
+    # sound
+    "spectrogram_classifier": Case(
+        {"input_shape": (1000, 2), "classes": 3, "sample_rate": 2000, "pooling": "attention", "spec_augment": 0.2},
+        (2, 3),
+        invalid_shape=(40, 2),
+    ),
+    "crnn": Case(
+        {
+            "input_shape": (1000, 2),
+            "classes": 3,
+            "sample_rate": 2000,
+            "spectrogram": {"bands": 8, "hop": 0.01},
+            "filters": (4, 4),
+            "time_strides": (2, 2),
+            "units": (3, 2),
+            "bidirectional": True,
+        },
+        (2, 3),
+        invalid_shape=(100, 2),
+    ),
+    "m5": Case({"input_shape": (128, 2), "classes": 3, "filters": (4, 5)}, (2, 3), invalid_shape=(60, 2)),
     # motion
     "flownet_s": Case(
         {"input_shape": (None, 64, 2), "width": 0.01, "all_flows": True},

@@ -34,6 +34,10 @@ SERIES = {"input_shape": (None, 32), "outputs": 1}
 FRAMES = {"input_shape": (10, 64, 64, 1), "outputs": 10}
 BIG_KERNELS = {**FRAMES, "kernel_size": 9, "recurrent_kernel_size": 1}
 PTB_SMALL = {"input_shape": (None,), "outputs": 10000, "vocabulary": 10000, "units": (200, 200), "every_step": True}
+TAGS = {"input_shape": (349440, 1), "classes": 50}
+COMMANDS = {"input_shape": (8000, 1), "classes": 35, "filters": (32, 32, 64, 64)}
+HERSHEY = {"input_shape": (15360, 1), "classes": 527, "backbone": "resnet50"}
+RESNET_50 = 25557032
 ENCODER = {"input_shape": (None, 512), "outputs": 1}
 PIXEL = {"input_shape": (12, 17)}
 COCO = {"input_shape": (None, None, 3), "classes": 91}
@@ -177,6 +181,12 @@ COUNTS = [
     ("tempcnn", {"input_shape": (46, 3), "outputs": 13}, 800269, 801165, "Pelletier et al. 2019, figure 3"),
     # the backbone is cnn's convolutions, 287,008, the LSTM 4 x 256 x (128 + 256 + 1), the head 771
     ("cnn_lstm", {"input_shape": (4, 32, 32, 3), "outputs": 3}, 682019, 682019, "by hand"),
+    # sound: the authors' code normalizes 1,440 steps of the spectrogram, with two weights each, here 96 bands
+    ("crnn", TAGS, 396786 - 2 * 1440 + 2 * 96, 395186, "music_tagger_crnn.py of Choi et al."),
+    ("m5", {"input_shape": (32000, 1), "classes": 10}, 559114, 561162, "Dai et al. 2016, table 1: 0.5M"),
+    ("m5", COMMANDS, 26915, 27299, "the tutorial of PyTorch on speech commands"),
+    # ResNet-50 with one band and another head, and the norm of the spectrogram
+    ("spectrogram_classifier", HERSHEY, RESNET_50 - 2049 * 473 - 2 * 49 * 64 + 2, 24634707, "He et al. 2015"),
     # ConvLSTM: Shi et al. 2015, table 1
     ("convlstm", FRAMES, 10042896, 10042896, "(5x5)-5x5-128-128"),
     ("convlstm", {**FRAMES, "filters": (256,)}, 13524496, 13524496, "(5x5)-5x5-256"),

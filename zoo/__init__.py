@@ -120,6 +120,11 @@ from zoo.series.tempcnn import tempcnn
 from zoo.series.transformer import transformer, transformer_big, transformer_encoder
 from zoo.serving.predictor import Predictor, predictor
 
+# sound, (N, C) -> (classes,)
+from zoo.sound.crnn import crnn
+from zoo.sound.m5 import m5
+from zoo.sound.spectrogram_classifier import spectrogram_classifier
+
 # tables: (F,) -> (outputs,)
 from zoo.tabular.dnn import dnn
 from zoo.tabular.ft_transformer import ft_transformer

@@ -22,7 +22,8 @@ def explain(
         typer.Option(
             help="integrated_gradients, saliency, smoothgrad, gradient_input, guided_backprop, gradcam, "
             "guided_gradcam, occlusion, rise, lime or shap_values; for transformers attention_rollout. lime and "
-            "shap_values need fieldzoo[shap]. Default integrated_gradients, for texts occlusion."
+            "shap_values need fieldzoo[shap]. Default integrated_gradients, for texts occlusion, "
+            "for sound gradcam."
         ),
     ] = None,
     target: Annotated[str | None, typer.Option(help="Class to explain; default the predicted class.")] = None,
@@ -37,7 +38,7 @@ def explain(
         typer.Option("--set", metavar="NAME=VALUE", help="Argument of the method: --set samples=500."),
     ] = None,
 ):
-    """Plot which pixels, columns or words a prediction is based on.
+    """Plot which pixels, columns, words, or times and frequencies a prediction is based on.
 
     zoo explain runs/photos new/1.jpg --method occlusion --set patch=16 --set stride=8 --out why.png
     """
@@ -50,10 +51,11 @@ def explain_files(run, files, out, method=None, target=None, *, examples=20, tex
 
     Args:
         run: the run's folder.
-        files: images, texts, or one table.
+        files: images, texts, recordings, or one table.
         out: path of the figure, whose ending is one of Matplotlib's formats.
         method: one of `zoo.explain.methods(model)`, or attention_rollout; None for integrated_gradients, or occlusion
-            where the model has no gradients, as of texts. Of texts occlusion replaces each word by the unknown one.
+            where the model has no gradients, as of texts; for sound gradcam, of the spectrogram. Of texts occlusion
+            replaces each word by the unknown one.
         target: name of the class to explain; default the predicted class.
         examples: number of files or rows to explain, from the first on; at most 80, which a figure can hold.
         text: column of texts of a table; None for that of the training.
@@ -82,12 +84,14 @@ def explain_files(run, files, out, method=None, target=None, *, examples=20, tex
             f"explain: the run must predict classes or numbers for a whole input, got {type(saved.task).__name__} with "
             f"outputs of shape {output_shape}."
         )
-    if saved.schema.kind not in ("image", "table", "text"):
+    if saved.schema.kind not in ("image", "table", "text", "sound"):
         raise ValueError(
-            f"explain: the run must take images, a table or texts, got {type(saved.task).__name__} of "
+            f"explain: the run must take images, a table, texts or sound, got {type(saved.task).__name__} of "
             f"{saved.schema.kind} data. In Python, zoo.explain.{method or GRADIENTS}(run.model, run.preprocessing(x), "
             "target=0) explains the first output of such a run, for inputs x such as run.data.test.head(5)."
         )
+    if saved.schema.kind == "sound":
+        return explain_sounds(saved, files, out, method or "gradcam", target, examples, arguments)
     method = method or _default_method(saved.model)
     _verify_method(saved.model, method)
     _verify_target(saved.classes, method, target)
@@ -112,6 +116,33 @@ def explain_files(run, files, out, method=None, target=None, *, examples=20, tex
             word_figure(saved, preprocessed, maps, titles).savefig(out, dpi=120)
         else:
             explain.show(preprocessed, maps, path=str(out), titles=titles)
+    return out
+
+
+def explain_sounds(run, files, out, method, target, examples, arguments):
+    """Writes a figure of the spectrograms of the clips in recordings and of what mattered, as `explain_files` does."""
+    import numpy as np
+
+    from recipes.cli.errors import naming_full_disk
+    from recipes.prediction.predict import predict_batch
+    from recipes.reports.sound_figures import explanation_figure
+    from zoo.introspect.spectrogram import split_at_spectrogram
+
+    parts = split_at_spectrogram(run.model)
+    _verify_method(parts.classifier if parts else run.model, method)
+    _verify_target(run.classes, method, target)
+    batches = _first_batches(run, files, examples)
+    names = [name for batch in batches for name in batch.names]
+    clips = np.concatenate([batch.inputs for batch in batches])
+    predictions = predict_batch(run, clips)
+    targets = predictions.argmax(-1) if target is None else np.full(len(names), run.classes.index(target))
+    titles = [
+        f"{Path(name).name}\n{run.classes[c]} {p[c]:.0%}"
+        for name, c, p in zip(names, targets, predictions, strict=True)
+    ]
+    figure, _ = explanation_figure(run, clips, targets, titles, (method,), arguments)
+    with naming_full_disk(out):
+        figure.savefig(out, dpi=120)
     return out
 
 

@@ -1,7 +1,7 @@
 """The commands `zoo evaluate`, `zoo predict` and `zoo predict-raster`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -64,6 +64,23 @@ def predict(
     engine: Annotated[
         str | None, typer.Option(help="Predict by the run's export: auto, tensorflow, openvino, onnx or litert.")
     ] = None,
+    overlap: Annotated[
+        float | None, typer.Option(help="Of recordings: fraction of a window that the next one has too; default 0.5.")
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Of recordings: score from which a window has a call; default 0.5.")
+    ] = None,
+    background: Annotated[
+        list[str] | None, typer.Option(metavar="CLASS", help="Of recordings: class that is no call; may be repeated.")
+    ] = None,
+    tables: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FORMAT", help="Of recordings: raven, audacity or birdnet tables in OUT_FORMAT/; repeat."),
+    ] = None,
+    hours: Annotated[
+        Path | None,
+        typer.Option(help="Of recordings: CSV of the calls per day and hour; a plot is beside it."),
+    ] = None,
     text: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Column of texts of the tables; default that of the training.")
     ] = None,
@@ -77,6 +94,9 @@ def predict(
 
     A run of `detection` predicts a row per box; `zoo detect` has its options.
 
+    A run on sound predicts a row per call in recordings of any length: start and end [s], low and high [Hz], class,
+    confidence, and the time where the file's name has one.
+
     A run of `forecasting` predicts the steps after the last row of a table. A file that cannot be read is named on
     stderr, the others are predicted, and the exit code is 1. With --out, the same command continues a prediction that
     was stopped, and each input is predicted once.
@@ -86,6 +106,8 @@ def predict(
     find /archive -name "*.jpg" | zoo predict runs/photos --files-from - --out predictions.parquet
 
     zoo predict runs/photos new_photos --out predictions.csv --shard 3/8
+
+    zoo predict runs/birds recordings --out calls.csv --tables raven --hours hours.csv
     """
     from recipes.prediction.file_prediction import predict_frames
     from recipes.runs.load import load_run
@@ -103,6 +125,11 @@ def predict(
         "export": run if engine else None,
         "progress": not as_json,
     }
+    calls = {"overlap": overlap, "threshold": threshold, "background": tuple(background or ()) or None}
+    calls = {name: value for name, value in calls.items() if value is not None}
+    options |= {"calls": calls} if calls else {}
+    if (tables or hours) and (loaded.schema.kind != "sound" or not out):
+        raise ValueError("--tables and --hours are for a run on sound with --out, the file of its calls")
     if workers and not out:
         raise ValueError("--workers needs --out, the file that the workers' predictions are joined to")
     if out:
@@ -112,11 +139,38 @@ def predict(
             print_json(result._asdict())
         else:
             print(f"{result.rows} rows\t{result.path}")
+        write_call_files(out, tables or (), hours)
     else:
         print_frames(counted_frames(predict_frames(loaded, files or [], **options), counts), as_json)
     if counts["failures"]:
         print_note(f"zoo: {counts['failures']} files could not be read")
         raise typer.Exit(1)
+
+
+def write_call_files(out, table_formats, hours):
+    """Writes the tables of calls for other programs, and the calls per day and hour.
+
+    Args:
+        out: path of the file of calls.
+        table_formats: raven, audacity or birdnet.
+        hours: path of the CSV file of the counts, or None.
+    """
+    if not table_formats and not hours:
+        return
+    from recipes.prediction.call_tables import count_calls, count_figure, read_calls, write_call_tables
+    from zoo.arguments import convert
+
+    calls = read_calls(out)
+    for table_format in table_formats:
+        paths = write_call_tables(calls, out.with_name(f"{out.stem}_{table_format}"), table_format)
+        print_note(f"{len(paths)} {table_format} tables in {out.with_name(f'{out.stem}_{table_format}')}")
+    if hours:
+        convert(hours.suffix, Literal[".csv"], "predict: the ending of `hours`")
+        frame = count_calls(calls)
+        frame.to_csv(hours, index=False, lineterminator="\n")
+        if len(frame):
+            count_figure(frame).savefig(hours.with_suffix(".png"), dpi=120)
+        print_note(f"calls per day and hour: {hours}")
 
 
 def counted_frames(frames, counts):

@@ -101,7 +101,7 @@ class Data:
     Args:
         name: name of the data set.
         task: classification, multilabel, regression, segmentation, ...: one of a recipe's `tasks`.
-        kind: image, table, vector, series, video, pair or text.
+        kind: image, table, vector, series, video, pair, text or sound.
         shape: of one raw input; (None, None, C) where images differ in size, None for a table.
         dtype: of the raw inputs; "mixed" for a table.
         classes: names of the classes in the order of their index; () for regression.
@@ -123,6 +123,7 @@ class Data:
             horizon, group, calendar, time_format and day_first of `read_series`, as resolved; columns (names of the
             input columns in the source, in order), step (such as 1D or 1MS), has_grid (whether the rows were put on a
             grid), has_means (whether a step is the mean of several rows) and missing; else {}.
+        sound_options: for clips of sound, sample_rate [Hz], seconds (length of a clip) and channels; else {}.
         source_spec: reader, source and resolved options by which `recipes.data.reopen` reads the data again; None for
             data that were passed in memory.
     """
@@ -150,6 +151,7 @@ class Data:
     missing: str = "error"
     baselines: dict = dataclasses.field(default_factory=dict)
     series_options: dict = dataclasses.field(default_factory=dict)
+    sound_options: dict = dataclasses.field(default_factory=dict)
     source_spec: SourceSpec | None = None
 
     def __repr__(self):

@@ -34,6 +34,7 @@ def input_schema(data):
         reading=_reading(data),
         series=data.series_options,
         image=_image_policy(data) if data.kind == "image" else {},
+        sound=data.sound_options,
     )
 
 

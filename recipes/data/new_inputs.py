@@ -11,6 +11,7 @@ from recipes.data.images.image_decoding import DARK, FIRST_OF_SEVERAL, read_imag
 from recipes.data.images.image_files import fit_image, read_pixels, resize_image
 from recipes.data.images.tiff_images import ALPHA_AS_BAND
 from recipes.data.rasters.geotiff import alpha_notes, open_raster, raster_info, read_window
+from recipes.data.sound.new_sounds import sound_batches
 from recipes.data.tables.table_files import TABLE_SUFFIXES, read_frame, table_chunks
 from recipes.data.text.text_rows import missing_advice, row_namer
 from zoo.inputs import band_range_notes, match_bands, match_frame, match_texts
@@ -64,7 +65,8 @@ def file_batches(schema, files, batch_size, size=None, *, skip=0, shard=(1, 1), 
 
     Args:
         schema: `InputSchema` of the trained model.
-        files: path or paths: images; tables; for texts text files, or tables with the column of texts.
+        files: path or paths: images; recordings, whose consecutive clips are predicted; tables; for texts text
+            files, or tables with the column of texts.
         batch_size: images per batch.
         size: (H, W) that images are resized to; None keeps the files'.
         skip: number of inputs (images, text files, rows) to leave out at the beginning; whole batches.
@@ -82,10 +84,14 @@ def file_batches(schema, files, batch_size, size=None, *, skip=0, shard=(1, 1), 
         raise ValueError("predict: `files` must have at least one file, got none.")
     if schema.kind == "image":
         yield from _image_batches(schema, files[skip:], batch_size, size, shard[0] - 1, threads or os.cpu_count())
+    elif schema.kind == "sound":
+        yield from (InputBatch(*batch, []) for batch in read_ahead(sound_batches(schema, files, batch_size)))
     elif schema.kind in ("table", "text"):
         yield from read_ahead(_row_batches(schema, files, skip, shard, tokens), CHUNK_ROWS // TABLE_ROWS)  # a chunk
     else:
-        raise ValueError(f"predict: the model must take images, a table or texts to read files, got {schema.kind}.")
+        raise ValueError(
+            f"predict: the model must take images, sound, a table or texts to read files, got {schema.kind}."
+        )
 
 
 def shard_of(files, shard):

@@ -17,12 +17,12 @@ def preprocessing(data, input_shape: Shape | None = None, *, raw: bool = False, 
 
     (B, *data.shape) or, for a table, a dict of columns, each (B, 1)  ->  (B, *input_shape) float32.
 
-    8-bit images and videos are divided by 255. Other images and series are normalized band by band, vectors and the
-    numbers of a table feature by feature, to mean 0 and variance 1. Steps after a series' end (`missing` is pad) become
-    0. Images are then resized (bilinear, antialiased, not cropped) where the model has another size. Gaps are imputed
-    where `data.missing` is impute: in a series by the value before, else by the training split's median; features with
-    gaps there get an indicator. Each category becomes one-hot; a level that training did not have is all zeros, so that
-    no untrained weight takes part in its prediction.
+    8-bit images and videos are divided by 255. Sound stays as it is, as its spectrogram is a layer of the model. Other
+    images and series are normalized band by band, vectors and the numbers of a table feature by feature, to mean 0 and
+    variance 1. Steps after a series' end (`missing` is pad) become 0. Images are then resized (bilinear, antialiased,
+    not cropped) where the model has another size. Gaps are imputed where `data.missing` is impute: in a series by the
+    value before, else by the training split's median; features with gaps there get an indicator. Each category becomes
+    one-hot; a level that training did not have is all zeros, so that no untrained weight takes part in its prediction.
 
     Args:
         data: `Data`.
@@ -51,6 +51,9 @@ def preprocessing(data, input_shape: Shape | None = None, *, raw: bool = False, 
     elif data.kind == "video":
         inputs = layers.Input(data.shape, dtype=data.dtype, name="video")
         model = _model(inputs, layers.Rescaling(1 / 255, dtype="float32", name="rescaling")(inputs))
+    elif data.kind == "sound":
+        inputs = layers.Input(data.shape, dtype="float32", name="sound")
+        model = _model(inputs, layers.Rescaling(1.0, dtype="float32", name="rescaling")(inputs))
     else:
         inputs = layers.Input(data.shape, dtype=data.dtype, name=data.kind)
         model = _model(inputs, _normalized(inputs, data.train.inputs, data))

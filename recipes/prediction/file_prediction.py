@@ -9,9 +9,10 @@ import keras
 
 from recipes.data.new_inputs import InputBatch, is_table_name, read_new_table
 from recipes.prediction.batch_predictor import BatchPredictor
+from recipes.prediction.call_predictor import CallPredictor
 from recipes.prediction.detection_predictor import DetectionPredictor
 from recipes.prediction.fingerprint import model_fingerprint
-from recipes.prediction.input_list import shard_files
+from recipes.prediction.input_list import FILES_BELOW, shard_files
 from recipes.prediction.predict import file_batch_size, forecast, warn
 from recipes.prediction.prediction_file import PredictionFile, verify_out
 from recipes.prediction.progress import progress_bar
@@ -99,7 +100,7 @@ class Prediction:
 
     def count(self):
         """Returns the number of inputs, for the time left; None where it takes long to count them."""
-        if self.run.schema.kind == "image":
+        if self.run.schema.kind in FILES_BELOW:
             return len(self.inputs.files)
         counts = [_row_count(file) if is_table_name(file) else 1 for file in self.inputs.files]
         return None if None in counts else sum(counts) // self.inputs.shard[1]
@@ -169,7 +170,7 @@ def write_prediction(prediction, file, progress=False):
 
 
 def make_predictor(run, out=None, **options):
-    """Returns what predicts the batches of a run: a `DetectionPredictor` of boxes, a `BatchPredictor` of others.
+    """Returns what predicts the batches of a run: boxes, calls in recordings, or others.
 
     Args:
         run: `Run`.
@@ -178,7 +179,15 @@ def make_predictor(run, out=None, **options):
     Raises:
         ValueError: if an option is of the other.
     """
+    if run.schema.kind == "sound":
+        calls = options.pop("calls", None) or {}
+        other = [name for name, value in options.items() if value and name != "export"]
+        if other:
+            raise ValueError(f"predict: `{other[0]}` must be unset for sound, of which calls are predicted.")
+        return CallPredictor(run, **calls)
     if run.data_record["task"] != "detection" and not options.get("proposals"):
+        if options.pop("calls", None):
+            raise ValueError("predict: `calls` (overlap, threshold, background) must be unset for a run not on sound.")
         return BatchPredictor(run, **options)
     set_options = [name for name in ("top_k", "uncertainty", "features", "engine") if options.pop(name, None)]
     if set_options:
@@ -196,12 +205,14 @@ def listed_inputs(predictor, paths, files_from=None, shard=None):
     if run.schema.series and (len(files) != 1 or shard):
         received = f"{len(files)} files" if len(files) != 1 else f"the shard {shard}"
         raise ValueError(f"predict: `files` must be one table of series, without shards, got {received}.")
-    return shard_files(files, parse_shard(shard) if shard else (1, 1), run.schema.kind == "image")
+    return shard_files(files, parse_shard(shard) if shard else (1, 1), run.schema.kind in FILES_BELOW)
 
 
 def input_unit(run, files):
     """Returns the word for an input."""
-    return "photos" if run.schema.kind == "image" else "rows" if any(map(is_table_name, files)) else "texts"
+    if run.schema.kind in FILES_BELOW:
+        return {"image": "photos", "sound": "recordings"}[run.schema.kind]
+    return "rows" if any(map(is_table_name, files)) else "texts"
 
 
 @contextlib.contextmanager

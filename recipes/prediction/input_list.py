@@ -16,6 +16,7 @@ from recipes.data.images.class_folders import (
 )
 from recipes.data.images.image_decoding import is_image_content
 from recipes.data.new_inputs import shard_of
+from recipes.data.sound.recordings import sounds_below
 from recipes.prediction.predict import warn
 from zoo.arguments import suggestion
 
@@ -25,7 +26,7 @@ def input_files(run, paths, files_from=None):
 
     Args:
         run: `Run`.
-        paths: files; for images also folders, whose images at any depth are taken in the order of their names.
+        paths: files; for images and sound also folders, whose files at any depth are taken in the order of their names.
         files_from: path of a text file with a path per line, or - for stdin; None for none. Paths may also end in NUL,
             as `find -print0` writes them.
     Returns:
@@ -44,8 +45,8 @@ def input_files(run, paths, files_from=None):
             nearest = suggestion(name, os.listdir(parent or ".")) if os.path.isdir(parent or ".") else ""
             raise ValueError(f"predict: `files` must exist, got {path}.{nearest}")
     files += listed
-    if run.schema.kind == "image":
-        files = [file for path in files for file in _images_of(path)]
+    if run.schema.kind in FILES_BELOW:
+        files = [file for path in files for file in _files_of(path, run.schema.kind)]
     different = list(dict.fromkeys(files))
     if len(different) < len(files):
         warn([f"{len(files) - len(different):,} files are named twice, and are predicted once"])
@@ -71,13 +72,13 @@ def _name(path):
     return "stdin" if str(path) == "-" else path
 
 
-def _images_of(path):
+def _files_of(path, kind):
     if not os.path.isdir(path):
         return [path]
-    images = sorted(_images_below(path))
-    if not images:
-        raise ValueError(f"predict: `files` must be images or folders of images, got {path} without any.")
-    return map(str, images)
+    files, plural = sorted(FILES_BELOW[kind](path)), {"image": "images", "sound": "recordings"}[kind]
+    if not files:
+        raise ValueError(f"predict: `files` must be {plural} or folders of {plural}, got {path} without any.")
+    return map(str, files)
 
 
 def _images_below(folder):
@@ -100,6 +101,9 @@ def _may_be_image(path):
     if not suffix:
         return is_image_content(path)
     return is_image_name(path) or suffix in (".npy", *HEIF_SUFFIXES, *AVIF_SUFFIXES, *RAW_SUFFIXES)
+
+
+FILES_BELOW = {"image": _images_below, "sound": sounds_below}  # kind of run -> function of a folder
 
 
 class ShardFiles(typing.NamedTuple):

@@ -27,6 +27,8 @@ def predict_inputs(run, inputs):
         return forecast(run, frame)
     if files:
         return _join([predict_batch(run, batch.inputs) for batch in readable_batches(run, inputs)])
+    if isinstance(inputs, Examples) and schema.kind == "sound" and hasattr(inputs.inputs, "read"):
+        return _join([predict_batch(run, np.stack(b)) for b in _example_batches(inputs.inputs, batch_size(run))])
     if isinstance(inputs, Examples) and schema.kind == "image" and not isinstance(inputs.inputs, np.ndarray):
         return _join([predict_batch(run, batch) for batch in _example_batches(inputs.inputs, file_batch_size(run))])
     if isinstance(inputs, Examples):

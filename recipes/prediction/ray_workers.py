@@ -21,7 +21,7 @@ from recipes.prediction.file_prediction import (
     verify_no_input,
     write_prediction,
 )
-from recipes.prediction.input_list import input_files, names_hash, shard_files
+from recipes.prediction.input_list import FILES_BELOW, input_files, names_hash, shard_files
 from recipes.prediction.predict import warn
 from recipes.prediction.prediction_file import FileInUseError, PredictionFile, verify_out
 from recipes.prediction.progress import progress_bar
@@ -134,7 +134,7 @@ def _picklable(error):
 
 def _predict_shards(job, run, files, count, pool, progress):
     """Predicts all shards; returns the numbers of inputs that an earlier call had predicted, and of all."""
-    is_split, hash_of_names = run.schema.kind == "image", names_hash(files)
+    is_split, hash_of_names = run.schema.kind in FILES_BELOW, names_hash(files)
     shards = [shard_files(files, (i, count), is_split, hash_of_names) for i in range(1, count + 1)]
     before = {shard.shard: shard_inputs(shard_path(job["out"], shard.shard)) for shard in shards}
     resumed, inputs, shown = sum(before.values()), 0, set()
@@ -230,6 +230,6 @@ def _begun_count(out, overwrite):
 
 def _new_count(run, files, workers):
     """Returns the number of shards: of photos enough for all workers, else one for each, as each reads whole tables."""
-    if run.schema.kind != "image":
+    if run.schema.kind not in FILES_BELOW:
         return workers
     return min(len(files), MAX_SHARDS, max(workers, -(-len(files) // SHARD_PHOTOS)))

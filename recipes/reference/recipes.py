@@ -4,7 +4,7 @@ import dataclasses
 import json
 import typing
 
-from recipes.reference import image_classifiers
+from recipes.reference import image_classifiers, sound
 from recipes.reports.card import card
 from recipes.tasks import (
     TASKS,
@@ -135,6 +135,7 @@ REFERENCE = {
         "bundled:japanese-vowels",
         {"units": (32,), "bidirectional": True, "mask_value": 0.0},
     ),
+    **{name: ReferenceRecipe(*row) for name, row in sound.SOUND.items()},
     "transformer_reuters": ReferenceRecipe(
         TextClassification(epochs=10, learning_rate=1e-3, warmup=0.1),
         "transformer_encoder",

@@ -10,10 +10,12 @@ from recipes.reports.image_figures import flow_colors
 from recipes.reports.image_statistics import sample_examples
 from recipes.reports.report import new_figure
 from recipes.reports.segmentation_figures import color_classes
+from recipes.reports.sound_figures import spectrogram_figure
 
 IMAGES = 16  # images of a batch
 PAIRS = 8  # images with their masks or targets
 SERIES = 6
+SOUNDS = 8
 TEXTS = 8
 PANELS = 16  # histograms
 LEVELS = 8  # bars of a category
@@ -39,6 +41,9 @@ def batch_figure(data):
         return _texts(data, *sample_examples(examples, TEXTS))
     if data.kind == "series":
         return _series(data, *sample_examples(examples, SERIES))
+    if data.kind == "sound":
+        clips, sample = sample_examples(examples, SOUNDS)
+        return spectrogram_figure(clips, _labels(data, sample), data.sound_options["sample_rate"])
     if data.kind == "video":
         return _videos(*sample_examples(examples, 4))
     if data.kind == "pair":

@@ -63,7 +63,7 @@ def plots(run, folder, split):
     folder.mkdir(parents=True, exist_ok=True)
     figures = {"learning_curves": learning_curves(run.history)} if run.history else {}  # committed runs have none
     for title, _, figure in run.task.figures(run, split):
-        if figure is not None:
+        if hasattr(figure, "savefig"):  # sounds are for the page alone
             figures[re.sub(r"\W+", "_", title).strip("_").lower()] = figure
     paths = {name: str(folder / f"{name}.png") for name in figures}
     for name, figure in figures.items():

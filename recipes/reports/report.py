@@ -42,7 +42,7 @@ def write_report(run, path):
         baseline_name=metrics["baseline"].get("name"),
         fitted=describe_baselines(run.record.get("baselines")),
         curves=data_uri(learning_curves(run.history)) if run.history else None,
-        figures=[(title, caption, figure and data_uri(figure)) for title, caption, figure in figures],
+        figures=[(title, caption, figure and media(figure)) for title, caption, figure in figures],
         settings=settings(run),
     )
     path = Path(path)
@@ -86,6 +86,11 @@ def data_uri(figure):
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def media(figure):
+    """Returns what the page shows: the data URI of a matplotlib figure, or the list of sounds of `Players`."""
+    return data_uri(figure) if hasattr(figure, "savefig") else figure.sounds
 
 
 def new_figure(width, height):

@@ -133,12 +133,15 @@ def _spec(run, source, trained):
     options = {}
     if trained is not None and trained.reader == stated.reader:
         options = {name: value for name, value in trained.explicit_options.items() if name not in ("labels", "group")}
+    if stated.reader == "sound":  # the length and the rate of a clip are those of the training
+        options = {name: value for name, value in options.items() if name not in ("recordings", "test_pattern")}
+        options |= {name: run.schema.sound[name] for name in ("sample_rate", "seconds")}
     options |= {"target": list(run.schema.targets)} if run.schema.targets else {}
     if stated.reader == "series":
         series = run.schema.series
         options |= {name: value for name, value in series.items() if name not in SERIES_FACTS}
         options |= {"step": series["step"] if series["has_grid"] else None}
-    if stated.reader in ("raster", "masks", "folder") and run.classes:
+    if stated.reader in ("raster", "masks", "folder", "sound") and run.classes:
         options |= {"classes": options.get("classes") or list(run.classes)}
     if stated.reader == "raster" and run.schema.band_names:
         options |= {"bands": _raster_bands(run.schema, stated.source)}
@@ -228,6 +231,8 @@ def _verified(run, data):
             f"got {', '.join(data.classes or data.outputs)}."
         )
     schema = run.schema
+    if data.sound_options != schema.sound:
+        raise ValueError(f"`data` must be clips of {schema.sound}, as in training, got {data.sound_options}.")
     step = data.series_options.get("step")
     if schema.series and step and step != schema.series["step"]:
         raise ValueError(f"`data` must have steps of {schema.series['step']}, as in training, got {step}.")

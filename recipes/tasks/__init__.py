@@ -13,6 +13,7 @@ from recipes.tasks.regression import Regression
 from recipes.tasks.restoration import Restoration
 from recipes.tasks.segmentation import Segmentation
 from recipes.tasks.series_classification import SeriesClassification
+from recipes.tasks.sound_classification import SoundClassification
 from recipes.tasks.text_classification import TextClassification
 from recipes.tasks.translation import Translation
 
@@ -27,6 +28,7 @@ TASKS = {
     "motion": Motion,
     "forecasting": Forecasting,
     "series_classification": SeriesClassification,
+    "sound_classification": SoundClassification,
     "text_classification": TextClassification,
     "language_model": LanguageModel,
     "next_frame": NextFrame,

@@ -1,4 +1,4 @@
-"""Baselines without a network for tables, vectors and labelled series: linear, random forest and gradient boosting."""
+"""Baselines without a network for tables, vectors, series and sound: linear, random forest and gradient boosting."""
 
 import time
 import typing
@@ -7,6 +7,7 @@ import numpy as np
 
 from recipes.prediction.predict import in_slices
 from recipes.tasks.logistic_head import fit_logistic
+from recipes.tasks.sound_features import COEFFICIENTS, mfcc_means
 
 MAX_ROWS = 100_000  # training rows
 MAX_WORK = 20_000_000  # training rows x features x outputs; wider tables use fewer rows
@@ -90,12 +91,12 @@ def compare_with_baselines(run):
 
 
 def _is_suitable(data):
-    """Whether the data are rows or labelled series in memory, with classes, labels or numbers to predict."""
+    """Whether the data are rows or labelled series in memory, or sound, with classes, labels or numbers to predict."""
     inputs = [split.inputs for split in (data.train, data.validation, data.test) if len(split)]
     return (
-        data.kind in ("table", "vector", "series")
+        data.kind in ("table", "vector", "series", "sound")
         and data.task in ("classification", "multilabel", "regression")
-        and all(isinstance(x, np.ndarray | dict) for x in inputs)
+        and (data.kind == "sound" or all(isinstance(x, np.ndarray | dict) for x in inputs))
         and (data.kind == "table" or None not in data.shape)
     )
 
@@ -138,10 +139,14 @@ class _Features:
 
     def count(self):
         """Returns the number of preprocessed features."""
+        if self.data.kind == "sound":
+            return COEFFICIENTS
         return int(np.prod(self.run.preprocessing.output_shape[1:]))
 
     def preprocessed(self, inputs):
-        """Returns (N, F) float32: the network's inputs, flattened."""
+        """Returns (N, F) float32: the network's inputs, flattened; of sound the means of the MFCCs."""
+        if self.data.kind == "sound":
+            return mfcc_means(inputs, self.data.sound_options["sample_rate"])
         outputs = in_slices(self.run.preprocessing.predict_on_batch, inputs, PREDICT_ROWS)
         return np.asarray(outputs, np.float32).reshape(len(outputs), -1)
 
@@ -149,6 +154,8 @@ class _Features:
         """Returns (N, columns) float32: numbers with NaN for gaps, categories as codes, NaN for new levels."""
         import pandas as pd
 
+        if self.data.kind == "sound":
+            return self.preprocessed(inputs)
         if not isinstance(inputs, dict):  # of series, steps after the end are NaN
             return np.asarray(inputs, np.float32).reshape(len(inputs), -1)
         columns = []

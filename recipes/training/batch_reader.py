@@ -28,7 +28,8 @@ class BatchReader:
         if not isinstance(inputs, np.ndarray | dict):
             self._executor = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="examples")
             self.shape, self.dtype = example_spec(inputs, size)
-            self._store = store_for(len(inputs), self.shape, self.dtype, _identity(inputs, size))
+            if not getattr(inputs, "is_random", False):
+                self._store = store_for(len(inputs), self.shape, self.dtype, _identity(inputs, size))
             self._batch_dtype = np.dtype(self.dtype if scale is None else "float32")
 
     def read(self, indices, flips=None):
@@ -96,7 +97,7 @@ class BatchReader:
     def _report(self, error):
         if str(error) not in self._reported:
             self._reported.add(str(error))
-            warnings.warn(f"{error}; another image of its batch takes its place", stacklevel=2)
+            warnings.warn(f"{error}; another example of its batch takes its place", stacklevel=2)
 
 
 def aligned_array(shape, dtype):
@@ -134,4 +135,6 @@ def _identity(inputs, size):
         return repr((type(inputs).__name__, len(inputs), size, os.urandom(8))).encode()
     status = [os.stat(path) for path in paths]
     times = np.array([(s.st_size, s.st_mtime_ns) for s in status])
-    return b"\0".join([repr(size).encode(), "\n".join(paths).encode("utf-8", "surrogateescape"), times.tobytes()])
+    parts = np.stack([inputs.starts, inputs.lengths]) if hasattr(inputs, "starts") else np.zeros(0)  # of recordings
+    names = "\n".join(paths).encode("utf-8", "surrogateescape")
+    return b"\0".join([repr(size).encode(), names, times.tobytes(), parts.tobytes()])

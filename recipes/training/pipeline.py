@@ -35,6 +35,7 @@ def batches(task, examples, training, preprocess, classes):
     example_bytes = sum(np.prod(s.shape) * s.dtype.size if s.shape.is_fully_defined() else np.inf for s in spec)
     is_on_demand = isinstance(examples, Examples) and hasattr(examples.inputs, "read")
     fits = 0 < count * example_bytes <= (MEMORY if is_on_demand else CACHE_LIMIT)
+    fits = fits and not (training and is_on_demand and getattr(examples.inputs, "is_random", False))
     batch_size = task.examples_per_step(count)
     drop_remainder = training and count >= batch_size
     augmentation = task.augmentation(preprocess, classes) if training else None

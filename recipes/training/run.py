@@ -182,16 +182,17 @@ class Run:
         features: bool = False,
         engine: Engine | None = None,
         export: FilePath | None = None,
+        calls: dict | None = None,
         progress: bool = True,
     ):
-        """Predicts files or rows of tables in batches, and writes a row for each to a file; of a detection, per box.
+        """Predicts files or rows of tables in batches, and writes a row for each to a file; per box or per call.
 
         Memory does not grow with their number. Until the file is complete it is named OUT.part, with the manifest
         OUT.part.json. The same call continues an interrupted one, and predicts every input exactly once.
 
         Args:
-            paths: path or list of paths: images and folders of images, at any depth; tables; for a run on texts text
-                files, or tables with its column of texts; for forecasts one table of series.
+            paths: path or list of paths: images or recordings and folders of them, at any depth; tables; for a run
+                on texts text files, or tables with its column of texts; for forecasts one table of series.
             out: path of a .csv, .tsv, .parquet or .jsonl file; OUT-00003-of-00008.csv with `shard`. Of a detection also
                 a .json, .geojson or .gpkg file, as `recipes.detect_files` has them.
             files_from: path of a text file with a path per line; None for none.
@@ -208,6 +209,7 @@ class Run:
             features: whether to write the inputs of the model's head, maps averaged, instead of the predictions.
             engine: auto, tensorflow, openvino, onnx or litert, to predict by an export; None for this model.
             export: path of the export, as `zoo.predictor` takes it.
+            calls: of recordings: {"overlap": 0.5, "threshold": 0.5, "background": class that is no call}, or None.
             progress: whether to show a progress bar, on stderr where that is a terminal.
         Returns:
             `FilePrediction`: path, rows, failures, resumed_inputs, inputs.
@@ -218,7 +220,7 @@ class Run:
         paths = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
         options = {"files_from": files_from, "overwrite": overwrite, "strict": strict, "progress": progress}
         options |= {"top_k": top_k, "uncertainty": uncertainty, "features": features}
-        options |= {"engine": engine, "export": export}
+        options |= {"engine": engine, "export": export, **({"calls": calls} if calls else {})}
         if workers is None:
             return predict_to_file(self, paths, out, shard=shard, **options)
         if shard is not None:

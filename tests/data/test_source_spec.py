@@ -103,11 +103,21 @@ def text(path):
     return path / "book.txt", {"window": 16, "validation": 0.2}
 
 
+def sound(path):
+    soundfile = pytest.importorskip("soundfile")
+    for name in ("wren", "owl"):
+        (path / "birds" / name).mkdir(parents=True)
+        for i in range(12):
+            samples = RNG.uniform(-0.5, 0.5, 900)
+            soundfile.write(path / "birds" / name / f"site{i % 6}_{i}.wav", samples, 800)
+    return path / "birds", {"seconds": 0.5, "sample_rate": 400, "group": r"site(\d)", "test": 0.25, "seed": 1}
+
+
 def bundled(path):
     return "seattle-weather", {"window": 7, "horizon": (3,), "columns": ("wind", "temp_max"), "test": 0.3}
 
 
-KINDS = [folder, masks, pairs, raster, table, series, labelled_text, text, bundled]
+KINDS = [folder, masks, pairs, raster, table, series, labelled_text, text, sound, bundled]
 
 
 def query(options):

@@ -1,12 +1,14 @@
 """Reference recipes reach their minimum on real data, and their committed results are complete."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 import recipes
 from recipes.data import as_source_spec
+from recipes.data.sound.spoken_digits import PATH_VARIABLE
 from zoo.weights import RESULTS_FOLDER
 
 MINIMUM = {  # of the headline metric on the test split; the baseline is lower
@@ -25,6 +27,8 @@ MINIMUM = {  # of the headline metric on the test split; the baseline is lower
     "lstm_co2": 0.5,
     "gru_sunspots": 0.1,
     "lstm_vowels": 0.9,
+    "cnn_digits": 0.97,
+    "cnn_digits_theo": 0.7,
     "transformer_reuters": 0.94,
     "lstm_topics": 0.01,
     "convlstm_mnist": 0.2,
@@ -62,12 +66,22 @@ def test_every_recipe_has_a_minimum_and_committed_results_above_it():
 @pytest.mark.filterwarnings("ignore:images of 64 x 64 pixels are too small")  # lite0_silhouettes
 @pytest.mark.parametrize("name", NAMES)
 def test_a_reference_recipe_reaches_its_minimum(name):
+    if "digits" in name and PATH_VARIABLE not in os.environ:
+        pytest.skip(f"{PATH_VARIABLE} must be the path of the spoken digits")
     run = recipes.train(name, data=recipes.REFERENCE[name].results_data, verbose=False)
     assert run.evaluate("test")[run.task.main_metric] >= MINIMUM[name]
 
 
 def test_results_are_of_reference_recipes_only():
     assert {p.name for p in Path(RESULTS_FOLDER).iterdir() if p.is_dir()} <= set(recipes.REFERENCE)
+
+
+def test_the_network_of_sound_beats_the_baselines_on_both_splits_of_spoken_digits():
+    for name in ("cnn_digits", "cnn_digits_theo"):
+        metrics = json.loads((RESULTS_FOLDER / name / "metrics.json").read_text())
+        methods = metrics["baselines"]["methods"]
+        assert {"logistic regression", "random forest"} <= {method.removeprefix("the ") for method in methods}
+        assert all(method["verdict"]["result"] == "better" for method in methods.values())
 
 
 def test_a_pretrained_backbone_is_much_better_than_training_from_scratch():

@@ -136,7 +136,7 @@ def test_a_file_that_breaks_during_training_is_replaced_and_named(tmp_path):
     broken = list(data.train.names).index(str(tmp_path / "fox" / "1.jpg"))
     (tmp_path / "fox" / "1.jpg").write_bytes(b"\xff\xd8\xff no photo")
     reader = BatchReader(data.train.inputs, SIZE)
-    with pytest.warns(UserWarning, match=r"1.jpg: .*another image of its batch takes its place"):
+    with pytest.warns(UserWarning, match=r"1.jpg: .*another example of its batch takes its place"):
         batch = reader.read(np.arange(8))
     assert batch.shape == (8, *SIZE, 3)
     assert any(np.array_equal(batch[broken], batch[i]) for i in range(8) if i != broken)

@@ -61,9 +61,12 @@ def export(
       an image of 1, 3 or 4 bands of whole numbers from 0 to 255, or of uint16. Files are decoded as in training: the
       EXIF orientation is applied, transparency is laid on white, and 16 bits are divided by 257 unless the raw input is
       uint16. Files whose pixels would differ are refused. Files are resized where the raw input's size is fixed.
+    - `serving_wav` takes `wav_bytes`, the content of WAV files of 16 bits. It exists for models of sound with an input
+      schema. Channels are averaged, and a file shorter than a clip is padded as in training. Files of another sample
+      rate or depth, and longer ones, are refused.
     - `features` returns the pooled features (B, C) where the model has them.
 
-    The first two return `probabilities` (after a final softmax or sigmoid) or `values`, float32; a model with several
+    The first three return `probabilities` (after a final softmax or sigmoid) or `values`, float32; a model with several
     outputs keeps their names. With `classes` they also return `classes`, the names of the five largest, and their
     `scores`. A detector, as `zoo.detector` returns it, has `boxes` (B, D, 4), `scores` (B, D) and `class_index` (B, D),
     best first, -1 in rows without a box; with `classes` also their names. With `training_statistics` they also return
@@ -142,6 +145,8 @@ def export(
             signatures = Signatures(model, preprocessing, classes, training_statistics, missing, conformal)
             if is_table:
                 inputs = match(input_schema, inputs, caller="export").batch
+            if input_schema is not None and input_schema.kind == "sound":
+                signatures.sample_rate = input_schema.sound["sample_rate"]
             accepts_gaps = input_schema is not None and input_schema.accepts_gaps
             job = PredictiveExport(signatures, inputs, tolerance, formats, accepts_gaps)
     except ExportError:

@@ -11,6 +11,7 @@ import numpy as np
 
 from zoo.export import file_requests, gap_refusal, isolated_inference
 from zoo.export.versions import ExportError
+from zoo.export.wav_decoding import wav_files
 
 # Fraction of the output's scale. Pillow decodes the same pixels only where both use the same JPEG library.
 JPEG_TOLERANCE = 0.001
@@ -63,6 +64,8 @@ def make_requests(signatures, batches, with_files):
     requests += _blank_requests(signatures, batches[-1], outputs[-1])
     if with_files:
         requests += _file_requests(signatures, predict, batches, outputs)
+    if signatures.sample_rate is not None:
+        requests += _wav_requests(signatures, predict, batches)
     if signatures.backbone is not None:
         requests += [Request("features", b, f) for b, f in zip(batches, features, strict=True)]
     return requests
@@ -120,6 +123,17 @@ def _blank_requests(signatures, batch, outputs):
         return []
     padded = {n: np.array([b" " + v.item() + b"\t" for v in batch[n].ravel()]).reshape(batch[n].shape) for n in names}
     return [Request("serving_default", {**batch, **padded}, outputs, content="blanks around levels")]
+
+
+def _wav_requests(signatures, predict, batches):
+    """Requests of WAV files of the examples, one and all, with a shorter file and one of two channels."""
+    (name,) = signatures.inputs
+    requests = []
+    for batch in batches:
+        files, clips = wav_files(batch[name], signatures.sample_rate)
+        inputs = {"wav_bytes": np.array(files)}
+        requests.append(Request("serving_wav", inputs, predict({name: clips})[0], content="WAV of 16 bits"))
+    return requests
 
 
 def _file_requests(signatures, predict, batches, outputs):

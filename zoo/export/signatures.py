@@ -5,7 +5,7 @@ import numpy as np
 
 from zoo.detect.detections import Detections
 from zoo.detect.masks import DetectionMasks
-from zoo.export import gap_refusal, image_decoding, input_adapter
+from zoo.export import gap_refusal, image_decoding, input_adapter, wav_decoding
 from zoo.introspect import last_spatial
 from zoo.introspect.output_activation import output_activation, to_probabilities
 
@@ -33,6 +33,7 @@ class Signatures:
         backbone: model up to the pooled features, or None.
         inputs_without_gaps: names of the inputs whose gaps the graphs refuse; none until it is set.
         inputs_of_words: names of the texts of which blanks alone are refused like empty ones.
+        sample_rate: of models of sound [Hz], which have the signature `serving_wav`; None until it is set.
         levels: with `missing_values`, set of the levels of each string input that has some, by signature name.
     Raises:
         ValueError: if a model is not built, or the classes do not fit the output.
@@ -68,7 +69,7 @@ class Signatures:
         )
         self._check_classes(shapes)
         self.backbone = pooled_backbone(model)
-        self.inputs_without_gaps = ()
+        self.inputs_without_gaps, self.sample_rate = (), None
         self.inputs_of_words = gap_refusal.inputs_of_words(self)
         self.missing_values = missing_values
         # Here, as in a graph the vocabulary of a layer has no values
@@ -88,7 +89,7 @@ class Signatures:
         """Returns the same signatures of another model with the same inputs and outputs."""
         of_inputs = self.training_statistics, self.missing_values
         signatures = Signatures(model, self.preprocessing, self.classes, *of_inputs, self.conformal)
-        signatures.inputs_without_gaps = self.inputs_without_gaps
+        signatures.inputs_without_gaps, signatures.sample_rate = self.inputs_without_gaps, self.sample_rate
         return signatures
 
     def input_specs(self):
@@ -104,6 +105,7 @@ class Signatures:
         endpoints = {
             "serving_default": (self.predict_values, self.input_specs()),
             "serving_bytes": (self.predict_files, [tf.TensorSpec((None,), "string", name="image_bytes")]),
+            "serving_wav": (self.predict_wav, [tf.TensorSpec((None,), "string", name="wav_bytes")]),
             "features": (self.predict_features, self.input_specs()),
         }
         return {name: endpoints[name] for name in names}
@@ -210,6 +212,18 @@ class Signatures:
         specs |= {} if self.training_statistics is None else {"skew": tf.TensorSpec((3,), "float32")}
         batch = tf.map_fn(preprocess_file, image_bytes, fn_output_signature=specs)
         return {**self.predict_preprocessed(batch.pop("inputs")), **batch}
+
+    def predict_wav(self, wav_bytes):
+        """The graph of `serving_wav`."""
+        import tensorflow as tf
+
+        ((name, raw),) = self.inputs.items()
+
+        def decode(data):
+            return wav_decoding.decode_wav(data, raw.shape[1], self.sample_rate)
+
+        tensors = {name: tf.map_fn(decode, wav_bytes, fn_output_signature=tf.TensorSpec(raw.shape[1:], raw.dtype))}
+        return {**self.predict_preprocessed(self.preprocess(tensors)), **self.skew(tensors)}
 
     def has_fixed_size(self):
         """Returns whether the raw image's size is fixed, so that files are resized to it."""

@@ -13,6 +13,7 @@ from zoo.inputs.texts import text_batch
 from zoo.r_interop import R_NA
 
 R_HINT = "in R keep the first dimension of a single one: x[1, , drop = FALSE]"
+LARGEST_SAMPLE = 64.0  # of sound from -1 to 1; files of floats may exceed 1 by much less
 MANY_ROWS = 10  # from which a column that lies outside of the training range as a whole is noted
 SHOWN = 5  # columns, levels or rows that a sentence lists
 TEXT_HINTS = {  # caller -> how another column of texts is named
@@ -69,16 +70,37 @@ def match(schema, inputs, shape=None, caller="predict"):
             f"{caller}: `inputs` must be arrays of pixels, or paths, which are read as in training, got an image of "
             "Pillow; give the path of its file, or np.asarray(image)."
         )
-    if schema.kind not in ("vector", "series", "image") or not isinstance(inputs, np.ndarray | list | tuple):
+    if schema.kind not in ("vector", "series", "image", "sound") or not isinstance(inputs, np.ndarray | list | tuple):
         return Match(inputs, [])
     if np.ma.is_masked(inputs):
         raise ValueError(
             f"{caller}: `inputs` must be an array without a mask, got {np.ma.count_masked(inputs):,} gaps."
         )
     array = _match_array(schema, np.asarray(inputs), shape or schema.shape, caller)
+    if schema.kind == "sound":
+        return Match(match_sound(schema, array, caller), [])
     if schema.kind != "image":
         return Match(array, feature_range_notes(schema.columns, array))
     return Match(array, band_range_notes(schema, [f"image {i + 1}" for i in range(len(array))], array))
+
+
+def match_sound(schema, array, caller="predict"):
+    """Returns sound (N, samples, 1) that matches the schema.
+
+    Args:
+        schema: `InputSchema` of kind sound.
+        array: at the sample rate of the training, -1 to 1.
+        caller: the call that an error names.
+    Raises:
+        ValueError: if the values are those of whole numbers of 16 bits or more.
+    """
+    largest = float(np.abs(array).max(initial=0.0))
+    if largest > LARGEST_SAMPLE:
+        raise ValueError(
+            f"{caller}: `inputs` must be sound from -1 to 1 at {schema.sound['sample_rate']:,} Hz, got values up to "
+            f"{largest:g}; divide whole numbers of 16 bits by 32,768."
+        )
+    return array
 
 
 def match_texts(schema, inputs, caller="predict", *, tokens=None, row_name=None, advice=""):

@@ -55,7 +55,7 @@ class InputSchema:
     """What a model was trained on.
 
     Args:
-        kind: table, image, vector, series, text, video, pair.
+        kind: table, image, vector, series, text, video, pair, sound.
         shape: of one raw input; (None, None, C) for images of any size, None for a table.
         dtype: of the raw inputs; "mixed" for a table.
         missing: policy for gaps: error, drop, impute or pad. Under error and drop a gap is refused.
@@ -72,6 +72,7 @@ class InputSchema:
             reader detects from each file are not among them.
         series: for forecasts from a table: how the windows were made: time, group, columns, step, window, horizon, ...
         image: for images, how files are read: size, orientation, transparency, depth; else {}.
+        sound: for clips of sound, sample_rate [Hz], seconds (length of a clip) and channels; else {}.
     """
 
     kind: str
@@ -89,6 +90,7 @@ class InputSchema:
     reading: dict = dataclasses.field(default_factory=dict)
     series: dict = dataclasses.field(default_factory=dict)
     image: dict = dataclasses.field(default_factory=dict)
+    sound: dict = dataclasses.field(default_factory=dict)
 
     @property
     def accepts_gaps(self):

@@ -2,6 +2,7 @@
 
 from zoo.layers.all_pairs import AllPairs
 from zoo.layers.any_size import CutToSize, PadToMultiple
+from zoo.layers.attention_pooling import AttentionPooling
 from zoo.layers.backbone_input import BackboneInput
 from zoo.layers.batch_ensemble import BatchEnsembleDense, EnsembleHead
 from zoo.layers.bicubic import Bicubic
@@ -38,6 +39,8 @@ from zoo.layers.relative_attention import RelativeAttention
 from zoo.layers.season_position import SeasonPosition
 from zoo.layers.since_last import SinceLast
 from zoo.layers.sinusoidal_position import SinusoidalPosition
+from zoo.layers.spec_augment import SpecAugment
+from zoo.layers.spectrogram import Spectrogram
 from zoo.layers.step_embedding import StepEmbedding
 from zoo.layers.subsampling import Subsampling
 from zoo.layers.table_conv import TableConv2D
@@ -48,6 +51,7 @@ from zoo.layers.weight_average import WeightAverage
 
 __all__ = [
     "AllPairs",
+    "AttentionPooling",
     "BackboneInput",
     "BatchEnsembleDense",
     "Bicubic",
@@ -87,6 +91,8 @@ __all__ = [
     "SeasonPosition",
     "SinceLast",
     "SinusoidalPosition",
+    "SpecAugment",
+    "Spectrogram",
     "StepEmbedding",
     "Subsampling",
     "TableConv2D",

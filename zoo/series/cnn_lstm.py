@@ -3,10 +3,10 @@
 import keras
 from keras import layers, ops
 
-from zoo.arguments import Activation, Count, Rate, Shape, series_shape, suggestion
+from zoo.arguments import Activation, Count, Rate, Shape, series_shape
 from zoo.blocks import head
-from zoo.classify.features import classifier_features
-from zoo.registry import names, register
+from zoo.classify.features import last_features
+from zoo.registry import register
 from zoo.series.recurrent import recurrent_stack
 
 
@@ -56,22 +56,7 @@ def cnn_lstm(
         raise ValueError(f"{name}: `units` must have at least one entry, got none.")
     inputs = layers.Input(input_shape, name="images")
     x = ops.reshape(inputs, (-1, *image))  # (B * T, H, W, C): batch statistics are over all images
-    x = layers.GlobalAveragePooling2D(name="pool")(_backbone_features(x, backbone, name))
+    x = layers.GlobalAveragePooling2D(name="pool")(last_features(name, backbone, x))
     x = ops.reshape(x, (-1, t, x.shape[-1]))
     x = recurrent_stack(x, layers.LSTM, units, bidirectional, every_step, dropout)
     return keras.Model(inputs, head(x, outputs, activation), name=name)
-
-
-def _backbone_features(x, backbone, name):
-    """Returns the last feature map of the backbone."""
-    classifiers = names("classify")
-    if backbone not in classifiers:
-        hint = suggestion(backbone, classifiers)
-        raise ValueError(f"{name}: `backbone` must be one of `zoo.names('classify')`, got {backbone!r}.{hint}")
-    try:
-        return classifier_features(backbone)(x)[-1]
-    except ValueError as error:
-        shape = tuple(x.shape[1:])
-        raise ValueError(
-            f"{name}: the backbone {backbone} does not accept the images of `input_shape`, got {shape}."
-        ) from error

@@ -99,8 +99,8 @@ class Client:
 
         Args:
             inputs: arrays (N, ...) by name, a DataFrame, or one array where the signature has one input; or paths or
-                contents (bytes) of image files, one or a list, for `serving_bytes`.
-            signature: its name; None for `serving_bytes` with files and `serving_default` with values.
+                contents (bytes) of image files, one or a list, for `serving_bytes`, or of WAV files for `serving_wav`.
+            signature: its name; None for that of files with files, and `serving_default` with values.
         Returns:
             Dict of arrays by name; text is str.
         Raises:
@@ -108,8 +108,8 @@ class Client:
             ServingError: if the server refuses them, or is not reached.
         """
         files = _file_contents(inputs)
-        name = signature or ("serving_default" if files is None else "serving_bytes")
         signatures = self.signatures()
+        name = signature or ("serving_default" if files is None else files_signature(signatures))
         if name not in signatures:
             raise ValueError(
                 f"predict: `signature` must be one of {', '.join(signatures)}, got {name!r}."
@@ -130,6 +130,11 @@ class Client:
                     raise ServingError(error.code, str(error)) from None
                 # Clients that were refused together must not come back together.
                 time.sleep(min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE) * random.uniform(0.5, 1))
+
+
+def files_signature(signatures):
+    """Returns the signature that takes files, among those of a model: `serving_wav` of sound, else `serving_bytes`."""
+    return "serving_wav" if "serving_wav" in signatures else "serving_bytes"
 
 
 def _file_contents(inputs):

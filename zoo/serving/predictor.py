@@ -13,7 +13,7 @@ from zoo.arguments import checked, suggestion
 from zoo.export import gap_refusal, isolated_inference, versions, warmup
 from zoo.export.formats import litert, onnx_file
 from zoo.export.input_adapter import to_named_arrays
-from zoo.inputs import band_range_notes, feature_range_notes, match, match_texts, read_schema
+from zoo.inputs import band_range_notes, feature_range_notes, match, match_sound, match_texts, read_schema
 from zoo.introspect.text_tokens import read_text_tokens
 from zoo.serving.client import TensorInfo, decode_text
 
@@ -65,6 +65,8 @@ class Predictor:
         arrays = to_named_arrays(inputs, self.inputs, prefix="predict: ")
         if kind == "series":
             notes = feature_range_notes(self.schema.columns, *arrays.values())
+        elif kind == "sound":
+            match_sound(self.schema, *arrays.values())
         elif kind == "image":
             (images,) = arrays.values()
             notes = band_range_notes(self.schema, [f"image {i + 1}" for i in range(len(images))], images)
