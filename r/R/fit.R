@@ -59,27 +59,31 @@ zoo_fit.formula <- function(x, data, model = "dnn", task = NULL, na.action = "fa
   refuse_settings(...names())
   settings <- list(...)
   design <- read_formula(x, data)
+  arguments <- list(model = model, task = task, na.action = na.action, group = group, block = block, seed = seed,
+                    verbose = verbose)
+  prepared <- prepare_table(data, design, c(arguments, settings))
+  class <- if (prepared$task == "multilabel") "classification" else prepared$task
+  trained <- train(as_pandas(prepared$table), "table", model, class, settings, prepared$reader, seed, verbose)
+  new_fit(trained, call, c(arguments, settings), kind = "table", formula = x, data = data,
+          design = design[c("terms", "levels", "is_open")], na_action = na_action_name(na.action),
+          row_names = row_names(data))
+}
+
+# Returns the table that Python reads for a formula, the options of its reader, and the task.
+prepare_table <- function(data, design, arguments) {
   target <- design$target
-  task_argument <- task
-  task <- if (is.null(task)) task_of_response(target, settings$loss) else task
+  task <- if (is.null(arguments$task)) task_of_response(target, arguments$loss) else arguments$task
   if (!is.null(design$offset)) {
-    target <- subtract_offset(target, design$offset, task, settings$loss)
+    target <- subtract_offset(target, design$offset, task, arguments$loss)
   }
-  table <- cbind(design$inputs, target)
-  grouping <- group_and_block(data, table, group, block)
-  table <- grouping$table
-  reader <- c(grouping$options, list(target = as.list(names(target)), missing = missing_policy(na.action), seed = seed))
+  grouping <- group_and_block(data, cbind(design$inputs, target), arguments$group, arguments$block)
+  reader <- c(grouping$options, list(target = as.list(names(target)), missing = missing_policy(arguments$na.action),
+                                     seed = arguments$seed))
   if (!design$is_open) {
     reader$columns <- as.list(names(design$inputs))
   }
-  reader$task <- if (task %in% c("multilabel", "regression")) task else if (task == "classification") "classification"
-  trained <- train(as_pandas(table), "table", model, if (task == "multilabel") "classification" else task, settings,
-                   reader, seed, verbose)
-  arguments <- list(model = model, task = task_argument, na.action = na.action, group = group, block = block,
-                    seed = seed, verbose = verbose)
-  new_fit(trained, call, c(arguments, settings), kind = "table", formula = x, data = data, design = design[c("terms", "levels", "is_open")],
-          has_offset = !is.null(design$offset), na_action = na_action_name(na.action),
-          row_names = row_names(data))
+  reader$task <- if (task %in% c("multilabel", "regression", "classification")) task
+  list(table = grouping$table, reader = reader, task = task)
 }
 
 #' @rdname zoo_fit

@@ -64,8 +64,11 @@ raster_file <- function(raster, dtype = "float32") {
   types <- c(uint8 = "INT1U", uint16 = "INT2U", int16 = "INT2S", int32 = "INT4S", float32 = "FLT4S")
   type <- if (dtype %in% names(types)) types[[dtype]] else "FLT4S"
   path <- tempfile(fileext = ".tif")
-  gaps <- type == "INT1U" && any(terra::global(raster, "anyNA")[[1]] > 0)
-  terra::writeRaster(raster, path, datatype = if (gaps) "INT2S" else type)
+  has_gaps <- type == "INT1U" && any(terra::global(raster, "isNA")[[1]] > 0)
+  if (has_gaps && any(terra::minmax(raster)[2, ] >= 255)) {
+    type <- "INT2S"
+  }
+  terra::writeRaster(raster, path, datatype = type, NAflag = if (type == "INT1U" && has_gaps) 255 else NA)
   path
 }
 

@@ -79,6 +79,8 @@ python_message <- function(error) {
 
 # The words of R for those of Python in a message.
 in_r_words <- function(text) {
+  text <- gsub("x.reshape(N, H, W, C), in R array_reshape(x, c(N, H, W, C)), makes them",
+               "reticulate::array_reshape(x, c(N, H, W, C)) makes them", text, fixed = TRUE)
   text <- gsub("missing='drop'", "na.action = na.omit", text, fixed = TRUE)
   text <- gsub("missing='impute'", "na.action = \"impute\"", text, fixed = TRUE)
   text <- gsub("; `columns` names the inputs instead", "; name it in the formula, instead of the dot, to use it", text,

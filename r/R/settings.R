@@ -46,6 +46,10 @@ zoo_data <- function(name = NULL) {
     stop("zoo_data() reads tables, and ", name, " is none; zoo_fit(\"bundled:", name, "\", ...) trains on it.",
          call. = FALSE)
   }
+  has_gaps <- vapply(contents, is.list, logical(1)) # text with NaN between
+  contents[has_gaps] <- lapply(contents[has_gaps], function(column) {
+    vapply(column, function(v) if (is.character(v)) v else NA_character_, "", USE.NAMES = FALSE)
+  })
   text <- vapply(contents, is.character, logical(1))
   contents[text] <- lapply(contents[text], factor)
   attr(contents, "pandas.index") <- NULL
