@@ -23,7 +23,7 @@ read_formula <- function(formula, data) {
     message("`- 1` and `+ 0` have no effect: a network has biases.")
   }
   frame <- evaluate_terms(terms, data)
-  terms <- attr(frame, "terms")
+  terms <- with_few_objects(attr(frame, "terms"), names(data))
   if (!is_open) {
     refuse_dates(frame[-1])
   }
@@ -66,6 +66,23 @@ evaluate_terms <- function(terms, data) {
   tryCatch(stats::model.frame(terms, data, na.action = stats::na.pass, drop.unused.levels = FALSE), error = function(e) {
     stop("the formula cannot be applied to the data: ", conditionMessage(e), ".", call. = FALSE)
   })
+}
+
+# Terms whose environment has only the objects that they use beside the data, so that they can be saved.
+with_few_objects <- function(terms, columns) {
+  small <- new.env(parent = globalenv())
+  for (name in setdiff(all.names(terms), columns)) {
+    place <- environment(terms)
+    while (!isNamespace(place) && !identical(place, emptyenv()) && is.null(attr(place, "name"))) {
+      if (exists(name, envir = place, inherits = FALSE)) {
+        assign(name, get(name, envir = place), envir = small)
+        break
+      }
+      place <- if (identical(place, globalenv())) emptyenv() else parent.env(place)
+    }
+  }
+  attr(terms, ".Environment") <- small
+  terms
 }
 
 # Leaves out, of the columns of a dot, factors of dates, lists and the like.

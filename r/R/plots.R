@@ -66,7 +66,7 @@ plot_curves <- function(history) {
     ggplot2::geom_line() +
     ggplot2::scale_color_manual(values = c(training = "#0072B2", validation = "#D55E00")) +
     ggplot2::labs(x = "Epoch", y = "Loss", color = NULL) +
-    ggplot2::theme_minimal()
+    ggplot2::theme_bw()
 }
 
 plot_confusion <- function(counts, split) {
@@ -78,7 +78,7 @@ plot_confusion <- function(counts, split) {
     ggplot2::geom_text(ggplot2::aes(label = .data$count), color = ifelse(cells$fraction > 0.5, "white", "black")) +
     ggplot2::scale_fill_gradient(low = "#F2F6FA", high = "#08519C", limits = c(0, 1)) +
     ggplot2::labs(x = paste("Predicted,", split, "split"), y = "Observed", fill = "Fraction of\nobserved") +
-    ggplot2::theme_minimal() +
+    ggplot2::theme_bw() +
     ggplot2::theme(panel.grid = ggplot2::element_blank())
 }
 
@@ -91,7 +91,7 @@ plot_observed <- function(examples, outputs) {
     ggplot2::geom_abline(color = "gray60") +
     ggplot2::geom_point(alpha = 0.7, color = "#0072B2") +
     ggplot2::labs(x = paste("Observed", if (length(outputs) == 1) outputs), y = "Predicted") +
-    ggplot2::theme_minimal()
+    ggplot2::theme_bw()
   if (length(outputs) > 1) figure + ggplot2::facet_wrap("response", scales = "free") else figure + ggplot2::coord_equal()
 }
 
@@ -118,8 +118,9 @@ autoplot.profile.fieldzoo <- function(object, ...) {
     observed <- data.frame(value = attr(object, "observed"))
     figure <- figure + ggplot2::geom_rug(ggplot2::aes(.data$value), observed, inherit.aes = FALSE, alpha = 0.2)
   }
+  figure <- figure + ggplot2::scale_color_viridis_d(end = 0.85)
   label <- paste0(labels[[type]], ": ", attr(object, "response"))
-  figure + ggplot2::labs(x = attr(object, "variable"), y = label, color = NULL) + ggplot2::theme_minimal()
+  figure + ggplot2::labs(x = attr(object, "variable"), y = label, color = NULL) + ggplot2::theme_bw()
 }
 
 #' @rdname plots
@@ -132,7 +133,7 @@ autoplot.importance.fieldzoo <- function(object, ...) {
     ggplot2::geom_errorbarh(ggplot2::aes(xmin = .data$importance - 2 * .data$std_error,
                                          xmax = .data$importance + 2 * .data$std_error), height = 0.2) +
     ggplot2::labs(x = paste("Increase of the", table$metric[1], "when shuffled (bars: 2 standard errors)"), y = NULL) +
-    ggplot2::theme_minimal()
+    ggplot2::theme_bw()
 }
 
 #' @rdname plots
@@ -146,7 +147,7 @@ autoplot.effects.fieldzoo <- function(object, ...) {
     ggplot2::geom_pointrange(ggplot2::aes(xmin = .data$effect - 2 * .data$std_error,
                                           xmax = .data$effect + 2 * .data$std_error), color = "#0072B2") +
     ggplot2::labs(x = "Average effect (bars: 2 standard errors)", y = NULL) +
-    ggplot2::theme_minimal()
+    ggplot2::theme_bw()
   if (length(unique(table$response)) > 1) figure + ggplot2::facet_wrap("response") else figure
 }
 

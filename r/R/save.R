@@ -31,9 +31,6 @@ zoo_save <- function(fit, folder, overwrite = FALSE, data = TRUE) {
     kept["data"] <- list(NULL)
     kept["row_names"] <- list(NULL)
   }
-  if (!is.null(kept$design)) {
-    kept$design$terms <- with_few_objects(kept$design$terms, names(fit$data))
-  }
   if (!is.null(kept$formula)) {
     environment(kept$formula) <- if (is.null(kept$design)) globalenv() else environment(kept$design$terms)
   }
@@ -44,20 +41,6 @@ zoo_save <- function(fit, folder, overwrite = FALSE, data = TRUE) {
   invisible(folder)
 }
 
-# Terms whose environment has only the objects that they use beside the data.
-with_few_objects <- function(terms, columns) {
-  environment <- environment(terms)
-  small <- new.env(parent = globalenv())
-  for (name in setdiff(all.vars(terms), columns)) {
-    object <- get0(name, envir = environment)
-    if (!is.null(object) && !is.function(object)) {
-      assign(name, object, envir = small)
-    }
-  }
-  environment(terms) <- small
-  terms
-}
-
 #' @rdname zoo_save
 #' @export
 zoo_load <- function(folder) {
@@ -66,7 +49,7 @@ zoo_load <- function(folder) {
   file <- file.path(folder, "fieldzoo.rds")
   if (!file.exists(file)) { # of Python or the command line
     run <- call_python(recipes()$load_run(folder))
-    task <- names(tasks())[vapply(tasks(), function(class) reticulate::py_to_r(class$`__name__`), "") ==
+    task <- names(tasks())[vapply(tasks(), function(class) class$`__name__`, "") ==
                              run$task$`__class__`$`__name__`]
     return(new_fit(list(run = run, settings = list(task = task, model = run$record$model)), call = NULL, list(),
                    kind = "source"))
