@@ -50,13 +50,13 @@ test-all: $(VENV)/.installed lint
 test-r: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests/r/test_r.py
 
-# The R package as CRAN checks it; R_VENV has its Python
+# The R package as CRAN checks it, by the Python of R_VENV; its vignettes are executed once, by the build
 r-check:
 	@test -x $(R_VENV)/bin/python || { echo "no $(R_VENV): make r-env makes it"; exit 1; }
 	rm -rf build/r && mkdir -p build/r
 	cd build/r && RETICULATE_PYTHON=$(abspath $(R_VENV))/bin/python R CMD build $(CURDIR)/r
 	cd build/r && RETICULATE_PYTHON=$(abspath $(R_VENV))/bin/python _R_CHECK_FORCE_SUGGESTS_=false \
-		R CMD check --no-manual fieldzoo_*.tar.gz
+		R CMD check --no-manual --no-vignettes fieldzoo_*.tar.gz
 	@! grep -E "^Status:.*(ERROR|WARNING)" build/r/fieldzoo.Rcheck/00check.log
 
 tables: $(VENV)/.installed

@@ -9,6 +9,6 @@
 #' Python starts at the first call that needs it, not with `library(fieldzoo)`.
 #'
 #' @keywords internal
-#' @importFrom stats coef fitted formula model.frame na.omit na.pass predict quantile residuals sd setNames terms update
-#' @importFrom utils head str tail
+#' @importFrom stats coef fitted formula nobs predict quantile residuals sd setNames update
+#' @importFrom utils head str
 "_PACKAGE"

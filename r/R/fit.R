@@ -117,8 +117,7 @@ zoo_fit.list <- function(x, model, task = NULL, seed = 0, verbose = interactive(
     reader$classes <- as.list(levels(y))
     y <- as.integer(y) - 1L
   }
-  storage <- if (is.integer(images) || is.double(images)) images else images * 1
-  source <- reticulate::tuple(storage, as.array(y))
+  source <- reticulate::tuple(images, as.array(y)) # NumPy sees R's array without a copy
   trained <- train(source, "arrays", model, task, settings, reader, seed, verbose)
   new_fit(trained, call, c(arguments, settings), kind = "arrays")
 }

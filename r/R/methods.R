@@ -16,7 +16,7 @@
 #' @return `summary()` a list of class `summary.fieldzoo`; `fitted()` and `residuals()` a vector, factor or matrix;
 #'   `anova()` a data frame with a row per fit.
 #' @examplesIf fieldzoo:::can_run()
-#' fit <- zoo_fit(Species ~ ., iris, epochs = 10, learning_rate = 0.01, verbose = FALSE)
+#' fit <- zoo_fit(Species ~ ., iris, epochs = 5, learning_rate = 0.01, verbose = FALSE)
 #' summary(fit)
 #' table(fitted(fit), iris$Species)
 #' wider <- update(fit, units = c(64, 64))

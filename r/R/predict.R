@@ -41,7 +41,7 @@ predict.fieldzoo <- function(object, newdata, type = c("response", "class", "pro
 }
 
 # Rows of a table that are predicted in one call: memory of Python is constant for any number of rows.
-CHUNK_ROWS <- 200000L
+CHUNK_ROWS <- 100000L
 
 predict_table <- function(fit, newdata, type) {
   run <- run_of(fit)

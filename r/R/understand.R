@@ -6,6 +6,8 @@
 #' variables depend on each other. `zoo_effects()` has the average change of the prediction per unit of a number, and for
 #' a factor the difference of each level from the first one. All describe the network, not nature.
 #'
+#' `std_dev` is the standard deviation of an effect between rows: that of a straight line is 0.
+#'
 #' The standard errors of `zoo_importance()` are those of the mean over shuffles; those of `zoo_effects()` are over rows,
 #' and say nothing on the network's own uncertainty, unless `bootstrap` is set: then that many networks are trained on
 #' rows drawn with replacement, and the standard error is the standard deviation of their effects.
@@ -253,7 +255,7 @@ average_effects <- function(fit, data, variable, step) {
     effects <- (outputs[(i - 1) * n + seq_len(n), , drop = FALSE] - base) / change
     contrast <- if (is_number) "per unit" else paste(values[i], "-", values[1])
     data.frame(variable = variable, contrast = contrast, response = colnames(outputs), effect = colMeans(effects),
-               std_error = apply(effects, 2, sd) / sqrt(n), row.names = NULL)
+               std_dev = apply(effects, 2, sd), std_error = apply(effects, 2, sd) / sqrt(n), row.names = NULL)
   })
   do.call(rbind, tables)
 }

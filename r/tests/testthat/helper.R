@@ -7,7 +7,7 @@ needs_python <- function() {
 
 # A fit of a small network, without the baselines and the compilation that take most of the time.
 quick_fit <- function(..., units = 8) {
-  zoo_fit(..., epochs = 2, units = units, accelerate = "off", baselines = FALSE, verbose = FALSE)
+  zoo_fit(..., epochs = 1, units = units, accelerate = "off", baselines = FALSE, verbose = FALSE)
 }
 
 made_table <- function(n = 90) {

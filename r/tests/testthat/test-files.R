@@ -3,7 +3,7 @@ test_that("an array and a factor are classified in the order of the levels", {
   set.seed(1)
   y <- factor(rep(c("b", "a"), 20), levels = c("b", "a"))
   x <- array(runif(40 * 64) + (y == "a"), c(40, 8, 8, 1))
-  fit <- quick_fit(list(x, y), model = "cnn", epochs = 1)
+  fit <- quick_fit(list(x, y), model = "cnn")
   expect_equal(levels(predict(fit, x[1:3, , , , drop = FALSE])), c("b", "a"))
   expect_equal(dim(zoo_explain(fit, x[1:2, , , , drop = FALSE], "saliency")), c(2, 8, 8))
   expect_error(zoo_fit(list(x, as.integer(y)), model = "cnn"), "whole numbers from 1 to 2: list(x, factor(y))", fixed = TRUE)

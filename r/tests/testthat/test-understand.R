@@ -33,7 +33,7 @@ test_that("effects are slopes and contrasts, with standard errors of refits", {
   expect_equal(effects$contrast[effects$variable == "island"], c("b - a", "c - a"))
   expect_equal(effects$effect[effects$contrast == "b - a"], 2, tolerance = 0.3)
   boot <- zoo_effects(fit, "bill", bootstrap = 2)
-  expect_named(boot, c("variable", "contrast", "response", "effect", "std_error", "statistic", "p_value"))
+  expect_named(boot, c("variable", "contrast", "response", "effect", "std_dev", "std_error", "statistic", "p_value"))
   expect_output(print(boot), "2 networks on resampled rows")
   expect_error(zoo_effects(fit, bootstrap = 1.5), "whole number of at least 2")
 })
@@ -87,4 +87,13 @@ test_that("factor(x) in a formula is a category for effects and profiles", {
   cars <- quick_fit(mpg ~ wt + factor(cyl), mtcars)
   expect_equal(zoo_effects(cars, "cyl")$contrast, c("6 - 4", "8 - 4"))
   expect_equal(as.character(zoo_profile(cars, "cyl")$value), c("4", "6", "8"))
+})
+
+test_that("tuning keeps the setting with the lowest validation loss", {
+  setup_fit()
+  tuned <- zoo_tune(fit, learning_rate = c(1e-5, 0.02), epochs = 10)
+  table <- tuned$tuning
+  expect_equal(table$learning_rate[which.min(table$validation_loss)], "0.02")
+  expect_equal(tuned$run$task$learning_rate, 0.02)
+  expect_error(zoo_tune(fit), "a setting or more")
 })
