@@ -18,7 +18,7 @@ help:
 	@echo "make test      lint and the tests (what CI runs)"
 	@echo "make test-all  the same, and the slow tests"
 	@echo "make r-env     a Python for the R package reticulate that is here; the R tests then use it"
-	@echo "make test-r    the scripts of examples/r, whose numbers must equal Python's, and the vignette"
+	@echo "make test-r    the scripts of examples/r, whose numbers must equal Python's, the vignette, and the tests of r/"
 	@echo "make r-check   R CMD check of the R package in r/: its help, examples, tests and vignettes"
 	@echo "make docs      the documents and the reference of all functions as a site: docs/_build/html/index.html"
 	@echo "make tables    write the documents' tables anew from the registry"
@@ -46,9 +46,9 @@ test: $(VENV)/.installed lint
 test-all: $(VENV)/.installed lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-# The scripts of examples/r beside Python, and the vignette; each starts R anew, which `make test` has no time for
+# The scripts of examples/r beside Python, the vignette, and all tests of the R package; each starts R anew, which `make test` has no time for
 test-r: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests/r/test_r.py
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests/r/test_r.py tests/r/test_package.py
 
 # The R package as CRAN checks it, by the Python of R_VENV; its vignettes are executed once, by the build
 r-check:
@@ -56,7 +56,7 @@ r-check:
 	rm -rf build/r && mkdir -p build/r
 	cd build/r && RETICULATE_PYTHON=$(abspath $(R_VENV))/bin/python R CMD build $(CURDIR)/r
 	cd build/r && RETICULATE_PYTHON=$(abspath $(R_VENV))/bin/python _R_CHECK_FORCE_SUGGESTS_=false \
-		R CMD check --no-manual --no-vignettes fieldzoo_*.tar.gz
+		R CMD check --no-manual --no-vignettes $(R_CHECK_OPTIONS) fieldzoo_*.tar.gz
 	@! grep -E "^Status:.*(ERROR|WARNING)" build/r/fieldzoo.Rcheck/00check.log
 
 tables: $(VENV)/.installed

@@ -10,9 +10,9 @@
 #' @param ... arguments of [zoo_effects()] for `tidy()`; else not used.
 #' @return A tibble where tibble is installed, else a data frame.
 #' @examplesIf fieldzoo:::can_run() && requireNamespace("generics", quietly = TRUE)
-#' fit <- zoo_fit(mpg ~ wt + hp, mtcars, epochs = 10, baselines = FALSE, verbose = FALSE)
+#' fit <- zoo_fit(mpg ~ wt + hp, mtcars, epochs = 10, baselines = FALSE, accelerate = "off", verbose = FALSE)
 #' generics::glance(fit)
-#' generics::tidy(fit)
+#' generics::tidy(fit, variables = "wt")
 #' head(generics::augment(fit))
 #' @name broom
 NULL
@@ -39,7 +39,8 @@ glance.fieldzoo <- function(x, ...) {
   record <- run_of(x)$record
   as_result(data.frame(model = x$settings$model, task = x$settings$task, split = split,
                        as.list(setNames(values$value, values$metric)), nobs = nobs(x),
-                       parameters = parameter_count(run_of(x)), epochs = record$epochs_trained, seconds = record$seconds))
+                       parameters = parameter_count(run_of(x)), epochs = record$epochs_trained,
+                       seconds = record$seconds))
 }
 
 #' @rdname broom

@@ -120,8 +120,8 @@ zoo_fit_raster <- function(formula, image, tile = 128, model = "unet", seed = 0,
   }
   source <- paste0("raster:", escape_source(image))
   query <- paste0("labels=", utils::URLencode(reader$labels, reserved = TRUE))
-  trained <- train(paste0(source, "?", query), "raster", model, "segmentation", settings, reader["labels" != names(reader)],
-                   seed, verbose)
+  trained <- train(paste0(source, "?", query), "raster", model, "segmentation", settings,
+                   reader[names(reader) != "labels"], seed, verbose)
   arguments <- list(tile = tile, model = model, seed = seed, verbose = verbose)
   new_fit(trained, call, c(arguments, settings), kind = "raster", formula = formula)
 }

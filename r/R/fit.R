@@ -227,7 +227,8 @@ model_arguments <- function(model, task) {
     build <- call_python(python_module("zoo.registry")$entry(model)$build)
   }
   parameters <- python_module("inspect", convert = FALSE)$signature(build)$parameters
-  setdiff(as.character(reticulate::iterate(parameters, reticulate::py_to_r)), c("outputs", "classes", "name", "backbone"))
+  names <- as.character(reticulate::iterate(parameters, reticulate::py_to_r))
+  setdiff(names, c("outputs", "classes", "name", "backbone")) # which the data decide
 }
 
 # The task that a data set is for.

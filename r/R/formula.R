@@ -11,6 +11,7 @@ read_formula <- function(formula, data) {
   is_open <- "." %in% all.vars(formula[[3]])
   response_vars <- all.vars(formula[[2]])
   if (is_open) {
+    data <- data[setdiff(names(data), setdiff(c(".x", ".y"), all.vars(formula)))] # of a geometry, which a dot is not
     data <- without_odd_columns(data, setdiff(names(data), response_vars))
   }
   terms <- tryCatch(stats::terms(formula, data = data), error = function(e) {

@@ -32,7 +32,7 @@ zoo_install <- function(source = default_source(), python = find_python(), extra
   run(python, c("-m", "venv", folder))
   of_environment <- file.path(folder, if (.Platform$OS.type == "windows") "Scripts/python.exe" else "bin/python")
   run(of_environment, c("-m", "pip", "install", "--quiet", "--upgrade", "pip"))
-  run(of_environment, c("-m", "pip", "install", "--quiet", "--no-compile", target, limits))
+  run(of_environment, c("-m", "pip", "install", "--quiet", target, limits))
   message("installed; restart R if Python has started in this session, then library(fieldzoo)")
   invisible(of_environment)
 }

@@ -22,7 +22,7 @@
 #' elevation <- terra::rast(system.file("ex/elev.tif", package = "terra"))
 #' cells <- terra::spatSample(elevation, 200, na.rm = TRUE, xy = TRUE)
 #' cells$warm <- factor(ifelse(cells$elevation + rnorm(200, sd = 20) < 350, "warm", "cool"))
-#' fit <- zoo_fit(warm ~ elevation, cells, epochs = 5, baselines = FALSE, verbose = FALSE)
+#' fit <- zoo_fit(warm ~ elevation, cells, epochs = 5, baselines = FALSE, accelerate = "off", verbose = FALSE)
 #' map <- predict(fit, elevation, filename = tempfile(fileext = ".tif"))
 #' terra::plot(map)
 #' @name predict_raster

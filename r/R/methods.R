@@ -16,10 +16,10 @@
 #' @return `summary()` a list of class `summary.fieldzoo`; `fitted()` and `residuals()` a vector, factor or matrix;
 #'   `anova()` a data frame with a row per fit.
 #' @examplesIf fieldzoo:::can_run()
-#' fit <- zoo_fit(Species ~ ., iris, epochs = 5, learning_rate = 0.01, verbose = FALSE)
+#' fit <- zoo_fit(Species ~ ., iris, epochs = 5, learning_rate = 0.01, accelerate = "off", verbose = FALSE)
 #' summary(fit)
 #' table(fitted(fit), iris$Species)
-#' wider <- update(fit, units = c(64, 64))
+#' wider <- update(fit, units = c(64, 64), baselines = FALSE)
 #' anova(fit, wider)
 #' @name methods-fieldzoo
 NULL
@@ -233,7 +233,8 @@ anova.fieldzoo <- function(object, ...) {
   }
   rows <- lapply(fits[-1], function(fit) {
     run <- run_of(fit)
-    if (!identical(split_names(run, split), split_names(first, split)) || !identical(run$data[[split]]$targets, targets)) {
+    has_same_rows <- identical(split_names(run, split), split_names(first, split))
+    if (!has_same_rows || !identical(run$data[[split]]$targets, targets)) {
       stop("anova() needs fits that were tested on the same rows: the same data, response, na.action, seed, group and ",
            "block.", call. = FALSE)
     }

@@ -9,7 +9,8 @@
 #' @param ... arguments of `autoplot()`.
 #' @return `autoplot()` a ggplot; `plot()` the same, invisibly, after drawing it.
 #' @examplesIf fieldzoo:::can_run() && requireNamespace("ggplot2", quietly = TRUE)
-#' fit <- zoo_fit(Species ~ ., iris, epochs = 10, learning_rate = 0.01, baselines = FALSE, verbose = FALSE)
+#' fit <- zoo_fit(Species ~ ., iris, epochs = 10, learning_rate = 0.01, baselines = FALSE,
+#'                accelerate = "off", verbose = FALSE)
 #' plot(fit)
 #' plot(fit, type = "predictions")
 #' plot(zoo_profile(fit, "Petal.Length"))

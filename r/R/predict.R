@@ -14,7 +14,8 @@
 #' @param ... arguments of [predict_raster] for a raster.
 #' @return A vector, factor or matrix, with the names of the rows where they have any.
 #' @examplesIf fieldzoo:::can_run()
-#' fit <- zoo_fit(mpg ~ wt + hp, mtcars, epochs = 10, baselines = FALSE, verbose = FALSE, validation = 0.4)
+#' fit <- zoo_fit(mpg ~ wt + hp, mtcars, epochs = 10, baselines = FALSE, accelerate = "off", verbose = FALSE,
+#'                validation = 0.4)
 #' predict(fit, mtcars[1:3, ])
 #' predict(fit, mtcars[1:3, ], type = "interval")
 #' @export
@@ -177,7 +178,7 @@ residuals.fieldzoo <- function(object, split = "all", ...) {
 #' @return A factor with the levels train, validation and test, in the order of the rows of the data; `NA` for rows with
 #'   gaps that were left out.
 #' @examplesIf fieldzoo:::can_run()
-#' fit <- zoo_fit(mpg ~ wt, mtcars, epochs = 2, baselines = FALSE, verbose = FALSE)
+#' fit <- zoo_fit(mpg ~ wt, mtcars, epochs = 2, baselines = FALSE, accelerate = "off", verbose = FALSE)
 #' table(zoo_split(fit))
 #' @export
 zoo_split <- function(fit) {

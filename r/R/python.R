@@ -26,7 +26,7 @@ start_python <- function() {
   }
   has_python <- Sys.getenv("RETICULATE_PYTHON") != "" || reticulate::py_available()
   if (!has_python && reticulate::virtualenv_exists(ENVIRONMENT)) {
-    reticulate::use_virtualenv(ENVIRONMENT, required = TRUE)
+    Sys.setenv(RETICULATE_PYTHON = reticulate::virtualenv_python(ENVIRONMENT))
     has_python <- TRUE
   }
   if (!has_python) {
@@ -85,7 +85,7 @@ in_r_words <- function(text) {
   text <- gsub("missing='impute'", "na.action = \"impute\"", text, fixed = TRUE)
   text <- gsub("; `columns` names the inputs instead", "; name it in the formula, instead of the dot, to use it", text,
                fixed = TRUE)
-  text <- gsub("; `drop_columns` leaves it out", "; - in the formula leaves it out", text, fixed = TRUE)
+  text <- gsub("`drop_columns` leaves it out", "`- column` in the formula leaves it out", text, fixed = TRUE)
   text <- gsub("\\bNone\\b", "NULL", text)
   text <- gsub("\\bTrue\\b", "TRUE", text)
   gsub("\\bFalse\\b", "FALSE", text)

@@ -12,7 +12,7 @@
 #' @param file path of an HTML file.
 #' @return `zoo_save()`, `zoo_export()` and `zoo_report()` the path, invisibly; `zoo_load()` the fit.
 #' @examplesIf fieldzoo:::can_run()
-#' fit <- zoo_fit(mpg ~ log(wt) + hp, mtcars, epochs = 5, baselines = FALSE, verbose = FALSE)
+#' fit <- zoo_fit(mpg ~ log(wt) + hp, mtcars, epochs = 5, baselines = FALSE, accelerate = "off", verbose = FALSE)
 #' folder <- tempfile()
 #' zoo_save(fit, folder)
 #' again <- zoo_load(folder)

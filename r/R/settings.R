@@ -39,7 +39,8 @@ default_text <- function(default) {
 zoo_data <- function(name = NULL) {
   if (is.null(name)) {
     sets <- call_python(recipes()$sources())
-    return(do.call(rbind, lapply(sets, function(set) as.data.frame(set[c("name", "task", "examples", "classes", "license")]))))
+    fields <- c("name", "task", "examples", "classes", "license")
+    return(do.call(rbind, lapply(sets, function(set) as.data.frame(set[fields]))))
   }
   contents <- call_python(python_module("recipes.data.bundled.sets")$bundled_set(name)$contents())
   if (!is.data.frame(contents)) {

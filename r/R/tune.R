@@ -8,7 +8,7 @@
 #'   `learning_rate = c(0.001, 0.01), units = list(64, c(64, 64))`.
 #' @return The best fit, with a data frame `$tuning` of all combinations and their loss.
 #' @examplesIf fieldzoo:::can_run()
-#' fit <- zoo_fit(mpg ~ wt + hp, mtcars, epochs = 10, baselines = FALSE, verbose = FALSE)
+#' fit <- zoo_fit(mpg ~ wt + hp, mtcars, epochs = 10, baselines = FALSE, accelerate = "off", verbose = FALSE)
 #' best <- zoo_tune(fit, learning_rate = c(0.001, 0.01))
 #' best$tuning
 #' @export
@@ -34,7 +34,8 @@ zoo_tune <- function(fit, ...) {
       best <- tried
     }
   }
-  shown <- Map(function(values, index) vapply(values[index], function(v) paste(format(v), collapse = ", "), ""), choices, grid)
+  text <- function(value) paste(format(value), collapse = ", ")
+  shown <- Map(function(values, index) vapply(values[index], text, ""), choices, grid)
   best$tuning <- data.frame(shown, validation_loss = losses)
   best
 }

@@ -29,7 +29,8 @@
 #'   https://doi.org/10.1214/aos/1013203451 (partial dependence); Goldstein et al. 2015,
 #'   https://doi.org/10.1080/10618600.2014.907095 (ICE); Apley, Zhu 2020, https://doi.org/10.1111/rssb.12377 (ALE).
 #' @examplesIf fieldzoo:::can_run()
-#' fit <- zoo_fit(mpg ~ wt + hp + factor(cyl), mtcars, epochs = 20, baselines = FALSE, verbose = FALSE)
+#' fit <- zoo_fit(mpg ~ wt + hp + factor(cyl), mtcars, epochs = 20, baselines = FALSE, accelerate = "off",
+#'                verbose = FALSE)
 #' zoo_importance(fit, split = "all")
 #' zoo_effects(fit)
 #' head(zoo_profile(fit, "wt", "ale"))
@@ -72,7 +73,8 @@ zoo_profile <- function(fit, variable, type = c("pdp", "ice", "ale"), grid = 20,
     stop("`variable` must be one variable, got ", length(variable), ".", call. = FALSE)
   }
   data <- sample_rows(fit, rows, seed)
-  values <- if (is_category(fit, variable)) level_values(fit$data[[variable]]) else grid_values(fit$data[[variable]], grid)
+  x <- fit$data[[variable]]
+  values <- if (is_category(fit, variable)) level_values(x) else grid_values(x, grid)
   result <- if (type == "ale") accumulated_effects(fit, data, variable, values) else
     dependence(fit, data, variable, values, type)
   structure(result, class = c("profile.fieldzoo", "data.frame"), variable = variable, type = type,
@@ -126,7 +128,8 @@ is_used <- function(fit, variable) {
   factors <- attr(fit$design$terms, "factors")
   of_variable <- vapply(rownames(factors), function(v) variable %in% all.vars(str2lang(v)), NA)
   labels <- colnames(factors)[colSums(factors[of_variable, , drop = FALSE]) > 0]
-  any(vapply(gsub("`", "", labels, fixed = TRUE), function(l) any(startsWith(sources, l)) || grepl(":", l, fixed = TRUE), NA))
+  has_input <- function(label) any(startsWith(sources, label)) || grepl(":", label, fixed = TRUE)
+  any(vapply(gsub("`", "", labels, fixed = TRUE), has_input, NA))
 }
 
 rows_of <- function(fit, split) {
@@ -152,7 +155,9 @@ sample_rows <- function(fit, count, seed) {
 # Evaluates an expression with a seed, and leaves R's random numbers as they were.
 with_seed <- function(seed, expression) {
   old <- get0(".Random.seed", envir = globalenv(), inherits = FALSE)
-  on.exit(if (is.null(old)) rm(".Random.seed", envir = globalenv()) else assign(".Random.seed", old, envir = globalenv()))
+  on.exit({
+    if (is.null(old)) rm(".Random.seed", envir = globalenv()) else assign(".Random.seed", old, envir = globalenv())
+  })
   set.seed(seed)
   expression
 }
@@ -194,7 +199,10 @@ grid_values <- function(x, count) {
 
 # The values of a category that the data have, in the order of its levels.
 level_values <- function(x) {
-  if (is.factor(x)) factor(levels(droplevels(x)), levels = levels(x), ordered = is.ordered(x)) else sort(unique(x[!is.na(x)]))
+  if (!is.factor(x)) {
+    return(sort(unique(x[!is.na(x)])))
+  }
+  factor(levels(droplevels(x)), levels = levels(x), ordered = is.ordered(x))
 }
 
 # Partial dependence and individual conditional expectation: every row with every value of the grid, in one prediction.
@@ -246,7 +254,8 @@ average_effects <- function(fit, data, variable, step) {
   is_number <- !is_category(fit, variable)
   values <- if (!is_number) level_values(fit$data[[variable]])
   change <- if (is_number) step * sd(x, na.rm = TRUE) else 1
-  versions <- if (is_number) list(x - change / 2, x + change / 2) else lapply(seq_along(values), function(i) rep(values[i], n))
+  versions <- if (is_number) list(x - change / 2, x + change / 2)
+              else lapply(seq_along(values), function(i) rep(values[i], n))
   repeated <- data[rep(seq_len(n), length(versions)), , drop = FALSE]
   repeated[[variable]] <- do.call(c, versions)
   outputs <- outputs_for(fit, repeated)
@@ -285,7 +294,8 @@ print.effects.fieldzoo <- function(x, digits = 3, ...) {
 #' @return For a table a matrix with a row per example and a column per predictor; the columns of a factor are added up.
 #'   For images an array of maps.
 #' @examplesIf fieldzoo:::can_run()
-#' fit <- zoo_fit(Species ~ ., iris, epochs = 10, learning_rate = 0.01, baselines = FALSE, verbose = FALSE)
+#' fit <- zoo_fit(Species ~ ., iris, epochs = 10, learning_rate = 0.01, baselines = FALSE,
+#'                accelerate = "off", verbose = FALSE)
 #' zoo_explain(fit, iris[c(1, 51), ], "integrated_gradients")
 #' @export
 zoo_explain <- function(fit, newdata, method = "shap_values", class = NULL, background = 50, ...) {
@@ -313,8 +323,8 @@ zoo_explain <- function(fit, newdata, method = "shap_values", class = NULL, back
          if (method %in% names(reasons)) paste0(" (", in_r_words(reasons[[method]]), ")"), ".",
          did_you_mean(method, methods), call. = FALSE)
   }
-  values <- call_python(do.call(explain[[method]], c(list(run$model, prepared), if (!is.null(target)) list(target = target),
-                                                     arguments)))
+  arguments <- c(list(run$model, prepared), if (!is.null(target)) list(target = target), arguments)
+  values <- call_python(do.call(explain[[method]], arguments))
   if (!is_table) {
     return(values)
   }

@@ -81,6 +81,19 @@ test_that("groups and blocks stay in one split", {
   expect_error(quick_fit(y ~ x, data, group = "sites"), "Did you mean `site`?", fixed = TRUE)
 })
 
+test_that("points of sf are split by blocks, and their coordinates are no predictors", {
+  needs_python()
+  skip_if_not_installed("sf")
+  set.seed(1)
+  data$east <- runif(90) * 1000
+  data$north <- runif(90) * 1000
+  points <- sf::st_as_sf(data, coords = c("east", "north"), crs = 25832)
+  fit <- suppressWarnings(quick_fit(y ~ ., points, block = 250))
+  expect_match(fit$run$data_record$split_description, "square blocks of side 250")
+  expect_named(fit$run$data$columns, c("x", "region", "site"))
+  expect_length(predict(fit, points[1:2, ]), 2)
+})
+
 test_that("an offset is subtracted and added", {
   needs_python()
   shifted <- transform(data, y = y + 100, effort = 100)
