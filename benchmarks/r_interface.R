@@ -2,7 +2,7 @@
 #
 #   RETICULATE_PYTHON=.venv-r/bin/python Rscript benchmarks/r_interface.R      writes benchmarks/r_interface.csv
 #
-# fit: zoo_fit() against recipes.load and recipes.fit by reticulate, on 20,000 rows with 8 numbers and a factor, 10 epochs,
+# fit: zoo_fit() against recipes.load and recipes.fit by reticulate, on 20,000 rows with 8 numbers and a factor, 4 epochs,
 # seed 0; predict: predict() of 1,000,000 rows against run.predict of the same data frame by reticulate. Seconds are
 # processor time (`cpu`, of both processors) and `wall`, the least of RUNS runs in turn, as other work on the machine only
 # adds to it; `ratio` is R / Python by wall.
@@ -11,7 +11,7 @@
 # array: growth of the memory by handing an array of images of 400 MiB to NumPy.
 library(fieldzoo)
 
-runs <- 5
+runs <- 3
 recipes <- reticulate::import("recipes")
 info <- reticulate::import("recipes.training.accelerate")$machine_info()
 
@@ -34,9 +34,9 @@ made <- function(n) {
 
 small <- made(20000)
 by_formula <- function() {
-  zoo_fit(y ~ ., small, epochs = 10, units = 32, baselines = FALSE, verbose = FALSE)
+  zoo_fit(y ~ ., small, epochs = 4, units = 32, baselines = FALSE, verbose = FALSE)
 }
-task <- recipes$Regression(epochs = 10, baselines = FALSE)
+task <- recipes$Regression(epochs = 4, baselines = FALSE)
 direct <- function() {
   data <- recipes$load(small, target = "y")
   recipes$fit(task, "dnn", data, verbose = FALSE, units = 32)
