@@ -11,14 +11,15 @@ R_PYTHON ?= $(shell for p in /usr/bin/python3 "$(PYTHON)"; do \
 # TensorFlow's start-up notes are of no use to who runs these.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-all test-r lint tables docs r-env help
+.PHONY: demo test test-all test-r lint tables docs r-env r-check help
 
 help:
 	@echo "make demo      train, explain, export and check LeNet-5 on real digits; opens as runs/lenet5_mnist/report.html"
 	@echo "make test      lint and the tests (what CI runs)"
 	@echo "make test-all  the same, and the slow tests"
 	@echo "make r-env     a Python for the R package reticulate that is here; the R tests then use it"
-	@echo "make test-r    the scripts of examples/r, whose numbers must equal Python's, and the vignette"
+	@echo "make test-r    the scripts of examples/r, whose numbers must equal Python's, the vignette, and the tests of r/"
+	@echo "make r-check   R CMD check of the R package in r/: its help, examples, tests and vignettes"
 	@echo "make docs      the documents and the reference of all functions as a site: docs/_build/html/index.html"
 	@echo "make tables    write the documents' tables anew from the registry"
 
@@ -45,9 +46,18 @@ test: $(VENV)/.installed lint
 test-all: $(VENV)/.installed lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-# The scripts of examples/r beside Python, and the vignette; each starts R anew, which `make test` has no time for
+# The scripts of examples/r beside Python, the vignette, and all tests of the R package; each starts R anew, which `make test` has no time for
 test-r: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests/r/test_r.py
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests/r/test_r.py tests/r/test_package.py
+
+# The R package as CRAN checks it, by the Python of R_VENV; its vignettes are executed once, by the build
+r-check:
+	@test -x $(R_VENV)/bin/python || { echo "no $(R_VENV): make r-env makes it"; exit 1; }
+	rm -rf build/r && mkdir -p build/r
+	cd build/r && RETICULATE_PYTHON=$(abspath $(R_VENV))/bin/python R CMD build $(CURDIR)/r
+	cd build/r && RETICULATE_PYTHON=$(abspath $(R_VENV))/bin/python _R_CHECK_FORCE_SUGGESTS_=false \
+		R CMD check --no-manual --no-vignettes $(R_CHECK_OPTIONS) fieldzoo_*.tar.gz
+	@! grep -E "^Status:.*(ERROR|WARNING)" build/r/fieldzoo.Rcheck/00check.log
 
 tables: $(VENV)/.installed
 	$(BIN)/python -m recipes.reference.document_tables
@@ -64,7 +74,7 @@ r-env:
 	@test -n "$(R_PYTHON)" || { echo "no Python found: install Python 3.11, or say make r-env R_PYTHON=/path/to/python"; exit 1; }
 	$(R_PYTHON) -m venv $(R_VENV)
 	$(R_VENV)/bin/python -m pip install --quiet --upgrade pip
-	$(R_VENV)/bin/python -m pip install --quiet --no-compile --editable '.[serve]' $$(Rscript -e 'v <- packageVersion("reticulate"); \
+	$(R_VENV)/bin/python -m pip install --quiet --no-compile --editable '.[serve,raster,shap]' $$(Rscript -e 'v <- packageVersion("reticulate"); \
 		cat(if (v < "1.41") "numpy<2 pyarrow<21", if (v < "1.45") "pandas<3")')
 	@# reticulate adds site-packages to the path without reading the .pth files in it, so it needs the packages there
 	ln -sfn $(CURDIR)/zoo $(CURDIR)/recipes $$($(R_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')

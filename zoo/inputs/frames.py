@@ -13,7 +13,8 @@ def frame_of(source):
     """Returns a new data frame from a data frame or from a dict of columns.
 
     R's conventions are read: a single row arrives as scalars, a missing whole number as -2147483648, missing text as
-    "NA" (only where R is calling), a date as one of Python's.
+    "NA" (only where R is calling), a date as one of Python's. In a data frame with `attrs["exact_gaps"]`, as the R
+    package fieldzoo sends, gaps are gaps already, and "NA" is a text.
 
     Args:
         source: data frame, or dict from column to values.
@@ -27,7 +28,8 @@ def frame_of(source):
             listed = ", ".join(f"{c} {n:,}" for c, n in list(lengths.items())[:SHOWN])
             raise ValueError(f"the columns must have as many values, got {listed}{', ...' * (len(lengths) > SHOWN)}.")
     frame = pd.DataFrame(source).infer_objects()
-    changes = {}
+    changes, attrs = {}, dict(getattr(source, "attrs", {}))
+    has_text_gaps = called_from_r() and not attrs.get("exact_gaps")
     for c in frame if frame.columns.is_unique else ():
         column = frame[c]
         if column.dtype.kind == "f":
@@ -39,11 +41,11 @@ def frame_of(source):
             first = column.dropna().head(1).tolist()
             if first and isinstance(first[0], datetime.date) and column.dtype == object:
                 changes[c] = pd.to_datetime(column)
-            elif called_from_r() and first and isinstance(first[0], str) and (column == "NA").any():
+            elif has_text_gaps and first and isinstance(first[0], str) and (column == "NA").any():
                 changes[c] = column.where(column != "NA", None)
     for c, values in changes.items():
         frame[c] = values
-    frame.attrs = dict(getattr(source, "attrs", {}))  # such as the units in a file
+    frame.attrs = attrs  # such as the units in a file
     return frame
 
 

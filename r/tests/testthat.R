@@ -1,0 +1,4 @@
+library(testthat)
+library(fieldzoo)
+
+test_check("fieldzoo")

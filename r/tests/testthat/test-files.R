@@ -1,0 +1,33 @@
+test_that("an array and a factor are classified in the order of the levels", {
+  needs_python()
+  set.seed(1)
+  y <- factor(rep(c("b", "a"), 20), levels = c("b", "a"))
+  x <- array(runif(40 * 64) + (y == "a"), c(40, 8, 8, 1))
+  fit <- quick_fit(list(x, y), model = "cnn")
+  expect_equal(levels(predict(fit, x[1:3, , , , drop = FALSE])), c("b", "a"))
+  expect_equal(dim(zoo_explain(fit, x[1:2, , , , drop = FALSE], "saliency")), c(2, 8, 8))
+  expect_error(zoo_fit(list(x, as.integer(y)), model = "cnn"), "whole numbers from 1 to 2: list(x, factor(y))", fixed = TRUE)
+  expect_error(zoo_fit(list(matrix(x, 40), y), model = "cnn", verbose = FALSE), "array_reshape")
+  expect_error(zoo_fit(list(x, y[1:3]), model = "cnn"), "got 40 and 3")
+  expect_error(zoo_fit_images("no-such-folder"), "one folder of images per class")
+})
+
+test_that("a series is forecast from a data frame with dates", {
+  needs_python()
+  river <- data.frame(day = as.Date("2020-01-01") + 0:149, flow = 10 + sin(0:149 / 9), rain = cos(0:149))
+  fit <- zoo_fit_series(flow ~ ., river, time = "day", window = 7, horizon = 2, units = 4, epochs = 1, verbose = FALSE)
+  forecast <- predict(fit, river)
+  expect_equal(nrow(forecast), 2)
+  expect_equal(as.Date(forecast$time[1]), as.Date("2020-05-30"))
+  expect_error(zoo_fit_series(flow ~ ., river, time = "dai", window = 7), "Did you mean `day`?", fixed = TRUE)
+  expect_error(zoo_fit_series(log(flow) ~ ., river, time = "day", window = 7), "add transformed columns")
+  expect_error(predict(fit, river, type = "interval"), "quantiles")
+})
+
+test_that("every task is reached by a source", {
+  needs_python()
+  fit <- zoo_fit("bundled:penguins", model = "dnn", epochs = 1, baselines = FALSE, verbose = FALSE)
+  expect_equal(fit$settings$task, "classification")
+  expect_error(zoo_fit("bundled:pinguins", model = "dnn"), "penguins")
+  expect_true(all(c("segmentation", "detection", "forecasting") %in% names(fieldzoo:::tasks())))
+})

@@ -1,0 +1,25 @@
+test_that("a saved fit predicts and is summarized as before, with objects of its formula", {
+  needs_python()
+  degree <- 2
+  fit <- quick_fit(mpg ~ poly(wt, degree) + log(hp), mtcars, group = "carb")
+  folder <- tempfile()
+  zoo_save(fit, folder)
+  rm(degree)
+  again <- zoo_load(folder)
+  expect_equal(predict(again, mtcars), predict(fit, mtcars), tolerance = 1e-6)
+  expect_equal(residuals(again), residuals(fit), tolerance = 1e-6)
+  expect_equal(summary(again)$metrics, summary(fit)$metrics, tolerance = 1e-6)
+  expect_error(zoo_save(fit, folder), "overwrite = TRUE", fixed = TRUE)
+  zoo_save(fit, folder, overwrite = TRUE, data = FALSE)
+  expect_equal(predict(zoo_load(folder), mtcars), predict(fit, mtcars), tolerance = 1e-6)
+})
+
+test_that("a run of Python is read", {
+  needs_python()
+  recipes <- reticulate::import("recipes")
+  run <- recipes$Regression(epochs = 1, baselines = FALSE)$fit("dnn", recipes$load(mtcars, target = "mpg"), verbose = FALSE)
+  folder <- tempfile()
+  run$save(folder)
+  expect_equal(as.numeric(predict(zoo_load(folder), mtcars)), as.numeric(run$predict(mtcars)), tolerance = 1e-5)
+  expect_error(zoo_load(tempfile()), "must be the folder of a run")
+})
