@@ -53,8 +53,9 @@ def test_boxes_and_scores_are_torchvision_s(torchvision_s_faster_rcnn):
 
 
 def test_losses_are_torchvision_s(torchvision_s_faster_rcnn, monkeypatch):
-    for name, value in {"ANCHORS": 10**6, "ANCHOR_FRACTION": 1.0, "REGIONS": 10**6, "REGION_FRACTION": 1.0}.items():
-        monkeypatch.setattr(two_stage, name, value)  # all anchors and regions
+    for name, value in {"ANCHORS": 10**6, "ANCHOR_FRACTION": 1.0, "REGION_FRACTION": 1.0}.items():
+        monkeypatch.setattr(two_stage, name, value)  # all anchors
+    monkeypatch.setattr(two_stage.TwoStageDetector, "regions_per_image", 10**6)
     model, x, targets = torchvision_s_faster_rcnn, images("detection", SHAPE), golden("retinanet/targets")
     of_objects, of_proposals, of_classes, of_boxes = golden("faster_rcnn/losses")
     predictions = model(x, training=False)
