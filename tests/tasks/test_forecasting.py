@@ -188,7 +188,7 @@ def test_explain_says_what_to_do_with_a_forecast(tmp_path):
     wave(80).to_csv(tmp_path / "wave.csv", index=False)
     source = f"table:{tmp_path / 'wave.csv'}?time=day&target=flow&window=5&horizon=1"
     run = recipes.Forecasting(epochs=1).fit("rnn", source, units=(2,), out=tmp_path / "run", verbose=False)
-    with pytest.raises(ValueError, match="images, a table or texts, got Forecasting of series data. In Python, "):
+    with pytest.raises(ValueError, match="a table, texts or sound, got Forecasting of series data. In Python, "):
         explain_files(tmp_path / "run", [tmp_path / "wave.csv"], tmp_path / "why.png")
     inputs = run.preprocessing(run.data.test.head(5))  # as the message advises
     assert zoo.explain.integrated_gradients(run.model, np.asarray(inputs), target=0, tolerance=1).shape == (5, 5)
