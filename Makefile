@@ -11,14 +11,15 @@ R_PYTHON ?= $(shell for p in /usr/bin/python3 "$(PYTHON)"; do \
 # TensorFlow's start-up notes are of no use to who runs these.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-all test-r lint tables docs r-env r-check help
+.PHONY: demo test test-all test-r lint tables docs r-env r-check test-r-package help
 
 help:
 	@echo "make demo      train, explain, export and check LeNet-5 on real digits; opens as runs/lenet5_mnist/report.html"
 	@echo "make test      lint and the tests (what CI runs)"
 	@echo "make test-all  the same, and the slow tests"
 	@echo "make r-env     a Python for the R package reticulate that is here; the R tests then use it"
-	@echo "make test-r    the scripts of examples/r, whose numbers must equal Python's, the vignette, and the tests of r/"
+	@echo "make test-r    the scripts of examples/r, whose numbers must equal Python's, and the vignette"
+	@echo "make test-r-package  the tests of the R package in r/, also the long ones"
 	@echo "make r-check   R CMD check of the R package in r/: its help, examples, tests and vignettes"
 	@echo "make docs      the documents and the reference of all functions as a site: docs/_build/html/index.html"
 	@echo "make tables    write the documents' tables anew from the registry"
@@ -48,7 +49,11 @@ test-all: $(VENV)/.installed lint
 
 # The scripts of examples/r beside Python, the vignette, and all tests of the R package; each starts R anew, which `make test` has no time for
 test-r: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests/r/test_r.py tests/r/test_package.py
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests/r/test_r.py
+
+# The long tests of the R package in r/; `make test` runs the short ones
+test-r-package: $(VENV)/.installed
+	$(BIN)/python -m pytest tests/r/test_package.py
 
 # The R package as CRAN checks it, by the Python of R_VENV; its vignettes are executed once, by the build
 r-check:
