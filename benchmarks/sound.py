@@ -96,7 +96,7 @@ def write_recording(path, hours, calls, rng):
     return inserted
 
 
-def count_found(rows, inserted):
+def count_hits(rows, inserted):
     """Returns (number of inserted calls that are found, number of false predictions)."""
     left = list(inserted)
     for row in rows:
@@ -105,8 +105,8 @@ def count_found(rows, inserted):
         )  # fmt: skip
         if match:
             left.remove(match)
-    found = len(inserted) - len(left)
-    return found, len(rows) - found
+    hits = len(inserted) - len(left)
+    return hits, len(rows) - hits
 
 
 def predict(folder, path):
@@ -182,8 +182,8 @@ def main():
         write_recording(folder / "minute.wav", 1 / 60, 0, rng)
         inserted = write_recording(folder / "day.wav", HOURS, CALLS, rng)
         minute, day = (predict_in_process(folder / "run", folder / f"{name}.wav") for name in ("minute", "day"))
-        found, false = count_found(day["rows"], inserted)
-        rows += [("calls inserted in 24 hours", CALLS), ("calls found", found), ("false calls", false)]
+        hits, false = count_hits(day["rows"], inserted)
+        rows += [("calls inserted in 24 hours", CALLS), ("calls found", hits), ("false calls", false)]
         rows += [("seconds for 24 hours", day["seconds"]), ("hours per second", HOURS / day["seconds"])]
         rows += [("peak memory for 1 minute, MiB", minute["mib"]), ("peak memory for 24 hours, MiB", day["mib"])]
         write_recording(folder / "part.wav", 1 / 6, 0, rng)

@@ -6,7 +6,7 @@
 #'
 #' A response that is a factor, text or `TRUE` and `FALSE` is classified; numbers are a regression, also whole ones, for
 #' which `loss = "poisson"` fits counts and `loss = "binary_crossentropy"` proportions. `cbind(a, b) ~ x` predicts
-#' several numbers at once.
+#' several numbers together.
 #'
 #' Terms are those of [stats::model.frame()]: `log(x)`, `I(x^2)` and `poly(x, 2)` are applied to new data as to the
 #' training data, and a transformed response stays transformed in predictions, as in [stats::lm()]. A factor is a

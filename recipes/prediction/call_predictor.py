@@ -14,7 +14,7 @@ from recipes.prediction.predict import predict_batch
 from recipes.prediction.row_formats import ROW_FORMATS
 from zoo.arguments import checked, suggestion
 
-WINDOWS = 64  # that are predicted at once
+WINDOWS = 64  # that are predicted together
 COLUMNS = {"input": "str", "start": float, "end": float, "low": float, "high": float, "class": "str"}
 COLUMNS |= {"confidence": float, "time": "str", "error": "str"}
 

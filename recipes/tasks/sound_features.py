@@ -6,7 +6,7 @@ from zoo.layers.spectrogram import Spectrogram
 
 COEFFICIENTS = 13
 BANDS = 40
-CLIPS = 256  # that are computed at once
+CLIPS = 256  # that are computed together
 
 
 def mfcc_means(inputs, sample_rate):

@@ -20,7 +20,7 @@ from recipes.data.sound.sound_files import (
 
 DECODED_BYTES = 64 * 2**20  # of files in all, up to which they are decoded to their end
 SAMPLE = 16 * 2**10  # bytes in the middle of a file by which it is compared, where there are more
-BLOCK = 1 << 20  # samples that are decoded at once
+BLOCK = 1 << 20  # samples that are decoded together
 CLIPPED = 1e-3  # fraction of clipped samples from which a recording is noted
 SILENT = 1e-5  # largest sample below which a recording is silent: less than one level of 16 bits
 

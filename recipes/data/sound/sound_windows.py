@@ -5,7 +5,7 @@ import numpy as np
 from recipes.data.sound.sound_clips import clip_shape, padded
 from recipes.data.sound.sound_files import UnreadableSoundError, open_sound
 
-BLOCK_SECONDS = 30.0  # of a recording that are decoded at once
+BLOCK_SECONDS = 30.0  # of a recording that are decoded together
 
 
 def sample_blocks(path, sample_rate):
@@ -69,8 +69,8 @@ def windows(path, sample_rate, seconds, hop):
             offset = next_start - first
             yield next_start / sample_rate, buffer[offset : offset + length, None]
             next_start += step
-        kept = max(0, min(next_start, first + len(buffer) - length) - first)  # the last window may begin before
-        buffer, first = buffer[kept:], first + kept
+        processed = max(0, min(next_start, first + len(buffer) - length) - first)  # the last window may begin before
+        buffer, first = buffer[processed:], first + processed
     end = first + len(buffer)
     if not end:
         raise UnreadableSoundError(path, "it has no samples")
