@@ -32,6 +32,8 @@ def test_moments_are_those_of_the_bundle_or_of_imagenet():
 def test_another_model_and_other_bands_are_refused():
     with pytest.raises(ValueError, match="must be built with encoder='efficientnet_lite0' for three bands, got unet"):
         zoo.load_encoder_weights(zoo.unet((32, 32, 3), 2, filters=(4, 4)), LITE)
+    with pytest.raises(ValueError, match="for three bands, got retinanet, whose layer stem has other sizes"):
+        zoo.load_encoder_weights(zoo.retinanet((64, 64, 4), 2, encoder=LITE, filters=4, depth=1), LITE)
 
 
 def test_a_detector_and_its_preprocessing(tmp_path):

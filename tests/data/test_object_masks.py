@@ -106,6 +106,16 @@ def test_numbered_masks_and_coco_files_give_the_same_objects(tmp_path):
             np.testing.assert_array_equal(*drawn)
 
 
+def test_polygons_of_a_file_without_sizes_have_that_of_the_image(tmp_path):
+    Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save(tmp_path / "0.png")
+    entry = {"id": 1, "image_id": 0, "category_id": 1, "bbox": [5, 5, 10, 10]}
+    entry["segmentation"] = [[5, 5, 15, 5, 15, 15, 5, 15]]
+    content = {"images": [{"id": 0, "file_name": "0.png"}], "annotations": [entry]}
+    (tmp_path / "coco.json").write_text(json.dumps({**content, "categories": [{"id": 1, "name": "cell"}]}))
+    data = recipes.load(f"coco:{tmp_path / 'coco.json'}?masks=true&validation=0&test=0")
+    assert data.train.masks.draw([0], 30, 40).sum() == 100
+
+
 def test_masks_of_another_size_and_objects_without_one_are_skipped_and_counted(tmp_path):
     Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save(tmp_path / "0.png")
     square = [[5, 5, 15, 5, 15, 15, 5, 15]]

@@ -29,11 +29,13 @@ def load_encoder_weights(model: keras.Model, encoder: str, weights: str | os.Pat
     classifier = load(encoder, os.fspath(weights), head=False)
     layers = {layer.name: layer for layer in model.layers}
     features = [x for x in classifier.layers if x.weights and x.name != "head"]
-    shared = [x for x in features if x.name in layers and _shapes(x) == _shapes(layers[x.name])]
-    if len(shared) < len(features) / 2:  # an encoder may lack the last layers, which have no map of their own
+    shared = [x for x in features if x.name in layers]
+    differing = [x.name for x in shared if _shapes(x) != _shapes(layers[x.name])]
+    if differing or len(shared) < len(features) / 2:  # an encoder may lack the last layers, whose maps are not used
+        what = f"whose layer {differing[0]} has other sizes" if differing else "which lacks most of its layers"
         raise ValueError(
             f"load_encoder_weights: `model` must be built with encoder={encoder!r} for three bands, got {model.name}, "
-            f"which has {len(shared)} of its {len(features)} layers with weights."
+            f"{what}."
         )
     for layer in shared:
         layers[layer.name].set_weights(layer.get_weights())

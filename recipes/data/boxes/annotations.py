@@ -201,6 +201,8 @@ def _target_rows(annotation, size, classes, problems, masks):
             problems.add("boxes outside of the image", f"{place}: {_text(box)} in {size[1]:g} x {size[0]:g}")
         else:
             box, mask = np.clip(box, 0, limits), annotation.masks[i] if masks is not None else None
+            if mask is not None and mask.size is None:
+                mask = mask._replace(size=tuple(size))
             if masks is not None and mask is None and not crowd:
                 problems.add("objects without a mask", place)
             elif mask is not None and tuple(mask.size) != tuple(size):

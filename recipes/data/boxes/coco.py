@@ -123,7 +123,7 @@ def read_segment(segment, size):
         mask = coco.decode(lengths)
         return Cutout.of(mask) if mask.any() else None
     polygons = [p for p in segment if len(p) >= 6 and len(p) % 2 == 0] if isinstance(segment, list) else []
-    return Polygons(polygons, tuple(size)) if polygons and None not in size else None
+    return Polygons(polygons, None if None in size else tuple(size)) if polygons else None
 
 
 def _is_box(box):

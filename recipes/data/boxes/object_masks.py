@@ -11,11 +11,11 @@ class Polygons(typing.NamedTuple):
 
     Args:
         polygons: list of flat lists x1, y1, x2, y2, ... [pixels].
-        size: (height, width) of the image [pixels].
+        size: (height, width) of the image [pixels]; None until the image is read, where the file does not have it.
     """
 
     polygons: list
-    size: tuple
+    size: tuple | None
 
     def draw(self, height, width):
         """Returns the mask in the image resized to `height` x `width`, uint8 0 or 1."""
