@@ -27,6 +27,7 @@
 #' @param group rows of one group stay in one split: name of a column, a one-sided formula such as `~site`, or a vector.
 #' @param block rows of one square of land stay in one split: `list("x", "y", 1000)` with the columns of coordinates and
 #'   the side of a square, or the side alone for an sf object.
+#' @param weights case weights, 0 or larger: a column as in [stats::lm()], its name, or a vector of numbers. They multiply each row's loss in training and the fit of the baselines; the metrics count each row once.
 #' @param seed seed of the split, the weights and the order; the same seed gives the same numbers as in Python.
 #'   [set.seed()] has no effect.
 #' @param verbose whether to print progress.
@@ -50,17 +51,18 @@ zoo_fit <- function(x, ...) {
 #' @rdname zoo_fit
 #' @export
 zoo_fit.formula <- function(x, data, model = "dnn", task = NULL, na.action = "fail", group = NULL, block = NULL,
-                            seed = 0, verbose = interactive(), ...) {
+                            weights = NULL, seed = 0, verbose = interactive(), ...) {
   call <- match.call()
   if (missing(data)) {
     stop("`data` must be a data frame with the variables of the formula, got none.", call. = FALSE)
   }
   data <- as_plain_table(data)
+  weights <- eval(substitute(weights), data, environment(x))
   refuse_settings(...names())
   settings <- list(...)
   design <- read_formula(x, data)
-  arguments <- list(model = model, task = task, na.action = na.action, group = group, block = block, seed = seed,
-                    verbose = verbose)
+  arguments <- list(model = model, task = task, na.action = na.action, group = group, block = block,
+                    weights = weights, seed = seed, verbose = verbose)
   prepared <- prepare_table(data, design, c(arguments, settings))
   class <- if (prepared$task == "multilabel") "classification" else prepared$task
   trained <- train(as_pandas(prepared$table), "table", model, class, settings, prepared$reader, seed, verbose)
@@ -76,7 +78,7 @@ prepare_table <- function(data, design, arguments) {
   if (!is.null(design$offset)) {
     target <- subtract_offset(target, design$offset, task, arguments$loss)
   }
-  grouping <- group_and_block(data, cbind(design$inputs, target), arguments$group, arguments$block)
+  grouping <- group_and_block(data, cbind(design$inputs, target), arguments$group, arguments$block, arguments$weights)
   reader <- c(grouping$options, list(target = as.list(names(target)), missing = missing_policy(arguments$na.action),
                                      seed = arguments$seed))
   if (!design$is_open) {
@@ -267,7 +269,6 @@ subtract_offset <- function(target, offset, task, loss) {
 
 refuse_settings <- function(names) {
   reasons <- c(
-    weights = "row weights are not used in training. For classes of unequal size, class_weight = \"balanced\"",
     subset = "pass the rows: data[rows, ]",
     missing = "na.action says what becomes of gaps",
     target = "the formula names the response",
@@ -297,8 +298,9 @@ missing_policy <- function(action) {
   switch(na_action_name(action), fail = "error", omit = "drop", exclude = "drop", impute = "impute")
 }
 
-# Returns the table with the columns that the split needs, and the reader's options `group`, `block`, `drop_columns`.
-group_and_block <- function(data, table, group, block) {
+# Returns the table with the columns that the split needs, and the reader's options `group`, `block`, `weight`,
+# `drop_columns`.
+group_and_block <- function(data, table, group, block, weights) {
   options <- list()
   add <- function(name, argument) {
     if (!name %in% names(data)) {
@@ -335,6 +337,18 @@ group_and_block <- function(data, table, group, block) {
     add(block[[1]], "block")
     add(block[[2]], "block")
     options$block <- list(block[[1]], block[[2]], as.numeric(block[[3]]))
+  }
+  if (is.character(weights) && length(weights) == 1) {
+    add(weights, "weights")
+    options$weight <- weights
+    options$drop_columns <- setdiff(options$drop_columns, weights)
+  } else if (length(weights)) {
+    if (!is.numeric(weights) || length(weights) != nrow(table)) {
+      stop("`weights` must be a column or a number for each of ", nrow(table), " rows, got ", length(weights), " of ",
+           class(weights)[1], ".", call. = FALSE)
+    }
+    table[[".weights"]] <- weights
+    options$weight <- ".weights"
   }
   options$drop_columns <- if (length(options$drop_columns)) as.list(unlist(options$drop_columns))
   list(table = table, options = options)

@@ -22,6 +22,7 @@ class Pool:
     keys: np.ndarray | None = None  # content hashes; computed by `assemble` where they are None
     groups: np.ndarray | None = None
     blocks: np.ndarray | None = None
+    weights: np.ndarray | None = None  # of a table's rows
 
 
 def assemble(
@@ -75,7 +76,7 @@ def assemble(
             for name_, fraction in zip(SPLITS[1:], split_options.fractions, strict=True)
         )
         if pool.split in SPLITS[1:] or not any(fractions):
-            splits[pool.split or "train"] = Examples(pool.inputs, pool_targets, _names(pool))
+            splits[pool.split or "train"] = Examples(pool.inputs, pool_targets, _names(pool), weights=pool.weights)
             keys[pool.split or "train"] = pool.keys
             continue
         indices = split(pool_targets, pool.keys, fractions, split_options.seed, pool.groups, pool.blocks)
@@ -112,7 +113,7 @@ def _take(pool, targets, indices):
     import tensorflow as tf
 
     if not isinstance(pool.inputs, tf.data.Dataset):
-        return Examples(pool.inputs, targets, _names(pool)).take(indices)
+        return Examples(pool.inputs, targets, _names(pool), weights=pool.weights).take(indices)
     indices = np.sort(indices)
     mask = np.zeros(len(targets), bool)
     mask[indices] = True

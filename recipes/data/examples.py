@@ -20,12 +20,14 @@ class Examples:
             pixel, (N, H, W, C) images; or read on demand like inputs.
         names: (N,) where each example came from: a file's path or a row's number, or None.
         masks: `ObjectMasks` of the objects whose numbers are in the last column of the targets, or None.
+        weights: (N,) float32 factors of each example's loss, or None for 1 each.
     """
 
     inputs: object = dataclasses.field(repr=False)
     targets: np.ndarray = dataclasses.field(repr=False)
     names: np.ndarray | None = dataclasses.field(default=None, repr=False)
     masks: object = dataclasses.field(default=None, repr=False)
+    weights: np.ndarray | None = dataclasses.field(default=None, repr=False)
 
     def __len__(self):
         return len(self.targets)
@@ -63,7 +65,8 @@ class Examples:
                 "take: `inputs` must be arrays, a table or files, got a tf.data.Dataset; read it in order."
             )
         targets = self.targets.take(indices) if hasattr(self.targets, "read") else self.targets[indices]
-        return Examples(inputs, targets, None if self.names is None else self.names[indices], self.masks)
+        names, weights = (None if v is None else v[indices] for v in (self.names, self.weights))
+        return Examples(inputs, targets, names, self.masks, weights)
 
     def head(self, n):
         """Returns the raw batch of the first `n` inputs, without their targets.

@@ -27,14 +27,14 @@ def fingerprints(data):
 
 
 def fingerprint(examples, digests=None):
-    """Returns a hash of inputs and targets of one split.
+    """Returns a hash of inputs, targets and weights of one split.
 
     Args:
         examples: `Examples`.
         digests: dict from a file's path to its digest, which is extended; None hashes each file.
     """
     content = hashlib.blake2b(digest_size=16)
-    for values in (examples.inputs, examples.targets):
+    for values in (examples.inputs, examples.targets, *(() if examples.weights is None else (examples.weights,))):
         _update(content, values, {} if digests is None else digests)
     return content.hexdigest()
 

@@ -127,6 +127,8 @@ class Classification(Task):
             return None
         if data.task == "multilabel":
             raise ValueError("`class_weight` must be None for several labels per example, got one.")
+        if data.train.weights is not None:
+            raise ValueError("`class_weight` must be None for a table with `weight`: multiply the column by it.")
         if self.class_weight == "balanced":
             counts = np.bincount(data.train.targets, minlength=len(data.classes))
             return {i: float(counts.sum() / (len(counts) * max(n, 1))) for i, n in enumerate(counts)}

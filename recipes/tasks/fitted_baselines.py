@@ -192,7 +192,7 @@ def _fit(features, task):
     with threadpool_limits(1):
         for name, settings, fit, raw in fits(task, data, len(targets), count, outputs, features.categorical):
             start = time.perf_counter()
-            predict = fit((features.raw if raw else features.preprocessed)(train.inputs), targets)
+            predict = fit((features.raw if raw else features.preprocessed)(train.inputs), targets, train.weights)
             baselines[name] = FittedBaseline(settings, time.perf_counter() - start, predict, raw)
     return baselines, len(targets)
 
@@ -216,18 +216,19 @@ def _boosting_options(outputs, categorical, seed):
 
 
 def _fit_classes(task, data, rows, count, outputs, categorical):
-    """Yields (name, settings, function of features and targets that returns `predict`, raw) for classes."""
+    """Yields (name, settings, function of features, targets and weights that returns `predict`, raw) for classes."""
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
     classes, weights = len(data.classes), task.class_weights(data)
 
-    def linear(x, y):
-        return fit_logistic(x, y, classes, class_weight=weights, seed=task.seed).probabilities
+    def linear(x, y, w):
+        fitted = fit_logistic(x, y, classes, class_weight=weights, sample_weight=w, seed=task.seed)
+        return fitted.probabilities
 
     def fit_with(model):
-        def fit(x, y):
-            present = {c: w for c, w in weights.items() if c in y} if weights else None
-            fitted = model.set_params(class_weight=present).fit(x, y)
+        def fit(x, y, w):
+            present = {c: weights[c] for c in weights if c in y} if weights else None
+            fitted = model.set_params(class_weight=present).fit(x, y, sample_weight=w)
 
             def predict(x):
                 probabilities = np.zeros((len(x), classes), np.float32)
@@ -251,8 +252,8 @@ def _fit_labels(task, data, rows, count, outputs, categorical):
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
     def each_label(fit_one):
-        def fit(x, y):
-            predictors = [fit_one(x, label) if 0 < label.mean() < 1 else None for label in y.T]
+        def fit(x, y, w):
+            predictors = [fit_one(x, label, w) if 0 < label.mean() < 1 else None for label in y.T]
 
             def predict(x):
                 constants = y.mean(0)
@@ -263,13 +264,13 @@ def _fit_labels(task, data, rows, count, outputs, categorical):
 
         return fit
 
-    def linear(x, y):
-        fitted = fit_logistic(x, y.astype(int), 2, seed=task.seed)
+    def linear(x, y, w):
+        fitted = fit_logistic(x, y.astype(int), 2, sample_weight=w, seed=task.seed)
         return lambda x: fitted.probabilities(x)[:, 1]
 
     def fit_with(model, options):
-        def fit(x, y):
-            fitted = model(**options).fit(x, y)
+        def fit(x, y, w):
+            fitted = model(**options).fit(x, y, sample_weight=w)
             return lambda x: fitted.predict_proba(x)[:, 1]
 
         return fit
@@ -295,21 +296,22 @@ def _fit_numbers(task, data, rows, count, outputs, categorical):
     def columns(predict):
         return lambda x: np.asarray(predict(x)).reshape(len(x), -1)
 
-    def linear(x, y):
-        return columns(RidgeCV(RIDGE_PENALTIES).fit(x.astype(float), y).predict)
+    def linear(x, y, w):
+        return columns(RidgeCV(RIDGE_PENALTIES).fit(x.astype(float), y, sample_weight=w).predict)
 
-    def log_linear(x, y):
+    def log_linear(x, y, w):
         search = GridSearchCV(PoissonRegressor(max_iter=1000), {"alpha": POISSON_PENALTIES}, cv=3)
-        fitted = [search.fit(x.astype(float), target).best_estimator_ for target in y.T]
+        fitted = [search.fit(x.astype(float), target, sample_weight=w).best_estimator_ for target in y.T]
         return lambda x: np.stack([model.predict(x.astype(float)) for model in fitted], axis=1)
 
-    def boosted(x, y):
+    def boosted(x, y, w):
         loss = {"loss": "poisson"} if is_count else {}
-        fitted = [HistGradientBoostingRegressor(**options, **loss).fit(x, target) for target in y.T]
+        fitted = [HistGradientBoostingRegressor(**options, **loss).fit(x, target, sample_weight=w) for target in y.T]
         return lambda x: np.stack([model.predict(x) for model in fitted], axis=1)
 
-    def forest(x, y):
-        return columns(RandomForestRegressor(**forest_options).fit(x, y if outputs > 1 else y[:, 0]).predict)
+    def forest(x, y, w):
+        model = RandomForestRegressor(**forest_options)
+        return columns(model.fit(x, y if outputs > 1 else y[:, 0], sample_weight=w).predict)
 
     if is_count:
         yield "Poisson regression", "L2 penalty chosen by cross-validation on the training rows", log_linear, False

@@ -32,7 +32,7 @@ class LogisticFit(typing.NamedTuple):
         return softmax(features @ self.kernel + self.bias, axis=1)
 
 
-def fit_logistic(features, targets, classes, *, class_weight=None, seed=0):
+def fit_logistic(features, targets, classes, *, class_weight=None, sample_weight=None, seed=0):
     """Fits a logistic regression to centered features; C is chosen by the log loss in cross-validation.
 
     All features are divided by one number, their overall standard deviation. Divided by its deviation, a feature that
@@ -43,6 +43,7 @@ def fit_logistic(features, targets, classes, *, class_weight=None, seed=0):
         targets: (N,) class index, of at least two classes.
         classes: number of classes.
         class_weight: dict from class index to weight, or None.
+        sample_weight: (N,) weights of the examples, or None; C is chosen without them.
         seed: of the folds, and of the examples that C is chosen on where there are more than 2,000.
     Returns:
         `LogisticFit`.
@@ -70,7 +71,7 @@ def fit_logistic(features, targets, classes, *, class_weight=None, seed=0):
             grid = {"logisticregression__C": INVERSE_REGULARIZATION}
             search = GridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=folds, refit=False, error_score="raise")
             pipeline.set_params(**search.fit(x, y).best_params_)
-        pipeline.fit(features, targets)
+        pipeline.fit(features, targets, logisticregression__sample_weight=sample_weight)
     return _as_dense(pipeline[1], pipeline[0].mean_, deviation, classes)
 
 

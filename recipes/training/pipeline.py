@@ -21,7 +21,7 @@ KERAS_ITERATORS = 2  # that Keras makes per epoch of known length; it reads one 
 
 
 def batches(task, examples, training, preprocess, classes):
-    """Returns a tf.data.Dataset of (inputs, targets) batches; arguments as `Task.pipeline` has them.
+    """Returns a tf.data.Dataset of (inputs, targets) or (inputs, targets, weights) batches; as `Task.pipeline` has it.
 
     Examples are preprocessed once and stay in memory where they fit, then shuffled and augmented. Where they do not
     fit, their indices are shuffled, and each batch is read, resized and preprocessed when it is needed.
@@ -30,7 +30,10 @@ def batches(task, examples, training, preprocess, classes):
 
     data = examples.dataset() if isinstance(examples, Examples) else examples
     count = len(examples) if isinstance(examples, Examples) else int(data.cardinality())
-    single = data.map(lambda x, y: (preprocessed(preprocess, x), task.prepare_target(y, classes)))
+    if getattr(examples, "weights", None) is not None:
+        data = tf.data.Dataset.zip(data, tf.data.Dataset.from_tensor_slices(examples.weights))
+        data = data.map(lambda example, weight: (*example, weight))
+    single = data.map(lambda x, y, *w: (preprocessed(preprocess, x), task.prepare_target(y, classes), *w))
     spec = tf.nest.flatten(single.element_spec)
     example_bytes = sum(np.prod(s.shape) * s.dtype.size if s.shape.is_fully_defined() else np.inf for s in spec)
     is_on_demand = isinstance(examples, Examples) and hasattr(examples.inputs, "read")
@@ -47,7 +50,7 @@ def batches(task, examples, training, preprocess, classes):
         augmentation = None if flips else augmentation
     else:
         data = preprocess_examples(data, preprocess)
-        data = data.map(lambda x, y: (x, task.prepare_target(y, classes)), tf.data.AUTOTUNE)
+        data = data.map(lambda x, y, *w: (x, task.prepare_target(y, classes), *w), tf.data.AUTOTUNE)
         data = data.cache() if fits else data
         if echo and 4 * count * example_bytes <= CACHE_LIMIT:
             data = echo_batches(augmentation, data, count, batch_size, task.echo_epochs, task.seed)
@@ -87,10 +90,10 @@ def preprocess_examples(data, preprocess):
         return data
     specs = tf.nest.flatten(data.element_spec[0])
     if not all(spec.shape.is_fully_defined() for spec in specs):
-        return data.map(lambda x, y: (preprocessed(preprocess, x), y), tf.data.AUTOTUNE)
+        return data.map(lambda x, *rest: (preprocessed(preprocess, x), *rest), tf.data.AUTOTUNE)
     size = sum(np.prod(spec.shape.as_list()) * 4 for spec in specs)
     chunk = int(np.clip(CHUNK // max(size, 1), 1, 256))
-    return data.batch(chunk).map(lambda x, y: (preprocess(x, training=False), y), tf.data.AUTOTUNE).unbatch()
+    return data.batch(chunk).map(lambda x, *rest: (preprocess(x, training=False), *rest), tf.data.AUTOTUNE).unbatch()
 
 
 def shuffled(data, count, example_bytes, seed):
@@ -121,7 +124,8 @@ def read_in_any_order(task, examples, preprocess, classes, batch_size, drop_rema
     order = random_order(len(examples), task.seed)
     if isinstance(targets, np.ndarray):
         targets = tf.constant(targets)
-        order = order.map(lambda i: (i, task.prepare_target(tf.gather(targets, i), classes)))
+        weights = () if examples.weights is None else (tf.constant(examples.weights),)
+        order = order.map(lambda i: (i, task.prepare_target(tf.gather(targets, i), classes), *(w[i] for w in weights)))
     else:
         spec = targets.dataset().element_spec
 
@@ -131,8 +135,8 @@ def read_in_any_order(task, examples, preprocess, classes, batch_size, drop_rema
 
         order = order.map(with_target, tf.data.AUTOTUNE, deterministic=True)
 
-    def read(indices, y):
-        return reader.read_tensors(indices), y
+    def read(indices, *rest):
+        return reader.read_tensors(indices), *rest
 
     def read_flipped(seed, indices, y):
         return reader.read_tensors(indices, flips.flips(seed, tf.size(indices))), y
@@ -142,7 +146,7 @@ def read_in_any_order(task, examples, preprocess, classes, batch_size, drop_rema
     if preprocess is None:
         return data
 
-    return data.map(lambda x, y: (preprocess(x, training=False), y), tf.data.AUTOTUNE, deterministic=True)
+    return data.map(lambda x, *rest: (preprocess(x, training=False), *rest), tf.data.AUTOTUNE, deterministic=True)
 
 
 def random_order(count, seed):

@@ -81,6 +81,19 @@ test_that("groups and blocks stay in one split", {
   expect_error(quick_fit(y ~ x, data, group = "sites"), "Did you mean `site`?", fixed = TRUE)
 })
 
+test_that("rows of weight 0 do not count", {
+  needs_python()
+  set.seed(1)
+  rows <- data.frame(x = runif(120, -1, 1), effort = rep(0:1, 60))
+  rows$y <- ifelse(rows$effort == 1, 3 * rows$x, -3 * rows$x)
+  fit <- quick_fit(y ~ x, rows, weights = effort, epochs = 60, learning_rate = 0.02)
+  expect_gt(cor(predict(fit, rows), rows$x), 0.9)
+  expect_named(fit$run$data$columns, "x")
+  expect_equal(predict(quick_fit(y ~ x, rows, weights = "effort"), rows),
+               predict(quick_fit(y ~ x, rows, weights = rows$effort), rows), tolerance = 1e-5)
+  expect_error(quick_fit(y ~ x, rows, weights = -effort), "`weight` must have a finite number of at least 0")
+})
+
 test_that("points of sf are split by blocks, and their coordinates are no predictors", {
   needs_python()
   skip_if_not_installed("sf")
@@ -108,7 +121,7 @@ test_that("settings are checked in R's words", {
   expect_error(zoo_fit(y ~ x, data, units = c(4, 2.5)), "`units`[2] must be a whole number", fixed = TRUE)
   expect_error(zoo_fit(y ~ x, data, model = "dn"), "Did you mean `dnn`?", fixed = TRUE)
   expect_error(zoo_fit(y ~ x, data, task = "regresion"), "Did you mean `regression`?", fixed = TRUE)
-  expect_error(zoo_fit(y ~ x, data, weights = x), "class_weight")
+  expect_error(zoo_fit(y ~ x, data, weights = region), "`weights` must be a column or a number")
   expect_error(zoo_fit(data), "zoo_fit(species ~ ., data)", fixed = TRUE)
   expect_error(zoo_fit(y ~ x, data, 3), "name of a network")
   expect_message(quick_fit(site ~ x, data), "write factor(site)", fixed = TRUE)

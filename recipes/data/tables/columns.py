@@ -39,14 +39,14 @@ def target_columns(target, frame):
     return existing_columns("target", target, frame)
 
 
-def input_columns(frame, targets, notes, *, columns, drop_columns, categorical, group, block):
+def input_columns(frame, targets, notes, *, columns, drop_columns, categorical, group, block, weight):
     """Returns the names of the input columns; adds notes on columns that are left out.
 
     Args:
         frame: data frame.
         targets: names of the target columns.
         notes: list that notes are added to.
-        columns, drop_columns, categorical, group, block: as `read_table` has them.
+        columns, drop_columns, categorical, group, block, weight: as `read_table` has them.
     Raises:
         ValueError: if a named column does not exist, or no input column is left.
     """
@@ -61,6 +61,9 @@ def input_columns(frame, targets, notes, *, columns, drop_columns, categorical, 
     if isinstance(group, str) and group in names:
         names.remove(group)
         notes.append(f"left out `{group}`: it names the groups")
+    if weight in names:
+        names.remove(weight)
+        notes.append(f"left out `{weight}`: it has the weights of the rows")
     if block:
         notes += [f"`{c}` is an input too; `drop_columns` leaves it out" for c in block[:2] if c in names]
     for c in list(names):

@@ -36,6 +36,7 @@ def read_table(
     missing: Literal["error", "drop", "impute"] | None = None,
     group=None,
     block: tuple[str, str, Positive] | None = None,
+    weight: str | None = None,
     classes: tuple[str, ...] = (),
     validation: Fraction = 0.15,
     test: Fraction = 0.15,
@@ -62,6 +63,8 @@ def read_table(
             own); None is error. A target is never imputed.
         group: column whose groups stay in one split, or one label per row.
         block: (x column, y column, size): square spatial blocks of that size stay in one split.
+        weight: column of numbers, 0 or larger, that multiply each row's loss in training, validation and the fit of
+            the baselines, divided by their mean; no input. Metrics count each row once.
         classes: names of the classes, where the targets have their index from 0.
         validation, test: fractions of the rows, 0 to 1.
         seed: seed of the split.
@@ -80,11 +83,12 @@ def read_table(
     split_options = SplitOptions(validation, test, seed)
     options = {
         "task": task, "columns": columns, "drop_columns": drop_columns, "categorical": categorical, "missing": missing,
-        "group": group, "block": block, "classes": classes,
+        "group": group, "block": block, "weight": weight, "classes": classes,
     }  # fmt: skip
     if isinstance(source, str | os.PathLike | dict | pd.DataFrame):
         groups = (group,) if isinstance(group, str) else ()
-        used = (*columns, *target, *(block[:2] if block else ())) if columns else None
+        weights = (weight,) if weight else ()
+        used = (*columns, *target, *weights, *(block[:2] if block else ())) if columns else None
         unchecked = (*categorical, *drop_columns, *groups)
         frame, facts, resolved = read_frame(source, table_format, unchecked=unchecked, checked=used)
         data = from_frames([frame], split_options, target=target, **options, **facts)
@@ -136,6 +140,7 @@ def from_frames(
     missing=None,
     group=None,
     block=None,
+    weight=None,
     classes=(),
     notes=(),
     **facts,
@@ -149,7 +154,7 @@ def from_frames(
         target: target columns, unless `targets` is given.
         targets: for each frame its targets, where they are no columns.
         splits: train, validation or test for each frame, or None where it is to be split.
-        task, columns, drop_columns, categorical, missing, group, block, classes: as `read_table` has them.
+        task, columns, drop_columns, categorical, missing, group, block, weight, classes: as `read_table` has them.
         notes: sentences of the reader.
         **facts: source, license, description, as `Data` has them.
     Raises:
@@ -168,9 +173,11 @@ def from_frames(
             np.concatenate([np.asarray(t).reshape(len(f), -1) for t, f in zip(targets, frames, strict=True)])
         )
     groups, blocks = group_labels(frame, group), block_labels(frame, block)
+    weights = _row_weights(frame, weight, outputs)
     names = input_columns(
         frame, () if targets is not None else outputs, notes,
         columns=columns, drop_columns=drop_columns, categorical=categorical, group=group, block=block,
+        weight=weight,
     )  # fmt: skip
     inputs = frame[names]
     notes += doubtful_values(inputs, y, outputs, categorical)
@@ -191,6 +198,7 @@ def from_frames(
     for i, split in enumerate(splits):
         mask = split_index[complete] == i
         pool = Pool({c: v[mask] for c, v in arrays.items()}, y[mask], split, rows[complete][mask])
+        pool.weights = None if weights is None else weights[complete][mask]
         if split in (None, "train"):
             pool.groups = None if groups is None else groups[complete][mask]
             pool.blocks = None if blocks is None else blocks[complete][mask]
@@ -249,6 +257,30 @@ def group_labels(frame, group):
     if labels.shape != (len(frame),):
         raise ValueError(f"`group` must have one label for each of {len(frame):,} rows, got {labels.shape}.")
     return labels
+
+
+def _row_weights(frame, weight, outputs):
+    """Returns (N,) float32 weights of the rows, of mean 1, from a column of numbers, or None."""
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    if weight is None:
+        return None
+    existing_columns("weight", [weight], frame)
+    if weight in outputs:
+        raise ValueError(f"`weight` must be another column than the target, got {weight!r}.")
+    values = frame[weight]
+    if not is_numeric_dtype(values) or is_bool_dtype(values):
+        raise ValueError(f"`weight` must be a column of numbers, got {weight!r} with {values.iloc[0]!r}.")
+    values = values.to_numpy(np.float32, na_value=np.nan)
+    if not np.all(np.isfinite(values) & (values >= 0)):
+        row = int(np.flatnonzero(~(np.isfinite(values) & (values >= 0)))[0])
+        raise ValueError(
+            f"`weight` must have a finite number of at least 0 in every row, got {values[row]:g} in {weight!r} of row "
+            f"{row}, from 0."
+        )
+    if not values.any():
+        raise ValueError(f"`weight` must have a number above 0 in some row, got 0 in all rows of {weight!r}.")
+    return values / values.mean()
 
 
 def block_labels(frame, block):
