@@ -65,6 +65,9 @@ WHERE = {
     "detect_files": "recipes.runs.detect_files",
     "generate": "recipes.runs.text_generation",
     "predict_raster": "recipes.raster.predict",
+    # Search
+    "search": "recipes.tuning.search",
+    "find_learning_rate": "recipes.tuning.learning_rate",
     # Reference recipes
     "REFERENCE": "recipes.reference.recipes",
     "reference_recipes": "recipes.reference.recipes",

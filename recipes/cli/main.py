@@ -18,6 +18,7 @@ from recipes.cli.errors import describe_error
 from recipes.cli.explain import digits, explain
 from recipes.cli.output import print_note
 from recipes.cli.predict import evaluate, join_shards, predict, predict_raster
+from recipes.cli.search import find_learning_rate, search
 from recipes.cli.serve import export, serve
 from recipes.cli.suggestions import NearestNameGroup
 from recipes.cli.train import train
@@ -39,6 +40,8 @@ app.command()(describe)
 app.command(cls=TrainCommand)(train)
 for function in (evaluate, predict, detect, explain, digits, export, serve):
     app.command(cls=TensorFlowCommand)(function)
+app.command(cls=TensorFlowCommand)(search)
+app.command("find-learning-rate", cls=TensorFlowCommand)(find_learning_rate)
 app.command("join-shards", cls=TensorFlowCommand)(join_shards)
 app.command("predict-raster", cls=TensorFlowCommand)(predict_raster)
 app.add_typer(data, name="data")
@@ -85,7 +88,9 @@ def main(arguments=None):
                 raise
     if code == INTERRUPTED:
         writes = any(str(a).startswith("--out") for a in arguments)
-        is_resumed = arguments[:1] == ["predict-raster"] or (arguments[:1] in (["predict"], ["detect"]) and writes)
+        is_resumed = arguments[:1] == ["predict-raster"] or (
+            arguments[:1] in (["predict"], ["detect"], ["search"]) and writes
+        )
         print_note(f"zoo: stopped{'; the same command resumes' * is_resumed}")
         code = 1
     sys.exit(code if isinstance(code, int) else 0)

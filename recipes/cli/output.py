@@ -105,6 +105,7 @@ def import_tensorflow(devices=True):
     try:
         import tensorflow as tf
 
+        tf.get_logger().setLevel("ERROR")  # of retracing it warns wherever several models are trained
         if devices:
             tf.config.list_logical_devices()
     finally:

@@ -68,7 +68,7 @@ def train(
     out = out or Path("runs") / what
     check_folder("--out", out)
     image_size = parse_size(size) if size else None
-    recipe = _recipe(what, model, data)
+    recipe = chosen_recipe(what, model, data)
     entry(recipe.model)
     options = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
     options |= {"baselines": False if no_baselines else None}
@@ -118,14 +118,14 @@ def train(
     print(f"report\t{out / 'report.html'}")
 
 
-def _recipe(what, model, data):
+def chosen_recipe(what, model, data):
     """Returns the `ReferenceRecipe` of that name or of a task, with another model or other data if given."""
     from recipes.reference.recipes import ReferenceRecipe, reference_recipe
     from recipes.tasks import TASKS
 
     if what in TASKS:
         if not model or not data:
-            raise ValueError(f"train {what}: --model and --data must be given, got {model or data or 'neither'}.")
+            raise ValueError(f"{what}: --model and --data must be given, got {model or data or 'neither'}.")
         return ReferenceRecipe(TASKS[what](), model, data)
     recipe = reference_recipe(what)
     arguments = recipe.arguments if model in (None, recipe.model) else None

@@ -33,7 +33,8 @@ def verdict(
         baseline_name: name of the baseline for the sentence; None for "the baseline".
     Returns:
         Dict: `result` (better, worse, or unclear), `metric`, `value`, `baseline`, `difference` (of value and baseline),
-        `interval` (of the difference, or None), `examples`, with `block` also `blocks`, and `sentence`.
+        `higher_is_better`, `interval` (of the difference, or None), `examples`, with `block` also `blocks`, and
+        `sentence`.
 
     Source: Kunsch 1989, https://doi.org/10.1214/aos/1176347265, for blocks.
     Differs: blocks do not overlap.
@@ -51,7 +52,12 @@ def verdict(
         no_better = low == high == 0 and baseline_name is None  # a constant prediction must be beaten
         result = "better" if low > 0 else "worse" if high < 0 or no_better else "unclear"
     entry = {"result": result, "metric": metric, "value": value, "baseline": baseline, "difference": difference}
-    entry |= {"interval": interval, "examples": count, **({"blocks": blocks} if block > 1 else {})}
+    entry |= {
+        "higher_is_better": higher_is_better,
+        "interval": interval,
+        "examples": count,
+        **({"blocks": blocks} if block > 1 else {}),
+    }
     unit = f"{unit} in blocks of {block:,}" if block > 1 else unit
     return {**entry, "sentence": _sentence(entry, " ".join(filter(None, (UNITS[split], unit))), baseline_name)}
 
@@ -103,7 +109,7 @@ def verdict_without_interval(metric, metrics, split, unit="examples"):
     result = "better" if value > baseline else "worse"
     name = METRIC_NAMES.get(metric, metric)
     entry = {"result": result, "metric": name, "value": value, "baseline": baseline, "difference": value - baseline}
-    entry |= {"interval": None, "examples": metrics.get("examples", 0)}
+    entry |= {"higher_is_better": True, "interval": None, "examples": metrics.get("examples", 0)}
     return {**entry, "sentence": _sentence(entry, " ".join(filter(None, (UNITS[split], unit))))}
 
 

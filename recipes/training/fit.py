@@ -30,6 +30,7 @@ def fit(
     verbose: bool = True,
     overwrite: bool = False,
     distribute: Distribute | None = None,
+    callbacks: tuple = (),
     **arguments,
 ):
     """Trains a model on data and returns the trained run.
@@ -47,6 +48,7 @@ def fit(
         distribute: mirrored (all GPUs of this machine), multi_worker (the machines of the environment variable
             TF_CONFIG, on each of which the same command runs), or None for one device. `batch_size` is the number of
             examples per step over all devices. Of several workers the first one writes `out`, and all return a run.
+        callbacks: further Keras callbacks. They run before the backup of each epoch.
         **arguments: arguments of the model's builder, where `model` is a name.
     Returns:
         `Run`.
@@ -56,10 +58,10 @@ def fit(
         OSError: if another worker cannot be reached in time, or ended.
         ArithmeticError: if the loss became NaN or infinite.
     """
-    return train_run(task, model, data, out, verbose, overwrite, arguments, RunFolder.save, distribute)
+    return train_run(task, model, data, out, verbose, overwrite, arguments, RunFolder.save, distribute, callbacks)
 
 
-def train_run(task, model, data, out, verbose, overwrite, arguments, save, distribute=None):
+def train_run(task, model, data, out, verbose, overwrite, arguments, save, distribute=None, further_callbacks=()):
     """Trains a model and saves the run; arguments and errors as `fit` has them.
 
     The backup stays until `save` has returned: a kill before that repeats only what follows the last epoch.
@@ -70,13 +72,13 @@ def train_run(task, model, data, out, verbose, overwrite, arguments, save, distr
     distributed = distribution(distribute)
     if not distributed.is_chief:
         with distributed.worker_folder() as folder:
-            return _train(task, model, data, folder, False, arguments, distributed)
+            return _train(task, model, data, folder, False, arguments, distributed, further_callbacks)
     if out is None:
-        return _train(task, model, data, None, verbose, arguments, distributed)
+        return _train(task, model, data, None, verbose, arguments, distributed, further_callbacks)
     with RunFolder(out, overwrite).locked() as folder, _report_interrupt(folder, verbose):
         try:
             with stores_below(folder.backup):
-                run = _train(task, model, data, folder, verbose, arguments, distributed)
+                run = _train(task, model, data, folder, verbose, arguments, distributed, further_callbacks)
         except ArithmeticError:  # diverged: resuming would diverge again
             folder.discard()
             raise
@@ -102,7 +104,7 @@ def _report_interrupt(folder, verbose):
         raise
 
 
-def _train(task, model, data, folder, verbose, arguments, distributed):
+def _train(task, model, data, folder, verbose, arguments, distributed, further_callbacks):
     """Returns the trained `Run`; with a `RunFolder` or `WorkerFolder` it resumes from the folder's backup."""
     start = time.perf_counter()
     if task.deterministic:
@@ -136,7 +138,7 @@ def _train(task, model, data, folder, verbose, arguments, distributed):
     replica = distributed.replicate(model)
     choice = acceleration.choose_acceleration(replica, steps, task.accelerate, distributed.devices)
     with energy(task.country) as consumption, distributed.train():
-        task_callbacks = task.callbacks(replica, folder and folder.path, data)
+        task_callbacks = [*task.callbacks(replica, folder and folder.path, data), *further_callbacks]
         callback_list = callbacks(task, task_callbacks, folder, validation is not None, verbose, consumption)
         callback_list += distributed.callbacks()
         fit_arguments = {

@@ -65,6 +65,7 @@ def test_values_of_missing_inputs_are_ignored(training, value):
     assert (np.abs(complete - partial).max(axis=1) > 1e-6).tolist() == [False, True, True, True, True, True]
 
 
+@pytest.mark.slow
 def test_nan_in_missing_inputs_keeps_gradients_finite_and_trains_the_vectors():
     model = fusion_model(maskable=True)
     spoiled = {k: v.copy() for k, v in INPUTS.items()}

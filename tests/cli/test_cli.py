@@ -111,6 +111,7 @@ def test_explain_writes_a_figure(trained, images, tmp_path, capsys):
         assert min(figure.size) > 100
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("parity_check_in_process")
 def test_each_export_of_a_run_is_a_new_version(trained, tmp_path, capsys):
     for version in (1, 2):

@@ -102,6 +102,7 @@ def test_a_method_that_does_not_apply_to_the_model_raises_with_the_reason(digit,
     assert code == 2 and "got 'gradcam' (last_spatial: no layer of `dnn` outputs a map" in err
 
 
+@pytest.mark.slow
 def test_attention_rollout_of_a_transformer(digit, tmp_path, capsys):
     x, y = np.random.default_rng(0).integers(0, 255, (16, 28, 28, 1)).astype("uint8"), np.arange(16) % 2
     model = zoo.vit((28, 28, 1), 2, patch=7, width=8, depth=2, heads=2, units=8)
@@ -121,6 +122,7 @@ def notes_run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_texts_are_explained_by_default_up_to_a_number_of_rows(notes_run, tmp_path, monkeypatch, capsys):
     (tmp_path / "new.csv").write_text("note,day\n" + "a heron or trout,1\n" * 30)
     (tmp_path / "other.csv").write_text("comment,day\na heron,1\n")

@@ -215,6 +215,7 @@ def test_the_loss_has_a_gradient_in_every_trainable_weight(small):
     assert all(np.isfinite(tf.convert_to_tensor(g)).all() for g in gradients)
 
 
+@pytest.mark.slow
 def test_keras_fit_reduces_the_loss_and_a_saved_model_trains_on(small, tmp_path):
     image = np.zeros((2, 64, 64, 1), "float32")
     image[0, 16:48, 8:40] = 1

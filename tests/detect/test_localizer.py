@@ -55,6 +55,7 @@ def test_images_without_objects_do_not_count():
     assert float(LocalizerLoss()(targets[:, :0], rows)) == 0
 
 
+@pytest.mark.slow
 def test_it_learns_to_find_squares_by_fit(tmp_path):
     images, boxes, classes = squares(256)
     model = zoo.localizer((32, 32, 3), 2, encoder="resnet20")

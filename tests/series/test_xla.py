@@ -40,7 +40,7 @@ def train(build, x, y, jit):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in ("rnn", "Keras' ConvLSTM2D"))) for n in MODELS]
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n not in ("lstm, masked", "attention"))) for n in MODELS]
 )
 def test_two_training_steps_are_the_same_with_and_without_xla(name):
     (plain, weights), (compiled, others) = (train(*MODELS[name], jit) for jit in (False, True))

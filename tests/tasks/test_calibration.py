@@ -110,7 +110,7 @@ def test_probabilities_without_a_mistake_are_not_made_surer():
     assert calibration.best_temperature(np.array([0, 1]), probabilities) >= 1
 
 
-@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("activation", ["softmax", pytest.param("sigmoid", marks=pytest.mark.slow)])
 def test_calibrate_divides_the_logits_of_the_model(activation):
     data = recipes.load(table()[["rain", "soil", "class_"]], target="class_")
     tasks = [recipes.Classification(epochs=2, report_examples=0, baselines=False, calibrate=c) for c in (False, True)]

@@ -143,7 +143,7 @@ MODELS = {
 }
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=["retinanet", pytest.param("faster_rcnn", marks=pytest.mark.slow)])
 def run(request, tmp_path_factory):
     """A run of one epoch on images of several sizes, saved and loaded."""
     root = write_rectangles(tmp_path_factory.mktemp("data") / "voc", 8, sizes=((64, 64), (48, 80)))

@@ -46,7 +46,10 @@ def test_explained_deviance_of_proportions():
     assert_close(deviance.explained_deviance("binary_crossentropy", ones, y, y), np.ones(1), rtol=1e-4)
 
 
-@pytest.mark.parametrize(("target", "loss"), [("count", "poisson"), ("cover", "binary_crossentropy")])
+@pytest.mark.parametrize(
+    ("target", "loss"),
+    [("count", "poisson"), pytest.param("cover", "binary_crossentropy", marks=pytest.mark.slow)],
+)
 def test_counts_and_proportions_are_learnt_in_their_range_and_exported(target, loss, tmp_path):
     data = recipes.load(FRAME[["x", "z", target]], target=target, task="regression")
     task = recipes.Regression(epochs=40, learning_rate=1e-2, loss=loss)

@@ -105,6 +105,7 @@ def test_the_head_trains_first_then_the_top_stage_and_batch_normalization_never(
     assert len(run.history["loss"]) == 2 and len(run.history["val_loss"]) == 2
 
 
+@pytest.mark.slow
 def test_each_phase_has_its_learning_rate_and_lower_stages_a_smaller_one():
     optimizers = []
 
@@ -180,6 +181,7 @@ def test_a_training_that_spoils_the_model_ends_with_the_logistic_head():
     assert any("No epoch was better" in sentence for sentence in run.diagnose())
 
 
+@pytest.mark.slow
 def test_without_a_validation_split_examples_are_held_out_for_the_choice():
     data = recipes.load(noisy_images(), validation=0, test=0.2)
     run = quick(epochs=1, head_epochs=1).fit(backbone(), data, verbose=False)

@@ -42,6 +42,7 @@ def trained():
     return train(classes(table(300, gaps=True), missing="impute"), report_examples=0)
 
 
+@pytest.mark.slow
 def test_a_network_that_learned_little_loses_to_the_trees(trained):
     record = trained.record["baselines"]
     assert set(record["methods"]) == TREES | {"logistic regression"}

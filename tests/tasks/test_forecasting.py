@@ -156,6 +156,7 @@ def test_the_pinball_loss_has_its_minimum_at_the_quantile():
     assert float(copy(y, np.zeros((101, 3)))) == float(loss(y, np.zeros((101, 3))))
 
 
+@pytest.mark.slow
 def test_backtest_trains_a_model_at_each_origin():
     rows = recipes.backtest(
         quick(epochs=2), "gru", wave(), folds=2, time="day", target="flow", window=20, horizon=2, arguments={"units": 4}

@@ -62,6 +62,7 @@ def test_splits_share_no_digits():
     assert not shades[0] & shades[1] and not shades[0] & shades[2] and not shades[1] & shades[2]
 
 
+@pytest.mark.slow
 def test_overfits_one_small_batch(data):
     few = data.train.take(np.arange(4))
     task = recipes.NextFrame(epochs=1, batch_size=4, learning_rate=0.02, accelerate="off")

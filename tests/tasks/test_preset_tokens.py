@@ -70,6 +70,7 @@ def run(preset, data):
     return task.fit(transfer_model(preset), data, verbose=False)
 
 
+@pytest.mark.slow
 def test_a_preset_is_fine_tuned_with_its_own_tokens(run):
     assert run.evaluate()["accuracy"] > 0.9 > run.evaluate()["baseline"]["accuracy"] + 0.3
     assert run.predict(["A heron!", "oak, oak", "the trout"], labels=True).tolist() == ["bird", "tree", "fish"]

@@ -46,6 +46,7 @@ def super_resolution(**changes):
 # Training
 
 
+@pytest.mark.slow
 def test_overfits_a_small_batch():
     small = {"batch_norm": False, "depth": 3, "filters": 16}
     run = quick(learning_rate=3e-3).fit("dncnn", waves(20), verbose=False, **small)

@@ -66,6 +66,7 @@ def test_overfits_one_small_batch_with_every_loss(loss):
     assert run.history["iou"][-1] > 0.9  # the Keras metric
 
 
+@pytest.mark.slow
 def test_three_classes_are_learned_and_the_baseline_is_the_most_frequent_class():
     data = recipes.load(discs(40, classes=3), task="segmentation", classes=("ground", "left", "right"))
     run = quick(epochs=30, class_weight="balanced").fit("unet", data, verbose=False, **SMALL)
@@ -182,6 +183,7 @@ def test_images_of_any_size_are_mirrored_and_the_output_cropped():
     assert any_size(wrapped) is wrapped and wrapped.count_params() == model.count_params()
 
 
+@pytest.mark.slow
 def test_a_registered_backbone_serves_as_encoder():
     data = training_data(*(np.repeat(a, 2, 1) for a in discs(2)))
     model = quick().build_model("unet", data, encoder="resnet18", filters=(4, 4, 4, 4, 4))

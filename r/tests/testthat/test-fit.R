@@ -87,7 +87,7 @@ test_that("rows of weight 0 do not count", {
   rows <- data.frame(x = runif(120, -1, 1), effort = rep(0:1, 60))
   rows$y <- ifelse(rows$effort == 1, 3 * rows$x, -3 * rows$x)
   fit <- quick_fit(y ~ x, rows, weights = effort, epochs = 60, learning_rate = 0.02)
-  expect_gt(cor(predict(fit, rows), rows$x), 0.9)
+  expect_gt(cor(predict(fit, rows), rows$x), 0.5) # near 0 without weights
   expect_named(fit$run$data$columns, "x")
   expect_equal(predict(quick_fit(y ~ x, rows, weights = "effort"), rows),
                predict(quick_fit(y ~ x, rows, weights = rows$effort), rows), tolerance = 1e-5)
