@@ -11,6 +11,8 @@ from pathlib import Path
 
 from recipes.data.fingerprint import fingerprints
 from recipes.reference.recipes import train_and_export
+from recipes.training.folder_lock import lock_folder
+from recipes.training.identity import differences
 from recipes.tuning.comparison import compare_scores
 from recipes.tuning.results import save_figure, trial_table
 from recipes.tuning.space import default_space, default_values, read_space, with_values
@@ -27,8 +29,6 @@ from recipes.tuning.trials import (
     values_of,
 )
 from recipes.tuning.worker import started_workers
-from recipes.training.folder_lock import lock_folder
-from recipes.training.identity import differences
 from zoo.arguments import Count, FilePath, checked
 from zoo.atomic_write import write_text
 from zoo.strict_json import json_text

@@ -7,9 +7,9 @@ import time
 
 import keras
 
-from recipes.tuning.space import Choice, Range, with_values
 from recipes.training.fit import fit
 from recipes.training.task import Task
+from recipes.tuning.space import Choice, Range, with_values
 
 LOSS = "validation loss"  # the score where the task has no verdict
 STARTUP_TRIALS = 5  # before others are stopped early
