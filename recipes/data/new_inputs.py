@@ -85,7 +85,7 @@ def file_batches(schema, files, batch_size, size=None, *, skip=0, shard=(1, 1), 
     if schema.kind == "image":
         yield from _image_batches(schema, files[skip:], batch_size, size, shard[0] - 1, threads or os.cpu_count())
     elif schema.kind == "sound":
-        yield from (InputBatch(*batch, []) for batch in read_ahead(sound_batches(schema, files, batch_size)))
+        yield from (InputBatch(*batch) for batch in read_ahead(sound_batches(schema, files, batch_size)))
     elif schema.kind in ("table", "text"):
         yield from read_ahead(_row_batches(schema, files, skip, shard, tokens), CHUNK_ROWS // TABLE_ROWS)  # a chunk
     else:

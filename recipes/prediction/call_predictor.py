@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 
 from recipes.data.new_inputs import InputBatch, failure_reason, read_ahead
+from recipes.data.sound.sample_checks import SampleChecks, header_notes, is_silent
 from recipes.data.sound.sound_files import file_time, sound_info
 from recipes.data.sound.sound_windows import windows
 from recipes.prediction.calls import CallBounds, CallMerger
@@ -78,30 +79,33 @@ class CallPredictor:
         for path in files[skip:]:
             notes = []
             try:
-                stated = sound_info(path).stated_seconds
-                if stated:
-                    notes.append(f"{path} is truncated: read to its end, its header states {stated:.2f} s")
-                rows = self.calls(path)
+                checks, sound = SampleChecks(), self.run.schema.sound
+                notes += header_notes(path, sound_info(path), sound)
+                rows = self.calls(path, checks)
+                notes += checks.notes(path)
             except Exception as error:  # a broken file may raise anything in a decoder; its reason is recorded
                 yield InputBatch([], [], {str(path): failure_reason(error)}, [], shard[0] - 1)
                 continue
             yield InputBatch([str(path)], rows, {}, notes, shard[0] - 1)
 
-    def scores(self, path):
-        """Yields (start [s], scores (classes,), clip) of the windows of a recording, in their order."""
+    def scores(self, path, checks=None):
+        """Yields (start [s], scores (classes,), clip) of the windows of a recording, in their order.
+
+        A silent window has scores of 0. `checks` is as `windows` has it.
+        """
         hop = self.seconds * (1 - self.overlap)
-        stream = read_ahead(_groups(windows(path, self.sample_rate, self.seconds, hop), WINDOWS))
+        stream = read_ahead(_groups(windows(path, self.sample_rate, self.seconds, hop, checks), WINDOWS))
         for group in stream:
             clips = np.stack([clip for _, clip in group])
             filled = np.concatenate([clips, np.zeros((WINDOWS - len(clips), *clips.shape[1:]), np.float32)])
             for (start, clip), scores in zip(group, predict_batch(self.run, filled), strict=False):
-                yield start, scores, clip
+                yield start, np.zeros_like(scores) if is_silent(clip) else scores, clip
 
-    def calls(self, path):
-        """Returns the rows of the calls in a recording, in the order of their starts."""
+    def calls(self, path, checks=None):
+        """Returns the rows of the calls in a recording, in the order of their starts; `checks` as `scores` has it."""
         merger, rows, begin = CallMerger(self.labels, self.threshold, self.seconds), [], file_time(path)
         length = sound_info(path).seconds
-        for start, scores, clip in self.scores(path):
+        for start, scores, clip in self.scores(path, checks):
             rows += [self._row(path, call, begin, length) for call in merger.add(start, scores, clip)]
         rows += [self._row(path, call, begin, length) for call in merger.finish()]
         return sorted(rows, key=lambda row: (row["start"], row["class"]))

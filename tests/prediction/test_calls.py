@@ -153,11 +153,11 @@ def test_an_interrupted_prediction_is_continued_with_each_recording_once(folder,
     run.predict_files([many], whole, calls={"background": "background"}, progress=False)
     calls, counted = CallPredictor.calls, []
 
-    def stop_at_the_third(self, path):
+    def stop_at_the_third(self, path, checks=None):
         counted.append(path)
         if len(counted) == 3:
             raise KeyboardInterrupt
-        return calls(self, path)
+        return calls(self, path, checks)
 
     monkeypatch.setattr(CallPredictor, "calls", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
@@ -192,3 +192,27 @@ def test_zoo_explain_draws_the_clips_of_a_recording(folder, tmp_path):
     with pytest.raises(SystemExit, match="0"):
         main(["explain", str(folder / "run"), str(clip), "--out", str(tmp_path / "why.png")])
     assert (tmp_path / "why.png").stat().st_size > 5000
+
+
+ODD_SOUNDS = {
+    "silent": (np.zeros(2 * RATE), RATE, "is silent"),
+    "constant": (np.full(2 * RATE, 0.4), RATE, "is silent"),
+    "cancelling": (np.stack([tone(800, 2), -tone(800, 2)], axis=1), RATE, "its channels cancel each other"),
+    "unscaled": (tone(800, 2) * 32768, RATE, "has samples of up to 9,"),
+    "clipped": (np.clip(tone(200, 2) * 40, -1, 1), RATE, "is clipped: "),
+    "slow": (tone(200, 2, 1000), 1000, "it has nothing above 500 Hz"),
+    "short": (tone(200, 0.05), RATE, "has 0.05 s of a window of 1 s"),
+}
+
+
+@pytest.mark.parametrize("name", ODD_SOUNDS)
+def test_odd_recordings_are_noted_and_silence_has_no_call(folder, tmp_path, name):
+    samples, rate, message = ODD_SOUNDS[name]
+    path, run = tmp_path / f"{name}.wav", load_run(folder / "run")
+    soundfile.write(path, samples, rate, subtype="FLOAT")
+    with pytest.warns(UserWarning, match=message):
+        run.predict_files([path], tmp_path / "calls.csv", progress=False)
+    with pytest.warns(UserWarning, match=message.replace("its channels cancel each other", "is silent")):
+        run.predict(path)
+    if name in ("silent", "constant", "cancelling"):
+        assert not len(read_calls(tmp_path / "calls.csv"))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from recipes.data.sound.sample_checks import SampleChecks, header_notes
 from recipes.data.sound.sound_clips import SoundClips, clip_shape, consecutive_starts
 from recipes.data.sound.sound_files import sound_info
 
@@ -24,26 +25,28 @@ def clips_of(path, sound):
 
 
 def sound_batches(schema, files, batch_size):
-    """Yields (names, clips (N, samples, 1), failures) of recordings in batches; a batch may have clips of several.
+    """Yields (names, clips (N, samples, 1), failures, notes) of recordings in batches, with clips of several files.
 
     Args:
         schema: `InputSchema` of kind sound.
         files: paths.
         batch_size: clips per batch.
     """
-    names, clips, failures = [], [], {}
+    names, clips, failures, notes = [], [], {}, []
     shape = clip_shape(schema.sound["sample_rate"], schema.sound["seconds"])
     for path in files:
         try:
-            recording = clips_of(path, schema.sound)
+            recording, checks = clips_of(path, schema.sound), SampleChecks()
             for i, start in enumerate(recording.starts):
                 clip = recording.read(i)
                 names.append(f"{path} @ {start:g} s" if len(recording) > 1 else str(path))
                 clips.append(clip)
+                checks.add(clip, clip[:, 0])
                 if len(clips) == batch_size:
-                    yield names, np.stack(clips), failures
-                    names, clips, failures = [], [], {}
+                    yield names, np.stack(clips), failures, notes
+                    names, clips, failures, notes = [], [], {}, []
+            notes += [*header_notes(path, sound_info(path), schema.sound), *checks.notes(path)]
         except ValueError as error:
             failures[str(path)] = getattr(error, "reason", str(error))
-    if clips or failures:
-        yield names, np.stack(clips) if clips else np.zeros((0, *shape), np.float32), failures
+    if clips or failures or notes:
+        yield names, np.stack(clips) if clips else np.zeros((0, *shape), np.float32), failures, notes

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from recipes.data.images.class_folders import is_system_folder
+from recipes.data.sound.sample_checks import SampleChecks
 from recipes.data.sound.sound_files import (
     SoundInfo,
     UnreadableSoundError,
-    clipped_fraction,
     is_sound_name,
     open_sound,
     sound_info,
@@ -21,8 +21,6 @@ from recipes.data.sound.sound_files import (
 DECODED_BYTES = 64 * 2**20  # of files in all, up to which they are decoded to their end
 SAMPLE = 16 * 2**10  # bytes in the middle of a file by which it is compared, where there are more
 BLOCK = 1 << 20  # samples that are decoded together
-CLIPPED = 1e-3  # fraction of clipped samples from which a recording is noted
-SILENT = 1e-5  # largest sample below which a recording is silent: less than one level of 16 bits
 
 
 class Recording(typing.NamedTuple):
@@ -84,15 +82,14 @@ def _scan(path, size, decode):
         content.update(file.read(-1 if decode else SAMPLE))
     if not decode:
         return Recording(path, info, content.digest(), None, None)
-    peak, clipped, count = 0.0, 0.0, 0
+    checks = SampleChecks()
     with open_sound(path) as file:
         for block in file.blocks(BLOCK // file.channels, dtype="float32", always_2d=True):
             if not np.isfinite(block).all():
                 raise UnreadableSoundError(path, "it has NaN or infinite samples")
-            peak = max(peak, float(np.abs(block).max()))
-            clipped += clipped_fraction(block[:, 0]) * len(block)
-            count += len(block)
+            checks.add(block, block.mean(axis=1))
+        count = checks.count
         if count < info.frames and info.subtype != "MPEG_LAYER_III":  # whose header has the length only roughly
             stated = info.frames / info.sample_rate
             raise UnreadableSoundError(path, f"it ends after {count / file.samplerate:.2f} of {stated:.2f} s")
-    return Recording(path, info, content.digest(), peak < SILENT, clipped > CLIPPED * count)
+    return Recording(path, info, content.digest(), checks.is_silent, checks.is_clipped)

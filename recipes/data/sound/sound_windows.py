@@ -8,12 +8,13 @@ from recipes.data.sound.sound_files import UnreadableSoundError, open_sound
 BLOCK_SECONDS = 30.0  # of a recording that are decoded together
 
 
-def sample_blocks(path, sample_rate):
+def sample_blocks(path, sample_rate, checks=None):
     """Yields a recording block by block: (N,) float32 at a sample rate, channels averaged, resampled by soxr.
 
     Args:
         path: of the file.
         sample_rate: [Hz].
+        checks: `SampleChecks` that the blocks are added to, or None.
     Raises:
         UnreadableSoundError: if the file cannot be read to its end, or has NaN or infinite samples.
     """
@@ -39,13 +40,15 @@ def sample_blocks(path, sample_rate):
             samples = block.mean(axis=1, dtype=np.float32) if block.shape[1] > 1 else block[:, 0]
             if not np.isfinite(samples).all():
                 raise UnreadableSoundError(path, f"it has NaN or infinite samples before {frames / rate:.2f} s")
+            if checks is not None:
+                checks.add(block, samples)
             is_last = len(block) < round(BLOCK_SECONDS * rate)
             yield samples if stream is None else stream.resample_chunk(samples, last=is_last)
             if is_last:
                 return
 
 
-def windows(path, sample_rate, seconds, hop):
+def windows(path, sample_rate, seconds, hop, checks=None):
     """Yields (start, window) of a recording: windows of one length, the next one `hop` later.
 
     The last window ends with the recording. A recording shorter than a window is padded on both sides, as in training,
@@ -56,6 +59,7 @@ def windows(path, sample_rate, seconds, hop):
         sample_rate: of the windows [Hz].
         seconds: length of a window [s].
         hop: time between the starts of two windows [s].
+        checks: `SampleChecks` that the samples of the file are added to, or None.
     Yields:
         (start [s], (samples, 1) float32).
     Raises:
@@ -63,7 +67,7 @@ def windows(path, sample_rate, seconds, hop):
     """
     length, step = clip_shape(sample_rate, seconds)[0], max(1, round(hop * sample_rate))
     buffer, first, next_start = np.zeros(0, np.float32), 0, 0  # `first` is the place of the buffer's first sample
-    for block in sample_blocks(path, sample_rate):
+    for block in sample_blocks(path, sample_rate, checks):
         buffer = np.concatenate([buffer, block])
         while next_start + length <= first + len(buffer):
             offset = next_start - first
