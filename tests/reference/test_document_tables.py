@@ -11,10 +11,10 @@ ROWS = [{"name": name, **measure(name)} for name in ("lenet5", "dnn")]
 
 def test_architectures_form_a_markdown_table():
     head, rule, dnn, lenet = document_tables.architecture_table(ROWS).split("\n")
-    assert head == "| architecture | task | what | input | parameters | MACs | receptive field | paper |"
-    assert rule == "| --- | --- | --- | --- | ---: | ---: | ---: | --- |"
-    assert dnn.startswith("| `dnn` | tabular | ") and "| 669,706 | 669 k |  | [deeplearningbook.org]" in dnn
-    assert lenet.endswith("28 x 28 x 1 | 61,706 | 417 k | 16 | [yann.lecun.com](" + source("lenet5") + ") |")
+    assert head == "| architecture | task | what | input | parameters | MACs | receptive field | weights | paper |"
+    assert rule == "| --- | --- | --- | --- | ---: | ---: | ---: | ---: | --- |"
+    assert dnn.startswith("| `dnn` | tabular | ") and "| 669,706 | 669 k |  |  | [deeplearningbook.org]" in dnn
+    assert lenet.endswith("28 x 28 x 1 | 61,706 | 417 k | 16 |  | [yann.lecun.com](" + source("lenet5") + ") |")
 
 
 def source(name):
@@ -114,7 +114,7 @@ def test_the_command_writes_both_files_once(document, capsys):
     text = document.read_text("utf-8")
     assert "| `digits` | `lenet5` | 0.98 |" in text and "| `bundled:digits` | 5,000 |" in text and "| 61,706 |" in text
     assert document_tables.CSV.read_text("utf-8").startswith(
-        "name,task,parameters,trainable,macs,receptive_field,input,parent,source,summary,example\ndnn,"
+        "name,task,parameters,trainable,macs,receptive_field,input,parent,weights,source,summary,example\ndnn,"
     )
     assert main([], (document,)) == 0
     assert main(["--check"], (document,)) == 0

@@ -9,6 +9,7 @@ from keras import layers
 from zoo.backbones.input_range import INPUT_RANGES, applications_input_range, backbone_input_layer
 from zoo.introspect.head import head_layer, is_head
 from zoo.layers.backbone_input import BackboneInput
+from zoo.published_weights import find_published
 from zoo.registry import entries, entry
 from zoo.weights import BUNDLED, load
 
@@ -43,7 +44,7 @@ def load_feature_backbone(
 
 
 def load_backbone(caller, backbone, weights="bundled", input_shape=None):
-    """Returns a backbone as a model, and the `BackboneInput` arguments of bundled weights or None."""
+    """Returns a backbone as a model, and the `BackboneInput` arguments of its bundled or published weights, or None."""
     if isinstance(backbone, keras.Model):
         if input_shape is not None:
             raise ValueError(f"{caller}: `input_shape` is for a name or a handle; {backbone.name} has its own.")
@@ -58,6 +59,10 @@ def load_backbone(caller, backbone, weights="bundled", input_shape=None):
         size = {} if input_shape is None else {"input_shape": tuple(input_shape)}
         if "input_shape" not in example:
             raise ValueError(f"{caller}: `backbone` must take images, a table or a series, and {backbone} does not.")
+        published = find_published(backbone, weights) if weights not in ("bundled", None) else None
+        if published is not None:
+            model = load(backbone, weights, head=bool(published.classes), **size)
+            return model, published.input_arguments() if published.bands else None
         with_head = weights != "bundled" and weights is not None
         model = load(backbone, weights, head=with_head, **size)
         bundle = BUNDLED.get(backbone) if weights == "bundled" else None

@@ -1,4 +1,4 @@
-"""Adapts backbones for red, green and blue images to other bands, by band names and band statistics."""
+"""Adapts backbones to other bands, by band names and band statistics."""
 
 import typing
 from typing import Literal
@@ -12,6 +12,8 @@ from zoo.backbones.backbone import copy_model, load_backbone, model_inputs, prep
 from zoo.backbones.input_range import IMAGENET, backbone_input_layer
 from zoo.backbones.sensors import common_names
 from zoo.layers.backbone_input import BackboneInput
+from zoo.published_weights import find_published
+from zoo.registry import entries
 
 RGB = ("red", "green", "blue")
 # Layers before the first convolution that scale the image, as the band statistics do in the adapted model.
@@ -67,9 +69,13 @@ def adapt_bands(
     input_shape: Shape | None = None,
     input_range: str | None = None,
 ) -> keras.Model:
-    """Returns a copy of a network for red, green and blue images that takes other bands.
+    """Returns a copy of a network for red, green and blue images, or for other named bands, that takes these bands.
 
     (B, H, W, len(bands)) float, raw  ->  output of the backbone.
+
+    Weights of `zoo.weights.table` with other bands than red, green and blue, such as torchgeo/SENTINEL2_ALL_MOCO, come
+    with the normalization of each band. Every band must then be one of theirs; the kernels of their other bands are
+    left out, as if these bands were at the mean of the table. What follows is of networks for red, green and blue.
 
     The copy standardizes each band by its statistics, which are saved with the model. It then scales the band to the
     mean and standard deviation that the backbone was trained on: ImageNet's after the backbone's own preprocessing
@@ -91,7 +97,8 @@ def adapt_bands(
         bands: names in order, of a sensor (B04) or common names (red, green, blue, nir, ...); or a dict from custom
             names to common names, or to None for a band without one, as in {"my_red": "red", "slope": None}.
         statistics: (mean, deviation), each with one number per band, in the units of the images, as `band_statistics`
-            returns them for the training split. Required.
+            returns them for the training split. Required for networks for red, green and blue; None for weights with
+            other bands, whose table has the mean and the deviation, in the units of the images.
         strategy: by_band, zero_extra or repeat_scaled.
         sensor: sentinel2_l2a or landsat8; None for the one that has all the bands.
         weights: for a name, as `zoo.load` takes them.
@@ -101,11 +108,15 @@ def adapt_bands(
     Returns:
         `keras.Model`. The backbone itself is not changed.
     Raises:
-        ValueError: if the statistics are missing or do not match the bands, a band is unknown, no band is red, green or
-            blue where `strategy` needs one, or the backbone does not begin with a convolution of three bands.
+        ValueError: if the statistics are missing or do not match the bands, a band is unknown or none of those of the
+            weights, no band is red, green or blue where `strategy` needs one, or the backbone does not begin with a
+            convolution of three bands.
 
     Source: Sentinel-2's and Landsat 8's bands as ESA and USGS document them, in zoo/backbones/sensors.py.
     """
+    published = _published_bands(backbone, weights)
+    if published is not None:
+        return _select_bands(published, bands, statistics, sensor, input_shape)
     names = common_names("adapt_bands", bands, sensor)
     statistics = _verify_statistics(statistics, list(names))
     if strategy != "repeat_scaled" and not set(RGB) & set(names.values()):
@@ -132,6 +143,44 @@ def adapt_bands(
     kernel = _adapt_kernel(np.asarray(stem.get_weights()[0]), names, order, strategy)
     skipped = {x.name for x in before_stem if isinstance(x, SCALING_LAYERS)}
     return copy_model(model, preprocessing=scaling, bands=len(names), skipped=skipped, kernels={stem.name: kernel})
+
+
+def _published_bands(backbone, weights):
+    """Returns the `PublishedWeights` of a name if their bands are not red, green and blue, else None."""
+    if not isinstance(backbone, str) or backbone not in entries or weights in ("bundled", None):
+        return None
+    published = find_published(backbone, weights)
+    return published if published is not None and not {*published.bands} <= {*RGB} else None
+
+
+def _select_bands(published, bands, statistics, sensor, input_shape):
+    """Returns a network with published weights that takes some of its bands, in any order."""
+    if statistics is not None:
+        raise ValueError(
+            f"adapt_bands: `statistics` must be None for {published.name}, whose table has them: give the images in "
+            "the units of `zoo.weights.table`."
+        )
+    sequence = [bands] if isinstance(bands, str) else list(bands)
+    of_weights = not isinstance(bands, dict) and sensor is None and {*sequence} <= {*published.bands}
+    names = dict(zip(sequence, sequence, strict=True)) if of_weights else common_names("adapt_bands", bands, sensor)
+    absent = [band for band, name in names.items() if name not in published.bands]
+    if absent or len(set(names.values())) < len(sequence):
+        what = f"{', '.join(absent)} is none of them" if absent else f"got {', '.join(sequence)}"
+        raise ValueError(
+            f"adapt_bands: `bands` must be different bands of {published.name}: {', '.join(published.bands)}; {what}."
+        )
+    chosen = [published.bands.index(name) for name in names.values()]
+    size = (*input_shape[:2], len(published.bands)) if input_shape else None
+    model, _ = load_backbone("adapt_bands", published.architecture, published.name, size)
+    stem = model.get_layer("stem")
+    scaling = BackboneInput(
+        mean=tuple(published.mean[i] for i in chosen),
+        deviation=tuple(published.deviation[i] for i in chosen),
+        bands=tuple(names),
+        name="backbone_input",
+    )
+    kernel = np.asarray(stem.get_weights()[0])[:, :, chosen]
+    return copy_model(model, preprocessing=scaling, bands=len(names), kernels={stem.name: kernel})
 
 
 def _verify_statistics(statistics, names):

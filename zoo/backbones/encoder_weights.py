@@ -6,6 +6,7 @@ import keras
 
 from zoo.arguments import checked
 from zoo.backbones.input_range import IMAGENET
+from zoo.published_weights import find_published
 from zoo.weights import BUNDLED, load
 
 
@@ -19,13 +20,14 @@ def load_encoder_weights(model: keras.Model, encoder: str, weights: str | os.Pat
         model: built with `encoder=...`, such as `zoo.unet`, `zoo.retinanet` or `zoo.faster_rcnn`, for images of three
             bands.
         encoder: the name that it was built with, such as efficientnet_lite0.
-        weights: bundled, or a file of torchvision or timm, as `zoo.load` takes them. Those of a file are taken to be
-            trained on images normalized by ImageNet's statistics.
+        weights: bundled, one of `zoo.weights.names(encoder)`, or a file of torchvision or timm, as `zoo.load` takes
+            them. Those of a file are taken to be trained on images normalized by ImageNet's statistics.
     Returns:
         The same model. `zoo.encoder_moments` has the mean and the deviation.
     Raises:
         ValueError: if there are no such weights, or the model has no encoder of this name and these sizes.
     """
+    _find_for_encoder("load_encoder_weights", encoder, os.fspath(weights))
     classifier = load(encoder, os.fspath(weights), head=False)
     layers = {layer.name: layer for layer in model.layers}
     features = [x for x in classifier.layers if x.weights and x.name != "head"]
@@ -51,8 +53,11 @@ def encoder_moments(encoder: str, weights: str | os.PathLike = "bundled"):
     Returns:
         (mean, deviation) of red, green and blue from 0 to 255: two tuples of three numbers.
     Raises:
-        ValueError: if the encoder has no bundled weights.
+        ValueError: if the encoder has no such weights.
     """
+    published = _find_for_encoder("encoder_moments", encoder, os.fspath(weights))
+    if published is not None:
+        return published.mean, published.deviation
     if weights != "bundled":
         return IMAGENET["mean"], IMAGENET["deviation"]
     if encoder not in BUNDLED:
@@ -60,6 +65,17 @@ def encoder_moments(encoder: str, weights: str | os.PathLike = "bundled"):
             f"encoder_moments: `weights` 'bundled' is available for {', '.join(BUNDLED)} only, not for {encoder}."
         )
     return (BUNDLED[encoder].mean,) * 3, (BUNDLED[encoder].deviation,) * 3
+
+
+def _find_for_encoder(caller, encoder, weights):
+    """Returns the `PublishedWeights` of a name, or None for other weights. Refuses those of another form."""
+    published = find_published(encoder, weights) if weights != "bundled" else None
+    if published is not None:
+        form = {k: v for k, v in published.arguments.items() if k not in ("input_shape", "classes")}
+        if form or published.bands != ("red", "green", "blue"):
+            needs = ", ".join([f"{k}={v!r}" for k, v in form.items()] or [f"the bands {', '.join(published.bands)}"])
+            raise ValueError(f"{caller}: {published.name} needs {needs}, and encoders are built for red, green, blue.")
+    return published
 
 
 def _shapes(layer):

@@ -33,8 +33,9 @@ def transfer(
     raw inputs, for images of `keras.applications` and of bundled weights 0 to 255  ->  (B, classes) probabilities.
 
     The backbone is copied, so training does not change the original. Its old head is removed. The preprocessing that it
-    was trained with is put in front, as a layer that records the input range (`zoo.verify_range`). A model of the zoo
-    with weights from a file does not record its range; use `input_range`.
+    was trained with is put in front, as a layer that records the input range (`zoo.verify_range`); for weights by name
+    it is that of `zoo.weights.table`. A model of the zoo with weights from a file does not record its range; use
+    `input_range`.
 
     Args:
         backbone: a functional model of the zoo, of `keras.applications`, of KerasHub (a backbone or a task) or another;
@@ -43,7 +44,8 @@ def transfer(
         mode: features trains the head alone, and disables dropout and drop path in the backbone. finetune also trains
             the topmost stages of the backbone, with the learning rate that the model is compiled with. `zoo.thaw`
             changes what is trainable, `zoo.finetune_schedule` does so in the recommended order.
-        weights: for a name: bundled, a file or a preset, as `zoo.load` takes them; None for random weights.
+        weights: for a name: bundled, another of `zoo.weights.names(backbone)`, such as imagenet, a file or a preset, as
+            `zoo.load` takes them; None for random weights.
         input_shape: of one input, for a name or a hub module, as (64, 64, 3); None for that of the paper.
         stages: number of stages of the backbone that finetune trains, from the top, or None for all.
         input_range: range of the images in the backbone's training, for a backbone that does not record it: caffe,

@@ -38,6 +38,17 @@ def fill_model(model, arrays, name_maps, head):
         ValueError: if no name map fits, a weight of the model is missing in the source, or an array of the source is
             not used or has another shape. The model is not changed then.
     """
+    name_map, values = match_arrays(model, arrays, name_maps, head)
+    for weight, value in values:
+        weight.assign(value)
+    return name_map.library
+
+
+def match_arrays(model, arrays, name_maps, head):
+    """Returns the name map that fits, and a list of (weight, its value); sets nothing.
+
+    Args and errors are those of `fill_model`.
+    """
     plans = [(m, p) for m in (ZOO_NAMES, *name_maps) if (p := plan_weights(model, m, head)) is not None]
     arrays = _without_wrappers(arrays)
     candidates = [(_without_prefix(arrays, m), m, p) for m, p in plans]
@@ -54,9 +65,7 @@ def fill_model(model, arrays, name_maps, head):
         raise ValueError(f"load_weights: {best[0][1].library}'s weights for `{model.name}` {mismatches[0]}.")
     source, name_map, plan = next(c for c, mismatch in zip(best, mismatches, strict=True) if not mismatch)
     values = _convert_arrays(model, source, name_map, plan, head)
-    for row, value in zip(plan, values, strict=True):
-        row.weight.assign(value)
-    return name_map.library
+    return name_map, [(row.weight, value) for row, value in zip(plan, values, strict=True)]
 
 
 def plan_weights(model, name_map, head):

@@ -8,10 +8,11 @@ from zoo.arguments import checked
 from zoo.introspect.cost import macs, parameters
 from zoo.introspect.graph import outline
 from zoo.introspect.receptive_field import receptive_field
+from zoo.published_weights import weight_names
 from zoo.registry import entry, names
 
 NUMBERS = ("parameters", "trainable", "macs", "receptive_field")
-COLUMNS = ("name", "task", *NUMBERS, "input", "parent", "source", "summary")
+COLUMNS = ("name", "task", *NUMBERS, "input", "parent", "weights", "source", "summary")
 
 
 @checked
@@ -25,7 +26,8 @@ def describe(name: str | None = None):
         name: one of `zoo.names()`, or None for all.
     Returns:
         `pandas.DataFrame` with the columns name, task, parameters, trainable (parameters), macs (multiply-accumulates
-        for one input), receptive_field [pixels], input, parent ("" unless it is a variant), source and summary. Numbers
+        for one input), receptive_field [pixels], input, parent ("" unless it is a variant), weights (names of
+        pretrained ones, as `zoo.weights.names` lists them), source and summary. Numbers
         are floats, NaN where unknown, so that R gets doubles.
     Raises:
         ValueError: if there is no such name.
@@ -41,13 +43,14 @@ def describe(name: str | None = None):
 
 
 def registry_row(name):
-    """Returns the columns that come from the registry: name, task, parent, source, summary."""
+    """Returns the columns that come from the registry: name, task, parent, weights, source, summary."""
     record = entry(name)
     summary = inspect.getdoc(record.build).split("\n")[0]
     return {
         "name": name,
         "task": record.task,
         "parent": record.parent or "",
+        "weights": ", ".join(weight_names(name)),
         "source": record.source,
         "summary": summary,
     }
