@@ -44,6 +44,10 @@ def train(
         Literal["mirrored", "multi_worker"] | None,
         typer.Option(help="All GPUs of this machine, or the machines of TF_CONFIG; the first one writes --out."),
     ] = None,
+    track: Annotated[
+        Literal["wandb", "mlflow", "trackio", "tensorboard"] | None,
+        typer.Option(help="A tracker of experiments, which gets settings, metrics, figures and the model."),
+    ] = None,
     no_baselines: Annotated[
         bool, typer.Option("--no-baselines", help="Skip the linear model, forest and boosting that a table's run has.")
     ] = False,
@@ -99,7 +103,7 @@ def train(
     for note in loaded.notes:
         print_note(f"note: {note}")
     with naming_full_disk(out):
-        run = train_and_export(task, recipe.model, loaded, out, True, arguments, overwrite, distribute)
+        run = train_and_export(task, recipe.model, loaded, out, True, arguments, overwrite, distribute, track)
     if not distributed.is_chief:
         print_note("trained; the first worker writes the run")
         return

@@ -22,7 +22,7 @@ from recipes.tasks import (
     TextClassification,
     Translation,
 )
-from recipes.training.fit import train_run
+from recipes.training.fit import observed, train_run
 from recipes.training.task import Task
 from zoo.arguments import suggestion
 from zoo.atomic_write import write_text
@@ -259,7 +259,9 @@ def train(name, *, data=None, out=None, verbose=True, overwrite=False, distribut
     return train_and_export(task, recipe.model, data, out, verbose, recipe.arguments, overwrite, distribute)
 
 
-def train_and_export(task, model, data, out, verbose=True, arguments=None, overwrite=False, distribute=None):
+def train_and_export(
+    task, model, data, out, verbose=True, arguments=None, overwrite=False, distribute=None, track=None
+):
     """Trains a model; with a folder `out` also exports it with a parity check and writes report, metrics and card.
 
     A command that was killed at any step resumes there when it is repeated.
@@ -271,10 +273,14 @@ def train_and_export(task, model, data, out, verbose=True, arguments=None, overw
         arguments: of the model's builder, or None.
         overwrite: whether to replace the files of another run in `out`.
         distribute: mirrored, multi_worker or None, as `recipes.fit` has it.
+        track: wandb, mlflow, trackio, tensorboard or None, as `recipes.fit` has it.
     Returns:
         `Run`.
     """
-    return train_run(task, model, data, out, verbose, overwrite, arguments or {}, _export_and_save, distribute)
+    observers = observed((), track, out)
+    return train_run(
+        task, model, data, out, verbose, overwrite, arguments or {}, _export_and_save, distribute, observers
+    )
 
 
 def _export_and_save(folder, run):

@@ -17,6 +17,7 @@ from recipes.training.example_store import stores_below
 from recipes.training.identity import describe_training
 from recipes.training.run import Run
 from recipes.training.run_folder import RunFolder
+from recipes.training.tracking import Tracker, Tracking
 from zoo.arguments import FilePath, checked
 
 
@@ -31,6 +32,7 @@ def fit(
     overwrite: bool = False,
     distribute: Distribute | None = None,
     callbacks: tuple = (),
+    track: Tracker | None = None,
     **arguments,
 ):
     """Trains a model on data and returns the trained run.
@@ -49,6 +51,8 @@ def fit(
             TF_CONFIG, on each of which the same command runs), or None for one device. `batch_size` is the number of
             examples per step over all devices. Of several workers the first one writes `out`, and all return a run.
         callbacks: further Keras callbacks. They run before the backup of each epoch.
+        track: wandb, mlflow, trackio or tensorboard, which get hyperparameters, metrics, figures and the model; or
+            None.
         **arguments: arguments of the model's builder, where `model` is a name.
     Returns:
         `Run`.
@@ -58,7 +62,13 @@ def fit(
         OSError: if another worker cannot be reached in time, or ended.
         ArithmeticError: if the loss became NaN or infinite.
     """
-    return train_run(task, model, data, out, verbose, overwrite, arguments, RunFolder.save, distribute, callbacks)
+    observers = observed(callbacks, track, out)
+    return train_run(task, model, data, out, verbose, overwrite, arguments, RunFolder.save, distribute, observers)
+
+
+def observed(callbacks, track, out):
+    """Returns the callbacks with that of a tracker, where `track` names one."""
+    return (*callbacks, Tracking(track, out)) if track else tuple(callbacks)
 
 
 def train_run(task, model, data, out, verbose, overwrite, arguments, save, distribute=None, further_callbacks=()):
@@ -68,14 +78,23 @@ def train_run(task, model, data, out, verbose, overwrite, arguments, save, distr
 
     Args:
         save: function of the `RunFolder` and the `Run` that writes all files of the run.
+        further_callbacks: Keras callbacks; a `Tracking` among them gets the result, too.
     """
     distributed = distribution(distribute)
     if not distributed.is_chief:
         with distributed.worker_folder() as folder:
-            return _train(task, model, data, folder, False, arguments, distributed, further_callbacks)
+            return _train(task, model, data, folder, False, arguments, distributed, ())
+    trackings = [callback for callback in further_callbacks if isinstance(callback, Tracking)]
     if out is None:
-        return _train(task, model, data, None, verbose, arguments, distributed, further_callbacks)
-    with RunFolder(out, overwrite).locked() as folder, _report_interrupt(folder, verbose):
+        with _tracked(trackings) as results:
+            run = _train(task, model, data, None, verbose, arguments, distributed, further_callbacks)
+            results.append(run)
+        return run
+    with (
+        RunFolder(out, overwrite).locked() as folder,
+        _report_interrupt(folder, verbose),
+        _tracked(trackings) as results,
+    ):
         try:
             with stores_below(folder.backup):
                 run = _train(task, model, data, folder, verbose, arguments, distributed, further_callbacks)
@@ -83,8 +102,23 @@ def train_run(task, model, data, out, verbose, overwrite, arguments, save, distr
             folder.discard()
             raise
         save(folder, run)
+        results.append(run)
         folder.finish()
     return run
+
+
+@contextlib.contextmanager
+def _tracked(trackings):
+    """Yields a list for the trained run, which the trackers get at the end; after an error they end as failed."""
+    results = []
+    try:
+        yield results
+    except BaseException:
+        for tracking in trackings:
+            tracking.abandon()
+        raise
+    for tracking in trackings:
+        tracking.finish(*results)
 
 
 @contextlib.contextmanager
@@ -121,8 +155,13 @@ def _train(task, model, data, folder, verbose, arguments, distributed, further_c
     adapt_embeddings(model, preprocessing, data, task.seed)
     model = task.wrap_model(model, data)
     distributed.check(task, model, data)
+    trackings = [callback for callback in further_callbacks if isinstance(callback, Tracking)]
+    if folder or distributed.channel or trackings:
+        description = describe_training(task, name, model, arguments, data)
     if folder or distributed.channel:
-        distributed.begin(folder, describe_training(task, name, model, arguments, data))
+        distributed.begin(folder, description)
+    for tracking in trackings:
+        tracking.begin(description, folder and folder.backup)
     first_epoch = epochs_trained(read_progress(folder.backup)) if folder else 0
 
     # Input pipelines

@@ -10,6 +10,7 @@ from recipes.training.example_store import EXAMPLES
 from recipes.training.folder_lock import lock_folder
 from recipes.training.identity import differences, same_training
 from recipes.training.run import write_json
+from recipes.training.tracking import ID as TRACKING
 
 RUN = "run.json"
 FILES = ("model.keras", "preprocessing.keras", "history.json", "metrics.json", "report.html", "card.md")
@@ -18,6 +19,7 @@ PATTERNS = (
     "tensorboard/train/events.out.tfevents.*",
     "tensorboard/validation/events.out.tfevents.*",
     "tensorboard/samples/events.out.tfevents.*",
+    "tensorboard/result/events.out.tfevents.*",
     "samples/epoch_*.png",
     "saved_model/[0-9]*",
 )
@@ -146,7 +148,7 @@ class RunFolder:
 
     def _remove_backup(self):
         # progress.json first: without it, nothing that is left counts as a backup
-        for name in (PROGRESS, RECIPE, *KERAS_BACKUP):
+        for name in (PROGRESS, RECIPE, TRACKING, *KERAS_BACKUP):
             (self.backup / name).unlink(missing_ok=True)
         for path in self.backup.glob("state_*.npz"):
             path.unlink()

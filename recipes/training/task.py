@@ -355,7 +355,19 @@ class Task(abc.ABC):
         """Returns this task with some hyperparameters changed; they are checked as by the constructor."""
         return type(self)(**{**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, **changes})
 
-    def fit(self, model, data, *, out=None, verbose=True, overwrite=False, distribute=None, callbacks=(), **arguments):
+    def fit(
+        self,
+        model,
+        data,
+        *,
+        out=None,
+        verbose=True,
+        overwrite=False,
+        distribute=None,
+        callbacks=(),
+        track=None,
+        **arguments,
+    ):
         """Trains `model` on `data` and returns the run; the same as `recipes.fit(task, model, data)`.
 
         Args:
@@ -366,6 +378,7 @@ class Task(abc.ABC):
             overwrite: whether to replace the files of another run in `out`.
             distribute: mirrored, multi_worker or None, as `recipes.fit` has it.
             callbacks: further Keras callbacks.
+            track: wandb, mlflow, trackio, tensorboard or None, as `recipes.fit` has it.
             **arguments: arguments of the model's builder.
         Returns:
             `Run`.
@@ -374,7 +387,7 @@ class Task(abc.ABC):
             ArithmeticError: if the loss became NaN or infinite.
         """
         options = {"out": out, "verbose": verbose, "overwrite": overwrite, "distribute": distribute}
-        return training.fit(self, model, data, callbacks=callbacks, **options, **arguments)
+        return training.fit(self, model, data, callbacks=callbacks, track=track, **options, **arguments)
 
 
 def subclasses(cls):

@@ -109,7 +109,7 @@ def find_learning_rate(
     Returns:
         `LearningRateTest`.
     Raises:
-        ValueError: if `low` is not below `high`, `steps` is below 20, or the loss diverges at once.
+        ValueError: if `low` is not below `high`, `steps` is below 20, or the loss diverges before step 20.
 
     Source: Smith 2017, https://arxiv.org/abs/1506.01186.
     """
