@@ -22,6 +22,7 @@ def sinr(
     width: Count = 256,
     depth: Whole = 4,
     dropout: Rate = 0.5,
+    use_bias: bool = False,
     activation: Activation = "sigmoid",
     name: str = "sinr",
 ) -> keras.Model:
@@ -39,6 +40,7 @@ def sinr(
         width: units of each hidden layer.
         depth: number of residual blocks of two layers.
         dropout: dropout rate between the two layers of a block.
+        use_bias: whether the last layer has a bias.
         activation: of the output: sigmoid, softmax, or linear for logits.
         name: the model's name.
     Returns:
@@ -65,7 +67,7 @@ def sinr(
             residual = layers.Dropout(dropout, name=f"block{i}_dropout")(residual)
         residual = layers.Dense(width, activation="relu", name=f"block{i}_hidden1")(residual)
         x = layers.Add(name=f"block{i}_add")([x, residual])
-    x = layers.Dense(classes, use_bias=False, dtype="float32", name="head")(x)
+    x = layers.Dense(classes, use_bias=use_bias, dtype="float32", name="head")(x)
     if activation not in (None, "linear"):
         x = layers.Activation(activation, dtype="float32", name="activation")(x)
     return keras.Model(inputs, x, name=name)
