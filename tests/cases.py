@@ -68,9 +68,19 @@ DCGAN = {"image_shape": (8, 12, 2), "latent": 3, "filters": 4}
 DCGAN = Case(DCGAN, (2, 8, 12, 2), invalid_shape=(8, 13, 2), train=((8, 12, 2),))
 
 TABM = {"input_shape": (6,), "outputs": 3, "levels": (2, 2), "members": 3, "depth": 2, "width": 5, "embedding": 2}
+MAXENT = ("linear", "quadratic", "product", "hinge", "threshold")
 
 CASES = {
     # tabular
+    "deepmaxent": Case({"input_shape": (4,), "classes": 2, "width": 6, "depth": 2}, (2, 2)),
+    "maxent_features": Case(
+        {"input_shape": (5,), "classes": 2, "levels": (2,), "feature_classes": MAXENT, "hinges": 3, "thresholds": 2},
+        (2, 2),
+        invalid_shape=(1,),
+    ),
+    "sinr": Case(
+        {"input_shape": (3,), "classes": 2, "environment": 1, "width": 6, "depth": 2}, (2, 2), invalid_shape=(1,)
+    ),
     "dnn": Case({"input_shape": (4,), "outputs": 2, "units": (5, 3), "hidden_activation": "tanh"}, (2, 2)),
     "ft_transformer": Case(
         {"input_shape": (6,), "outputs": 3, "levels": (2, 2), "depth": 2, "width": 8, "units": 5, "heads": 2},

@@ -56,6 +56,10 @@ COUNTS = [
     ("dnn", {"input_shape": (32, 32, 3), "outputs": 10}, 1578506, 1578506, "3072-512-10"),
     ("dnn", {"input_shape": (32, 32, 3), "outputs": 10, "units": (512, 512)}, 1841162, 1841162, "3072-512-512-10"),
     ("dnn", {"input_shape": (784,), "outputs": 10, "units": (512, 512)}, 669706, 669706, "784-512-512-10"),
+    # tabular: by hand, from the authors' code deepmaxent and sinr, and from the features of maxnet
+    ("deepmaxent", {"input_shape": (14,), "classes": 2}, 129752, 129752, "deepmaxent_model(14, 250, 2, 2)"),
+    ("sinr", {"input_shape": (2,), "classes": 47375}, 12655616, 12655620, "ResidualFCNet(4, 47375, 256)"),
+    ("maxent_features", {"input_shape": (14,), "classes": 2}, 2984, 4503, "2 x (14 + 14 + 91 + 98 x 14) + 2"),
     # tabular: counted in the authors' packages tabm 0.0.3 and rtdl_revisiting_models 0.0.2
     ("tabm", TABLE, 873920, 873920, "TabM.make"),
     ("tabm", MIXED_TABLE, 710048, 710048, "TabM.make, cat_cardinalities=[3, 2]"),

@@ -126,8 +126,11 @@ from zoo.sound.m5 import m5
 from zoo.sound.spectrogram_classifier import spectrogram_classifier
 
 # tables: (F,) -> (outputs,)
+from zoo.tabular.deepmaxent import deepmaxent
 from zoo.tabular.dnn import dnn
 from zoo.tabular.ft_transformer import ft_transformer
+from zoo.tabular.maxent_features import maxent_features
+from zoo.tabular.sinr import sinr
 from zoo.tabular.tabm import tabm, tabm_ple
 
 # pretrained weights

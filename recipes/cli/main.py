@@ -11,6 +11,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # must be set before TensorF
 import typer
 
 from recipes.cli.command import TensorFlowCommand
+from recipes.cli.cross_validate import cross_validate
 from recipes.cli.data import data
 from recipes.cli.describe import describe, list_
 from recipes.cli.detect import detect
@@ -20,6 +21,7 @@ from recipes.cli.output import print_note
 from recipes.cli.predict import evaluate, join_shards, predict, predict_raster
 from recipes.cli.search import find_learning_rate, search
 from recipes.cli.serve import export, serve
+from recipes.cli.species_map import predict_species_map
 from recipes.cli.suggestions import NearestNameGroup
 from recipes.cli.train import train
 from recipes.cli.train_help import TrainCommand
@@ -44,6 +46,8 @@ app.command(cls=TensorFlowCommand)(search)
 app.command("find-learning-rate", cls=TensorFlowCommand)(find_learning_rate)
 app.command("join-shards", cls=TensorFlowCommand)(join_shards)
 app.command("predict-raster", cls=TensorFlowCommand)(predict_raster)
+app.command("predict-species-map", cls=TensorFlowCommand)(predict_species_map)
+app.command("cross-validate", cls=TensorFlowCommand)(cross_validate)
 app.add_typer(data, name="data")
 
 
@@ -88,7 +92,7 @@ def main(arguments=None):
                 raise
     if code == INTERRUPTED:
         writes = any(str(a).startswith("--out") for a in arguments)
-        is_resumed = arguments[:1] == ["predict-raster"] or (
+        is_resumed = arguments[:1] in (["predict-raster"], ["predict-species-map"]) or (
             arguments[:1] in (["predict"], ["detect"], ["search"]) and writes
         )
         print_note(f"zoo: stopped{'; the same command resumes' * is_resumed}")

@@ -7,7 +7,7 @@ import numpy as np
 
 from recipes.data.examples import SPLITS, Data, Examples
 from recipes.data.images.image_files import ImageFiles
-from recipes.data.split import content_keys, lacking_classes, split
+from recipes.data.split import content_keys, lacking_classes, linked_units, split
 from recipes.data.targets import read_targets
 
 
@@ -22,6 +22,7 @@ class Pool:
     keys: np.ndarray | None = None  # content hashes; computed by `assemble` where they are None
     groups: np.ndarray | None = None
     blocks: np.ndarray | None = None
+    units: np.ndarray | None = None  # of the split, set by `assemble`
     weights: np.ndarray | None = None  # of a table's rows
 
 
@@ -41,6 +42,7 @@ def assemble(
     notes=(),
     group=None,
     block=None,
+    clusters=None,
     complete=True,
     **facts,
 ):
@@ -55,7 +57,7 @@ def assemble(
         missing: treatment of gaps in the inputs, as `Data` has it; None is error.
         outputs: names of the target columns.
         notes: sentences of the reader.
-        group, block: the options, for the description of the split.
+        group, block, clusters: the options, for the description of the split.
         complete: whether every class must have examples for training and testing; not for the evaluation of a model.
         **facts: source, license, description, as `Data` has them.
     Returns:
@@ -79,8 +81,9 @@ def assemble(
             splits[pool.split or "train"] = Examples(pool.inputs, pool_targets, _names(pool), weights=pool.weights)
             keys[pool.split or "train"] = pool.keys
             continue
-        indices = split(pool_targets, pool.keys, fractions, split_options.seed, pool.groups, pool.blocks)
-        descriptions.append(_describe_split(split_options, pool, targets.task, indices, group, block))
+        pool.units = linked_units(len(pool_targets), (pool.keys, pool.groups, pool.blocks))
+        indices = split(pool_targets, pool.units, fractions, split_options.seed)
+        descriptions.append(_describe_split(split_options, pool, targets.task, indices, group, block, clusters))
         for name_, selected in zip(SPLITS, indices, strict=True):
             if name_ not in given_splits or name_ == "train":
                 splits[name_], keys[name_] = _take(pool, pool_targets, selected), pool.keys[selected]
@@ -113,7 +116,7 @@ def _take(pool, targets, indices):
     import tensorflow as tf
 
     if not isinstance(pool.inputs, tf.data.Dataset):
-        return Examples(pool.inputs, targets, _names(pool), weights=pool.weights).take(indices)
+        return Examples(pool.inputs, targets, _names(pool), weights=pool.weights, units=pool.units).take(indices)
     indices = np.sort(indices)
     mask = np.zeros(len(targets), bool)
     mask[indices] = True
@@ -137,14 +140,16 @@ def _empty_like(inputs):
     return inputs.take(slice(0, 0) if isinstance(inputs, ImageFiles) else 0)
 
 
-def _describe_split(split_options, pool, task, indices, group, block):
+def _describe_split(split_options, pool, task, indices, group, block, clusters):
     sizes = ", ".join(f"{len(i):,} {name}" for name, i in zip(SPLITS, indices, strict=True) if len(i))
     strata = {"classification": "class", "multilabel": "label", "regression": "deciles of the target"}[task]
     text = f"{sizes}; seed {split_options.seed}, stratified by {strata}, identical examples in one split"
     if pool.groups is not None:
         of = f" of {group}" if isinstance(group, str) else ""
         text += f", {len(np.unique(pool.groups)):,} groups{of} kept whole"
-    if pool.blocks is not None:
+    if clusters is not None:
+        text += f", {len(np.unique(pool.blocks)):,} clusters of similar examples kept whole"
+    elif pool.blocks is not None:
         x, y, size = block
         text += f", {len(np.unique(pool.blocks)):,} square blocks of side {size:g} in {x} and {y} kept whole"
     return text

@@ -21,6 +21,8 @@ class Examples:
         names: (N,) where each example came from: a file's path or a row's number, or None.
         masks: `ObjectMasks` of the objects whose numbers are in the last column of the targets, or None.
         weights: (N,) float32 factors of each example's loss, or None for 1 each.
+        units: (N,) whole numbers, equal for examples that must stay in one split (of one group, one spatial block, or
+            identical), across all splits that were drawn together; None where the splits were not drawn.
     """
 
     inputs: object = dataclasses.field(repr=False)
@@ -28,6 +30,7 @@ class Examples:
     names: np.ndarray | None = dataclasses.field(default=None, repr=False)
     masks: object = dataclasses.field(default=None, repr=False)
     weights: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    units: np.ndarray | None = dataclasses.field(default=None, repr=False)
 
     def __len__(self):
         return len(self.targets)
@@ -65,8 +68,8 @@ class Examples:
                 "take: `inputs` must be arrays, a table or files, got a tf.data.Dataset; read it in order."
             )
         targets = self.targets.take(indices) if hasattr(self.targets, "read") else self.targets[indices]
-        names, weights = (None if v is None else v[indices] for v in (self.names, self.weights))
-        return Examples(inputs, targets, names, self.masks, weights)
+        names, weights, units = (None if v is None else v[indices] for v in (self.names, self.weights, self.units))
+        return Examples(inputs, targets, names, self.masks, weights, units)
 
     def head(self, n):
         """Returns the raw batch of the first `n` inputs, without their targets.

@@ -25,6 +25,7 @@ READERS = {  # prefix of a source -> module of read_PREFIX
     "instances": "recipes.data.boxes.instances",
     "raster": "recipes.data.rasters.raster",
     "table": "recipes.data.tables.table",
+    "species": "recipes.data.tables.species",
     "series": "recipes.data.series.windows",
     "sound": "recipes.data.sound.sound",
     "spoken_digits": "recipes.data.sound.spoken_digits",
@@ -40,11 +41,12 @@ def load(source, **options) -> Data:
     Args:
         source: a string, READER:SOURCE?OPTION=VALUE&OPTION=VALUE, such as "bundled:mnist-5k" or
             "table:trees.csv?target=species&missing=impute". Readers are bundled, tfds, cifar56eco, folder, masks,
-            pairs, boxes, coco, voc, yolo, instances, raster, table, series, sound, spoken_digits, labelled_text and
-            text. `table:` with the option `time` is `series:`, with the option `text` it is `labelled_text:`. An option
-            with several values has them separated by commas, or is repeated; a comma within a value is %2C. A data
-            frame or a dict of columns is read as a table; (x, y) arrays, two or three splits of such and a
-            tf.data.Dataset by `read_arrays`, `read_table` or `read_mask_arrays`. `Data` is returned as it is.
+            pairs, boxes, coco, voc, yolo, instances, raster, table, species, series, sound, spoken_digits,
+            labelled_text and text. `table:` with the option `time` is `series:`, with the option `text` it is
+            `labelled_text:`. An option with several values has them separated by commas, or is repeated; a comma within
+            a value is %2C. A data frame or a dict of columns is read as a table; (x, y) arrays, two or three splits of
+            such and a tf.data.Dataset by `read_arrays`, `read_table` or `read_mask_arrays`. `Data` is returned as it
+            is.
         **options: of the reader; `read_table`, `read_folder`, ... document them. Options in the string come first.
     Returns:
         `Data`.

@@ -59,6 +59,30 @@ def square_blocks(x, y, size):
     return np.unique(squares, axis=0, return_inverse=True)[1].reshape(-1)
 
 
+def environment_labels(numbers, clusters, seed=0):
+    """Returns (N,) whole numbers: the cluster of each example by its numbers, of k-means on standardized columns.
+
+    Args:
+        numbers: (N, F); NaN counts as the column's median.
+        clusters: number of clusters.
+        seed: of k-means.
+    Raises:
+        ValueError: if there are fewer distinct examples than clusters.
+    """
+    from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
+
+    numbers = np.asarray(numbers, np.float64)
+    numbers = np.where(np.isnan(numbers), np.nanmedian(numbers, axis=0), numbers)
+    spread = numbers.std(0)
+    numbers = (numbers - numbers.mean(0)) / np.where(spread > 0, spread, 1)
+    distinct = len(np.unique(numbers, axis=0))
+    if distinct < clusters:
+        raise ValueError(f"`clusters` must be at most the {distinct:,} distinct rows, got {clusters}.")
+    with threadpool_limits(1):  # the same labels whatever the number of threads
+        return KMeans(clusters, n_init=4, random_state=seed).fit_predict(numbers)
+
+
 def split(targets, keys, fractions, seed=0, groups=None, blocks=None):
     """Divides examples into training, validation and test.
 
@@ -83,8 +107,8 @@ def split(targets, keys, fractions, seed=0, groups=None, blocks=None):
     if fractions[0] <= 1e-9 or min(fractions[1:]) < 0:
         raise ValueError(f"`validation` + `test` must be below 1, got {fractions[1]:g} + {fractions[2]:g}.")
     rng = np.random.default_rng(seed)
-    labels = _strata(targets)
-    units = _linked_units(len(targets), [k for k in (keys, groups, blocks) if k is not None])
+    labels = strata(targets)
+    units = linked_units(len(targets), (keys, groups, blocks))
     sizes = np.bincount(units)
     single = sizes[units] == 1 if labels.ndim == 1 else np.zeros(len(units), bool)
     bound = [] if single.all() else _unit_members(units, ~single)
@@ -161,7 +185,7 @@ def lacking_classes(counts, names):
     return notes
 
 
-def _strata(targets):
+def strata(targets):
     """Returns (N,) whole numbers that the split is stratified by; multi-hot labels stay as they are, (N, classes)."""
     if targets.dtype.kind != "f":
         return targets
@@ -172,8 +196,14 @@ def _strata(targets):
     return np.minimum(np.argsort(np.argsort(rank, kind="stable")) * bins // len(targets), bins - 1)
 
 
-def _linked_units(n, labelings):
-    """Returns (N,) units: examples that share a label of any labeling, or that these link, have one number."""
+def linked_units(n, labelings):
+    """Returns (N,) units: examples that share a label of any labeling, or that these link, have one number.
+
+    Args:
+        n: number of examples.
+        labelings: arrays of (N,) labels; None is left out.
+    """
+    labelings = [labels for labels in labelings if labels is not None]
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from recipes.data.environment import Environment
 from recipes.prediction.input_list import input_files
 from recipes.prediction.predict import (
     batch_size,
@@ -45,6 +46,7 @@ class BatchPredictor:
         self.names = list(run.classes or run.data_record["outputs"])
         _verify_options(run, self.names, top_k, uncertainty, features, engine, export)
         self.conformal = run.require_conformal() if uncertainty else None
+        self.environment = None if features else Environment.from_json(run.record.get("environment"))
         self.feature_model, self.engine = None, None
         if features:
             self.feature_model = load_feature_backbone("predict", run.model, input_range="as_is", disable_dropout=True)
@@ -74,6 +76,8 @@ class BatchPredictor:
         columns = {"input": _texts(batch.names), **self._columns(values)}
         if self.conformal is not None:
             columns |= self._uncertainty_columns(self.conformal(values))
+        if self.environment is not None:
+            columns["similarity"] = self.environment.similarity(batch.inputs) if len(batch.names) else np.empty(0)
         frame = pd.DataFrame(columns, copy=False)
         if self.run.schema.kind == "image":
             failed = pd.DataFrame({"input": list(batch.failures), "error": list(batch.failures.values())}, dtype=object)

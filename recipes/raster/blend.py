@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import contextlib
 import math
 import time
 import typing
@@ -47,11 +48,23 @@ class TileBlender:
     """
 
     def __init__(self, source, raster, tile, overlap, blend, probabilities, batch_size):
-        self.source, self.raster, self.probabilities, self.batch_size = source, raster, probabilities, batch_size
-        self.classes = max(2, source.model.output_shape[-1])
-        self.rows, self.columns = _tile_axes(source, raster, tile, overlap, blend)
-        tile_shape = (self.rows.tile, self.columns.tile, len(raster.bands))
-        self.predict = compile_prediction(source, tile_shape, raster.dtype)
+        self.source, classes = source, max(2, source.model.output_shape[-1])
+        rows, columns = _tile_axes(source, raster, tile, overlap, blend)
+        self.predict = compile_prediction(source, (rows.tile, columns.tile, len(raster.bands)), raster.dtype)
+        self.lay_out(raster, rows, columns, classes, probabilities, batch_size)
+
+    def lay_out(self, raster, rows, columns, classes, probabilities, batch_size):
+        """Sets the tiles and the stripes of the output.
+
+        Args:
+            raster: the `Raster`, whose grid is that of the output.
+            rows, columns: `TileAxis`.
+            classes: values that are predicted for each pixel.
+            probabilities: whether they are written, instead of the index of the largest one.
+            batch_size: tiles per batch.
+        """
+        self.raster, self.rows, self.columns, self.classes = raster, rows, columns, classes
+        self.probabilities, self.batch_size = probabilities, batch_size
         max_width = BUFFER_BYTES // ((self.rows.tile + BLOCK) * self.classes * 4)
         self.stripes = split_into_stripes(raster.width, max(max_width, 4 * self.columns.tile, BLOCK), BLOCK)
         self.tiles = self.skipped_tiles = 0
@@ -71,12 +84,12 @@ class TileBlender:
             report_progress: function of the number of written block rows.
         """
         with (
-            open_raster(self.raster.path, "predict_raster") as file,
+            self.open() as read,
             concurrent.futures.ThreadPoolExecutor(1) as reader,
             concurrent.futures.ThreadPoolExecutor(1) as writer,
         ):
             pending = collections.deque()
-            for batch in map_ahead(reader, lambda b: self._read(file, b), self._batches(output.rows_written)):
+            for batch in map_ahead(reader, lambda b: self._read(read, b), self._batches(output.rows_written)):
                 predictions = None
                 if batch.columns:
                     start = time.perf_counter()
@@ -102,10 +115,16 @@ class TileBlender:
                 for i in range(0, len(columns), self.batch_size):
                     yield Batch(stripe, row, columns[i : i + self.batch_size], i + self.batch_size >= len(columns))
 
-    def _read(self, file, batch):
+    @contextlib.contextmanager
+    def open(self):
+        """Opens the raster; yields a function from a window to its pixels and their validity."""
+        with open_raster(self.raster.path, "predict_raster") as file:
+            yield lambda *window: read_window(file, self.raster, *window)
+
+    def _read(self, read, batch):
         """Returns the batch with its pixels, without the tiles that are all nodata."""
         top, shape = self.rows.starts[batch.row], (self.rows.tile, self.columns.tile)
-        tiles = {k: read_window(file, self.raster, top, self.columns.starts[k], *shape) for k in batch.columns}
+        tiles = {k: read(top, self.columns.starts[k], *shape) for k in batch.columns}
         columns = [k for k in batch.columns if tiles[k][1].any()]
         self.tiles, self.skipped_tiles = self.tiles + len(columns), self.skipped_tiles + len(tiles) - len(columns)
         if not columns:

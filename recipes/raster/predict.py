@@ -195,10 +195,16 @@ def verify(source, raster, out):
     classes = max(2, source.model.output_shape[-1])
     if source.classes and len(source.classes) != classes:
         raise ValueError(f"predict_raster: `classes` must be {classes} names, got {', '.join(source.classes)}.")
+    verify_out(out, [path])
+
+
+def verify_out(out, inputs, caller="predict_raster"):
+    """Raises a ValueError if `out` cannot be written, or is one of the input files."""
     out = Path(out)
-    if not out.parent.is_dir() or out.is_dir() or (out.exists() and out.samefile(path)):
+    is_input = out.exists() and any(out.samefile(path) for path in inputs)
+    if not out.parent.is_dir() or out.is_dir() or is_input:
         problem = "is the raster itself" if out.is_file() else "is a folder" if out.is_dir() else "has no folder"
-        raise ValueError(f"predict_raster: `out` must be a writable file, got {out}, which {problem}.")
+        raise ValueError(f"{caller}: `out` must be a writable file, got {out}, which {problem}.")
 
 
 @contextlib.contextmanager

@@ -16,11 +16,12 @@ from zoo.registry import TASKS, names
 
 ROOT = Path(__file__).parents[2]
 CSV = ROOT / "zoo" / "architectures.csv"
-NAMES = ("architectures.md", "pretrained.md", "reference-recipes.md", "data.md", "uncertainty.md")
+NAMES = ("architectures.md", "pretrained.md", "reference-recipes.md", "data.md", "uncertainty.md", "species.md")
 DOCUMENTS = tuple(ROOT / "docs" / name for name in NAMES)
 METRIC_NAMES = {"acc@1": "top-1", "box_map": "box mAP", "mask_map": "mask mAP"}
 METRICS = re.compile("|".join(METRIC_NAMES))
 COVERAGE = ROOT / "benchmarks" / "coverage.csv"
+SPECIES = ROOT / "benchmarks" / "species_distribution.csv"
 
 
 def architecture_rows():
@@ -113,6 +114,30 @@ def coverage_table():
     )
 
 
+def species_table():
+    """Returns the table of species distribution models in cross-validation, of benchmarks/species_distribution.csv."""
+    with SPECIES.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    metrics = {
+        "ROC AUC": "roc_auc",
+        "Boyce index": "boyce_index",
+        "calibration error": "calibration_error",
+    }
+    return table(
+        {
+            "data": row["data"],
+            "points": row["points"],
+            "method": f"`{row['method']}`" if row["method"] in names() else row["method"],
+            **{title: _spread(row[name], row[f"{name}_deviation"]) for title, name in metrics.items()},
+        }
+        for row in rows
+    )
+
+
+def _spread(mean, deviation):
+    return f"{float(mean):.3f} ± {float(deviation):.3f}" if mean else ""
+
+
 def _percent(text, decimals=1):
     return f"{100 * float(text):.{decimals}f}" if text else ""
 
@@ -197,7 +222,7 @@ def expected_files(documents):
     """Returns the up-to-date content of the CSV and the documents: {path: text}."""
     rows = architecture_rows()
     blocks = {"architectures": lambda: architecture_table(rows), "recipes": recipe_table, "data": data_table}
-    blocks |= {"coverage": coverage_table, "weights": weights_table}
+    blocks |= {"coverage": coverage_table, "species": species_table, "weights": weights_table}
     return {CSV: csv_text(rows)} | {path: fill_blocks(path.read_text("utf-8"), blocks) for path in documents}
 
 

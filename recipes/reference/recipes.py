@@ -19,6 +19,7 @@ from recipes.tasks import (
     Restoration,
     Segmentation,
     SeriesClassification,
+    SpeciesDistribution,
     TextClassification,
     Translation,
 )
@@ -109,6 +110,11 @@ REFERENCE = {
         "dnn",
         "bundled:diabetes",
         {"units": (16,), "l2": 1e-1},
+    ),
+    "maxent_bradypus": ReferenceRecipe(
+        SpeciesDistribution(epochs=60, learning_rate=3e-2),
+        "maxent_features",
+        "bundled:bradypus",
     ),
     "lstm_seattle": ReferenceRecipe(
         Forecasting(epochs=30, learning_rate=3e-3, quantiles=(0.1, 0.5, 0.9), patience=8),

@@ -98,7 +98,23 @@ def _read(run, source):
     if spec is None:
         options = {"classes": run.classes} if run.classes and isinstance(source, tuple | list) else {}
         return _verified(run, load(source, **WITHOUT_SPLIT, **options))
-    return _verified(run, reopen(spec))
+    data = _verified(run, reopen(spec))
+    return _as_training_columns(run.schema, data) if kind == "table" else data
+
+
+def _as_training_columns(schema, data):
+    """Returns the data of a table, such as of points and rasters, with the columns of the training, by name."""
+    import pandas as pd
+
+    frame = pd.DataFrame({data.column_names[name]: values for name, values in data.train.inputs.items()})
+    matched = match_frame(schema, frame, "evaluate")
+    for note in matched.notes:
+        warn_and_note(note)
+    train = dataclasses.replace(data.train, inputs=matched.batch)
+    columns = {column.name: column.kind for column in schema.columns}
+    sources = {column.name: column.source for column in schema.columns}
+    notes = (*data.notes, *matched.notes)
+    return dataclasses.replace(data, train=train, columns=columns, column_names=sources, notes=notes)
 
 
 def _with_note_of_absent_classes(data):

@@ -14,6 +14,7 @@ from recipes.tasks.restoration import Restoration
 from recipes.tasks.segmentation import Segmentation
 from recipes.tasks.series_classification import SeriesClassification
 from recipes.tasks.sound_classification import SoundClassification
+from recipes.tasks.species_distribution import SpeciesDistribution
 from recipes.tasks.text_classification import TextClassification
 from recipes.tasks.translation import Translation
 
@@ -29,6 +30,7 @@ TASKS = {
     "forecasting": Forecasting,
     "series_classification": SeriesClassification,
     "sound_classification": SoundClassification,
+    "species_distribution": SpeciesDistribution,
     "text_classification": TextClassification,
     "language_model": LanguageModel,
     "next_frame": NextFrame,

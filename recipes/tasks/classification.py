@@ -97,7 +97,7 @@ class Classification(Task):
             raise ValueError("pipeline: `classes` must be given where targets are mixed or smoothed, got None.")
         return keras.ops.one_hot(y, classes)
 
-    def loss(self, model):
+    def cross_entropy(self, model):
         """Returns the cross-entropy that fits the model's output."""
         activation = output_activation(model)
         logits = activation == "linear"
@@ -109,7 +109,7 @@ class Classification(Task):
 
     def compile(self, model, steps=1000, data=None, **settings):
         """Compiles the model with its cross-entropy and accuracy; arguments as `Task.compile` has them."""
-        loss = self.loss(model)
+        loss = self.cross_entropy(model)
         threshold = 0.0 if getattr(loss, "from_logits", False) else 0.5
         if isinstance(loss, keras.losses.BinaryCrossentropy):
             metrics = [keras.metrics.BinaryAccuracy("accuracy", threshold=threshold)]

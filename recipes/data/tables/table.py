@@ -9,14 +9,14 @@ from recipes.data.assemble import Pool, assemble
 from recipes.data.examples import Data
 from recipes.data.in_memory import named_splits, without_names
 from recipes.data.source_spec import with_source_spec
-from recipes.data.split import SplitOptions, square_blocks
+from recipes.data.split import SplitOptions, content_keys, environment_labels, square_blocks
 from recipes.data.streams import read_stream
 from recipes.data.tables.column_checks import doubtful_values
 from recipes.data.tables.column_texts import MISSING_NOTE
 from recipes.data.tables.columns import existing_columns, input_columns, target_columns
 from recipes.data.tables.table_files import read_frame
 from recipes.data.tables.table_format import TableFormat, takes_table_format
-from zoo.arguments import Fraction, Positive, Whole, checked
+from zoo.arguments import Count, Fraction, Positive, Whole, checked
 from zoo.inputs.columns import column_values, plain_names
 from zoo.inputs.frames import frame_of
 
@@ -36,6 +36,7 @@ def read_table(
     missing: Literal["error", "drop", "impute"] | None = None,
     group=None,
     block: tuple[str, str, Positive] | None = None,
+    clusters: Count | None = None,
     weight: str | None = None,
     classes: tuple[str, ...] = (),
     validation: Fraction = 0.15,
@@ -63,6 +64,8 @@ def read_table(
             own); None is error. A target is never imputed.
         group: column whose groups stay in one split, or one label per row.
         block: (x column, y column, size): square spatial blocks of that size stay in one split.
+        clusters: number of clusters of the rows by their numbers (k-means on standardized inputs, gaps as the median),
+            which stay in one split, so that a split has environments that the others lack; not with `block`.
         weight: column of numbers, 0 or larger, that multiply each row's loss in training, validation and the fit of
             the baselines, divided by their mean; no input. Metrics count each row once.
         classes: names of the classes, where the targets have their index from 0.
@@ -83,7 +86,7 @@ def read_table(
     split_options = SplitOptions(validation, test, seed)
     options = {
         "task": task, "columns": columns, "drop_columns": drop_columns, "categorical": categorical, "missing": missing,
-        "group": group, "block": block, "weight": weight, "classes": classes,
+        "group": group, "block": block, "clusters": clusters, "weight": weight, "classes": classes,
     }  # fmt: skip
     if isinstance(source, str | os.PathLike | dict | pd.DataFrame):
         groups = (group,) if isinstance(group, str) else ()
@@ -140,6 +143,8 @@ def from_frames(
     missing=None,
     group=None,
     block=None,
+    clusters=None,
+    location=(),
     weight=None,
     classes=(),
     notes=(),
@@ -154,7 +159,9 @@ def from_frames(
         target: target columns, unless `targets` is given.
         targets: for each frame its targets, where they are no columns.
         splits: train, validation or test for each frame, or None where it is to be split.
-        task, columns, drop_columns, categorical, missing, group, block, weight, classes: as `read_table` has them.
+        task, columns, drop_columns, categorical, missing, group, block, clusters, weight, classes: as `read_table`
+            has them.
+        location: columns of one frame, of which rows with equal values stay in one split, instead of equal inputs.
         notes: sentences of the reader.
         **facts: source, license, description, as `Data` has them.
     Raises:
@@ -173,6 +180,7 @@ def from_frames(
             np.concatenate([np.asarray(t).reshape(len(f), -1) for t, f in zip(targets, frames, strict=True)])
         )
     groups, blocks = group_labels(frame, group), block_labels(frame, block)
+    places = content_keys({c: frame[c].to_numpy() for c in location}) if location else None
     weights = _row_weights(frame, weight, outputs)
     names = input_columns(
         frame, () if targets is not None else outputs, notes,
@@ -193,6 +201,10 @@ def from_frames(
     column_names = {new: old for old, new in plain.items()}
     for old, new in plain.items():
         kinds[new], arrays[new] = column_values(inputs[old][complete], old in categorical, old, notes)
+    if clusters is not None:
+        _verify_clusters(clusters, block, kinds)
+        numbers = [arrays[name] for name, kind in kinds.items() if kind == "number"]
+        environments = environment_labels(np.stack(numbers, axis=1), clusters, split_options.seed)
     y = y[complete].to_numpy() if y.shape[1] > 1 else y[complete].iloc[:, 0].to_numpy()
     pools = []
     for i, split in enumerate(splits):
@@ -202,12 +214,22 @@ def from_frames(
         if split in (None, "train"):
             pool.groups = None if groups is None else groups[complete][mask]
             pool.blocks = None if blocks is None else blocks[complete][mask]
+            pool.blocks = pool.blocks if clusters is None else environments[mask]
+            pool.keys = None if places is None else places[complete][mask]
         pools.append(pool)
     return assemble(
         pools, split_options, name=name, kind="table", shape=None, dtype="mixed", task=task, classes=classes,
         missing=missing, outputs=outputs, columns=kinds, column_names=column_names, notes=notes, group=group,
-        block=block, **facts,
+        block=block, clusters=clusters, **facts,
     )  # fmt: skip
+
+
+def _verify_clusters(clusters, block, kinds):
+    """Raises a ValueError where the rows cannot be divided into clusters."""
+    if block is not None:
+        raise ValueError(f"`clusters` must be None with `block`, got {clusters}.")
+    if "number" not in kinds.values():
+        raise ValueError(f"`clusters` must be None for a table without numbers, got {clusters}.")
 
 
 def _joined(frames):
