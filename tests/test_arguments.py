@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo.arguments import Count, Fraction, Positive, Rate, Shape, checked, convert
+from zoo.arguments import Count, Fraction, Positive, Rate, Shape, checked, convert, suggestion
 
 
 @pytest.mark.parametrize("value", [3, 3.0, [3], (3.0,), np.int64(3), np.float32(3), np.array([3.0]), np.array(3)])
@@ -58,3 +58,9 @@ def test_checked_keeps_the_signature():
     assert area(2, times=3.0) == 12
     with pytest.raises(ValueError, match="area: `side` must be a number above 0, got -1"):
         area(-1)
+
+
+def test_the_suggestion_does_not_depend_on_upper_case():
+    assert suggestion("flow", ["RAIN", "FLOW"]) == " Did you mean `FLOW`?"
+    assert suggestion("Learning_Rat", ["learning_rate", "seed"]) == " Did you mean `learning_rate`?"
+    assert suggestion("zebra", ["flow"]) == ""

@@ -54,8 +54,9 @@ Activation = Literal["softmax", "sigmoid", "linear"] | None  # of a head; None a
 
 def suggestion(word, words):
     """Returns " Did you mean `...`?" with the closest of `words` to a mistyped `word`; "" where none is close."""
-    close = difflib.get_close_matches(str(word), [str(w) for w in words], n=1, cutoff=0.5)
-    return f" Did you mean `{close[0]}`?" if close else ""
+    without_case = {str(w).casefold(): str(w) for w in words}
+    close = difflib.get_close_matches(str(word).casefold(), without_case, n=1, cutoff=0.5)
+    return f" Did you mean `{without_case[close[0]]}`?" if close else ""
 
 
 def checked(function):
