@@ -33,7 +33,7 @@ def load_run(path: FilePath, data=None) -> Run:
     Returns:
         `Run`.
     Raises:
-        ValueError: if there is no run in that folder, or another version of the format.
+        ValueError: if there is no run in that folder, its model is broken or has code, or another version of the format.
     """
     path = Path(path)
     missing = [name for name in FILES if not (path / name).is_file()]
@@ -43,7 +43,7 @@ def load_run(path: FilePath, data=None) -> Run:
             f"`run` must be the folder of a run, got {path} without {', '.join(missing)}.{suggestion(path.name, runs)}"
         )
     info = read_info(path)
-    model, preprocessing = (keras.models.load_model(path / name, compile=False) for name in FILES[:2])
+    model, preprocessing = (_load_model(path / name) for name in FILES[:2])
     task = _task(info, preprocessing)
     history = json.loads((path / "history.json").read_text()) if (path / "history.json").is_file() else {}
     history = {name: [math.nan if v is None else v for v in values] for name, values in history.items()}
@@ -69,6 +69,19 @@ def read_info(path):
         )
         raise ValueError(f"`run` must have format version {FORMAT}, got version {version} in {path}; {advice}.")
     return info
+
+
+def _load_model(path):
+    """Returns a saved model; Keras' safe mode runs no code in it.
+
+    Raises:
+        ValueError: in one line, if it is broken, or has code or classes that are not Keras' or the zoo's.
+    """
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (ValueError, TypeError, OSError, KeyError) as error:
+        reason = " ".join(str(error).split("Exception encountered:")[-1].split())
+        raise ValueError(f"{path} cannot be loaded: {reason[:400]}") from error
 
 
 def _task(info, preprocessing):
