@@ -33,7 +33,7 @@ def load_run(path: FilePath, data=None) -> Run:
     Returns:
         `Run`.
     Raises:
-        ValueError: if there is no run in that folder, its model is broken or has code, or another version of the format.
+        ValueError: if there is no run of this version of the format in that folder, or its model is broken or has code.
     """
     path = Path(path)
     missing = [name for name in FILES if not (path / name).is_file()]
