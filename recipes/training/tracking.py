@@ -160,9 +160,9 @@ class _MLflow:
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT)
         experiment = self.client.get_experiment_by_name(name)
         experiment_id = experiment.experiment_id if experiment else self.client.create_experiment(name, artifacts)
-        found = self.client.search_runs([experiment_id], f"tags.fieldzoo_id = '{run_id}'")
-        if found:
-            self.id = found[0].info.run_id
+        existing = self.client.search_runs([experiment_id], f"tags.fieldzoo_id = '{run_id}'")
+        if existing:
+            self.id = existing[0].info.run_id
             self.client.update_run(self.id, status="RUNNING")
             return
         self.id = self.client.create_run(experiment_id, run_name=title, tags={"fieldzoo_id": run_id}).info.run_id
@@ -225,7 +225,7 @@ class _TensorBoard:
             tf.summary.text("training", f"| name | value |\n| --- | --- |\n{rows}", step=0)
 
     def log(self, metrics, epoch):
-        pass  # Keras' own callback does
+        pass  # the callback of Keras does
 
     def finish(self, summary, figures, files):
         import numpy as np
