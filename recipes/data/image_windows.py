@@ -7,9 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from recipes.data.images.tiff_images import is_tiff_photo
+from recipes.data.images.tiff_images import COLORS_ORDERED, is_tiff_photo
 from recipes.data.new_inputs import TIFF_SUFFIXES, read_image_for
-from recipes.data.rasters.geotiff import SUFFIXES, WARNINGS_LOCK, open_raster, raster_of, read_window
+from recipes.data.rasters.geotiff import (
+    SUFFIXES,
+    WARNINGS_LOCK,
+    color_numbers,
+    open_raster,
+    raster_of,
+    read_window,
+)
 from zoo.export.image_decoding import MAX_PIXELS
 from zoo.inputs import match_bands
 
@@ -105,7 +112,13 @@ def is_raster(path):
 def _band_numbers(schema, file, path, notes):
     """Returns the numbers of the bands of an open data set that the model takes; a band of opacity is a mask."""
     names = [(name or "").strip() for name in file.descriptions]
-    if file.colorinterp[-1].name == "alpha" and len(names) == schema.shape[-1] + 1 and not schema.band_names:
+    colors = color_numbers(names, [color.name for color in file.colorinterp])
+    if colors and not schema.band_names and schema.shape[-1] == 3:
+        if colors != (1, 2, 3) and notes is not None:
+            notes.append(f"{path}: {COLORS_ORDERED}")
+        return colors
+    has_opacity = file.colorinterp[-1].name == "alpha" and names[-1].casefold() in ("", "alpha")
+    if has_opacity and len(names) == schema.shape[-1] + 1 and not schema.band_names:
         return tuple(range(1, len(names)))
     numbers, of_bands = match_bands(schema, names, path, "detect")
     if notes is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from recipes.data.images.image_decoding import DARK, FIRST_OF_SEVERAL, read_image
 from recipes.data.images.image_files import fit_image, read_pixels, resize_image
-from recipes.data.images.tiff_images import ALPHA_AS_BAND
+from recipes.data.images.tiff_images import ALPHA_AS_BAND, COLORS_ORDERED
 from recipes.data.rasters.geotiff import alpha_notes, open_raster, raster_info, read_window
 from recipes.data.sound.new_sounds import sound_batches
 from recipes.data.tables.table_files import TABLE_SUFFIXES, read_frame, table_chunks
@@ -263,6 +263,8 @@ def _read_photo(schema, path, notes):
         notes += [f"{path}: {conversion}" for conversion in image.conversions if conversion.endswith(ALPHA_AS_BAND)]
         if image.pixels.dtype == "uint16" and schema.dtype == "uint8" and image.pixels.max() < DARK:
             notes.append(f"{path}: the 16-bit image is dark, as its largest value is below {DARK:,} of 65,535")
+        if not schema.band_names and schema.shape[-1] == 3 and image.colors not in ((), (0, 1, 2)):
+            notes.append(f"{path}: {COLORS_ORDERED}")
     if schema.band_names:
         is_raster = path.suffix.lower() in TIFF_SUFFIXES and not image.is_photo
         names = raster_info(path, caller="predict").descriptions if is_raster else ("",) * image.pixels.shape[-1]

@@ -159,13 +159,16 @@ def _trained_bands(source, path):
 
 
 def _note_ranges(schema, raster):
-    """Warns where the middle of a raster has values far outside of the training range, or in another unit."""
+    """Warns where the middle or the corners of a raster have values that the training images did not have."""
     height, width = min(raster.height, SAMPLE_SIDE), min(raster.width, SAMPLE_SIDE)
-    corner = (raster.height - height) // 2, (raster.width - width) // 2
+    last_row, last_column = raster.height - height, raster.width - width
+    corners = {(0, 0), (0, last_column), (last_row, 0), (last_row, last_column), (last_row // 2, last_column // 2)}
+    images = []
     with open_raster(raster.path, "predict_raster") as file:
-        pixels, valid = read_window(file, raster, *corner, height, width)
-    image = np.where(valid[..., None], pixels, np.nan)
-    ranges = band_range_notes(schema, [str(raster.path)], [image])
+        for row, column in sorted(corners):
+            pixels, valid = read_window(file, raster, row, column, height, width)
+            images.append(np.where(valid[..., None], pixels, np.nan))
+    ranges = band_range_notes(schema, [str(raster.path)], [np.concatenate(images)])
     for note in [*alpha_notes(raster, "predict_raster"), *pixel_size_notes(schema, raster), *ranges]:
         warnings.warn(note, stacklevel=3)
 

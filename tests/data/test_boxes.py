@@ -198,3 +198,63 @@ def test_the_figure_and_the_summary_of_a_data_set_with_boxes(coco, tmp_path):
     assert "fox 1, owl 2" in str(summary)
     summary.save_figure(tmp_path)
     assert list(tmp_path.glob("*.png"))
+
+
+@pytest.mark.filterwarnings("ignore:skipped")
+def test_boxes_made_on_an_image_of_another_size_are_skipped_and_named(coco):
+    sizes = {"a": (40, 30), "b": (20, 15), "c": (30, 40)}  # the file has 40 x 30; c is turned
+    images = [
+        {"id": i, "file_name": f"{n}.png", "width": sizes[n][0], "height": sizes[n][1]} for i, n in enumerate("abc")
+    ]
+    boxes = [{"id": i, "image_id": i, "category_id": 7, "bbox": [4, 3, 10, 9]} for i in range(3)]
+    data = recipes.read_coco(coco(images=images, annotations=boxes), **NO_SPLIT)
+    assert len(data.train) == 2
+    note = "images of another size than their annotations state: 1 (b.png: 20 x 15, the file has 40 x 30)"
+    assert any(note in n for n in data.notes)
+    with pytest.raises(ValueError, match="under `strict`, got images of another size"):
+        recipes.read_coco(coco(images=images, annotations=boxes), strict=True, **NO_SPLIT)
+
+
+@pytest.mark.filterwarnings("ignore:skipped")
+def test_fractions_of_the_sides_are_no_boxes_in_pixels(coco):
+    fraction = {"id": 2, "image_id": 1, "category_id": 7, "bbox": [0.1, 0.1, 0.5, 0.4]}
+    data = recipes.read_coco(wrong_annotations(coco, fraction), **NO_SPLIT)
+    assert any("skipped boxes of less than a pixel (fractions of the sides?)" in n for n in data.notes)
+    with pytest.raises(ValueError, match="must have boxes, got none.*boxes of less than a pixel"):
+        recipes.read_coco(coco(annotations=[fraction]), **NO_SPLIT)
+
+
+@pytest.mark.filterwarnings("ignore:skipped")
+def test_a_box_that_is_there_twice_counts_once(coco):
+    again = {"id": 2, "image_id": 0, "category_id": 7, "bbox": [4, 3, 20, 12]}
+    other = {"id": 3, "image_id": 0, "category_id": 3, "bbox": [4, 3, 20, 12]}
+    data = recipes.read_coco(wrong_annotations(coco, again, other), **NO_SPLIT)
+    first = data.train.targets[np.argsort(data.train.names)][0]
+    assert (first[:, 4] >= 0).sum() == 2  # of two classes
+    assert any("skipped boxes that are there twice" in n for n in data.notes)
+
+
+@pytest.mark.filterwarnings("ignore:skipped")
+@pytest.mark.parametrize(
+    "change, note",
+    [
+        (
+            ("<width>40</width>", "<width>20</width>"),
+            "images of another size than their annotations state: 1 (a.xml: 20 x 30, the file has 40 x 30)",
+        ),
+        (("<xmax>24</xmax>", "<xmax>0.9</xmax>"), "boxes of less than a pixel"),
+    ],
+)
+def test_voc_files_of_another_size_or_with_fractions_are_skipped(tmp_path, change, note):
+    write_images(tmp_path / "JPEGImages", ["a.png", "b.png"])
+    (tmp_path / "Annotations").mkdir()
+    box = "<bndbox><xmin>0.5</xmin><ymin>0.4</ymin><xmax>24</xmax><ymax>0.9</ymax></bndbox>"
+    box = box if "xmax" in change[0] else box.replace("0.4", "3").replace("0.9", "12")
+    text = (
+        "<annotation><size><width>40</width><height>30</height></size>"
+        f"<object><name>fox</name>{box}</object></annotation>"
+    )
+    right = text.replace("0.4", "3").replace("0.9", "12")
+    (tmp_path / "Annotations" / "a.xml").write_text(text.replace(*change))
+    (tmp_path / "Annotations" / "b.xml").write_text(right)
+    assert any(note in n for n in recipes.read_voc(tmp_path, **NO_SPLIT).notes)

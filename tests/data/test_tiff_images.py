@@ -107,3 +107,46 @@ def test_without_rasterio_only_photos_are_read_from_tiff(rasterio, tmp_path, mon
         for compression in (None, "tiff_lzw", "tiff_deflate"):
             decoded = save_and_read(tmp_path / "photo.tif", Image.fromarray(pixels), compression=compression)
             np.testing.assert_array_equal(decoded.pixels, pixels.reshape(6, 4, -1))
+
+
+@pytest.mark.parametrize(
+    "names, interpretation, expected",
+    [
+        (("blue", "green", "red"), None, (2, 1, 0)),
+        (("B02", "B03", "B04", "B08"), None, (2, 1, 0)),
+        ((), ("blue", "green", "red"), (2, 1, 0)),
+        (("red", "green", "blue"), ("blue", "green", "red"), (0, 1, 2)),
+        ((), ("gray", "undefined", "undefined"), ()),
+    ],
+)
+def test_the_bands_of_colors_are_those_that_a_file_names(rasterio, tmp_path, names, interpretation, expected):
+    from rasterio.enums import ColorInterp
+
+    values = RNG.integers(1, 255, (max(3, len(names)), 8, 8)).astype("uint8")
+    path = chip(rasterio, tmp_path / "a.tif", values, names, photometric="MINISBLACK")
+    if interpretation:
+        with rasterio.open(path, "r+") as file:
+            file.colorinterp = [ColorInterp[name] for name in interpretation]
+    assert read_image(path).colors == expected
+
+
+def test_a_photo_run_takes_the_colors_of_a_tiff_by_name(rasterio, tmp_path):
+    from recipes.data.image_windows import open_windows
+    from recipes.data.new_inputs import read_image_for
+    from zoo.inputs import InputSchema
+
+    values = RNG.integers(1, 255, (4, 8, 8)).astype("uint8")
+    path = chip(rasterio, tmp_path / "a.tif", values, ("nir", "blue", "green", "red"))
+    schema, notes = InputSchema("image", (None, None, 3), "uint8"), []
+    expected = np.moveaxis(values[[3, 2, 1]], 0, -1)
+    np.testing.assert_array_equal(read_image_for(schema, path, notes), expected)
+    with open_windows(schema, path, notes) as windows:
+        np.testing.assert_array_equal(windows.read(0, 0, 8, 8)[0], expected)
+    assert sum("red, green and blue are taken" in note for note in notes) == 2
+
+
+def test_a_gray_tiff_whose_0_is_white_is_turned_to_0_is_black(rasterio, tmp_path):
+    values = RNG.integers(1, 60000, (1, 8, 8)).astype("uint16")
+    decoded = read_image(chip(rasterio, tmp_path / "w.tif", values, photometric="MINISWHITE"))
+    np.testing.assert_array_equal(decoded.pixels[..., 0], 65535 - values[0])
+    assert "0 is white in the file, and read as the largest value" in decoded.conversions

@@ -93,3 +93,11 @@ def test_errors_name_what_cannot_be_loaded_or_predicted(plots, tmp_path):
     for engine in ("tensorflow", "openvino"):
         with pytest.raises(ValueError, match="predict: `inputs`: bands must have the shape"):
             zoo.predictor(str(folder), engine)(np.ones((1, 7, 9, 5)))
+
+
+def test_masked_values_are_refused_as_by_a_run():
+    predictor = predictor_module.Predictor("tensorflow", "", lambda arrays: {}, {})
+    with pytest.raises(ValueError, match="without a mask, got 1 gaps"):
+        predictor.predict(np.ma.masked_array(np.zeros((1, 2)), [[True, False]]))
+    with pytest.raises(ValueError, match="without a mask, got 2 gaps"):
+        predictor.predict({"x": np.ma.masked_array(np.zeros(2), [True, True])})

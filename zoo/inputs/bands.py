@@ -8,6 +8,8 @@ from zoo.arguments import suggestion
 from zoo.inputs.ranges import RANGE_MARGIN
 
 SMALL_UNIT = 0.01  # fraction of the largest training value below which all values of an image are in another unit
+FEW_PIXELS = 0.02  # fraction of an image's pixels outside of the training range that is not noted
+MANY_PIXELS = 64  # of an image, from which a constant band is noted
 
 
 def match_bands(schema, names, path, caller="predict"):
@@ -69,7 +71,7 @@ def band_range_notes(schema, names, images):
         return _unit_interval_notes(bands, names, images)
     lows, highs = (np.array([getattr(b, n) for b in bands]) for n in ("minimum", "maximum"))
     margin, largest = RANGE_MARGIN * (highs - lows), np.maximum(np.abs(lows), np.abs(highs)).max()
-    outside, small = [], []
+    outside, small, often, constant, zero = [], [], [], [], []
     for name, image in zip(names, images, strict=True):
         values = image.reshape(-1, image.shape[-1])
         values = values[~np.isnan(values).any(axis=1)]
@@ -82,9 +84,31 @@ def band_range_notes(schema, names, images):
             outside.append(f"{name} has {low[i]:g} to {high[i]:g}{band}")
         elif max(abs(low.min()), abs(high.max())) < SMALL_UNIT * largest:
             small.append(f"{name} has {low.min():g} to {high.max():g}")
+        elif (beyond := ((values < lows) | (values > highs)).mean(axis=0)).max() > FEW_PIXELS:
+            i = int(np.argmax(beyond))
+            all_zero = float((values == 0).all(axis=1).mean())
+            if all_zero > FEW_PIXELS and (lows > 0).any():
+                zero.append(f"{name} has {all_zero:.1%} of them")
+            else:
+                often.append(
+                    f"{name} has {beyond[i]:.1%} of its pixels outside of {lows[i]:g} to {highs[i]:g} in band "
+                    f"{bands[i].name or i + 1}"
+                )
+        elif len(values) >= MANY_PIXELS and ((low == high) & (lows < highs)).any():
+            i = int(np.argmax((low == high) & (lows < highs)))
+            constant.append(f"{name} has {low[i]:g} in band {bands[i].name or i + 1}")
     trained = f"the training range, {lows.min():g} to {highs.max():g}"
-    notes = [f"{len(outside):,} images are far outside of {trained}: {outside[0]}"] if outside else []
-    return notes + ([f"{len(small):,} images may have another unit than {trained}: {small[0]}"] if small else [])
+    sentences = (
+        (outside, f"are far outside of {trained}"),
+        (small, f"may have another unit than {trained}"),
+        (often, "have many pixels outside of the training range; are they in another unit?"),
+        (
+            zero,
+            "have pixels that are 0 in all bands, as training had not; declare the nodata value if there are no data",
+        ),
+        (constant, "have one value in a whole band, which varied in training"),
+    )
+    return [f"{len(images_of):,} images {what}: {images_of[0]}" for images_of, what in sentences if images_of]
 
 
 def _unit_interval_notes(bands, names, images):

@@ -14,7 +14,7 @@ from zoo.r_interop import R_NA
 
 R_HINT = "in R keep the first dimension of a single one: x[1, , drop = FALSE]"
 LARGEST_SAMPLE = 64.0  # of sound from -1 to 1; files of floats may exceed 1 by much less
-MANY_ROWS = 10  # from which a column that lies outside of the training range as a whole is noted
+MANY_ROWS, MANY_OUTSIDE = 3, 0.5  # number and fraction of rows outside of the training range from which they are noted
 SHOWN = 5  # columns, levels or rows that a sentence lists
 TEXT_HINTS = {  # caller -> how another column of texts is named
     "predict": "`--text COLUMN` of the command names another one; in Python rename it, or pass it alone: "
@@ -244,11 +244,17 @@ def _match_numbers(schema, column, values, rows, notes):
                 f"{column.minimum:g} to {column.maximum:g}, the first is {array[np.argmax(outside)]:g} in row "
                 f"{rows.number(outside)}"
             )
-        elif rows.count >= MANY_ROWS and (high < np.float32(column.minimum) or low > np.float32(column.maximum)):
-            notes.append(
-                f"`{column.source}`: all {rows.count:,} rows are outside of the training range, {column.minimum:g} to "
-                f"{column.maximum:g}, the first is {array[0]:g}; is it in another unit?"
-            )
+        elif low < np.float32(column.minimum) or high > np.float32(column.maximum):
+            outside = (array < np.float32(column.minimum)) | (array > np.float32(column.maximum))
+            count = int(outside.sum())
+            is_negative = low < 0 <= column.minimum
+            if is_negative or count >= max(MANY_ROWS, MANY_OUTSIDE * rows.count):
+                of_rows = f"all {count:,} rows are" if count == rows.count else f"{count:,} of {rows.count:,} rows are"
+                notes.append(
+                    f"`{column.source}`: {of_rows} outside of the training range, {column.minimum:g} to "
+                    f"{column.maximum:g}, the first is {array[np.argmax(outside)]:g}; "
+                    + ("training had no negative number" if is_negative else "is it in another unit?")
+                )
     return array
 
 

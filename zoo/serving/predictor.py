@@ -62,6 +62,11 @@ class Predictor:
             is_named = isinstance(inputs, dict) and set(inputs) == {name}
             texts, notes = match_texts(self.schema, inputs[name] if is_named else inputs, tokens=self.tokens)
             inputs = {name: texts}
+        for values in inputs.values() if isinstance(inputs, dict) else (inputs,):
+            if np.ma.is_masked(values):
+                raise ValueError(
+                    f"predict: `inputs` must be an array without a mask, got {np.ma.count_masked(values):,} gaps."
+                )
         arrays = to_named_arrays(inputs, self.inputs, prefix="predict: ")
         if kind == "series":
             notes = feature_range_notes(self.schema.columns, *arrays.values())

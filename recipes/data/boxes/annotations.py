@@ -32,6 +32,7 @@ class Annotation:
         split: train, validation or test; None where it is to be split.
         places: where each box stands, such as "boxes.csv row 3", for errors; () for its number in the image.
         is_relative: whether boxes are fractions of width and height.
+        size: (height, width) that the file of annotations states for the image [pixels], or None.
         masks: mask of each box, a `Polygons` or a `Cutout`, or None where the file has none; () where masks are not
             read.
     """
@@ -44,6 +45,7 @@ class Annotation:
     split: str | None = None
     places: list = dataclasses.field(default_factory=list)
     is_relative: bool = False
+    size: tuple | None = None
     masks: list = ()
 
 
@@ -96,7 +98,8 @@ def data_from_annotations(
     for a, kind, reason in zip(existing, scan.kind, scan.reasons, strict=True):
         if kind < 0:
             problems.add("images that cannot be read", f"{a.name}: {reason}")
-    readable = np.flatnonzero(scan.kind >= 0)
+    has_size = _have_stated_size(existing, scan, problems)
+    readable = np.flatnonzero((scan.kind >= 0) & has_size)
     annotations, scan = [existing[i] for i in readable], scan.take(readable)
     if not annotations:
         places = "; ".join(f"{kind}: {listed_names(p)}" for kind, p in problems.by_kind.items())
@@ -177,6 +180,18 @@ def _split(annotations, present, keys, groups, split_options):
     return indices, "; ".join(description)
 
 
+def _have_stated_size(annotations, scan, problems):
+    """Returns (N,) bool whether each image has the size that its annotations state, upright or turned, or none."""
+    result = np.ones(len(annotations), bool)
+    for i, a in enumerate(annotations):
+        size = (int(scan.height[i]), int(scan.width[i]))
+        if a.size and a.boxes and not a.is_relative and scan.kind[i] >= 0 and sorted(a.size) != sorted(size):
+            result[i] = False
+            stated = f"{a.size[1]:g} x {a.size[0]:g}, the file has {size[1]} x {size[0]}"
+            problems.add("images of another size than their annotations state", f"{a.name}: {stated}")
+    return result
+
+
 def _target_rows(annotation, size, classes, problems, masks):
     """Returns the (n, 6) or (n, 7) targets of an image's valid boxes, and adds the others to the problems.
 
@@ -187,7 +202,7 @@ def _target_rows(annotation, size, classes, problems, masks):
         problems: `Problems`.
         masks: list, to which the masks of the boxes are added; None where there are none.
     """
-    limits, rows = np.array([size[1], size[0], size[1], size[0]]), []
+    limits, rows, used = np.array([size[1], size[0], size[1], size[0]]), [], set()
     for i, (box, label, crowd) in enumerate(zip(annotation.boxes, annotation.labels, annotation.crowd, strict=True)):
         place = f"{annotation.places[i]} ({annotation.name})" if annotation.places else f"{annotation.name} box {i + 1}"
         box = np.asarray(box, np.float64) * (limits if annotation.is_relative else 1)
@@ -197,9 +212,14 @@ def _target_rows(annotation, size, classes, problems, masks):
             problems.add("boxes that are not finite", place)
         elif (box[2:] <= box[:2]).any():
             problems.add("boxes without area", f"{place}: {_text(box)}")
+        elif not annotation.is_relative and (box[2:] - box[:2] < 1).all():
+            problems.add("boxes of less than a pixel (fractions of the sides?)", f"{place}: {_text(box)}")
+        elif masks is None and (*box, label) in used:
+            problems.add("boxes that are there twice", f"{place}: {_text(box)}")
         elif (box < -TOLERANCE).any() or (box > limits + TOLERANCE).any():
             problems.add("boxes outside of the image", f"{place}: {_text(box)} in {size[1]:g} x {size[0]:g}")
         else:
+            used.add((*box, label))
             box, mask = np.clip(box, 0, limits), annotation.masks[i] if masks is not None else None
             if mask is not None and mask.size is None:
                 mask = mask._replace(size=tuple(size))

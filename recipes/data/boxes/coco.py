@@ -44,6 +44,9 @@ def read_coco(path, problems, *, images: FilePath | None = None, classes: tuple[
         else:
             by_id[entry.get("id")] = Annotation(root / entry["file_name"], entry["file_name"])
     sizes = {entry.get("id"): (entry.get("height"), entry.get("width")) for entry in content["images"]}
+    for key, annotation in by_id.items():
+        if all(isinstance(side, int | float) and side > 0 for side in sizes[key]):
+            annotation.size = sizes[key]
     used, left_out = set(), collections.Counter()
     for i, entry in enumerate(content["annotations"]):
         place, box = f"annotation {entry.get('id', i + 1)}", entry.get("bbox")

@@ -56,17 +56,29 @@ def _read_xml(file, image_folder, problems):
     except ElementTree.ParseError as error:
         problems.add("files that are no XML", f"{file.name}: {error}")
         return None
-    annotation = Annotation(_image_path(file, root, image_folder), file.name)
+    annotation = Annotation(_image_path(file, root, image_folder), file.name, size=_stated_size(root))
     for i, entry in enumerate(root.iter("object")):
         try:
             corners = [float(entry.find("bndbox").findtext(name)) for name in CORNERS]
         except (AttributeError, TypeError, ValueError):
             problems.add("objects without xmin, ymin, xmax and ymax", f"{file.name} box {i + 1}")
             continue
+        if max(corners) <= 1:
+            problems.add("boxes of less than a pixel (fractions of the sides?)", f"{file.name} box {i + 1}")
+            continue
         annotation.boxes.append((corners[0] - 1, corners[1] - 1, *corners[2:]))
         annotation.labels.append((entry.findtext("name") or "").strip())
         annotation.crowd.append((entry.findtext("difficult") or "0").strip() == "1")
     return annotation
+
+
+def _stated_size(root):
+    """Returns the (height, width) that the file states for its image, or None."""
+    try:
+        size = tuple(float(root.find("size").findtext(name)) for name in ("height", "width"))
+    except (AttributeError, TypeError, ValueError):
+        return None
+    return size if min(size) > 0 else None
 
 
 def _image_path(file, root, image_folder):

@@ -22,6 +22,7 @@ class DecodedImage(typing.NamedTuple):
         bands: names of the bands, () where the file has none.
         orientation: the EXIF orientation, 1 to 8, of a JPEG or an 8-bit PNG in gray or RGB, of which `decode_plain`
             returns the same pixels; 0 for other files.
+        colors: places of the bands red, green and blue, where a TIFF names them; else ().
         is_photo: whether 0 is black and the largest value of the depth is white; False for measurements.
     """
 
@@ -31,6 +32,7 @@ class DecodedImage(typing.NamedTuple):
     bands: tuple = ()
     orientation: int = 0
     is_photo: bool = True
+    colors: tuple = ()
 
     @property
     def has_gaps(self):

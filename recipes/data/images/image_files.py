@@ -144,6 +144,8 @@ def fit_image(image, path, count, dtype, bands=(), gaps=False):
             )
         if image.bands != tuple(bands):
             pixels = pixels[..., [image.bands.index(name) for name in bands]]
+    elif not bands and image.colors and count == 3:
+        pixels = pixels[..., list(image.colors)]
     if image.has_gaps and not gaps:
         raise ValueError(
             f"images must have a value in every pixel, as the others have, got {int(np.isnan(pixels[..., 0]).sum()):,} "

@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from recipes.data.images.decoded_image import DecodedImage, UnreadableImageError, verify_pixel_count
-from recipes.data.rasters.geotiff import open_raster, raster_of, read_window
+from recipes.data.rasters.geotiff import color_numbers, open_raster, raster_of, read_window
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 BITS, PHOTOMETRIC, SAMPLES, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 262, 277, 338, 339  # tags
@@ -13,6 +13,7 @@ BITS, PHOTOMETRIC, SAMPLES, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 262, 277, 338, 3
 GEOREFERENCE = (33550, 33922, 34264, 34735, 42112, 42113)
 COLOR_BANDS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}  # photometric interpretation -> bands without extra samples
 ALPHA_AS_BAND = ", which is labelled alpha, read as a band"
+COLORS_ORDERED = "the bands that the file names red, green and blue are taken, in this order"
 ALPHA = (1, 2)  # extra samples that are opacity
 EXACT_INTEGERS = 2**24  # float32 has every integer up to here
 
@@ -62,6 +63,11 @@ def read_tiff(source):
             pixels, valid = read_window(file, raster, 0, 0, raster.height, raster.width)
             if len(file.subdatasets) > 1:
                 raise UnreadableImageError(source, f"it has {len(file.subdatasets)} pages; save bands in one page")
+            names = [(name or "").strip() for name in file.descriptions]
+            colors = color_numbers(names, [color.name for color in file.colorinterp])
+            if file.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES" and pixels.dtype.kind == "u":
+                pixels = np.iinfo(pixels.dtype).max - pixels
+                conversions.append("0 is white in the file, and read as the largest value")
             conversions += [
                 f"band {i}{ALPHA_AS_BAND}"
                 for i, interpretation in enumerate(file.colorinterp, 1)
@@ -77,7 +83,8 @@ def read_tiff(source):
     if raster.is_scaled:
         conversions.append("scale and offset of the file applied")
     pixels, depth = _in_three_depths(source, pixels, valid, conversions)
-    return DecodedImage(pixels, tuple(conversions), depth, raster.names, is_photo=False)
+    places = tuple(number - 1 for number in colors) if colors else ()
+    return DecodedImage(pixels, tuple(conversions), depth, raster.names, is_photo=False, colors=places)
 
 
 def _in_three_depths(source, pixels, valid, conversions):

@@ -16,6 +16,7 @@ SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".img")
 SIZE_MARGIN = 1.5  # factor of the training's pixel size beyond which a raster's is noted
 METRES_PER_DEGREE = 111_195  # of latitude, on a sphere of the Earth's mean radius
 CACHE = 64 * 2**20  # bytes of GDAL's block cache; its default is a fraction of the machine's memory
+RED_GREEN_BLUE = (("red", "r", "b04", "b4"), ("green", "g", "b03", "b3"), ("blue", "b", "b02", "b2"))
 WARNINGS_LOCK = threading.Lock()  # warning filters are global to the process
 
 
@@ -138,6 +139,23 @@ def pixel_size_notes(schema, raster):
     return [
         f"{raster.path}: pixels have a side of {size:.3g} m, in training {trained:.3g} m; resample it (gdalwarp -tr)"
     ]
+
+
+def color_numbers(names, interpretations):
+    """Returns the numbers, from 1, of the bands red, green and blue, by their names or else by their colors.
+
+    Args:
+        names: name of each band of a file, "" for one without.
+        interpretations: color of each band, as GDAL names it.
+    Returns:
+        Three numbers; None where there is not one band for each color.
+    """
+    for labels in (names, interpretations):
+        labels = [label.casefold() for label in labels]
+        matches = [[i for i, label in enumerate(labels, 1) if label in color] for color in RED_GREEN_BLUE]
+        if all(len(numbers) == 1 for numbers in matches):
+            return tuple(numbers[0] for numbers in matches)
+    return None
 
 
 def _bands_without_alpha(file):

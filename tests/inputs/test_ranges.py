@@ -1,0 +1,82 @@
+"""Notes on images and tables whose values are not those of the training: other units, zeros for no data, constants."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import recipes
+from zoo.inputs import band_range_notes
+from zoo.inputs.schema import Band, InputSchema
+
+RNG = np.random.default_rng(0)
+BANDS = (Band("red", minimum=160.0, maximum=1165.0), Band("nir", minimum=220.0, maximum=3000.0))
+SCHEMA = InputSchema(kind="image", shape=(None, None, 2), dtype="uint16", bands=BANDS, image={"size": "tiles"})
+
+
+def scene():
+    red, nir = RNG.integers(200, 1100, (20, 20)), RNG.integers(300, 2900, (20, 20))
+    return np.stack([red, nir], axis=-1).astype(float)
+
+
+def notes_on(image):
+    return " ".join(band_range_notes(SCHEMA, ["scene.tif"], [image]))
+
+
+def test_a_scene_like_the_training_has_no_note():
+    image = scene()
+    image[0, :2] = 0  # a few pixels are always beyond
+    assert notes_on(image) == ""
+
+
+@pytest.mark.parametrize("factor", [0.1, 255 / 4096, 0.5])
+def test_values_in_a_smaller_unit_are_noted(factor):
+    assert "outside of the training range; are they in another unit?" in notes_on(scene() * factor)
+
+
+def test_a_single_band_in_a_smaller_unit_is_noted():
+    image = scene()
+    image[..., 1] /= 50
+    assert "100.0% of its pixels outside of 220 to 3000 in band nir" in notes_on(image)
+
+
+def test_pixels_of_zero_in_all_bands_are_noted_as_nodata():
+    image = scene()
+    image[:5] = 0
+    assert "0 in all bands" in notes_on(image) and "25.0% of them" in notes_on(image)
+    image[:5] = np.nan  # declared
+    assert notes_on(image) == ""
+
+
+def test_a_band_of_one_value_is_noted():
+    image = scene()
+    image[..., 0] = 500
+    assert "one value in a whole band, which varied in training: scene.tif has 500 in band red" in notes_on(image)
+
+
+@pytest.fixture(scope="module")
+def run():
+    table = pd.DataFrame({"height": RNG.uniform(2, 30, 80), "birds": RNG.integers(0, 15, 80)})
+    table["label"] = np.where(table["height"] > 15, "tall", "low")
+    data = recipes.load(table, target="label")
+    return recipes.Classification(epochs=1, baselines=False, report_examples=0).fit("dnn", data, units=(2,))
+
+
+@pytest.mark.parametrize(
+    "heights, birds, message",
+    [
+        ([0.01] * 39 + [20], [3] * 40, "39 of 40 rows are outside of the training range.*another unit"),
+        ([0.01, 0.012, 0.02], [3] * 3, "`height`: all 3 rows are outside of the training range"),
+        ([10.0, 20.0], [3, -1], "`birds`: 1 of 2 rows are outside of the training range.*had no negative number"),
+    ],
+)
+def test_rows_outside_of_the_training_range_are_noted(run, heights, birds, message):
+    with pytest.warns(UserWarning, match=message):
+        run.predict(pd.DataFrame({"height": heights, "birds": birds}))
+
+
+def test_a_single_row_a_little_outside_is_not_noted(run):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run.predict(pd.DataFrame({"height": [31.0, 5.0], "birds": [16, 2]}))
