@@ -52,6 +52,8 @@ class SpeciesDistribution(Classification):
                 f"SpeciesDistribution: `data` must be a table of presences and others, got {data.name} of kind "
                 f"{data.kind} with {len(data.classes)} classes; species:FILE?target=COLUMN reads them."
             )
+        if self.loss == "maxent" and data.train.weights is not None:
+            raise ValueError("SpeciesDistribution: `weight` must be unset for the loss maxent, got weights of rows.")
         if self.loss == "maxent" and (self.class_weight or self.has_soft_targets()):
             option = "class_weight" if self.class_weight else "label_smoothing"
             raise ValueError(f"SpeciesDistribution: `{option}` must be unset for the loss maxent, got {option}.")

@@ -85,3 +85,10 @@ def test_weights_of_rows_and_of_classes_are_not_mixed():
 def test_a_misspelled_column_of_weights_has_a_suggestion():
     with pytest.raises(ValueError, match="Did you mean `effort`"):
         recipes.read_table(contradicting_rows().drop(columns="label"), target="y", weight="efort")
+
+
+def test_maxent_s_loss_takes_no_weights():
+    table = contradicting_rows()[["x", "effort"]].assign(seen=[0, 1] * 120)
+    data = recipes.read_table(table, target="seen", weight="effort")
+    with pytest.raises(ValueError, match="`weight` must be unset for the loss maxent"):
+        recipes.SpeciesDistribution(epochs=1).fit("dnn", data)
