@@ -100,8 +100,10 @@ def test_points_on_nodata_are_named_by_row(tmp_path, rasters):
 
 
 def test_coordinates_are_projected(tmp_path, rasters):
+    from rasterio import warp
+
     frame = presences()
-    frame["lon"], frame["lat"] = rasterio.warp.transform("EPSG:32632", "EPSG:4326", frame.pop("x"), frame.pop("y"))
+    frame["lon"], frame["lat"] = warp.transform("EPSG:32632", "EPSG:4326", frame.pop("x"), frame.pop("y"))
     options = f"?rasters={rasters}&background=300&categorical=soil&block=0"
     data = recipes.load(f"species:{write_points(tmp_path, frame)}{options}&crs=EPSG:4326")
     metric = recipes.load(f"species:{write_points(tmp_path)}{options}")

@@ -27,7 +27,7 @@ def inputs_of(frame, target="species"):
     """Names of the input columns, and the notes."""
     notes = []
     options = dict.fromkeys(("columns", "drop_columns", "categorical"), ())
-    names = input_columns(frame, (target,), notes, group=None, block=None, **options)
+    names = input_columns(frame, (target,), notes, group=None, block=None, weight=None, **options)
     return names, "\n".join(notes)
 
 
