@@ -111,7 +111,7 @@ def test_each_optimizer_name_gives_the_keras_optimizer(optimizer):
     ],
 )
 def test_the_loss_fits_the_activation_and_size_of_the_head(activation, classes, loss, logits):
-    cross_entropy = quick().loss(zoo.dnn((4,), classes, activation=activation))
+    cross_entropy = quick().cross_entropy(zoo.dnn((4,), classes, activation=activation))
     assert type(cross_entropy).__name__ == loss
     assert cross_entropy.get_config()["from_logits"] is logits
 
@@ -119,7 +119,7 @@ def test_the_loss_fits_the_activation_and_size_of_the_head(activation, classes, 
 def test_the_loss_fits_a_model_nested_in_another_keras_model():
     inner = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3, activation="softmax")])
     outer = keras.Sequential([keras.layers.Input((4,)), inner])
-    assert quick().loss(outer).get_config()["from_logits"] is False
+    assert quick().cross_entropy(outer).get_config()["from_logits"] is False
 
 
 def test_label_smoothing_uses_one_hot_targets():
