@@ -3,6 +3,7 @@
 import json
 import socket
 import struct
+import time
 import typing
 
 import keras
@@ -118,6 +119,8 @@ def log_records(content):
             place += 32768 - place % 32768
             continue
         _, size, kind = struct.unpack("<IHB", content[place : place + 7])
+        if place + 7 + size > len(content):  # not yet written
+            return
         parts.append(content[place + 7 : place + 7 + size])
         place += 7 + size
         if kind in (1, 4):  # whole, or the last part
@@ -125,14 +128,22 @@ def log_records(content):
             parts = []
 
 
-def read_wandb(path):
-    """Returns (rows of the history, summary, configuration) of a file of Weights & Biases."""
+def complete_records(path):
+    """Returns the records of a file of Weights & Biases, whose own process may still write the last ones."""
     from wandb.proto import wandb_internal_pb2
 
+    for _ in range(240):
+        records = [wandb_internal_pb2.Record.FromString(content) for content in log_records(path.read_bytes())]
+        if any(record.WhichOneof("record_type") == "exit" for record in records):
+            return records
+        time.sleep(0.5)
+    raise AssertionError(f"{path} has no last record")
+
+
+def read_wandb(path):
+    """Returns (rows of the history, summary, configuration) of a file of Weights & Biases."""
     history, summary, config = [], {}, {}
-    for content in log_records(path.read_bytes()):
-        record = wandb_internal_pb2.Record()
-        record.ParseFromString(content)
+    for record in complete_records(path):
         kind = record.WhichOneof("record_type")
         if kind == "history":
             history.append({item.key or "/".join(item.nested_key): item.value_json for item in record.history.item})
