@@ -35,9 +35,9 @@ def server():
             if self.path != "/file":
                 self.send_error(404)
                 return
-            asked = self.headers.get("Range", "")
-            state.ranges.append(asked)
-            start = int(asked[6:-1]) if asked and self.headers["If-Range"] == state.tag else 0
+            requested = self.headers.get("Range", "")
+            state.ranges.append(requested)
+            start = int(requested[6:-1]) if requested and self.headers["If-Range"] == state.tag else 0
             if start and start >= len(state.data):
                 self.send_response(416)
                 self.send_header("Content-Range", f"bytes */{len(state.data)}")

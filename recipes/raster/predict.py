@@ -111,11 +111,24 @@ def predict_raster(
     options += [blender.rows, blender.columns, blender.stripes, probabilities]
     key = model_fingerprint(source.model, source.preprocessing, options)
     output = ResumableGeoTiff(out, key, blender.profile(), blender.describe)
+    return write_map(blender, output, out, verbose, start)
+
+
+def write_map(blender, output, out, verbose, start):
+    """Predicts the rows of a map that are not yet written, and returns the `RasterPrediction`.
+
+    Args:
+        blender: `TileBlender` or another that has `run`, `total_rows`, `tiles`, `skipped_tiles` and `model_seconds`.
+        output: `ResumableGeoTiff`, which is finished, or discarded if a raster cannot be read.
+        out: path of the file.
+        verbose: whether to show progress.
+        start: `time.perf_counter()` at the begin.
+    """
     resumed_rows = output.rows_written
     try:
         with progress(Path(out).name, blender.total_rows, verbose) as report_progress:
             blender.run(output, report_progress)
-    except ValueError:  # the raster is unreadable, so the partial file is of no use
+    except ValueError:  # a raster is unreadable, so the partial file is of no use
         output.discard()
         raise
     output.finish()

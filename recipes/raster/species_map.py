@@ -10,7 +10,7 @@ from recipes.data.environment import UNKNOWN_LEVEL, Environment
 from recipes.data.rasters.stack import read_stack
 from recipes.prediction.fingerprint import model_fingerprint
 from recipes.raster.blend import TileBlender
-from recipes.raster.predict import RasterPrediction, progress, verify_out
+from recipes.raster.predict import RasterPrediction, verify_out, write_map
 from recipes.raster.resumable_geotiff import ResumableGeoTiff
 from recipes.raster.tiling import tile_axis
 from recipes.runs.load import load_run
@@ -59,18 +59,7 @@ def predict_species_map(
     models = [model_fingerprint(r.model, r.preprocessing, [r.record["environment"]]) for r in runs]
     key = model_fingerprint(runs[0].model, runs[0].preprocessing, [files, models, blender.rows, blender.columns])
     output = ResumableGeoTiff(out, key, blender.profile(), blender.describe)
-    resumed_rows = output.rows_written
-    try:
-        with progress(Path(out).name, blender.total_rows, verbose) as report_progress:
-            blender.run(output, report_progress)
-    except ValueError:  # a raster is unreadable, so the partial file is of no use
-        output.discard()
-        raise
-    output.finish()
-    seconds = time.perf_counter() - start
-    return RasterPrediction(
-        str(out), blender.tiles, blender.skipped_tiles, resumed_rows, seconds, blender.model_seconds / seconds
-    )
+    return write_map(blender, output, out, verbose, start)
 
 
 def as_species_runs(run):
