@@ -49,7 +49,7 @@ def sources(dismo):
 
 def write_folds(data, folds, folder):
     """Writes the rows of each fold for elapid: training and validation rows together, and test rows."""
-    for number, fold in enumerate(fold_splits(data, folds, 0), 1):
+    for number, (fold, _) in enumerate(fold_splits(data, folds, 0), 1):
         parts = {"train": (fold.train, fold.validation), "test": (fold.test,)}
         for name, splits in parts.items():
             frames = [pd.DataFrame(split.inputs).assign(presence=split.targets) for split in splits if len(split)]

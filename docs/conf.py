@@ -7,12 +7,29 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 project = "fieldzoo"
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx_gallery.gen_gallery",
+]
 html_theme = "furo"
 html_title = "fieldzoo"
 html_show_copyright = False
 html_static_path = ["_static"]
 exclude_patterns = ["_build"]
+# The lessons are executed; a lesson whose code has not changed is not executed again
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples/lessons",
+    "gallery_dirs": "lessons",
+    "filename_pattern": r"/\d\d_",
+    "within_subsection_order": "FileNameSortKey",
+    "copyfile_regex": r".*\.rst",
+    "abort_on_example_error": True,
+    "show_signature": False,
+    "remove_config_comments": True,
+}
 myst_heading_anchors = 3
 autosummary_generate = True
 autodoc_typehints = "none"
@@ -41,5 +58,8 @@ def write_reference(app):
 
 
 def setup(app):
-    """Writes the page of the reference before Sphinx looks for pages."""
+    """Writes the page of the reference and the gallery before Sphinx looks for pages."""
+    from recipes.reference.gallery_pages import write_markdown_gallery
+
     write_reference(app)
+    write_markdown_gallery(Path(app.srcdir) / "gallery")

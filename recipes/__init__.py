@@ -17,6 +17,7 @@ WHERE = {
     "check_data": "recipes.reports.data_check",
     "load": "recipes.data",
     "reopen": "recipes.data",
+    "show_batch": "recipes.reports.batch_figures",
     "sources": "recipes.data",
     "read_arrays": "recipes.data.arrays",
     "read_boxes": "recipes.data.boxes.box_table",
@@ -24,10 +25,12 @@ WHERE = {
     "read_cifar56eco": "recipes.data.bundled.cifar56eco",
     "read_coco": "recipes.data.boxes.coco",
     "read_folder": "recipes.data.images.folder",
+    "read_image_table": "recipes.data.images.image_table",
     "read_labelled_text": "recipes.data.text.labelled_texts",
     "read_mask_arrays": "recipes.data.images.masks",
     "read_masks": "recipes.data.images.masks",
     "read_pairs": "recipes.data.images.pairs",
+    "read_questions": "recipes.data.questions.questions",
     "read_raster": "recipes.data.rasters.raster",
     "read_series": "recipes.data.series.windows",
     "read_sound": "recipes.data.sound.sound",
@@ -42,6 +45,7 @@ WHERE = {
     # Tasks
     "Classification": "recipes.tasks.classification",
     "FineTuning": "recipes.tasks.fine_tuning",
+    "FewLabels": "recipes.tasks.few_labels",
     "Regression": "recipes.tasks.regression",
     "Segmentation": "recipes.tasks.segmentation",
     "Detection": "recipes.tasks.detection",
@@ -58,6 +62,7 @@ WHERE = {
     "cross_validate": "recipes.tasks.cross_validation",
     "NextFrame": "recipes.tasks.next_frame",
     "TextClassification": "recipes.tasks.text_classification",
+    "QuestionAnswering": "recipes.tasks.question_answering",
     "LanguageModel": "recipes.tasks.language_model",
     # Training and runs
     "fit": "recipes.training.fit",
@@ -72,6 +77,12 @@ WHERE = {
     # Search
     "search": "recipes.tuning.search",
     "find_learning_rate": "recipes.tuning.learning_rate",
+    # Labels
+    "combine_labels": "recipes.labels.combine",
+    "apply_label_functions": "recipes.labels.combine",
+    "find_label_errors": "recipes.labels.label_errors",
+    "choose_to_label": "recipes.labels.active",
+    "label_photos": "recipes.labels.label_page",
     # Reference recipes
     "REFERENCE": "recipes.reference.recipes",
     "reference_recipes": "recipes.reference.recipes",

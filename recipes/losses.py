@@ -1,4 +1,4 @@
-"""Losses for images: semantic segmentation with an ignored class, image restoration and optical flow.
+"""Losses: classes with wrong labels, semantic segmentation with an ignored class, image restoration and optical flow.
 
 Segmentation losses take class indices instead of one-hot labels, and probabilities or logits. A single sigmoid output
 is the probability of the second of two classes. Pixels of the class `ignore_class` do not contribute.
@@ -199,6 +199,65 @@ class Sum(keras.losses.Loss):
     def get_config(self):
         losses = [keras.losses.serialize(loss) for loss in self.losses]
         return {"losses": losses, "weights": self.weights, "name": self.name}
+
+
+class RobustLoss(keras.losses.Loss):
+    """Base class of losses for classes of which some labels are wrong; a subclass defines `loss_of`.
+
+    (B,) class indices or (B, classes) targets, and (B, classes) or, for two classes, (B, 1) outputs  ->  (B,).
+
+    Args:
+        activation: of the outputs: softmax, sigmoid (of one output, the probability of the second class), or linear.
+    """
+
+    def __init__(self, activation="softmax", name=None, reduction="sum_over_batch_size", dtype=None):
+        super().__init__(name=name or snake_case(type(self).__name__), reduction=reduction, dtype=dtype)
+        self.activation = activation
+
+    def call(self, y_true, y_pred):
+        probabilities = to_probabilities(y_pred, self.activation)
+        y_true = ops.convert_to_tensor(y_true)
+        if len(y_true.shape) == 1 or y_true.shape[-1] == 1:
+            y_true = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), probabilities.shape[-1])
+        return self.loss_of(ops.cast(y_true, probabilities.dtype), probabilities)
+
+    def get_config(self):
+        return {**super().get_config(), "activation": self.activation}
+
+
+@keras.saving.register_keras_serializable("recipes")
+class GeneralizedCrossEntropy(RobustLoss):
+    """Generalized cross-entropy (1 - p^q) / q of the probability p of the label, with q = 0.7.
+
+    It lies between the mean absolute error (q = 1), which wrong labels disturb least, and the cross-entropy (q -> 0),
+    which learns fastest.
+
+    Source: Zhang and Sabuncu 2018, arXiv:1805.07836, equation 6.
+    """
+
+    q = 0.7
+
+    def loss_of(self, targets, probabilities):
+        """Returns (B,) losses of (B, classes) targets and probabilities."""
+        of_label = ops.sum(targets * probabilities, axis=-1)
+        return (1 - ops.power(ops.maximum(of_label, 1e-7), self.q)) / self.q
+
+
+@keras.saving.register_keras_serializable("recipes")
+class SymmetricCrossEntropy(RobustLoss):
+    """0.1 times the cross-entropy plus the reverse cross-entropy, in which log 0 is -4.
+
+    Source: Wang et al. 2019, arXiv:1908.06112, equation 7, with alpha 0.1 and beta 1, which the paper has for CIFAR-10.
+    """
+
+    alpha, beta, log_zero = 0.1, 1.0, -4.0
+
+    def loss_of(self, targets, probabilities):
+        """Returns (B,) losses of (B, classes) targets and probabilities."""
+        forward = -ops.sum(targets * ops.log(ops.clip(probabilities, 1e-7, 1)), axis=-1)
+        log_targets = ops.where(targets > 0, ops.log(ops.maximum(targets, 1e-7)), self.log_zero)
+        reverse = -ops.sum(probabilities * ops.maximum(log_targets, self.log_zero), axis=-1)
+        return self.alpha * forward + self.beta * reverse
 
 
 @keras.saving.register_keras_serializable("recipes")

@@ -70,6 +70,9 @@ DCGAN = Case(DCGAN, (2, 8, 12, 2), invalid_shape=(8, 13, 2), train=((8, 12, 2),)
 TABM = {"input_shape": (6,), "outputs": 3, "levels": (2, 2), "members": 3, "depth": 2, "width": 5, "embedding": 2}
 MAXENT = ("linear", "quadratic", "product", "hinge", "threshold")
 
+RSVQA = {"input_shape": (8, 8, 2), "classes": 3, "question_shape": (5,), "question_units": 4, "units": (6, 5)}
+RSVQA |= {"encoder": "cnn", "encoder_arguments": {"filters": (4, 4)}, "frozen": False, "image_features": 12}
+
 CASES = {
     # tabular
     "deepmaxent": Case({"input_shape": (4,), "classes": 2, "width": 6, "depth": 2}, (2, 2)),
@@ -253,6 +256,8 @@ CASES = {
         invalid_shape=(100, 2),
     ),
     "m5": Case({"input_shape": (128, 2), "classes": 3, "filters": (4, 5)}, (2, 3), invalid_shape=(60, 2)),
+    # question
+    "rsvqa": Case({**RSVQA, "vocabulary": 5}, (2, 3), invalid_shape=(3, 8, 2)),
     # motion
     "flownet_s": Case(
         {"input_shape": (None, 64, 2), "width": 0.01, "all_flows": True},

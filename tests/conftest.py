@@ -1,10 +1,14 @@
-"""Quiet TensorFlow, short garbage collection, one seed for every test, and parity checks in the test process."""
+"""TensorFlow in one thread, short garbage collection, one seed for every test, parity checks in the test process."""
 
 import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+# Two processes of tests have a core each; threads of tiny models would wait for each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 import keras
 import pytest

@@ -54,7 +54,16 @@ every_name = slow_except(CASES, sorted(CASES))
 every_network = slow_except(distinct(CASES), sorted(CASES))
 FAMILIES = [n for n in CASES if not entries[n].parent]
 every_family = slow_except(FAMILIES, sorted(CASES))
-LARGE_GRAPHS = ("ddpm", "faster_rcnn", "mask_rcnn", "pwcnet", "raft_small")  # tens of seconds to trace and save
+LARGE_GRAPHS = (
+    "coatnet",
+    "crnn",
+    "ddpm",
+    "fast_rcnn",
+    "faster_rcnn",
+    "mask_rcnn",
+    "pwcnet",
+    "raft_small",
+)  # tens of seconds to trace and save
 every_small_family = slow_except([n for n in FAMILIES if n not in LARGE_GRAPHS], sorted(CASES))
 
 
@@ -98,7 +107,7 @@ def check_that_a_step_changes_every_trainable_weight(model, shapes):
     assert shapes, f"{model.name} has a custom train step: its case needs `train`"
     rng = np.random.default_rng(2)
     data = [rng.random((4, *shape), "float32") if shape else rng.integers(0, 3, 4) for shape in shapes]
-    model.compile()
+    model.compile(run_eagerly=True)
     for weight in model.trainable_weights:  # large enough for a step of gradient descent to change float32
         weight.assign(rng.normal(weight, 0.3))
     before = [np.array(w) for w in model.trainable_weights]

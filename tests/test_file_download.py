@@ -5,6 +5,7 @@ import http.server
 import json
 import threading
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -176,6 +177,22 @@ def test_a_mirror_replaces_the_host(server, tmp_path, monkeypatch):
     monkeypatch.setenv("FIELDZOO_MIRROR", "files")
     with pytest.raises(ValueError, match="FIELDZOO_MIRROR must be an address such as https"):
         fetch("https://example.org/file", tmp_path / "v", FACTS)
+
+
+def test_a_part_that_another_process_removes_meanwhile_is_opened_again(tmp_path, monkeypatch):
+    part, stat, calls = tmp_path / "w.part", Path.stat, []
+
+    def remove_first(self, **options):
+        if self == part:
+            calls.append(self)
+            if len(calls) == 1:
+                part.unlink()
+        return stat(self, **options)
+
+    monkeypatch.setattr(Path, "stat", remove_first)
+    with file_download._locked_part(part) as file:
+        file.write(b"1")
+    assert len(calls) == 2 and part.read_bytes() == b"1"
 
 
 def test_two_callers_share_one_download(server, tmp_path):

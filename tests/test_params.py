@@ -191,6 +191,8 @@ COUNTS = [
     ("m5", COMMANDS, 26915, 27299, "the tutorial of PyTorch on speech commands"),
     # ResNet-50 with one band and another head, and the norm of the spectrogram
     ("spectrogram_classifier", HERSHEY, RESNET_50 - 2049 * 473 - 2 * 49 * 64 + 2, 24634707, "He et al. 2015"),
+    # models/model.py of the authors: 65,568 + 2,458,800 + 2,881,200 + 307,456 + 2,313; and ResNet-152 without its head
+    ("rsvqa", {"input_shape": (256, 256, 3), "classes": 9}, 5715337, 5715337 + 58143808 + 151424, "Lobry et al. 2020"),
     # ConvLSTM: Shi et al. 2015, table 1
     ("convlstm", FRAMES, 10042896, 10042896, "(5x5)-5x5-128-128"),
     ("convlstm", {**FRAMES, "filters": (256,)}, 13524496, 13524496, "(5x5)-5x5-256"),

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 # A room may import the rooms after it. Rooms on one line do not import each other.
 ORDER = (
     ("recipes.cli",),
-    ("recipes.tuning",),
+    ("recipes.labels", "recipes.tuning"),
     ("recipes.reference",),
     ("recipes.raster",),
     ("recipes.runs",),
@@ -28,6 +28,7 @@ ORDER = (
         "zoo.detect",
         "zoo.generate",
         "zoo.motion",
+        "zoo.question",
         "zoo.restore",
         "zoo.segment",
         "zoo.series",

@@ -92,7 +92,7 @@ from zoo.generate.rbm import rbm
 from zoo.generate.realnvp import realnvp
 from zoo.generate.vae import conv_vae, vae
 from zoo.generate.wgan_gp import wgan_gp
-from zoo.introspect import describe, last_spatial, macs, outline, parameters, receptive_field
+from zoo.introspect import describe, draw, last_spatial, macs, outline, parameters, receptive_field
 from zoo.keras_patches import LayerRates
 
 # optical flow: two frames (H, W, C) -> (H, W, 2)
@@ -100,6 +100,9 @@ from zoo.motion.flownet_s import flownet_s
 from zoo.motion.pwcnet import pwcnet
 from zoo.motion.raft_small import raft_small
 from zoo.motion.tvnet import tvnet
+
+# visual question answering: image and question -> (classes,)
+from zoo.question.rsvqa import rsvqa
 from zoo.r_setup import r_check
 from zoo.registry import build, names, register, variant
 

@@ -232,6 +232,9 @@ def _locked_part(part):
 
                 fcntl.flock(file, fcntl.LOCK_EX)
             # The process that had the lock before may have removed or renamed this very file.
-            if part.is_file() and os.path.samestat(os.fstat(file.fileno()), part.stat()):
+            is_same = False
+            with contextlib.suppress(FileNotFoundError):
+                is_same = os.path.samestat(os.fstat(file.fileno()), part.stat())
+            if is_same:
                 yield file
                 return

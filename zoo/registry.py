@@ -7,7 +7,7 @@ import typing
 from zoo.arguments import checked, suggestion
 from zoo.keras_patches import patch_batch_norm
 
-TASKS = ("tabular", "classify", "segment", "detect", "restore", "motion", "series", "sound", "generate")
+TASKS = ("tabular", "classify", "segment", "detect", "restore", "motion", "series", "sound", "question", "generate")
 
 
 class Entry(typing.NamedTuple):

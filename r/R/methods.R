@@ -93,7 +93,8 @@ summary.fieldzoo <- function(object, split = judged_split(object), ...) {
   structure(list(
     formula = object$formula, settings = object$settings, sizes = fit_sizes(run), split = split,
     metrics = metric_table(metrics), verdict = metrics$verdict$sentence, confusion = confusion_of(metrics, object),
-    baselines = baseline_table(record$baselines), against_baselines = record$baselines$sentence,
+    baselines = baseline_table(record$baselines), baselines_title = record$baselines$title,
+    against_baselines = record$baselines$sentence,
     diagnosis = unlist(call_python(run$diagnose())), split_description = run$data_record$split_description,
     notes = unlist(run$data_record$notes),
     cost = c(seconds = record$seconds, kWh = record$energy$kWh, epochs = record$epochs_trained)
@@ -156,7 +157,7 @@ print.summary.fieldzoo <- function(x, digits = 3, ...) {
     print(x$confusion)
   }
   if (!is.null(x$baselines)) {
-    cat("\nBaselines without a network\n")
+    cat("\n", if (is.null(x$baselines_title)) "Baselines without a network" else x$baselines_title, "\n", sep = "")
     print(x$baselines, digits = digits)
   }
   for (line in c(x$verdict, x$against_baselines, x$diagnosis)) {

@@ -1,12 +1,13 @@
 """The commands `zoo list` and `zoo describe`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from recipes.cli.architecture_list import architectures, docstring
 from recipes.cli.options import Json
-from recipes.cli.output import format_value, import_tensorflow, print_json, print_rows
+from recipes.cli.output import format_value, import_tensorflow, print_json, print_note, print_rows
 
 
 def list_(
@@ -37,10 +38,19 @@ def list_(
 
 def describe(
     name: Annotated[str, typer.Argument(metavar="MODEL", help="Name of a model, as printed by `zoo list`.")],
+    draw: Annotated[Path | None, typer.Option(metavar="FILE.svg", help="Also draw the model to a file.")] = None,
     as_json: Json = False,
 ):
-    """Describe a model: parameters, operations, receptive field, arguments, paper."""
+    """Describe a model: parameters, operations, receptive field, arguments, paper.
+
+    zoo describe unet --draw unet.svg
+    """
     row = next((row for row in architectures() if row["name"] == name), None) or _unknown_name(name)
+    if draw is not None:
+        import_tensorflow()
+        import zoo
+
+        print_note(f"drawing: {zoo.draw(name).save(draw)}")
     if as_json:
         print_json(row)
         return

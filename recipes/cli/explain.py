@@ -84,14 +84,17 @@ def explain_files(run, files, out, method=None, target=None, *, examples=20, tex
             f"explain: the run must predict classes or numbers for a whole input, got {type(saved.task).__name__} with "
             f"outputs of shape {output_shape}."
         )
-    if saved.schema.kind not in ("image", "table", "text", "sound"):
+    if saved.schema.kind not in ("image", "table", "text", "sound", "question"):
         raise ValueError(
-            f"explain: the run must take images, a table, texts or sound, got {type(saved.task).__name__} of "
-            f"{saved.schema.kind} data. In Python, zoo.explain.{method or GRADIENTS}(run.model, run.preprocessing(x), "
-            "target=0) explains the first output of such a run, for inputs x such as run.data.test.head(5)."
+            f"explain: the run must take images, a table, texts, sound or questions, got {type(saved.task).__name__} "
+            f"of {saved.schema.kind} data. In Python, zoo.explain.{method or GRADIENTS}(run.model, "
+            "run.preprocessing(x), target=0) explains the first output of such a run, "
+            "for inputs x such as run.data.test.head(5)."
         )
     if saved.schema.kind == "sound":
         return explain_sounds(saved, files, out, method or "gradcam", target, examples, arguments)
+    if saved.schema.kind == "question":
+        return explain_questions(saved, files, out, method or GRADIENTS, target, examples, arguments)
     method = method or _default_method(saved.model)
     _verify_method(saved.model, method)
     _verify_target(saved.classes, method, target)
@@ -146,6 +149,35 @@ def explain_sounds(run, files, out, method, target, examples, arguments):
     return out
 
 
+def explain_questions(run, files, out, method, target, examples, arguments):
+    """Writes a figure of the images that questions are about and of the pixels that mattered, as `explain_files` does.
+
+    Each question is explained by itself: a method sees the model of the image alone.
+    """
+    import numpy as np
+
+    from recipes.cli.errors import naming_full_disk
+    from recipes.prediction.predict import predict_batch
+    from zoo import explain
+    from zoo.question.model_parts import IMAGE, QUESTION, fixed_question
+
+    _verify_target(run.classes, method, target)
+    images, maps, titles = [], [], []
+    for batch in _first_batches(run, files, examples):
+        predictions = predict_batch(run, batch.inputs)
+        for row, p in enumerate(predictions):
+            inputs = run.preprocessing(batch.inputs.take([row]).head(1), training=False)
+            model = fixed_question(run.model, np.asarray(inputs[QUESTION])[0])
+            _verify_method(model, method)
+            c = int(p.argmax()) if target is None else run.classes.index(target)
+            images.append(np.asarray(inputs[IMAGE])[0])
+            maps.append(getattr(explain, method)(model, images[-1][None], target=(c,), **arguments)[0])
+            titles.append(f"{batch.inputs.questions[row]}\n{run.classes[c]} {p[c]:.0%}")
+    with naming_full_disk(out):
+        explain.show(np.stack(images), np.stack(maps), path=str(out), titles=tuple(titles))
+    return out
+
+
 def _first_batches(run, files, count):
     """Returns the batches of the first inputs, with a note where there are more."""
     from recipes.prediction.predict import readable_batches, warn
@@ -154,7 +186,10 @@ def _first_batches(run, files, count):
     for batch in readable_batches(run, files, caller="explain"):
         if count:
             inputs = batch.inputs
-            first = {c: v[:count] for c, v in inputs.items()} if isinstance(inputs, dict) else inputs[:count]
+            if hasattr(inputs, "take") and not hasattr(inputs, "dtype"):  # questions
+                first = inputs.take(slice(0, count))
+            else:
+                first = {c: v[:count] for c, v in inputs.items()} if isinstance(inputs, dict) else inputs[:count]
             batches.append(batch._replace(names=batch.names[:count], inputs=first))
         if len(batch.names) > count:
             shown = sum(len(b.names) for b in batches)
@@ -229,7 +264,7 @@ def digits_page(run, port=0, layers=None):
         port: of the page; 0 for any free one.
         layers: names of the layers to show; default all with feature maps.
     Returns:
-        `zoo.explain.DigitPage`, running.
+        a running `LocalPage`.
     Raises:
         ValueError: if there is no such run, or it is not a classification of images.
     """

@@ -17,6 +17,8 @@ from recipes.cli.describe import describe, list_
 from recipes.cli.detect import detect
 from recipes.cli.errors import describe_error
 from recipes.cli.explain import digits, explain
+from recipes.cli.gallery import gallery
+from recipes.cli.labels import combine_labels, find_label_errors, label
 from recipes.cli.output import print_note
 from recipes.cli.predict import evaluate, join_shards, predict, predict_raster
 from recipes.cli.search import find_learning_rate, search
@@ -30,7 +32,6 @@ INTERRUPTED = 130  # Typer's code of ctrl-c
 app = typer.Typer(
     cls=NearestNameGroup,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Train, evaluate, explain and export models for ecology and geography.\n\n"
@@ -40,10 +41,13 @@ app = typer.Typer(
 app.command("list")(list_)
 app.command()(describe)
 app.command(cls=TrainCommand)(train)
-for function in (evaluate, predict, detect, explain, digits, export, serve):
+for function in (evaluate, predict, detect, explain, digits, export, serve, gallery):
     app.command(cls=TensorFlowCommand)(function)
 app.command(cls=TensorFlowCommand)(search)
 app.command("find-learning-rate", cls=TensorFlowCommand)(find_learning_rate)
+app.command(cls=TensorFlowCommand)(label)
+app.command("combine-labels", cls=TensorFlowCommand)(combine_labels)
+app.command("find-label-errors", cls=TensorFlowCommand)(find_label_errors)
 app.command("join-shards", cls=TensorFlowCommand)(join_shards)
 app.command("predict-raster", cls=TensorFlowCommand)(predict_raster)
 app.command("predict-species-map", cls=TensorFlowCommand)(predict_species_map)

@@ -11,6 +11,7 @@ from recipes.data.split import SplitOptions, content_keys
 from recipes.data.streams import read_stream
 from recipes.data.targets import gaps
 from recipes.data.text.labelled_texts import from_texts
+from recipes.data.unlabelled import with_unlabelled
 from zoo.arguments import Fraction, Whole, checked
 from zoo.inputs.frames import verify_doubles
 from zoo.r_interop import R_NA
@@ -24,6 +25,7 @@ def read_arrays(
     classes: tuple[str, ...] = (),
     group=None,
     missing: Literal["error", "drop", "impute"] | None = None,
+    unlabelled=None,
     validation: Fraction = 0.15,
     test: Fraction = 0.15,
     seed: Whole = 0,
@@ -38,6 +40,7 @@ def read_arrays(
         group: (N,) labels of groups that stay in one split.
         missing: error, drop (the example) or impute (vectors only: medians of the training split, with an indicator).
             None is error. A target is never imputed.
+        unlabelled: array of further inputs like x, without targets, for `recipes.FewLabels`; None for none.
         validation, test: fractions of the examples, 0 to 1, for splits that are not given.
         seed: seed of the split.
     Returns:
@@ -65,7 +68,20 @@ def read_arrays(
     kind, shape, dtype = shapes[0]
     if missing == "impute" and kind != "vector":
         raise ValueError(f"`missing` must be 'error' or 'drop' for inputs of kind {kind}, got 'impute'.")
-    return assemble(pools, split_options, name="arrays", kind=kind, shape=shape, dtype=dtype, **common)
+    data = assemble(pools, split_options, name="arrays", kind=kind, shape=shape, dtype=dtype, **common)
+    return data if unlabelled is None else with_unlabelled(data, _unlabelled(unlabelled, data))
+
+
+def _unlabelled(x, data):
+    """Returns further inputs without targets as an array like those of the `Data`, or raises a ValueError."""
+    x = read_inputs(x, [])
+    if (x.shape[1:], x.dtype.name) != (data.shape, data.dtype):
+        raise ValueError(
+            f"`unlabelled` must have inputs of {data.shape} {data.dtype}, as x has, got {x.shape[1:]} {x.dtype.name}."
+        )
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        raise ValueError("`unlabelled` must be finite, got NaN or infinite numbers; leave those inputs out.")
+    return x
 
 
 def _pool(x, y, split, group, missing, notes):

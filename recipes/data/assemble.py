@@ -6,7 +6,6 @@ import warnings
 import numpy as np
 
 from recipes.data.examples import SPLITS, Data, Examples
-from recipes.data.images.image_files import ImageFiles
 from recipes.data.split import content_keys, lacking_classes, linked_units, split
 from recipes.data.targets import read_targets
 
@@ -137,7 +136,7 @@ def _empty_like(inputs):
         return {column: values[:0] for column, values in inputs.items()}
     if isinstance(inputs, np.ndarray):
         return inputs[:0]
-    return inputs.take(slice(0, 0) if isinstance(inputs, ImageFiles) else 0)
+    return inputs.take(slice(0, 0) if hasattr(inputs, "read") else 0)
 
 
 def _describe_split(split_options, pool, task, indices, group, block, clusters):

@@ -15,7 +15,8 @@ class Examples:
 
     Args:
         inputs: (N, ...) array; for a table a dict from column to (N,) array; a sequence that is read on demand, such as
-            `ImageFiles`, with `len`, `read(i)`, `take(indices)` and `dataset()`; or a tf.data.Dataset of single inputs.
+            `ImageFiles`, with `len`, `read(i)`, `take(indices)` and `dataset()`; `ImageQuestions`; or a tf.data.Dataset
+            of single inputs.
         targets: (N,) int32 class index, (N, classes) uint8 multi-hot, (N, outputs) float32, (N, H, W) class of each
             pixel, (N, H, W, C) images; or read on demand like inputs.
         names: (N,) where each example came from: a file's path or a row's number, or None.
@@ -23,6 +24,8 @@ class Examples:
         weights: (N,) float32 factors of each example's loss, or None for 1 each.
         units: (N,) whole numbers, equal for examples that must stay in one split (of one group, one spatial block, or
             identical), across all splits that were drawn together; None where the splits were not drawn.
+        unlabelled: `Examples` without labels to train on beside these, whose targets are -1, or hidden class indices
+            for diagnostics only; None where there are none. `take` leaves them out.
     """
 
     inputs: object = dataclasses.field(repr=False)
@@ -31,6 +34,7 @@ class Examples:
     masks: object = dataclasses.field(default=None, repr=False)
     weights: np.ndarray | None = dataclasses.field(default=None, repr=False)
     units: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    unlabelled: "Examples | None" = dataclasses.field(default=None, repr=False)
 
     def __len__(self):
         return len(self.targets)
@@ -80,6 +84,8 @@ class Examples:
             (n, ...) array, for a table a dict of (n,) arrays, for images of different sizes a list of (H, W, C) arrays.
         """
         n = min(int(n), len(self))
+        if hasattr(self.inputs, "head"):
+            return self.inputs.head(n)
         if isinstance(self.inputs, dict):
             return {column: values[:n] for column, values in self.inputs.items()}
         if isinstance(self.inputs, np.ndarray):
@@ -107,8 +113,9 @@ class Data:
     Args:
         name: name of the data set.
         task: classification, multilabel, regression, segmentation, ...: one of a recipe's `tasks`.
-        kind: image, table, vector, series, video, pair, text or sound.
-        shape: of one raw input; (None, None, C) where images differ in size, None for a table.
+        kind: image, table, vector, series, video, pair, text, sound or question (an image and a text).
+        shape: of one raw input, or of the image of a question; (None, None, C) where images differ in size, None for a
+            table.
         dtype: of the raw inputs; "mixed" for a table.
         classes: names of the classes in the order of their index; () for regression.
         outputs: names of the target columns for regression, the characters of a language model; () else.
@@ -165,4 +172,5 @@ class Data:
         targets = f"{len(self.classes)} classes" if self.classes else outputs
         shape = f"{len(self.columns)} columns" if self.shape is None else f"{self.shape} {self.dtype}"
         sizes = f"{len(self.train):,} train, {len(self.validation):,} validation, {len(self.test):,} test"
+        sizes += f", {len(self.train.unlabelled):,} unlabelled" if self.train.unlabelled is not None else ""
         return f"<{self.name}: {self.task} of {self.kind} {shape}, {targets}; {sizes}>"

@@ -27,14 +27,15 @@ def fingerprints(data):
 
 
 def fingerprint(examples, digests=None):
-    """Returns a hash of inputs, targets and weights of one split.
+    """Returns a hash of inputs, targets and weights of one split, and of the examples without labels beside it.
 
     Args:
         examples: `Examples`.
         digests: dict from a file's path to its digest, which is extended; None hashes each file.
     """
     content = hashlib.blake2b(digest_size=16)
-    for values in (examples.inputs, examples.targets, *(() if examples.weights is None else (examples.weights,))):
+    optional = (examples.weights, None if examples.unlabelled is None else examples.unlabelled.inputs)
+    for values in (examples.inputs, examples.targets, *(values for values in optional if values is not None)):
         _update(content, values, {} if digests is None else digests)
     return content.hexdigest()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from recipes.data.images.tiff_images import COLORS_ORDERED, is_tiff_photo
-from recipes.data.new_inputs import TIFF_SUFFIXES, read_image_for
+from recipes.data.new_image import TIFF_SUFFIXES, read_image_for
 from recipes.data.rasters.geotiff import (
     SUFFIXES,
     WARNINGS_LOCK,

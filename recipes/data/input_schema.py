@@ -4,6 +4,7 @@ import numpy as np
 
 from recipes.data.tables.table_format import TableFormat
 from zoo.backbones.sensors import SENSORS
+from zoo.inputs.bands import is_gray, varies
 from zoo.inputs.schema import Band, Column, InputSchema
 
 SERIES_RANK = 3
@@ -16,7 +17,7 @@ def input_schema(data):
     Args:
         data: `Data`.
     """
-    bands = _bands(data) if data.kind == "image" else ()
+    bands = _bands(data) if data.kind in ("image", "question") else ()
     names = {band.name for band in bands}
     return InputSchema(
         kind=data.kind,
@@ -33,7 +34,7 @@ def input_schema(data):
         text=data.options.get("text") if data.kind == "text" else None,
         reading=_reading(data),
         series=data.series_options,
-        image=_image_policy(data) if data.kind == "image" else {},
+        image=_image_policy(data) if data.kind in ("image", "question") else {},
         sound=data.sound_options,
     )
 
@@ -54,8 +55,11 @@ def _reading(data):
 
 
 def _columns(data):
-    """Returns the `Column`s of a table, or of the features of series."""
+    """Returns the `Column`s of a table, of the features of series, or of images and questions about them."""
     inputs = data.train.inputs
+    if data.kind == "question":
+        names = (data.options.get("image", "image"), data.options.get("question", "question"))
+        return (Column("image", names[0], "image"), Column("question", names[1], "text"))
     if data.kind == "table":
         return tuple(_column(data, name, inputs[name], kind) for name, kind in data.columns.items())
     if data.kind != "series" or not isinstance(inputs, np.ndarray) or inputs.ndim != SERIES_RANK:
@@ -85,7 +89,7 @@ def _bands(data):
     rasters = getattr(data.train.inputs, "rasters", ())
     numbers = rasters[0].bands if rasters and data.options.get("bands") else (None,) * count
     names = list(zip(data.bands or ("",) * count, numbers, strict=True))
-    sample = data.train.head(SAMPLE) if len(data.train) else []
+    sample = _sample_images(data) if len(data.train) else []
     pixels = [np.asarray(image, dtype=np.float64).reshape(-1, count) for image in sample]
     if not pixels:
         return tuple(Band(*name) for name in names)
@@ -93,6 +97,14 @@ def _bands(data):
         low, high = (f([f(p, axis=0) for p in pixels], axis=0) for f in (np.fmin.reduce, np.fmax.reduce))
     limits = [(None, None) if np.isnan(a) else (float(a), float(b)) for a, b in zip(low, high, strict=True)]
     return tuple(Band(*name, *limit) for name, limit in zip(names, limits, strict=True))
+
+
+def _sample_images(data):
+    """Returns the first images of the training split."""
+    if data.kind != "question":
+        return data.train.head(SAMPLE)
+    questions = data.train.inputs.with_used_images()
+    return [questions.read_image(i) for i in range(min(SAMPLE, len(questions.images)))]
 
 
 def _nodata(inputs):
@@ -104,10 +116,13 @@ def _nodata(inputs):
 def _image_policy(data):
     """Returns how image files are read for a model of this data."""
     rasters = getattr(data.train.inputs, "rasters", ())
+    sample = [] if rasters or not len(data.train) else list(_sample_images(data))
     return {
         "size": "tiles" if rasters else "any" if None in data.shape else "fixed",
         "orientation": "turned upright by the EXIF tag",
         "transparency": "laid on white",
         "depth": data.dtype,
+        "has_color": bool(sample) and not any(map(is_gray, sample)) and data.shape[-1] == 3,
+        "varies": bool(sample) and all(map(varies, sample)),
         **({"pixel_size": float(rasters[0].pixel_size)} if rasters and rasters[0].pixel_size else {}),
     }

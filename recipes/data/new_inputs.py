@@ -7,18 +7,18 @@ import os
 import typing
 from pathlib import Path
 
-from recipes.data.images.image_decoding import DARK, FIRST_OF_SEVERAL, read_image
-from recipes.data.images.image_files import fit_image, read_pixels, resize_image
-from recipes.data.images.tiff_images import ALPHA_AS_BAND, COLORS_ORDERED
-from recipes.data.rasters.geotiff import alpha_notes, open_raster, raster_info, read_window
+import numpy as np
+
+from recipes.data.images.image_files import resize_image
+from recipes.data.new_image import read_image_for
+from recipes.data.questions.new_questions import new_questions
 from recipes.data.sound.new_sounds import sound_batches
 from recipes.data.tables.table_files import TABLE_SUFFIXES, read_frame, table_chunks
 from recipes.data.text.text_rows import missing_advice, row_namer
-from zoo.inputs import band_range_notes, match_bands, match_frame, match_texts
+from zoo.inputs import band_range_notes, match_frame, match_texts
 
-TIFF_SUFFIXES = (".tif", ".tiff")
-RASTER_ONLY = (".vrt", ".jp2", ".img")  # formats of rasters that are no image files
 TABLE_ROWS = 8192  # rows of a table per batch
+QUESTION_ROWS = 32  # rows of questions per batch, whose images are in memory
 CHUNK_ROWS = 16 * TABLE_ROWS  # rows of a table in memory
 
 
@@ -54,8 +54,9 @@ def read_new_table(schema, source):
 
 def column_checks(schema):
     """Returns which columns of a new table must have numbers only: `unchecked` and `checked` of `read_frame`."""
-    categories = [c.source for c in schema.columns if c.kind == "category"]
+    categories = [c.source for c in schema.columns if c.kind != "number"]
     columns = schema.series["columns"] if schema.series else [c.source for c in schema.columns]
+    columns = [] if schema.kind == "question" else columns
     series = [schema.series["time"], schema.series["group"]] if schema.series else []
     return {"unchecked": tuple(c for c in (*categories, *series) if c), "checked": tuple(columns)}
 
@@ -84,13 +85,15 @@ def file_batches(schema, files, batch_size, size=None, *, skip=0, shard=(1, 1), 
         raise ValueError("predict: `files` must have at least one file, got none.")
     if schema.kind == "image":
         yield from _image_batches(schema, files[skip:], batch_size, size, shard[0] - 1, threads or os.cpu_count())
+    elif schema.kind == "question":
+        yield from read_ahead(_question_batches(schema, files, skip, shard, tokens))
     elif schema.kind == "sound":
         yield from (InputBatch(*batch) for batch in read_ahead(sound_batches(schema, files, batch_size)))
     elif schema.kind in ("table", "text"):
         yield from read_ahead(_row_batches(schema, files, skip, shard, tokens), CHUNK_ROWS // TABLE_ROWS)  # a chunk
     else:
         raise ValueError(
-            f"predict: the model must take images, sound, a table or texts to read files, got {schema.kind}."
+            f"predict: the model must take images, sound, a table, texts or questions to read files, got {schema.kind}."
         )
 
 
@@ -138,6 +141,54 @@ def _row_batches(schema, files, skip, shard, tokens):
                 yield InputBatch(names, _rows(matched.batch, start, stop), {}, notes, unit)
                 notes = []
             skip = 0
+
+
+def _question_batches(schema, files, skip, shard, tokens):
+    """Yields the questions of tables with the images that they are about; a batch ends with its chunk."""
+    units, shown = itertools.count(), set()
+    for file in files:
+        prefix = f"{file} " if len(files) > 1 else ""
+        for frame, first, notes in table_chunks(file, schema.reading, rows=CHUNK_ROWS, **column_checks(schema)):
+            unit = next(units)
+            if unit % shard[1] != shard[0] - 1:
+                continue
+            for start in range(min(skip, len(frame)), len(frame), QUESTION_ROWS):
+                part, row = frame.iloc[start : start + QUESTION_ROWS], first + start
+                yield read_question_batch(schema, part, file, prefix, row, tokens, notes, shown)._replace(unit=unit)
+                notes = []
+            skip = max(0, skip - len(frame))
+
+
+def read_question_batch(schema, frame, file, prefix, first_row, tokens, notes, shown):
+    """Returns the `InputBatch` of some rows of a table of questions, whose images are read; others are failures.
+
+    Args:
+        schema: `InputSchema` of kind question.
+        frame: the rows.
+        file: path of the table, to whose folder the images' paths are relative.
+        prefix: before the names of the rows.
+        first_row: number of the first row, from 0.
+        tokens: as `file_batches` takes them.
+        notes: sentences of the table's reader.
+        shown: set of sentences that were noted before, which is extended.
+    """
+    names = np.array([f"{prefix}row {first_row + i + 1}" for i in range(len(frame))], object)
+    questions, of_texts = new_questions(
+        schema, frame, f"predict: {file}" if prefix else "predict", tokens=tokens, folder=str(Path(file).parent),
+        row_name=lambda row: names[row],
+    )  # fmt: skip
+    images, reasons, of_images = {}, {}, []
+    for index in np.unique(questions.image_index):
+        try:
+            images[index] = questions.read_image(index)
+        except Exception as error:  # a broken file may raise anything in a decoder; its reason is recorded
+            reasons[index] = failure_reason(error)
+    of_images += questions.images.notes
+    readable = np.isin(questions.image_index, list(images))
+    failures = {names[i]: reasons[questions.image_index[i]] for i in np.flatnonzero(~readable)}
+    questions = questions.take(np.flatnonzero(readable)).with_images(images)
+    notes = _new_notes([*notes, *of_texts, *new_file_notes(of_images, shown)], shown)
+    return InputBatch(list(names[readable]), questions, failures, notes)
 
 
 def _row_names(prefix, start, stop):
@@ -230,59 +281,3 @@ def new_file_notes(notes, shown):
     new = [note for sentence, note in sentences.items() if sentence not in shown]
     shown |= set(sentences)
     return new
-
-
-def read_image_for(schema, path, notes=None):
-    """Returns the pixels (H, W, C) of an image file in the bands and the depth of the training images.
-
-    Args:
-        schema: `InputSchema` of the trained model.
-        path: of the file.
-        notes: list that sentences on its bands are added to, or None.
-    Raises:
-        ValueError: naming the file, if it cannot be read, or its bands or depth differ.
-    """
-    if path.suffix.lower() in RASTER_ONLY or any(band.number for band in schema.bands):
-        pixels = read_bands(path, schema, notes)
-    elif path.suffix.lower() == ".npy":
-        pixels = read_pixels(path)
-    else:
-        return _read_photo(schema, path, notes)
-    if pixels.shape[-1] != schema.shape[-1] or pixels.dtype.name != schema.dtype:
-        raise ValueError(
-            f"the image must have {schema.shape[-1]} bands of {schema.dtype}, as in training, got {pixels.shape[-1]} "
-            f"of {pixels.dtype.name} in {path}."
-        )
-    return pixels
-
-
-def _read_photo(schema, path, notes):
-    image = read_image(path)
-    if notes is not None:
-        notes += [f"{path}: read {conversion}" for conversion in image.conversions if conversion in FIRST_OF_SEVERAL]
-        notes += [f"{path}: {conversion}" for conversion in image.conversions if conversion.endswith(ALPHA_AS_BAND)]
-        if image.pixels.dtype == "uint16" and schema.dtype == "uint8" and image.pixels.max() < DARK:
-            notes.append(f"{path}: the 16-bit image is dark, as its largest value is below {DARK:,} of 65,535")
-        if not schema.band_names and schema.shape[-1] == 3 and image.colors not in ((), (0, 1, 2)):
-            notes.append(f"{path}: {COLORS_ORDERED}")
-    if schema.band_names:
-        is_raster = path.suffix.lower() in TIFF_SUFFIXES and not image.is_photo
-        names = raster_info(path, caller="predict").descriptions if is_raster else ("",) * image.pixels.shape[-1]
-        numbers, of_bands = match_bands(schema, names, path)
-        if notes is not None:
-            notes += of_bands
-        image = image._replace(pixels=image.pixels[..., [n - 1 for n in numbers]], bands=schema.band_names)
-    return fit_image(image, path, schema.shape[-1], schema.dtype, schema.band_names, schema.missing == "pad")
-
-
-def read_bands(path, schema, notes=None):
-    """Returns the pixels (H, W, C) of a raster, in the bands that the model was trained on."""
-    raster = raster_info(path, caller="predict")
-    numbers, of_bands = match_bands(schema, raster.descriptions, path)
-    if notes is not None:
-        notes += of_bands
-    raster = raster_info(path, numbers, caller="predict")
-    if notes is not None:
-        notes += alpha_notes(raster, "predict")
-    with open_raster(path, caller="predict") as file:
-        return read_window(file, raster, 0, 0, raster.height, raster.width)[0]

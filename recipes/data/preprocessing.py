@@ -44,6 +44,11 @@ def preprocessing(data, input_shape: Shape | None = None, *, raw: bool = False, 
             f"preprocessing: `data` must be numbers, got the texts of {data.name}; the recipes for them are "
             "`text_classification` and `language_model`."
         )
+    if data.kind == "question":
+        raise ValueError(
+            f"preprocessing: `data` must have one input, got images with questions in {data.name}; the recipe for them "
+            "is `question_answering`."
+        )
     if data.kind == "table":
         model = _table_model(data)
     elif data.kind == "image":

@@ -11,11 +11,13 @@ from recipes.data.examples import Data
 from recipes.data.source_spec import SourceSpec, reader_options
 from zoo.arguments import checked, suggestion
 
+CLASS_OPTIONS = ("background",)  # name a class, which may be called none
 READERS = {  # prefix of a source -> module of read_PREFIX
     "bundled": "recipes.data.bundled.sets",
     "tfds": "recipes.data.tfds",
     "cifar56eco": "recipes.data.bundled.cifar56eco",
     "folder": "recipes.data.images.folder",
+    "image_table": "recipes.data.images.image_table",
     "masks": "recipes.data.images.masks",
     "pairs": "recipes.data.images.pairs",
     "boxes": "recipes.data.boxes.box_table",
@@ -27,6 +29,7 @@ READERS = {  # prefix of a source -> module of read_PREFIX
     "table": "recipes.data.tables.table",
     "species": "recipes.data.tables.species",
     "series": "recipes.data.series.windows",
+    "questions": "recipes.data.questions.questions",
     "sound": "recipes.data.sound.sound",
     "spoken_digits": "recipes.data.sound.spoken_digits",
     "labelled_text": "recipes.data.text.labelled_texts",
@@ -40,13 +43,13 @@ def load(source, **options) -> Data:
 
     Args:
         source: a string, READER:SOURCE?OPTION=VALUE&OPTION=VALUE, such as "bundled:mnist-5k" or
-            "table:trees.csv?target=species&missing=impute". Readers are bundled, tfds, cifar56eco, folder, masks,
-            pairs, boxes, coco, voc, yolo, instances, raster, table, species, series, sound, spoken_digits,
-            labelled_text and text. `table:` with the option `time` is `series:`, with the option `text` it is
-            `labelled_text:`. An option with several values has them separated by commas, or is repeated; a comma within
-            a value is %2C. A data frame or a dict of columns is read as a table; (x, y) arrays, two or three splits of
-            such and a tf.data.Dataset by `read_arrays`, `read_table` or `read_mask_arrays`. `Data` is returned as it
-            is.
+            "table:trees.csv?target=species&missing=impute". Readers are bundled, tfds, cifar56eco, folder,
+            image_table, masks, pairs, boxes, coco, voc, yolo, instances, raster, table, species, series, questions,
+            sound, spoken_digits, labelled_text and text. `table:` with the option `time` is `series:`, with the option
+            `text` it is `labelled_text:`. An option with several values has them separated by commas, or is repeated;
+            a comma within a value is %2C. A data frame or a dict of columns is read as a table; (x, y) arrays, two or
+            three splits of such and a tf.data.Dataset by `read_arrays`, `read_table` or `read_mask_arrays`. `Data` is
+            returned as it is.
         **options: of the reader; `read_table`, `read_folder`, ... document them. Options in the string come first.
     Returns:
         `Data`.
@@ -153,7 +156,8 @@ def parse_source(text, options=None):
                 f"load: unknown option `{name}` in {text!r}.{suggestion(name, hints)} {reader}: takes "
                 f"{', '.join(hints)}."
             )
-        options[name] = _option_value(value, hints[name], name)
+        hint = str if name in CLASS_OPTIONS and hints[name] == str | None else hints[name]
+        options[name] = _option_value(value, hint, name)
     return SourceSpec(reader, source, options)
 
 

@@ -6,14 +6,13 @@ from recipes.data.environment import Environment
 from recipes.prediction.input_list import input_files
 from recipes.prediction.predict import (
     batch_size,
-    in_slices,
-    map_by_shape,
     model_outputs,
     predict_batch,
     run_batches,
     to_outputs,
 )
 from recipes.prediction.row_formats import ROW_FORMATS
+from recipes.prediction.slices import in_slices, map_by_shape
 from zoo.backbones.backbone import load_feature_backbone
 from zoo.serving.predictor import predictor
 
@@ -25,7 +24,8 @@ class BatchPredictor:
 
     Args:
         run: `Run`.
-        top_k: number of the most probable classes; None for the probability of every class.
+        top_k: number of the most probable classes; None for the probability of every class, of questions for the most
+            probable answer alone.
         uncertainty: whether the frame also has the intervals of numbers, or the sets of classes.
         features: whether the frame has the inputs of the model's head instead of its predictions.
         engine: tensorflow, openvino, onnx, litert or auto, for the predictions of an export; None for the run's model.
@@ -35,6 +35,8 @@ class BatchPredictor:
     """
 
     def __init__(self, run, *, top_k=None, uncertainty=False, features=False, engine=None, export=None):
+        if run.schema.kind == "question" and not top_k and not features:
+            top_k = 1
         self.run, self.top_k, self.features = run, top_k, features
         self.options = {
             "top_k": top_k,
@@ -73,13 +75,16 @@ class BatchPredictor:
         if not isinstance(values, np.ndarray) or values.ndim == 4:
             values = [class_fractions(o) if o.ndim == 3 else o for o in values]
         values = np.asarray(values, dtype=np.float32).reshape(len(batch.names), len(self.names))
-        columns = {"input": _texts(batch.names), **self._columns(values)}
+        columns = {"input": _texts(batch.names)}
+        if self.run.schema.kind == "question":
+            columns["question"] = _texts(batch.inputs.questions if len(batch.names) else [])
+        columns |= self._columns(values)
         if self.conformal is not None:
             columns |= self._uncertainty_columns(self.conformal(values))
         if self.environment is not None:
             columns["similarity"] = self.environment.similarity(batch.inputs) if len(batch.names) else np.empty(0)
         frame = pd.DataFrame(columns, copy=False)
-        if self.run.schema.kind == "image":
+        if self.run.schema.kind in ("image", "question"):
             failed = pd.DataFrame({"input": list(batch.failures), "error": list(batch.failures.values())}, dtype=object)
             frame = frame.assign(error=pd.Series(dtype=object))
             frame = pd.concat([frame, failed], ignore_index=True) if len(failed) else frame
@@ -87,17 +92,18 @@ class BatchPredictor:
 
     def _columns(self, values):
         columns, names = {}, _texts(self.names)
+        label = "answer" if self.run.schema.kind == "question" else "class"
         if self.top_k:
             order = np.argsort(-values, axis=1, kind="stable")[:, : self.top_k]
             for k in range(order.shape[1]):
                 suffix = f"_{k + 1}" * (k > 0)
-                columns[f"class{suffix}"] = names[order[:, k]]
+                columns[f"{label}{suffix}"] = names[order[:, k]]
                 columns[f"probability{suffix}"] = np.take_along_axis(values, order[:, k : k + 1], 1)[:, 0]
             return columns
         if self.run.data_record["task"] == "multilabel" and not self.features:
             columns["class"] = [" ".join(names[row >= 0.5]) for row in values]
         elif self.run.classes and not self.features:
-            columns["class"] = names[values.argmax(1)]
+            columns[label] = names[values.argmax(1)]
         return columns | {name: values[:, i] for i, name in enumerate(self.names)}
 
     def _uncertainty_columns(self, regions):

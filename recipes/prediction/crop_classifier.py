@@ -7,7 +7,8 @@ import numpy as np
 
 from recipes.data.image_windows import open_windows
 from recipes.data.new_inputs import failure_reason
-from recipes.prediction.predict import BATCH_VALUES, predict_batch
+from recipes.prediction.predict import predict_batch
+from recipes.prediction.slices import BATCH_VALUES
 
 CROPS = 256  # that are predicted in one call, as long as they have at most `BATCH_VALUES` values
 

@@ -6,7 +6,8 @@ import sys
 import typing
 from pathlib import Path
 
-from recipes.data.images.class_folders import (
+from recipes.data.images.image_decoding import is_image_content
+from recipes.data.images.image_folder import (
     AVIF_SUFFIXES,
     HEIF_SUFFIXES,
     RAW_SUFFIXES,
@@ -14,7 +15,6 @@ from recipes.data.images.class_folders import (
     is_image_name,
     is_system_folder,
 )
-from recipes.data.images.image_decoding import is_image_content
 from recipes.data.new_inputs import shard_of
 from recipes.data.sound.recordings import sounds_below
 from recipes.prediction.predict import warn

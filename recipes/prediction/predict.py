@@ -9,18 +9,29 @@ import numpy as np
 from recipes.data.examples import Examples
 from recipes.data.images.image_files import resize_image
 from recipes.data.new_inputs import TABLE_ROWS, file_batches, is_files, is_table, read_ahead, read_new_table
+from recipes.data.questions.image_questions import ImageQuestions
+from recipes.data.questions.new_questions import new_questions
 from recipes.data.series.forecast_window import forecast_frame
+from recipes.prediction.question_prediction import question_outputs
+from recipes.prediction.slices import BATCH_VALUES, in_slices, map_by_shape
 from zoo.inputs import band_range_notes, feature_range_notes, match, match_texts, unit_notes
 from zoo.introspect.output_activation import output_activation, to_probabilities
 from zoo.introspect.text_tokens import text_tokens
 
-BATCH_VALUES = 1 << 25  # values of images that are preprocessed in one call, 128 MiB of float32
 VARIED_IMAGES = 16  # images of unknown size in a batch of files
 
 
 def predict_inputs(run, inputs):
     """Returns the predictions of a run for raw inputs, as `Run.predict` documents."""
     schema, files = run.schema, is_files(run.schema, inputs)
+    if schema.kind == "question" and isinstance(inputs, tuple):  # one image and its question
+        files = False
+    if schema.kind == "question" and isinstance(inputs, Examples):
+        return predict_batch(run, inputs.inputs)
+    if schema.kind == "question" and not files:
+        questions, notes = new_questions(schema, inputs, tokens=text_tokens(run.preprocessing))
+        warn(notes)
+        return predict_batch(run, questions)
     if schema.series and (files or is_table(inputs)):
         frame, notes = read_new_table(schema, inputs[0] if isinstance(inputs, list | tuple) else inputs)
         warn(notes)
@@ -51,7 +62,7 @@ def predict_inputs(run, inputs):
 def run_batches(run, files, **options):
     """Yields `InputBatch`es of files for a run; `file_batches` has the options."""
     size = run.preprocessing.input_shape[1:3] if run.schema.kind == "image" else (None,)
-    tokens = text_tokens(run.preprocessing) if run.schema.kind == "text" else None
+    tokens = text_tokens(run.preprocessing) if run.schema.kind in ("text", "question") else None
     size = None if None in size else size
     return file_batches(run.schema, files, file_batch_size(run), size, tokens=tokens, **options)
 
@@ -95,7 +106,8 @@ def predict_batch(run, batch):
 
     Args:
         run: `Run`.
-        batch: (N, ...) array, a dict of (N,) arrays, or a list of (H, W, C) images, which may differ in size.
+        batch: (N, ...) array, a dict of (N,) arrays, a list of (H, W, C) images, which may differ in size, or
+            `ImageQuestions`.
     Returns:
         (N, ...) array; a list of arrays where predictions differ in size.
     """
@@ -107,6 +119,8 @@ def predict_batch(run, batch):
 
 def model_outputs(run, batch, model):
     """Returns the outputs of a model for raw inputs, by the preprocessing of a run, as `predict_batch` has them."""
+    if isinstance(batch, ImageQuestions):
+        return question_outputs(run.preprocessing, model, batch)
     if isinstance(batch, list):
         preprocessed = _preprocess_images(run, batch)
         if isinstance(preprocessed, list):
@@ -153,36 +167,6 @@ def _preprocess_images(run, images):
     if len({image.shape for image in preprocessed}) > 1:
         return [image[None] for image in preprocessed]
     return np.stack(preprocessed)
-
-
-def map_by_shape(function, images):
-    """Returns the outputs of a function of batches, (N, H, W, C), for images that may differ in size."""
-    by_shape, outputs = {}, [None] * len(images)
-    for i, image in enumerate(images):
-        by_shape.setdefault(image.shape, []).append(i)
-    for shape, indices in by_shape.items():
-        step = max(1, BATCH_VALUES // max(1, math.prod(shape)))
-        for start in range(0, len(indices), step):
-            part = indices[start : start + step]
-            for i, output in zip(part, function(np.stack([images[i] for i in part])), strict=True):
-                outputs[i] = output
-    return outputs
-
-
-def in_slices(predict, batch, size):
-    """Returns the predictions of an array or a dict of arrays, computed in slices of one size.
-
-    The last slice is filled up with its first example, because each new size is compiled anew.
-    """
-    count = len(next(iter(batch.values())) if isinstance(batch, dict) else batch)
-    if count <= size:
-        return predict(batch)
-    outputs = []
-    for start in range(0, count, size):
-        indices = np.minimum(np.arange(start, start + size), count - 1)
-        part = {c: v[indices] for c, v in batch.items()} if isinstance(batch, dict) else batch[indices]
-        outputs.append(predict(part)[: count - start])
-    return np.concatenate(outputs)
 
 
 def _join(outputs):

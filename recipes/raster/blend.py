@@ -244,7 +244,10 @@ def compile_prediction(source, shape, dtype):
 
     activation, preprocessing = output_activation(source.model), source.preprocessing
 
-    @tf.function(input_signature=[tf.TensorSpec((None, *shape), dtype), tf.TensorSpec((None, *shape[:2]), "bool")])
+    @tf.function(
+        input_signature=[tf.TensorSpec((None, *shape), dtype), tf.TensorSpec((None, *shape[:2]), "bool")],
+        autograph=False,
+    )
     def predict(pixels, valid):
         x = tf.cast(pixels, tf.float32) if preprocessing is None else preprocessing(pixels, training=False)
         x = source.model(tf.where(valid[..., None], x, 0), training=False)

@@ -132,6 +132,8 @@ def write_map(blender, output, out, verbose, start):
         output.discard()
         raise
     output.finish()
+    if blender.skipped_tiles and not blender.tiles and not resumed_rows:
+        warnings.warn(f"{out}: no pixel has a value in all bands, so the map is empty", stacklevel=3)
     seconds = time.perf_counter() - start
     return RasterPrediction(
         str(out), blender.tiles, blender.skipped_tiles, resumed_rows, seconds, blender.model_seconds / seconds

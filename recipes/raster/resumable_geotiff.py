@@ -7,7 +7,7 @@ from pathlib import Path
 import rasterio
 
 from recipes.data.rasters.geotiff import CACHE
-from recipes.training.run import write_json
+from recipes.training.run_record import write_json
 
 BLOCK = 256  # side of the blocks of a GeoTIFF [pixels]
 

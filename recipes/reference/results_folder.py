@@ -17,7 +17,7 @@ from recipes.data import as_source_spec
 from recipes.reference.recipes import reference_recipe
 from recipes.reports.card import card
 from recipes.runs.load import load_run
-from recipes.training.run import write_json
+from recipes.training.run_record import write_json
 from zoo.weights import RESULTS_FOLDER
 
 MAX_BYTES = 1_000_000  # of a SavedModel that is copied

@@ -7,8 +7,9 @@ def describe_baselines(record):
     Args:
         record: `baselines` of a run's record, as `recipes.tasks.fitted_baselines` makes it, or None.
     Returns:
-        Dict: `sentence` (the verdict against the strongest one), `note` (how they were fitted and chosen), `metric`,
-        `value` and `seconds` of the network, and `rows`: dicts of `name`, `value`, `difference`, `seconds`, `settings`.
+        Dict: `title`, `sentence` (the verdict against the strongest one), `note` (how they were fitted and chosen),
+        `metric`, `value` and `seconds` of the network, and `rows`: dicts of `name`, `value`, `difference`, `seconds`,
+        `settings`.
     """
     if not record:
         return None
@@ -26,6 +27,7 @@ def describe_baselines(record):
         for name, method in methods.items()
     ]
     return {
+        "title": record.get("title", "Baselines without a network"),
         "sentence": record["sentence"],
         "note": _note(record, methods),
         "metric": verdict["metric"],
@@ -49,9 +51,10 @@ def _note(record, methods):
     )
     seconds = _seconds(sum(method["seconds"] for method in methods.values()))
     network = _seconds(record["network_seconds"])
+    settings = "" if "title" in record else ", with settings that are the same for every table"
     return (
-        f"{name[0].upper()}{name[1:]} {chosen}. All {count} were fitted to {examples} in {seconds}, with settings that "
-        f"are the same for every table; the network was trained for {network}."
+        f"{name[0].upper()}{name[1:]} {chosen}. All {count} were fitted to {examples} in {seconds}{settings}; the "
+        f"network was trained for {network}."
     )
 
 

@@ -4,6 +4,7 @@ import textwrap
 
 import numpy as np
 
+from recipes.data import load
 from recipes.data.images.mask_labels import IGNORE
 from recipes.reports.column_statistics import frame_of_inputs, is_text
 from recipes.reports.image_figures import flow_colors
@@ -11,6 +12,7 @@ from recipes.reports.image_statistics import sample_examples
 from recipes.reports.report import new_figure
 from recipes.reports.segmentation_figures import color_classes
 from recipes.reports.sound_figures import spectrogram_figure
+from zoo.arguments import checked
 
 IMAGES = 16  # images of a batch
 PAIRS = 8  # images with their masks or targets
@@ -55,6 +57,21 @@ def batch_figure(data):
     if data.task == "translation":
         return _image_pairs(*sample_examples(examples, PAIRS))
     return _labelled_images(data, *sample_examples(examples, IMAGES))
+
+
+@checked
+def show_batch(source, **options):
+    """Returns a matplotlib figure of a seeded sample of training examples; look at it before training.
+
+    >>> recipes.show_batch("folder:photos")
+
+    Args:
+        source: anything that `recipes.load` takes.
+        **options: of the reader.
+    Raises:
+        ValueError: as `recipes.load` documents.
+    """
+    return batch_figure(load(source, **options))
 
 
 def to_pictures(images):
@@ -131,11 +148,25 @@ def _labels(data, sample):
 
 
 def _labelled_images(data, images, sample):
+    def heading(stretched):
+        return _image_title(data.name, len(images), images[0].shape[-1], stretched)
+
+    return labelled_pictures(images, _labels(data, sample), heading)
+
+
+def labelled_pictures(images, titles, heading):
+    """Returns a figure of images side by side, each with its title.
+
+    Args:
+        images: list of (H, W, C) arrays of one number of bands.
+        titles: a text for each.
+        heading: function of whether the values were stretched for display that returns the title of the figure.
+    """
     figure, axes = _panels(len(images), 4, 1.9, _height(1.9, images))
     pictures, stretched = to_pictures(images)
-    for ax, picture, label in zip(axes, pictures, _labels(data, sample), strict=True):
-        _show(ax, picture, label)
-    _title(figure, _image_title(data.name, len(images), images[0].shape[-1], stretched))
+    for ax, picture, title in zip(axes, pictures, titles, strict=True):
+        _show(ax, picture, title)
+    _title(figure, heading(stretched))
     return figure
 
 

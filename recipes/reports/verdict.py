@@ -13,12 +13,23 @@ UNITS = {"test": "test", "validation": "validation", "train": ""}  # `train` hol
 
 
 def verdict(
-    metric, scores, count, split, *, unit="examples", block=1, higher_is_better=True, seed=0, baseline_name=None
+    metric,
+    scores,
+    count,
+    split,
+    *,
+    unit="examples",
+    block=1,
+    groups=None,
+    higher_is_better=True,
+    seed=0,
+    baseline_name=None,
 ):
     """Compares a model with its baseline on the same examples, by a paired bootstrap over the examples.
 
     The examples are drawn with replacement, 1,000 times, and the percentiles of the difference of the metric are its
-    95 % interval. Examples are taken as independent of each other, or blocks of consecutive ones, as of a series.
+    95 % interval. Examples are taken as independent of each other, or blocks of consecutive ones, as of a series, or
+    groups of them, as the questions about one image.
 
     Args:
         metric: name of the metric for the sentence.
@@ -28,21 +39,22 @@ def verdict(
         split: train, validation or test; train for other data than those of the training.
         unit: what an example is, in the plural.
         block: number of consecutive examples that are drawn together.
+        groups: (N,) label of the group of each example; those of a group are drawn together. None for `block`.
         higher_is_better: whether a higher metric is better.
         seed: of the resamples.
         baseline_name: name of the baseline for the sentence; None for "the baseline".
     Returns:
         Dict: `result` (better, worse, or unclear), `metric`, `value`, `baseline`, `difference` (of value and baseline),
-        `higher_is_better`, `interval` (of the difference, or None), `examples`, with `block` also `blocks`, and
-        `sentence`.
+        `higher_is_better`, `interval` (of the difference, or None), `examples`, with `block` or `groups` also `blocks`,
+        and `sentence`.
 
     Source: Kunsch 1989, https://doi.org/10.1214/aos/1176347265, for blocks.
     Differs: blocks do not overlap.
     """
     value, baseline = (float(np.ravel(v)[0]) for v in scores(np.ones((1, count))))
     difference, interval = value - baseline, None
-    block_of_example = np.arange(count) // block
-    blocks = int(block_of_example[-1]) + 1 if count else 0
+    block_of_example = np.arange(count) // block if groups is None else np.unique(groups, return_inverse=True)[1]
+    blocks = int(block_of_example.max()) + 1 if count else 0
     if blocks > 1:
         interval = _interval(lambda weights: np.subtract(*scores(weights[:, block_of_example])), blocks, seed)
     if interval is None or blocks < MIN_EXAMPLES or not np.isfinite(interval).all():
@@ -56,9 +68,12 @@ def verdict(
         "higher_is_better": higher_is_better,
         "interval": interval,
         "examples": count,
-        **({"blocks": blocks} if block > 1 else {}),
+        **({"blocks": blocks} if block > 1 or groups is not None else {}),
     }
-    unit = f"{unit} in blocks of {block:,}" if block > 1 else unit
+    if groups is not None:
+        unit = f"{unit} in {blocks:,} groups"
+    elif block > 1:
+        unit = f"{unit} in blocks of {block:,}"
     return {**entry, "sentence": _sentence(entry, " ".join(filter(None, (UNITS[split], unit))), baseline_name)}
 
 

@@ -11,7 +11,8 @@ import keras
 from recipes.data import as_source_spec, load, reopen
 from recipes.data.fingerprint import fingerprints
 from recipes.tasks import TASKS
-from recipes.training.run import FORMAT, Run
+from recipes.training.run import Run
+from recipes.training.run_record import FORMAT
 from zoo.arguments import FilePath, checked, suggestion
 from zoo.inputs import InputSchema
 from zoo.layers.preset_tokens import find_preset_tokens

@@ -35,6 +35,7 @@ from zoo.inputs.texts import as_texts, empty_texts
 from zoo.introspect.text_tokens import text_tokens
 
 SERIES_FACTS = ("step", "has_grid", "has_means")  # in `Data.series_options`, and no options of the reader
+TRAINING_OPTIONS = ("labels", "group", "unlabelled")  # of readers, which are not those of other data
 SAMPLE = 64  # images whose ranges are compared with the training's
 SHOWN = 5  # classes that a note lists
 WITHOUT_SPLIT = {**DEFAULT_SPLIT, "validation": 0.0, "test": 0.0}
@@ -122,7 +123,7 @@ def _with_note_of_absent_classes(data):
     targets = data.train.targets
     if data.task != "classification" or np.ndim(targets) != 1:
         return data
-    counts = np.bincount(targets, minlength=len(data.classes))
+    counts = np.bincount(targets[targets >= 0], minlength=len(data.classes))  # an answer may be none of the classes
     absent = [name for name, count in zip(data.classes, counts, strict=True) if not count]
     if not absent:
         return data
@@ -148,7 +149,7 @@ def _spec(run, source, trained):
         stated = SourceSpec("series", stated.source, stated.options)
     options = {}
     if trained is not None and trained.reader == stated.reader:
-        options = {name: value for name, value in trained.explicit_options.items() if name not in ("labels", "group")}
+        options = {name: value for name, value in trained.explicit_options.items() if name not in TRAINING_OPTIONS}
     if stated.reader == "sound":  # the length and the rate of a clip are those of the training
         options = {name: value for name, value in options.items() if name not in ("recordings", "test_pattern")}
         options |= {name: run.schema.sound[name] for name in ("sample_rate", "seconds")}
@@ -157,7 +158,7 @@ def _spec(run, source, trained):
         series = run.schema.series
         options |= {name: value for name, value in series.items() if name not in SERIES_FACTS}
         options |= {"step": series["step"] if series["has_grid"] else None}
-    if stated.reader in ("raster", "masks", "folder", "sound") and run.classes:
+    if stated.reader in ("raster", "masks", "folder", "sound", "questions") and run.classes:
         options |= {"classes": options.get("classes") or list(run.classes)}
     if stated.reader == "raster" and run.schema.band_names:
         options |= {"bands": _raster_bands(run.schema, stated.source)}
@@ -239,7 +240,7 @@ def _rows_with_gaps(schema, frame):
 
 def _verified(run, data):
     """Returns data whose classes or targets, shape and dtype are the run's; a ValueError says what differs."""
-    data = _as_training_tiles(run.schema, _as_training_images(run, run.task.open_data(data)))
+    data = _as_training_tiles(run.schema, _as_training_images(run, run.task.open_new_data(data)))
     outputs = run.data_record["outputs"]
     if tuple(data.classes) != run.classes or list(data.outputs) != list(outputs):
         raise ValueError(

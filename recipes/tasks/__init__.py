@@ -2,6 +2,7 @@
 
 from recipes.tasks.classification import Classification
 from recipes.tasks.detection import Detection
+from recipes.tasks.few_labels import FewLabels
 from recipes.tasks.fine_tuning import FineTuning
 from recipes.tasks.forecasting import Forecasting
 from recipes.tasks.generation import Generation
@@ -9,6 +10,7 @@ from recipes.tasks.instance_segmentation import InstanceSegmentation
 from recipes.tasks.language_model import LanguageModel
 from recipes.tasks.motion import Motion
 from recipes.tasks.next_frame import NextFrame
+from recipes.tasks.question_answering import QuestionAnswering
 from recipes.tasks.regression import Regression
 from recipes.tasks.restoration import Restoration
 from recipes.tasks.segmentation import Segmentation
@@ -21,6 +23,7 @@ from recipes.tasks.translation import Translation
 TASKS = {
     "classification": Classification,
     "fine_tuning": FineTuning,
+    "few_labels": FewLabels,
     "regression": Regression,
     "segmentation": Segmentation,
     "detection": Detection,
@@ -32,6 +35,7 @@ TASKS = {
     "sound_classification": SoundClassification,
     "species_distribution": SpeciesDistribution,
     "text_classification": TextClassification,
+    "question_answering": QuestionAnswering,
     "language_model": LanguageModel,
     "next_frame": NextFrame,
     "generation": Generation,

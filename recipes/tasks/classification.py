@@ -7,16 +7,22 @@ import keras
 import numpy as np
 
 from recipes.data.augment.steps import MIXING
+from recipes.losses import GeneralizedCrossEntropy, SymmetricCrossEntropy
 from recipes.reports import verdict as verdicts
 from recipes.reports.reliability import reliability_figures
 from recipes.tasks import calibration
+from recipes.tasks.class_counts import most_frequent_class, smallest_fraction, weights_by_index
 from recipes.tasks.fitted_baselines import compare_with_baselines
 from recipes.training.task import Task, task
-from zoo.arguments import OpenFraction, Rate, Whole, suggestion
+from zoo.arguments import OpenFraction, Rate, Whole
 from zoo.introspect.output_activation import output_activation
 from zoo.registry import entry
 
 UNBALANCED = 0.2  # fraction of the smaller one of two classes below which they are unbalanced
+ROBUST_LOSSES = {
+    "generalized_cross_entropy": GeneralizedCrossEntropy,
+    "symmetric_cross_entropy": SymmetricCrossEntropy,
+}
 THRESHOLD_EXAMPLES = 5  # of each class in the validation split, from which a threshold is chosen on it
 
 
@@ -36,6 +42,8 @@ class Classification(Task):
         class_weight: balanced (each class has the same total weight), a dict from class (name, or index from 0) to
             weight, in R a named list, or None.
         label_smoothing: fraction of the target that is spread over all classes.
+        loss: cross_entropy; or generalized_cross_entropy or symmetric_cross_entropy, which wrong labels disturb less,
+            for one class per example. Heads that a logistic regression fits have the cross-entropy.
         baselines: whether to fit a logistic regression, a random forest and gradient boosting to tables, vectors and
             series, too, for the report. Large tables are sampled. Images and texts have no such baselines.
         coverage: fraction of new examples whose true class is in the sets of `Run.predict_set`, between 0 and 1.
@@ -49,6 +57,7 @@ class Classification(Task):
 
     class_weight: Literal["balanced"] | dict | None = None
     label_smoothing: Rate = 0.0
+    loss: Literal["cross_entropy", "generalized_cross_entropy", "symmetric_cross_entropy"] = "cross_entropy"
     baselines: bool = True
     coverage: OpenFraction = 0.9
     calibrate: bool = False
@@ -69,6 +78,8 @@ class Classification(Task):
         """Raises a ValueError if the model's output does not fit the classes."""
         if self.calibrate:
             calibration.verify_calibration(model, data.task)
+        if self.loss in ROBUST_LOSSES and data.task == "multilabel":
+            raise ValueError(f"`loss` must be cross_entropy for several labels per example, got {self.loss}.")
         units = model.output_shape[-1]
         if units == 1 and len(data.classes) == 2 and data.task == "classification":
             return
@@ -108,7 +119,7 @@ class Classification(Task):
         return keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
 
     def compile(self, model, steps=1000, data=None, **settings):
-        """Compiles the model with its cross-entropy and accuracy; arguments as `Task.compile` has them."""
+        """Compiles the model with its loss and accuracy; arguments as `Task.compile` has them."""
         loss = self.cross_entropy(model)
         threshold = 0.0 if getattr(loss, "from_logits", False) else 0.5
         if isinstance(loss, keras.losses.BinaryCrossentropy):
@@ -118,7 +129,8 @@ class Classification(Task):
         else:
             metrics = [keras.metrics.SparseCategoricalAccuracy("accuracy")]
         settings.setdefault("optimizer", self.make_optimizer(steps))
-        model.compile(loss=loss, metrics=metrics, **settings)
+        robust = ROBUST_LOSSES.get(self.loss)
+        model.compile(loss=robust(output_activation(model)) if robust else loss, metrics=metrics, **settings)
         return model
 
     def class_weights(self, data):
@@ -135,12 +147,15 @@ class Classification(Task):
         return weights_by_index(self.class_weight, data.classes)
 
     def baseline_loss(self, data):
-        """Returns the cross-entropy of always predicting the class frequencies of the training split."""
+        """Returns the loss of always predicting the class frequencies of the training split."""
         targets = data.train.targets
         if data.task == "multilabel":
             p = np.clip(targets.mean(0), 1e-7, 1 - 1e-7)
             return float(np.mean(-(p * np.log(p) + (1 - p) * np.log(1 - p))))
         p = np.bincount(targets) / len(targets)
+        if self.loss in ROBUST_LOSSES:
+            of_class = ROBUST_LOSSES[self.loss]().loss_of(np.eye(len(p)), np.tile(p, (len(p), 1)))
+            return float(np.sum(p * np.asarray(of_class)))
         return float(-np.sum(p[p > 0] * np.log(p[p > 0])))
 
     def finish_run(self, run):
@@ -360,36 +375,3 @@ class Classification(Task):
         from recipes.reports.report import pixel_attributions
 
         return pixel_attributions(run, split) if run.data.kind == "image" else []
-
-
-def most_frequent_class(data):
-    """Returns the index of the most frequent class of the training split."""
-    return int(np.bincount(data.train.targets, minlength=len(data.classes)).argmax())
-
-
-def smallest_fraction(data):
-    """Returns the fraction of the examples, of all splits, that are of the smallest class that has any."""
-    targets = np.concatenate([data.train.targets, data.validation.targets, data.test.targets])
-    counts = np.bincount(targets, minlength=len(data.classes))
-    return float(counts[counts > 0].min() / counts.sum())
-
-
-def weights_by_index(class_weight, classes):
-    """Returns class weights by class index.
-
-    Args:
-        class_weight: dict from class (name, or index from 0) to weight.
-        classes: names of the classes in the order of their index.
-    Raises:
-        ValueError: if a key is no class; the nearest name is offered.
-    """
-    indices = {str(name): i for i, name in enumerate(classes)}
-    weights = {}
-    for key, weight in class_weight.items():
-        index = indices.get(str(key), int(key) if str(key).isdigit() and int(key) < len(indices) else None)
-        if index is None:
-            raise ValueError(
-                f"`class_weight` must name the classes {list(indices)}, got {key!r}.{suggestion(key, indices)}"
-            )
-        weights[index] = float(weight)
-    return weights

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from recipes.data.examples import Examples
+from recipes.data.images.image_files import ImageFiles
 from recipes.data.split import content_keys, linked_units, split, strata
 from recipes.training.fit import fit
-from recipes.training.run import write_json
+from recipes.training.run_record import write_json
 from recipes.training.task import Task
 from zoo.arguments import Count, FilePath, checked
 
@@ -86,7 +87,7 @@ def cross_validate(
     >>> recipes.cross_validate(task, "maxent_features", "bundled:ariolimax").summary()["network"]["roc_auc"]
 
     Args:
-        task: a task for tables or vectors, with its hyperparameters.
+        task: a task for tables, vectors or images, with its hyperparameters.
         model: one of `zoo.names()`.
         data: anything that `recipes.load` takes.
         folds: number of folds, at least 2.
@@ -98,11 +99,11 @@ def cross_validate(
     Returns:
         `CrossValidation`.
     Raises:
-        ValueError: if the data are no table or vectors in memory, or have fewer units than folds.
+        ValueError: if the data are no table, vectors or images, or have fewer units than folds.
     """
     data = task.open_data(data)
     rows, runs, description = [], [], ""
-    for number, fold_data in enumerate(fold_splits(data, folds, task.seed), 1):
+    for number, (fold_data, _) in enumerate(fold_splits(data, folds, task.seed), 1):
         folder = None if out is None else Path(out) / f"fold{number}"
         run = fit(task, model, fold_data, out=folder, verbose=verbose, overwrite=overwrite, **arguments)
         metrics = {NETWORK: run.evaluate("test")}
@@ -119,10 +120,10 @@ def cross_validate(
 
 
 def fold_splits(data, folds, seed):
-    """Yields the `Data` of each fold, which is their test split.
+    """Yields the `Data` of each fold, which is their test split, and the indices of its examples in `joined(data)`.
 
     Args:
-        data: `Data` of a table or of vectors, in memory.
+        data: `Data` of a table, of vectors or of images; arrays or files.
         folds: number of folds.
         seed: of the folds.
     Raises:
@@ -130,8 +131,11 @@ def fold_splits(data, folds, seed):
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    if data.kind not in ("table", "vector") or data.task not in ("classification", "multilabel", "regression"):
-        raise ValueError(f"cross_validate: `data` must be a table or vectors, got {data.name} of kind {data.kind}.")
+    if data.kind not in ("table", "vector", "image") or data.task not in ("classification", "multilabel", "regression"):
+        raise ValueError(
+            f"`data` must be a table, vectors or images with classes, labels or numbers for folds, got {data.name} of "
+            f"kind {data.kind} for {data.task}."
+        )
     examples, validation = joined(data), len(data.validation) / max(1, len(data.train) + len(data.validation))
     count = len(np.unique(examples.units))
     if folds < 2 or count < folds:
@@ -144,8 +148,8 @@ def fold_splits(data, folds, seed):
     of_units = f", {count:,} units (blocks, groups, identical examples) kept whole" if count < len(examples) else ""
     description = f"{folds} folds of {len(examples):,} examples, seed {seed}{of_units}"
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    for rest, test in splitter.split(labels, labels, examples.units):
-        rest, held_out = examples.take(rest), examples.take(test)
+    for others, test in splitter.split(labels, labels, examples.units):
+        rest, held_out = examples.take(others), examples.take(test)
         train, valid = rest, rest.take(slice(0, 0))
         if validation:
             train, valid = (
@@ -154,21 +158,39 @@ def fold_splits(data, folds, seed):
         fold = dataclasses.replace(
             data, train=train, validation=valid, test=held_out, source_spec=None, split_description=description
         )
-        yield fold
+        yield fold, test
 
 
 def joined(data):
     """Returns the `Examples` of all splits, with the units of their split."""
     parts = [split for split in (data.train, data.validation, data.test) if len(split)]
-    if isinstance(parts[0].inputs, dict):
-        inputs = {c: np.concatenate([part.inputs[c] for part in parts]) for c in parts[0].inputs}
-    else:
-        inputs = np.concatenate([part.inputs for part in parts])
+    inputs = join_inputs([part.inputs for part in parts])
     targets, names = (np.concatenate([getattr(part, field) for part in parts]) for field in ("targets", "names"))
     if all(part.units is not None for part in parts):
         units = np.concatenate([part.units for part in parts])
+    elif isinstance(inputs, ImageFiles):
+        units = linked_units(len(targets), (inputs.paths,))
     else:
         units = linked_units(len(targets), (content_keys(inputs),))
     weighted = all(part.weights is not None for part in parts)
     weights = np.concatenate([part.weights for part in parts]) if weighted else None
     return Examples(inputs, targets, names, weights=weights, units=units)
+
+
+def join_inputs(inputs):
+    """Returns the inputs of several splits of one data set, one after the other.
+
+    Args:
+        inputs: list of arrays, of dicts of arrays, or of `ImageFiles`.
+    Raises:
+        ValueError: if they are a tf.data.Dataset or others that cannot be joined.
+    """
+    if all(isinstance(part, dict) for part in inputs):
+        return {column: np.concatenate([part[column] for part in inputs]) for column in inputs[0]}
+    if all(isinstance(part, np.ndarray) for part in inputs):
+        return np.concatenate(inputs)
+    if all(isinstance(part, ImageFiles) for part in inputs):
+        fields = {f: np.concatenate([getattr(part, f) for part in inputs]) for f in ("paths", "orientations")}
+        sizes = None if inputs[0].sizes is None else np.concatenate([part.sizes for part in inputs])
+        return dataclasses.replace(inputs[0], sizes=sizes, **fields)
+    raise ValueError(f"`data` must be arrays, a table or image files for folds, got {type(inputs[0]).__name__}.")

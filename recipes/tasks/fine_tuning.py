@@ -17,6 +17,7 @@ from recipes.training.backup import Backup
 from recipes.training.diagnosis import HEALTHY
 from recipes.training.fit import adversarial_steps
 from recipes.training.pipeline import can_be_indexed
+from recipes.training.schedules import build_optimizer
 from recipes.training.task import task
 from zoo.arguments import Count, Positive, Whole
 from zoo.backbones.input_range import applications_input_range
@@ -91,6 +92,10 @@ class FineTuning(Classification):
         note = f"{count:,} of {len(targets):,} training examples, drawn with seed {self.seed}"
         return dataclasses.replace(data, train=data.train.take(indices), notes=(*data.notes, note))
 
+    def open_new_data(self, data):
+        """Returns other `Data` with all of its examples."""
+        return Classification.open_data(self, data)
+
     def build_model(self, model, data, **arguments):
         """Returns the backbone under a new head.
 
@@ -99,14 +104,7 @@ class FineTuning(Classification):
             data: `Data`, or what `recipes.load` takes.
             **arguments: arguments of `zoo.transfer`.
         """
-        data = self.open_data(data)
-        arguments = {"weights": self.weights, **arguments}
-        keras.utils.set_random_seed(self.seed)
-        with acceleration.dtype_policy(self.accelerate):
-            built = zoo.transfer(model, len(data.classes), **arguments)
-        if pretrained_on_photos(model, arguments):
-            warn_of_small_inputs(built, data)
-        return built
+        return transfer_for(self, model, data, arguments)
 
     def train(self, model, training_batches, steps, compile_arguments, fit_arguments, data):
         """Fits the head, then trains both phases one after the other; arguments as `Task.train` has them."""
@@ -137,6 +135,7 @@ class FineTuning(Classification):
 
             optimizer = phase.begin(model, training_batches, make_optimizer)
             self.compile(model, optimizer=optimizer, **compile_arguments)
+            build_optimizer(model)
             if keep_best is None and fit_arguments["validation_data"] is not None:
                 scores = model.evaluate(fit_arguments["validation_data"], verbose=0, return_dict=True)
                 keep_best = KeepBest(scores)
@@ -283,6 +282,7 @@ class FineTuning(Classification):
         settings = self.replace(learning_rate=self.head_learning_rate, epochs=epochs)
         choice = acceleration.choose_acceleration(model, steps, self.accelerate)
         settings.compile(model, steps * epochs, **choice.settings)
+        build_optimizer(model)
         training_batches = self.pipeline(data.train, True, run.preprocessing, len(data.classes))
         model.fit(training_batches, epochs=epochs, verbose=0, shuffle=False, class_weight=self.class_weights(data))
         split = "test" if len(data.test) else "validation"
@@ -350,3 +350,22 @@ def stratified_sample(targets, count, seed):
         ranks[members] = (np.arange(len(members)) + 0.5) / len(members)
     ranks[first_of_class] = -1
     return np.sort(np.argsort(ranks, kind="stable")[:count])
+
+
+def transfer_for(task, model, data, arguments):
+    """Returns a pretrained backbone under a new head, for the classes of the data.
+
+    Args:
+        task: `FineTuning`, or another with `weights`, `seed` and `accelerate`.
+        model: what `zoo.transfer` takes as `backbone`.
+        data: `Data`, or what `recipes.load` takes.
+        arguments: dict of arguments of `zoo.transfer`.
+    """
+    data = task.open_data(data)
+    arguments = {"weights": task.weights, **arguments}
+    keras.utils.set_random_seed(task.seed)
+    with acceleration.dtype_policy(task.accelerate):
+        built = zoo.transfer(model, len(data.classes), **arguments)
+    if pretrained_on_photos(model, arguments):
+        warn_of_small_inputs(built, data)
+    return built

@@ -5,7 +5,7 @@ import typing
 
 import numpy as np
 
-from recipes.prediction.predict import in_slices
+from recipes.prediction.slices import in_slices
 from recipes.tasks.logistic_head import fit_logistic
 from recipes.tasks.sound_features import COEFFICIENTS, mfcc_means
 
@@ -61,20 +61,29 @@ def compare_with_baselines(run):
     baselines, rows = _fit(features, task)
     if not baselines:
         return None
-    examples = getattr(data, split)
+    return comparison_record(run, split, baselines, features.predict, rows)
+
+
+def comparison_record(run, split, baselines, predict, rows):
+    """Returns the record of a run's comparison with baselines on one split, as `compare_with_baselines` documents.
+
+    Args:
+        run: a trained `Run` of a task with `verdict` and `compute_metrics`.
+        split: test or validation.
+        baselines: name -> `FittedBaseline`.
+        predict: function of a baseline and `Examples` that returns their predictions.
+        rows: number of training examples that the baselines were fitted to.
+    """
+    data, task, examples = run.data, run.task, getattr(run.data, split)
     methods = {
-        name: _measure(run, split, name, baseline, features.predict(baseline, examples))
-        for name, baseline in baselines.items()
+        name: _measure(run, split, name, baseline, predict(baseline, examples)) for name, baseline in baselines.items()
     }
     chosen_on, scores = split, {name: method["verdict"]["baseline"] for name, method in methods.items()}
     if split == "test" and len(data.validation):
         chosen_on, validation = "validation", _sample(data.validation, VALIDATION_ROWS, task.seed)
         score = task.headline_metric(data, validation.targets)[1]
         weights = np.ones((1, len(validation)))
-        scores = {
-            name: float(score(weights, features.predict(baseline, validation))[0])
-            for name, baseline in baselines.items()
-        }
+        scores = {name: float(score(weights, predict(baseline, validation))[0]) for name, baseline in baselines.items()}
     higher_is_better = task.headline_metric(data, examples.targets)[2]
     strongest = (max if higher_is_better else min)(scores, key=scores.get)
     return {

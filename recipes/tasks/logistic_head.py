@@ -53,6 +53,7 @@ def fit_logistic(features, targets, classes, *, class_weight=None, sample_weight
     from sklearn.model_selection import GridSearchCV, StratifiedKFold, train_test_split
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
 
     features, targets = np.asarray(features, float), np.asarray(targets)
     deviation = max(float(features.std()), 1e-12)
@@ -60,7 +61,8 @@ def fit_logistic(features, targets, classes, *, class_weight=None, sample_weight
     regression = LogisticRegression(C=DEFAULT_C, class_weight=class_weight, max_iter=1000)
     pipeline = make_pipeline(StandardScaler(with_std=False), regression)
     smallest = np.bincount(targets)[np.unique(targets)].min()
-    with warnings.catch_warnings():
+    # On a busy machine the threads of small matrix products wait for each other ten times as long as one computes
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)
         if smallest >= 2:
             x, y = features, targets

@@ -15,7 +15,7 @@ from recipes.data.images.mask_labels import IGNORE
 from recipes.metrics import Confusion, confusion_matrix, overlap
 from recipes.prediction.predict import to_outputs
 from recipes.reports import verdict as verdicts
-from recipes.tasks.classification import weights_by_index
+from recipes.tasks.class_counts import weights_by_index
 from recipes.training.pretrained_encoder import encoder_preprocessing, load_encoder
 from recipes.training.task import Task, task
 from zoo.arguments import Count, Whole, suggestion

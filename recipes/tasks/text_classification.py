@@ -129,10 +129,7 @@ class TextClassification(Classification):
             return tokenizer_preprocessing(open_tokenizer(self.tokenizer), model, self.length)
         length = self.length if isinstance(model.input, dict) else model.input_shape[1] or self.length
         text = layers.Input((), dtype="string", name="text")
-        normalized = NormalizeText(name="normalize")(text)
-        ids = vectorizer(self.tokens, length, self.vocabulary_of(data))(normalized)
-        # A text without any known character would be all padding, over which no mean can be taken
-        ids = ops.concatenate([ops.maximum(ids[:, :1], UNKNOWN), ids[:, 1:]], axis=1)
+        ids = token_ids(text, self.tokens, length, self.vocabulary_of(data))
         if not isinstance(model.input, dict):
             return keras.Model(text, ids, name="preprocessing")
         tensors = {
@@ -206,6 +203,19 @@ def vectorizer(tokens, length, vocabulary=None, max_tokens=None):
         vocabulary=vocabulary,
         name="tokens",
     )
+
+
+def token_ids(text, tokens, length, vocabulary):
+    """Returns the token ids (B, length) of a tensor of texts (B,), 0 after the end; the first one is never padding.
+
+    A text without any token would be all padding, over which no mean can be taken.
+
+    Args:
+        text: tensor of strings.
+        tokens, length, vocabulary: as `vectorizer` takes them.
+    """
+    ids = vectorizer(tokens, length, vocabulary)(NormalizeText(name="normalize")(text))
+    return ops.concatenate([ops.maximum(ids[:, :1], UNKNOWN), ids[:, 1:]], axis=1)
 
 
 @functools.lru_cache(maxsize=2)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from recipes.prediction.predict import in_slices
+from recipes.prediction.slices import in_slices
 from zoo.layers.lasso_dense import LassoDense
 from zoo.layers.location_encoding import LocationEncoding
 from zoo.layers.maxent_features import MaxentFeatures

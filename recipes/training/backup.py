@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from recipes.training.run import write_json
+from recipes.training.run_record import write_json
 
 PROGRESS = "progress.json"
 SPENT = ("seconds", "kWh", "kg_CO2eq")

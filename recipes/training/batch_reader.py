@@ -39,7 +39,8 @@ class BatchReader:
         and a warning names it.
 
         Args:
-            indices: (B,) whole numbers.
+            indices: (B,) whole numbers, or (B, 2) with the number of the epoch for inputs that are another crop in
+                each epoch.
             flips: (B, 2) bool, whether to flip an image horizontally and vertically; None for no flips.
         Raises:
             ValueError: if no file of the batch can be read.
@@ -48,7 +49,7 @@ class BatchReader:
 
         def read_part(positions):
             for k in positions:
-                example = self._read_one(int(indices[k]))
+                example = self._read_one(*np.atleast_1d(indices[k]).tolist())
                 if isinstance(example, Exception):
                     errors[int(k)] = example
                     continue
@@ -82,12 +83,12 @@ class BatchReader:
         batch = tf.numpy_function(self.read, [indices] if flips is None else [indices, flips], self._batch_dtype)
         return tf.ensure_shape(batch, (indices.shape[0], *self.shape))
 
-    def _read_one(self, index):
+    def _read_one(self, index, *epoch):
         example = self._store.get(index) if self._store else None
         if example is not None:
             return example
         try:
-            example = self.inputs.read_resized(index, self.size) if self.size else self.inputs.read(index)
+            example = self.inputs.read_resized(index, self.size) if self.size else self.inputs.read(index, *epoch)
         except (ValueError, OSError) as error:
             return error
         if self._store:

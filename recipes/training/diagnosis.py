@@ -55,7 +55,8 @@ def diagnose(
     if len(loss) < 4:
         return [f"Too few epochs for a diagnosis: train for at least {4 * echo_epochs if echo_epochs > 1 else 'four'}."]
     sentences = _training_problems(loss, baseline_loss, relative_rate)
-    sentences += _validation_problems(loss, validation, echo_epochs, start_validation_loss, bool(sentences))
+    if not any(sentence.startswith(TOO_HIGH) for sentence in sentences):
+        sentences += _validation_problems(loss, validation, echo_epochs, start_validation_loss, bool(sentences))
     learned_little = any(sentence.startswith((TOO_LOW, TOO_SHORT, UNDERFITTING)) for sentence in sentences)
     if beats_baseline is False and not sentences:
         learned_little = True
@@ -73,8 +74,8 @@ def diagnose(
 
 def _training_problems(loss, baseline_loss, relative_rate):
     """Returns sentences on the learning rate and on underfitting."""
-    # the second condition ignores noise in a loss that is almost 0
-    rises = np.mean((np.diff(loss) > 0.05 * np.abs(loss[:-1])) & (np.diff(loss) > 0.01 * abs(loss[0])))
+    # a tenth of what the training achieved: noise at convergence is less
+    rises = np.mean((np.diff(loss) > 0.05 * np.abs(loss[:-1])) & (np.diff(loss) > 0.1 * (loss[0] - loss.min())))
     rose = loss[-1] > loss[0] + 0.01 * abs(loss[0]) or loss.max() > loss[0] + 0.5 * abs(loss[0])
     unstable = bool(rose or rises > 0.25)
     rate = 1.0 if relative_rate is None else relative_rate
@@ -99,6 +100,12 @@ def _training_problems(loss, baseline_loss, relative_rate):
         ]
     if baseline_loss is not None and rate > 29 and loss[-1] > 0.5 * baseline_loss:
         return [f"{TOO_HIGH}: it is {rate:.0f} times the usual one, and the loss stays high. Divide it by ten."]
+    lowest, limit = np.minimum.accumulate(loss)[:-1], 2 * baseline_loss if baseline_loss is not None else loss[0]
+    exploded = (loss[1:] > 10 * lowest) & (loss[1:] > limit)
+    if exploded.any():
+        epoch = int(np.argmax(exploded))
+        numbers = f"{loss[epoch + 1]:.3g} after it had been {lowest[epoch]:.3g}"
+        return [f"{TOO_HIGH}: the training loss rose to {numbers}. Divide `learning_rate` by ten."]
     if unstable:
         return [f"{TOO_HIGH}: the training loss rises repeatedly. Divide `learning_rate` by three."]
     if _still_falling(loss) and rate > 1.01:

@@ -3,6 +3,7 @@
 import contextlib
 import sys
 import time
+import warnings
 
 import keras
 
@@ -147,6 +148,9 @@ def _train(task, model, data, folder, verbose, arguments, distributed, further_c
     # Data and model
     data = task.open_data(data)
     task.check_data(data)
+    if data.train.unlabelled is not None and not task.uses_unlabelled:
+        count, name = len(data.train.unlabelled), type(task).__name__
+        warnings.warn(f"{name} does not use the {count:,} unlabelled images; FewLabels does", stacklevel=4)
     task = task.with_batch_size(data)
     name = model if isinstance(model, str) else model.name
     model = task.build_model(model, data, **arguments)
@@ -173,7 +177,7 @@ def _train(task, model, data, folder, verbose, arguments, distributed, further_c
         validation = task.map_batches(task.pipeline(data.validation, False, preprocessing, classes), model)
 
     # Training
-    steps = max(1, len(data.train) // task.batch_size)
+    steps = task.count_steps(data)
     replica = distributed.replicate(model)
     choice = acceleration.choose_acceleration(replica, steps, task.accelerate, distributed.devices)
     with energy(task.country) as consumption, distributed.train():

@@ -115,12 +115,8 @@ def read_in_any_order(task, examples, preprocess, classes, batch_size, drop_rema
     """
     import tensorflow as tf
 
-    inputs, targets = examples.inputs, examples.targets
-    size = scale = None
-    if isinstance(inputs, ImageFiles) and preprocess is not None and inputs.dtype == "uint8":
-        size, scale = tuple(preprocess.output_shape[1:3]), only_scale(preprocess)
-        preprocess = without_resizing(preprocess) if scale is None else None
-    reader = BatchReader(inputs, size, scale)
+    targets = examples.targets
+    reader, preprocess = reader_of(examples.inputs, preprocess)
     order = random_order(len(examples), task.seed)
     if isinstance(targets, np.ndarray):
         targets = tf.constant(targets)
@@ -134,12 +130,15 @@ def read_in_any_order(task, examples, preprocess, classes, batch_size, drop_rema
             return i, task.prepare_target(y, classes)
 
         order = order.map(with_target, tf.data.AUTOTUNE, deterministic=True)
+    if getattr(examples.inputs, "is_random", False):
+        numbered = tf.data.Dataset.zip(order, epoch_numbers(len(examples)))
+        order = numbered.map(lambda element, epoch: (tf.stack([element[0], epoch]), *element[1:]))
 
     def read(indices, *rest):
         return reader.read_tensors(indices), *rest
 
-    def read_flipped(seed, indices, y):
-        return reader.read_tensors(indices, flips.flips(seed, tf.size(indices))), y
+    def read_flipped(seed, indices, *rest):
+        return reader.read_tensors(indices, flips.flips(seed, tf.size(indices))), *rest
 
     data = order.batch(batch_size, drop_remainder=drop_remainder)
     data = flips.over(data, read_flipped) if flips else data.map(read, BATCHES_READ, deterministic=True)
@@ -147,6 +146,53 @@ def read_in_any_order(task, examples, preprocess, classes, batch_size, drop_rema
         return data
 
     return data.map(lambda x, *rest: (preprocess(x, training=False), *rest), tf.data.AUTOTUNE, deterministic=True)
+
+
+def reader_of(inputs, preprocess):
+    """Returns (`BatchReader`, what remains of the preprocessing): 8-bit image files are resized as they are read.
+
+    Args:
+        inputs: arrays, a table, or a sequence that is read on demand.
+        preprocess: model from raw inputs to the model's inputs, or None.
+    """
+    size = scale = None
+    if isinstance(inputs, ImageFiles) and preprocess is not None and inputs.dtype == "uint8":
+        size, scale = tuple(preprocess.output_shape[1:3]), only_scale(preprocess)
+        preprocess = without_resizing(preprocess) if scale is None else None
+    return BatchReader(inputs, size, scale), preprocess
+
+
+def endless_passes(count, seed, batch_size, steps):
+    """Returns a tf.data.Dataset of `steps` batches of indices, (batch_size,) int64, whose epochs continue each other.
+
+    The indices are those of passes over all examples, each in another random order. A pass may end within a batch, so
+    that a batch may be larger than the number of examples.
+
+    Args:
+        count: number of examples.
+        seed: of the orders.
+        batch_size: indices per batch.
+        steps: batches per epoch.
+    """
+    import tensorflow as tf
+
+    with tf.device("CPU"):
+        epochs = tf.Variable(first_epoch(), dtype="int64")
+
+    def indices(step):
+        position = step * batch_size + tf.range(batch_size, dtype="int64")
+        number, index = position // count, position % count
+        keys = tf.stack([tf.fill([batch_size], tf.constant(seed, "int64")), number, tf.zeros_like(number)], axis=1)
+        # tf.random.experimental.index_shuffle takes a seed per index, but pads it to another shape than its kernel's
+        return tf.raw_ops.RandomIndexShuffle(
+            index=index, seed=keys, max_index=tf.constant(count - 1, "int64"), rounds=4
+        )
+
+    def one_epoch(_):
+        first = (epochs.assign_add(1) - 1) * steps
+        return tf.data.Dataset.range(first, first + steps).map(indices)
+
+    return tf.data.Dataset.range(1).flat_map(one_epoch).apply(tf.data.experimental.assert_cardinality(steps))
 
 
 def random_order(count, seed):
@@ -164,6 +210,19 @@ def random_order(count, seed):
         return tf.data.Dataset.range(count).map(
             lambda i: tf.random.experimental.index_shuffle(i, key, tf.constant(count - 1, "int64"))
         )
+
+    return tf.data.Dataset.range(1).flat_map(one_epoch)
+
+
+def epoch_numbers(count):
+    """Returns a tf.data.Dataset of `count` times the number of the epoch, int64, which grows with each iterator."""
+    import tensorflow as tf
+
+    with tf.device("CPU"):
+        epochs = tf.Variable(first_epoch(), dtype="int64")
+
+    def one_epoch(_):
+        return tf.data.Dataset.from_tensors(epochs.assign_add(1) - 1).repeat(count)
 
     return tf.data.Dataset.range(1).flat_map(one_epoch)
 

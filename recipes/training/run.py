@@ -1,11 +1,9 @@
 """A trained run: its model, data, metrics and cost; prediction, evaluation, export and files."""
 
-import dataclasses
 import os
 import typing
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from recipes.data.fingerprint import fingerprints
@@ -14,15 +12,13 @@ from recipes.prediction.file_prediction import predict_to_file
 from recipes.prediction.predict import predict_inputs
 from recipes.prediction.ray_workers import predict_with_workers
 from recipes.reports.verdict import verdict_without_interval
+from recipes.training.run_record import describe_run, write_json
 from recipes.training.saved_models import model_bytes, model_of_bytes, save_for_inference
 from zoo.arguments import Count, FilePath, checked
-from zoo.atomic_write import write_text
 from zoo.conformal import Conformal
-from zoo.strict_json import json_text
 
 Engine = typing.Literal["auto", "tensorflow", "openvino", "onnx", "litert"]
 Split = typing.Literal["train", "validation", "test"]
-FORMAT = 3  # of run.json; raised with every change that older or newer versions cannot read
 PREDICTED_BYTES = 64 << 20  # of the predictions of a split that stay in memory, for metrics, baselines and figures
 PICKLED_MODELS = ("model", "preprocessing")
 DATA_FIELDS = ("name", "task", "outputs", "source", "license", "split_description", "notes")
@@ -349,6 +345,33 @@ class Run:
 
         return plots(self, folder, split)
 
+    def plot(self):
+        """Returns a matplotlib figure of the learning curves; a ValueError for a run that was loaded without them."""
+        from recipes.reports.report import learning_curves
+
+        if not self.history:
+            raise ValueError("plot: the run must have the history of its training, got none.")
+        return learning_curves(self.history)
+
+    @checked
+    def show_errors(self, split: Split = "test", *, count: Count = 16):
+        """Returns a matplotlib figure of the images of one split whose wrong predictions are the most confident.
+
+        Args:
+            split: train, validation or test.
+            count: number of images; fewer where fewer are wrong.
+        Raises:
+            ValueError: if the run is no classification of images, or all predictions are right.
+        """
+        from recipes.reports.mistakes import mistakes_figure
+
+        return mistakes_figure(self, split, count)
+
+    def _repr_html_(self):
+        from recipes.reports.run_html import run_html
+
+        return run_html(self)
+
     @checked
     def save(self, out: FilePath):
         """Writes model.keras, preprocessing.keras, run.json, history.json and metrics.json into the folder `out`."""
@@ -360,7 +383,7 @@ class Run:
             self.record.setdefault("data_fingerprints", fingerprints(self.data))
         write_json(out / "history.json", self.history)
         write_json(out / "metrics.json", self.metrics)
-        write_json(out / "run.json", self.description())  # last: a folder with run.json is a complete run
+        write_json(out / "run.json", describe_run(self))  # last: a folder with run.json is a complete run
         return out
 
     def __getstate__(self):
@@ -373,28 +396,3 @@ class Run:
         vars(self).update(state)
         for name in PICKLED_MODELS:
             setattr(self, name, model_of_bytes(state[name]))
-
-    def description(self):
-        """Returns what run.json holds: format version, task with its hyperparameters, data, input schema, record."""
-        return {
-            "format": FORMAT,
-            "task": type(self.task).__name__,
-            "hyperparameters": {
-                field.name: _jsonable(getattr(self.task, field.name)) for field in dataclasses.fields(self.task)
-            },
-            "data": self.data_record,
-            "input_schema": self.schema.to_json(),
-            "record": self.record,
-        }
-
-
-def _jsonable(value):
-    """A hyperparameter as run.json has it; of a tokenizer only a summary, as preprocessing.keras holds all of it."""
-    if isinstance(value, keras.Layer):
-        return {"class": type(value).__name__, "tokens": value.vocabulary_size()}
-    return value
-
-
-def write_json(path, value):
-    """Writes `value` as strict JSON, NaN as null; a reader never sees half a file."""
-    write_text(path, json_text(value, indent=1) + "\n")

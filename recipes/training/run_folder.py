@@ -9,7 +9,7 @@ from recipes.training.backup import PROGRESS
 from recipes.training.example_store import EXAMPLES
 from recipes.training.folder_lock import lock_folder
 from recipes.training.identity import differences, same_training
-from recipes.training.run import write_json
+from recipes.training.run_record import write_json
 from recipes.training.tracking import ID as TRACKING
 
 RUN = "run.json"

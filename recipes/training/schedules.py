@@ -1,6 +1,7 @@
-"""Learning rate schedules with warm-up, and the optimizer of a task."""
+"""Learning rate schedules with warm-up, and the optimizer of a task and its variables."""
 
 import itertools
+import math
 from typing import Literal
 
 import keras
@@ -10,7 +11,9 @@ from zoo.arguments import Count, Fraction, NonNegative, Positive, checked
 from zoo.keras_patches import patch_adam
 
 Optimizer = Literal["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamw"]
-Schedule = Literal["constant", "inverse_time", "exponential", "step", "piecewise", "cosine", "cosine_restarts"]
+Schedule = Literal[
+    "constant", "inverse_time", "exponential", "step", "piecewise", "cosine", "cosine_restarts", "cosine_7_16"
+]
 DECAY_RATES = {"inverse_time": 1.0, "exponential": 0.1, "step": 0.5, "piecewise": 0.1}
 
 
@@ -47,6 +50,29 @@ class Warmup(keras.optimizers.schedules.LearningRateSchedule):
         return cls(keras.saving.deserialize_keras_object(inner) if isinstance(inner, dict) else inner, config["steps"])
 
 
+@keras.saving.register_keras_serializable("recipes")
+class CosineSevenSixteenths(keras.optimizers.schedules.LearningRateSchedule):
+    """learning_rate * cos(7 pi t / (16 steps)) at step t, which ends at a fifth of `learning_rate`.
+
+    Args:
+        learning_rate: at the first step.
+        steps: of the whole training.
+
+    Source: Sohn et al. 2020, https://arxiv.org/abs/2001.07685, section 2.4.
+    """
+
+    def __init__(self, learning_rate, steps):
+        super().__init__()
+        self.learning_rate, self.steps = learning_rate, steps
+
+    def __call__(self, step):
+        fraction = ops.minimum(ops.cast(step, "float32") / self.steps, 1.0)
+        return self.learning_rate * ops.cos(7 * math.pi / 16 * fraction)
+
+    def get_config(self):
+        return {"learning_rate": self.learning_rate, "steps": self.steps}
+
+
 @checked
 def schedule(
     name: Schedule,
@@ -70,6 +96,7 @@ def schedule(
         piecewise: multiplied by decay_rate after each of `boundaries`; by default by 0.1.
         cosine: half a cosine wave from learning_rate to alpha * learning_rate.
         cosine_restarts: several such half waves, each twice as long as the one before; by default three.
+        cosine_7_16: learning_rate * cos(7 pi t / (16 steps)), of semi-supervised learning.
 
     Args:
         name: one of the above.
@@ -112,6 +139,8 @@ def schedule(
         return schedules.CosineDecay(learning_rate, steps_after, alpha=alpha)
     if name == "constant":
         decay = learning_rate
+    elif name == "cosine_7_16":
+        decay = CosineSevenSixteenths(learning_rate, steps_after)
     elif name == "inverse_time":
         decay = schedules.InverseTimeDecay(learning_rate, decay_steps or steps_after, decay_rate)
     elif name == "exponential":
@@ -162,3 +191,17 @@ def optimizer(task, steps):
     learning_rate = task.learning_rate_schedule(steps)
     config = {"learning_rate": learning_rate, "global_clipnorm": task.global_clipnorm, **options}
     return patch_adam(keras.optimizers.get({"class_name": name, "config": config}))
+
+
+def build_optimizer(model):
+    """Creates the variables of a compiled model's optimizer, so that TensorFlow traces the training step once.
+
+    A step that creates variables is traced twice, which doubles the wait before the first step. Models with a training
+    step of their class, and models under a `tf.distribute` strategy, create the variables in their first step.
+
+    Args:
+        model: a compiled `keras.Model`.
+    """
+    default_step = type(model).train_step is keras.Model.train_step
+    if default_step and model.optimizer is not None and getattr(model, "_distribute_strategy", None) is None:
+        model.optimizer.build(model.trainable_variables)

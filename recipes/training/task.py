@@ -18,7 +18,7 @@ from recipes.training import accelerate as acceleration
 from recipes.training import fit as training
 from recipes.training.diagnosis import USUAL_RATES, diagnose
 from recipes.training.pipeline import batches, default_batch_size, input_shape, preprocessing_for
-from recipes.training.schedules import Optimizer, Schedule, optimizer, schedule
+from recipes.training.schedules import Optimizer, Schedule, build_optimizer, optimizer, schedule
 from zoo.arguments import Count, Fraction, NonNegative, Positive, Rate, Whole, checked
 from zoo.registry import entry
 
@@ -43,7 +43,7 @@ class Task(abc.ABC):
             that gives at least 8 steps per epoch, and at least 4.
         learning_rate: peak learning rate.
         optimizer: sgd, momentum (0.9), nesterov (0.9), adagrad, adadelta, rmsprop, adam or adamw.
-        schedule: constant, inverse_time, exponential, step, piecewise, cosine or cosine_restarts.
+        schedule: constant, inverse_time, exponential, step, piecewise, cosine, cosine_restarts or cosine_7_16.
         decay_boundaries: for piecewise, the fractions of the steps after which the learning rate is divided by ten.
         warmup: fraction of the steps over which the learning rate first rises from 0.
         weight_decay: decoupled weight decay; 0 keeps the optimizer's default, which is 0.004 for adamw.
@@ -82,6 +82,7 @@ class Task(abc.ABC):
     data_tasks: typing.ClassVar[tuple] = ()  # values of `Data.task` that this task trains on
     predict_batch_size: typing.ClassVar[int] = 256  # examples per batch in `Run.predict`
     largest_batch_size: typing.ClassVar[int] = 32  # the default for many training examples
+    uses_unlabelled: typing.ClassVar[bool] = False  # whether it trains on `unlabelled` of the training split, too
     main_metric: typing.ClassVar[str] = ""  # key of `evaluate` and of its baseline by which a run is judged
 
     # What a task must define
@@ -177,6 +178,10 @@ class Task(abc.ABC):
         """
         options = {} if isinstance(data, str | Data) or len(self.data_tasks) != 1 else {"task": self.data_tasks[0]}
         return load(data, seed=self.seed, **options)
+
+    def open_new_data(self, data):
+        """Returns other `Data`, of which a trained run predicts all examples, split as `open_data` does."""
+        return self.open_data(data)
 
     def check_data(self, data):
         """Raises a ValueError if the data set is for another task."""
@@ -275,7 +280,7 @@ class Task(abc.ABC):
         return True
 
     def callbacks(self, model, out, data):
-        """Returns the task's own Keras callbacks; `out` is the run's folder or None."""
+        """Returns the task's Keras callbacks; `out` is the run's folder or None."""
         return []
 
     def train(self, model, training_batches, steps, compile_arguments, fit_arguments, data):
@@ -292,6 +297,7 @@ class Task(abc.ABC):
             History: metric name -> one number per epoch.
         """
         self.compile(model, steps * self.epochs, data, **compile_arguments)
+        build_optimizer(model)
         keras.utils.set_random_seed(self.seed)
         with training.adversarial_steps(model, self.adversarial):
             return model.fit(training_batches, epochs=self.epochs, **fit_arguments).history
@@ -302,8 +308,7 @@ class Task(abc.ABC):
 
     def predict_split(self, run, split):
         """Returns the model's predictions for one split, in its order: (N, classes) probabilities or (N, outputs)."""
-        data = run.data
-        batches = self.pipeline(getattr(data, split), False, run.preprocessing, len(data.classes))
+        batches = self.pipeline(getattr(run.data, split), False, run.preprocessing, len(run.data.classes))
         return to_outputs(run, run.model.predict(batches, verbose=0))
 
     def format_predictions(self, run, outputs, inputs):
@@ -335,11 +340,12 @@ class Task(abc.ABC):
         }
 
     def export_settings(self, run):
-        """Returns what `Run.export` exports: (model, class names or None, largest difference allowed).
-
-        The difference is between an export's predictions and `Run.predict`, in the predictions' unit.
-        """
+        """Returns (model to export, class names or None, largest difference to `Run.predict` in its unit)."""
         return run.model, run.data.classes or None, 1e-5
+
+    def count_steps(self, data):
+        """Returns the number of training steps in an epoch."""
+        return max(1, len(data.train) // self.batch_size)
 
     # What a task inherits
 
@@ -380,8 +386,6 @@ class Task(abc.ABC):
             callbacks: further Keras callbacks.
             track: wandb, mlflow, trackio, tensorboard or None, as `recipes.fit` has it.
             **arguments: arguments of the model's builder.
-        Returns:
-            `Run`.
         Raises:
             ValueError: if model and data do not fit together.
             ArithmeticError: if the loss became NaN or infinite.
@@ -392,5 +396,4 @@ class Task(abc.ABC):
 
 def subclasses(cls):
     """Returns all subclasses of a class, direct or not."""
-    direct = cls.__subclasses__()
-    return [*direct, *(sub for child in direct for sub in subclasses(child))]
+    return [sub for child in cls.__subclasses__() for sub in (child, *subclasses(child))]

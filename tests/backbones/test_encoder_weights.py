@@ -36,6 +36,7 @@ def test_another_model_and_other_bands_are_refused():
         zoo.load_encoder_weights(zoo.retinanet((64, 64, 4), 2, encoder=LITE, filters=4, depth=1), LITE)
 
 
+@pytest.mark.slow
 def test_a_detector_and_its_preprocessing(tmp_path):
     source = f"voc:{write_rectangles(tmp_path / 'voc', 6)}?validation=0.2&test=0.3"
     settings = {"encoder": LITE, "encoder_weights": "bundled", "augment": ("flip", "brightness:0.1")}

@@ -76,6 +76,7 @@ def test_nan_in_missing_inputs_keeps_gradients_finite_and_trains_the_vectors():
     assert all(np.any(model.get_layer(f"head_{key}_absent").get_weights()[0]) for key in INPUTS)
 
 
+@pytest.mark.slow
 def test_a_fusion_saves_loads_and_exports(tmp_path):
     model = fusion_model(maskable=True)
     inputs = {**INPUTS, "present": PRESENT}

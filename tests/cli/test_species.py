@@ -15,6 +15,7 @@ def run(capsys, *arguments):
     return (error.value.code or 0, *capsys.readouterr())
 
 
+@pytest.mark.slow
 def test_folds_are_trained_and_mapped_together(tmp_path, capsys):
     rasters = write_rasters(tmp_path / "rasters")
     source = source_of(tmp_path, rasters)

@@ -183,3 +183,10 @@ def test_the_help_of_train_lists_all_tasks_and_readers_and_fine_tuning_first(cap
     assert {f"{name}:" for name in READERS} <= set(words)
     assert "Needs labels=." in " ".join(words) and "Needs options=" not in out
     assert "fine_tuning" in run(capsys, "--help")[1]
+
+
+def test_the_shell_completes_commands(capsys, monkeypatch):
+    monkeypatch.setenv("_ZOO_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "zoo pred")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    assert run(capsys)[:2] == (0, "predict\npredict-raster\npredict-species-map\n")

@@ -88,7 +88,7 @@ def test_width_and_height_in_the_place_of_corners_are_refused_and_the_other_way_
     [
         (("photo", "x1", "y1", "x2", "y2", "class"), {}, "must have a column image or file"),
         (("image", "x1", "y1", "x2", "b", "class"), {}, "must have the columns x1, y1, x2, y2, or x, y, w, h"),
-        (("image", "x1", "y1", "x2", "y2", "class"), {"label": "clas"}, "got clas. Did you mean `class`"),
+        (("image", "x1", "y1", "x2", "y2", "class"), {"label": "clas"}, "got 'clas'. Did you mean `class`"),
         (("image", "x1", "y1", "x2", "y2", "class"), {"xywh": ("x1",)}, "`xywh` must be four columns, got x1"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from recipes.data import load, reopen
-from recipes.data.images import class_folders
+from recipes.data.images import image_folder
 from recipes.data.images.image_files import ImageFiles
 
 RNG = np.random.default_rng(0)
@@ -263,7 +263,7 @@ def test_endings_and_content_decide_what_is_an_image(tmp_path):
 
 
 def test_files_of_cameras_that_cannot_be_read_are_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(class_folders, "register_heif", lambda: False)
+    monkeypatch.setattr(image_folder, "register_heif", lambda: False)
     for name in ("a", "b"):
         fill(tmp_path / name)
     (tmp_path / "a" / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))

@@ -5,7 +5,8 @@ import pytest
 
 from recipes.data import load
 from recipes.data.images.mask_labels import IGNORE
-from recipes.data.new_inputs import file_batches, read_image_for
+from recipes.data.new_image import read_image_for
+from recipes.data.new_inputs import file_batches
 from recipes.data.preprocessing import preprocessing
 from recipes.data.rasters.geotiff import open_raster, raster_info, read_window
 from tests.tolerance import assert_close

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 import recipes
+from recipes.data.augment.first_epoch import begin_at_epoch
 from recipes.data.fingerprint import fingerprints
 from recipes.data.sound.label_tables import read_label_table
 from recipes.data.sound.sound_files import read_samples, recording_time, sound_info
@@ -51,7 +52,7 @@ def test_all_depths_and_formats_are_read_from_minus_one_to_one(tmp_path, suffix,
     samples = read_samples(path, 0.2, 0.5, RATE)
     assert samples.shape == (4000,) and samples.dtype == np.float32
     assert strongest(samples) == pytest.approx(440, abs=3)
-    assert np.abs(samples).max() == pytest.approx(0.5, abs=0.05)
+    assert np.abs(samples).max() == pytest.approx(0.5, abs=0.1)  # lossy formats overshoot
 
 
 def test_another_rate_is_resampled_and_neighboring_parts_fit_together(tmp_path):
@@ -114,16 +115,36 @@ def test_short_recordings_are_padded_on_both_sides(tmp_path):
     assert np.abs(clip[:1000]).max() == np.abs(clip[3000:]).max() == 0 and np.abs(clip[1000:3000]).max() > 0.3
 
 
-def test_random_crops_differ_at_each_reading_and_are_reproducible(tmp_path):
+def test_random_crops_differ_in_each_epoch_and_are_reproducible(tmp_path):
     source = f"sound:{classes_of(tmp_path / 'tones')}?seconds=0.25&crop=random"
     one, two = recipes.load(source), recipes.load(source)
     assert len(one.train) + len(one.validation) + len(one.test) == 20
     assert fingerprints(one) == fingerprints(two)
-    first, second = one.train.inputs.read(0), one.train.inputs.read(0)
+    first, second = one.train.inputs.read(0, epoch=0), one.train.inputs.read(0, epoch=1)
     assert not np.array_equal(first, second)
     np.testing.assert_array_equal(two.train.inputs.read(0), first)
+    np.testing.assert_array_equal(two.train.inputs.read(0, epoch=1), second)
     np.testing.assert_array_equal(one.test.inputs.read(0), one.test.inputs.read(0))
     assert fingerprints(one) == fingerprints(two)
+
+
+def test_a_resumed_training_reads_the_crops_of_its_epoch(tmp_path):
+    data = recipes.load(f"sound:{classes_of(tmp_path / 'tones')}?seconds=0.25&crop=random")
+    task = recipes.SoundClassification(batch_size=4, augment=())
+
+    def epochs(first, count):
+        with begin_at_epoch(first):
+            batches = task.pipeline(data.train, True, None, 2)
+        clips = []
+        for _ in range(count):
+            iter(batches)  # Keras makes two iterators per epoch and reads one
+            clips.append(np.concatenate([x for x, *_ in batches.as_numpy_iterator()]))
+        return clips
+
+    whole = epochs(0, 3)
+    np.testing.assert_array_equal(epochs(2, 1)[0], whole[2])
+    sets = [{clip.tobytes() for clip in epoch} for epoch in whole]
+    assert len(sets[0]) == len(whole[0]) and not sets[0] & sets[2]
 
 
 def test_broken_files_are_skipped_and_named(tmp_path):
@@ -198,11 +219,14 @@ def test_tables_of_labels_of_each_tool_give_the_same_clips(tmp_path, name):
     assert len(clips) == 8
 
 
-def test_clips_without_a_label_are_the_background(tmp_path):
+@pytest.mark.parametrize("name", ["none of them", "none"])
+def test_clips_without_a_label_are_the_background(tmp_path, name):
     root = long_recordings(tmp_path / "r")
     (root / "labels.csv").write_text("file,start,end,label\na,2,3,high\na,10,16,low\nb,2,3,high\nb,10,16,low\n")
-    data = recipes.load(f"sound:{root / 'labels.csv'}?seconds=2&background=none+of+them&validation=0&test=0")
-    assert data.classes == ("high", "low", "none of them")
+    data = recipes.load(
+        f"sound:{root / 'labels.csv'}?seconds=2&background={name.replace(' ', '+')}&validation=0&test=0"
+    )
+    assert data.classes == ("high", "low", name)
     starts = data.train.inputs.starts[data.train.targets == 2]
     assert sorted(starts) == sorted([0, 4, 6, 8, 16, 18] * 2)
 

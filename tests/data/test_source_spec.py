@@ -10,7 +10,7 @@ from PIL import Image
 
 import recipes
 from recipes.data import SourceSpec, as_source_spec, load, reopen
-from recipes.data.new_inputs import read_bands
+from recipes.data.new_image import read_bands
 from recipes.data.readers import READERS, reader_named
 from recipes.data.source_spec import reader_options
 from recipes.runs.load import load_run
@@ -30,6 +30,14 @@ def folder(path):
         for i in range(12):
             write_image(path / "trees" / name / f"site{i % 6}_{i}.png", RNG.integers(0, 256, (8, 8, 3)).astype("uint8"))
     return path / "trees", {"group": r"site(\d)", "validation": 0.25, "test": 0.25, "seed": 1}
+
+
+def image_table(path):
+    folder(path)
+    rows = [(f"{name}/site{i % 6}_{i}.png", name, i % 6, 1 + i % 2) for name in ("oak", "birch") for i in range(12)]
+    pd.DataFrame(rows, columns=["file", "tree", "site", "weight"]).to_csv(path / "trees.csv", index=False)
+    options = {"target": ("tree",), "group": "site", "weight": "weight", "validation": 0.25, "test": 0.25, "seed": 1}
+    return path / "trees.csv", {"images": str(path / "trees"), **options}
 
 
 def masks(path):
@@ -117,7 +125,7 @@ def bundled(path):
     return "seattle-weather", {"window": 7, "horizon": (3,), "columns": ("wind", "temp_max"), "test": 0.3}
 
 
-KINDS = [folder, masks, pairs, raster, table, series, labelled_text, text, sound, bundled]
+KINDS = [folder, image_table, masks, pairs, raster, table, series, labelled_text, text, sound, bundled]
 
 
 def query(options):

@@ -132,7 +132,7 @@ def test_the_bands_of_colors_are_those_that_a_file_names(rasterio, tmp_path, nam
 
 def test_a_photo_run_takes_the_colors_of_a_tiff_by_name(rasterio, tmp_path):
     from recipes.data.image_windows import open_windows
-    from recipes.data.new_inputs import read_image_for
+    from recipes.data.new_image import read_image_for
     from zoo.inputs import InputSchema
 
     values = RNG.integers(1, 255, (4, 8, 8)).astype("uint8")

@@ -66,9 +66,9 @@ def test_it_learns_to_find_squares_by_fit(tmp_path):
     assert rows.shape == (256, 1, 6)
     corners = boxes[:, 0].astype("float32")
     overlaps = [iou(x, corners) for x in (rows[:, 0, :4], np.broadcast_to(corners.mean(0), corners.shape))]
-    found, of_mean_box = (np.median(keras.ops.convert_to_numpy(overlap)) for overlap in overlaps)
+    predicted_boxes, of_mean_box = (np.median(keras.ops.convert_to_numpy(overlap)) for overlap in overlaps)
     assert (rows[:, 0, 5] == classes[:, 0]).mean() > 0.9
-    assert found > of_mean_box + 0.15
+    assert predicted_boxes > of_mean_box + 0.15
     relative = zoo.detector(model, normalized=True).predict(images[:2], verbose=0)
     assert_close(relative[..., :4] * 32, rows[:2, :, :4])
     detector.save(tmp_path / "detector.keras")

@@ -101,6 +101,7 @@ def test_losses_with_no_and_many_objects_are_finite(small, objects):
     assert np.isfinite(float(small.compute_loss(x, targets, small(x))))
 
 
+@pytest.mark.slow
 def test_keras_fit_reduces_the_loss_and_trains_every_weight(small, tmp_path):
     image, targets = square()
     with tf.GradientTape() as tape:
@@ -115,6 +116,7 @@ def test_keras_fit_reduces_the_loss_and_trains_every_weight(small, tmp_path):
         assert np.array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_relative_corners_are_those_in_pixels_divided_by_the_sides(small):
     x = np.random.default_rng(0).random((2, 64, 64, 1), "float32")
     (pixels, masks), (relative, same_masks) = (zoo.detector(small, normalized=n).predict(x) for n in (False, True))

@@ -10,7 +10,7 @@ from keras import layers, ops
 import zoo
 from tests.cases import distinct
 from tests.explain.test_gradients import METHODS, linear, random_array
-from tests.test_contract import batch, build, slow_except
+from tests.test_contract import FAMILIES, batch, build, slow_except
 from tests.test_docs import documented_arguments
 from tests.tolerance import assert_close
 from zoo import explain
@@ -18,8 +18,10 @@ from zoo.introspect.output_activation import as_logits
 
 every_classifier = slow_except(distinct(zoo.names("classify")), zoo.names("classify"))
 
+every_classifier_family = slow_except([n for n in FAMILIES if n != "coatnet"], zoo.names("classify"))
 
-@every_classifier
+
+@every_classifier_family
 def test_every_classifier_has_saliency_and_gradcam_maps(name):
     model = build(name)
     x = batch(model, name)

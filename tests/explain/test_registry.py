@@ -62,10 +62,13 @@ def check_methods(name):
             assert np.isfinite(values).all(), method
 
 
+SLOW = ("crnn", "coatnet", "convlstm", "convlstm_keras")  # take ten seconds or more
+
+
 def case_names():
-    """Yields every name of `CASES`; variants of a family are slow tests."""
+    """Yields every name of `CASES`; variants of a family and networks that take long are slow tests."""
     for name in sorted(CASES):
-        yield pytest.param(name, marks=[pytest.mark.slow] if entries[name].parent else [])
+        yield pytest.param(name, marks=[pytest.mark.slow] if entries[name].parent or name in SLOW else [])
 
 
 @pytest.mark.parametrize("name", list(case_names()))

@@ -115,6 +115,7 @@ def test_the_litert_file_of_a_recurrent_network_takes_batches_one_by_one(name, t
         zoo.export(model, tmp_path, inputs=series, formats=("litert_int8",))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("parity_check_in_process")
 def test_a_network_with_a_loop_has_a_litert_file_but_not_in_int8(tmp_path):
     model = zoo.tvnet((8, 8, 1), iterations=3)

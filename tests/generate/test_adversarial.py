@@ -273,6 +273,7 @@ def test_a_saved_training_continues_identically_in_another_process(tmp_path):
             assert_close(value, resumed[key], err_msg=f"{name}: {key}")
 
 
+@pytest.mark.slow
 def test_the_random_states_of_dropout_are_saved(tmp_path):
     model = small_conditional_gan()
     images, labels = RNG.random((6, 4, 5, 1), "float32"), np.arange(6) % 3

@@ -22,6 +22,7 @@ def model_normal_and_anomalies():
     return model, zeros[90:], x[y != 0]
 
 
+@pytest.mark.slow
 def test_other_digits_have_higher_scores_than_the_digit_of_the_training(model_normal_and_anomalies):
     from sklearn.metrics import roc_auc_score
 

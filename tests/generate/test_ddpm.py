@@ -153,6 +153,7 @@ def test_a_saved_training_continues_identically_in_another_process(tmp_path):
     assert process.stdout.split() == [str(x) for x in [*losses, *averaged]]
 
 
+@pytest.mark.slow
 def test_a_nan_loss_stops_the_training_and_changes_no_weight():
     model = zoo.ddpm(**TINY)
     model.compile()

@@ -86,6 +86,7 @@ def test_contrastive_divergence_raises_the_exact_likelihood():
     assert logs["mean_squared_error"][-1] < 0.7 * logs["mean_squared_error"][0]
 
 
+@pytest.mark.slow
 def test_only_the_first_fit_initializes_the_visible_biases():
     x = bars()[:3].astype("float32")
     for model in (zoo.rbm((3, 3, 1), 4), zoo.dbn((3, 3, 1), 4, units=(5,))):
@@ -106,6 +107,7 @@ def test_too_many_units_and_images_out_of_range_are_refused():
         zoo.rbm((1, 2, 1), 3).free_energy(np.array([-1.0, 1.0]).reshape(1, 1, 2, 1))
 
 
+@pytest.mark.slow
 def test_only_the_level_in_training_changes():
     x = np.tile(bars(), (4, 1, 1, 1)).astype("float32")
     model, after = zoo.dbn((3, 3, 1), 4, units=(6, 5)), []

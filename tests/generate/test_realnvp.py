@@ -70,6 +70,7 @@ def test_bits_per_dimension_include_the_dequantization_and_the_logit():
     assert_close(model.bits_per_dimension(x, seed=1), bits, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_training_lowers_the_bits_below_those_of_equally_likely_levels():
     from tests.generate.test_autoencoder import digits
 
@@ -102,6 +103,7 @@ def test_a_coupling_keeps_the_masked_half_and_changes_the_other(mask):
     assert (np.asarray(y)[0][~unchanged] != x[0][~unchanged]).all()
 
 
+@pytest.mark.slow
 def test_exported_encode_and_decode_are_inverse():
     model, x = random_flow((4, 4, 1), scales=2, filters=4, blocks=1), random_images(2, (4, 4, 1))
     calls = {name: tf.function(call, input_signature=specs) for name, (call, specs) in model.signatures().items()}

@@ -68,6 +68,7 @@ def losses(tmp_path_factory):
     return whole, json.loads(process.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_the_resumed_losses_equal_those_of_the_uninterrupted_training(losses, name):
     whole, resumed = (by_model[name] for by_model in losses)

@@ -52,6 +52,7 @@ def test_initial_weights_of_mean_and_log_variance_differ():
     assert kernels[0].std() == pytest.approx(0.01, rel=0.5)
 
 
+@pytest.mark.slow
 def test_training_raises_the_elbo_and_beta_lowers_the_kl():
     x, kl = digits(), []
     for beta in (1, 8):
@@ -63,6 +64,7 @@ def test_training_raises_the_elbo_and_beta_lowers_the_kl():
     assert 0 < kl[1] < 0.5 * kl[0]
 
 
+@pytest.mark.slow
 def test_the_importance_weighted_bound_is_tighter_than_the_elbo():
     model, x = small_vae(), digits(20)
     model.compile(keras.optimizers.Adam(5e-3))

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 import recipes
-from zoo.inputs import band_range_notes
+from recipes.data.input_schema import input_schema
+from zoo.inputs import band_range_notes, match, match_texts
 from zoo.inputs.schema import Band, InputSchema
 
 RNG = np.random.default_rng(0)
@@ -53,6 +54,47 @@ def test_a_band_of_one_value_is_noted():
     image = scene()
     image[..., 0] = 500
     assert "one value in a whole band, which varied in training: scene.tif has 500 in band red" in notes_on(image)
+
+
+def photo_schema():
+    """The schema of a data set of colored photos."""
+    photos = RNG.integers(0, 256, (12, 6, 6, 3)).astype("uint8")
+    return input_schema(recipes.read_arrays((photos, np.arange(12) % 2)))
+
+
+def test_photos_without_color_and_of_one_value_are_noted_where_training_had_none():
+    schema = photo_schema()
+    colored = RNG.integers(0, 256, (20, 20, 3)).astype("uint8")
+    gray, white = np.repeat(colored[..., :1], 3, axis=-1), np.full((20, 20, 3), 255, "uint8")
+    notes = band_range_notes(schema, ["a.png", "b.png", "c.png", "d.png"], [colored, gray, white, gray])
+    assert notes == [
+        "1 images have one value in all pixels, as a transparent or empty image has, and training had none: c.png",
+        "2 images have no color, and those of the training had: b.png",
+    ]
+    assert band_range_notes(schema, ["a.png"], [colored]) == []
+
+
+def test_photos_without_color_are_not_noted_where_training_had_some():
+    gray = np.repeat(RNG.integers(0, 256, (12, 6, 6, 1)), 3, axis=-1).astype("uint8")
+    schema = input_schema(recipes.read_arrays((gray, np.arange(12) % 2)))
+    assert band_range_notes(schema, ["a.png"], [gray[0]]) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("image", "images"), ("vector", "vectors"), ("series", "series"), ("sound", "sound")]
+)
+@pytest.mark.parametrize("inputs", [None, 3, {"a": [1.0]}, {1}, "x", iter(())])
+def test_inputs_that_are_no_array_are_one_sentence(kind, words, inputs):
+    schema = InputSchema(kind=kind, shape=(4, 1), dtype="float32")
+    message = f"must be an array, or a list of examples, for a model of {words}, got {type(inputs).__name__}"
+    with pytest.raises(ValueError, match=message):
+        match(schema, inputs)
+
+
+@pytest.mark.parametrize("entry", [["an", "owl"], np.array(["an owl"]), {"a": 1}, 3])
+def test_texts_that_are_no_strings_are_named_by_their_row(entry):
+    with pytest.raises(ValueError, match="must be strings, got .* in row 2"):
+        match_texts(InputSchema(kind="text", shape=(), dtype="string", classes=("a", "b")), ["an owl", entry])
 
 
 @pytest.fixture(scope="module")

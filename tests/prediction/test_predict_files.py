@@ -248,18 +248,18 @@ def test_photos_of_a_split_are_read_in_batches(photo_run, monkeypatch):
 def test_bands_beside_those_of_the_run_are_noted_once(tmp_path):
     rasterio = pytest.importorskip("rasterio")
 
-    def save(path, bands):
+    def save(path, bands, lowest=500, highest=2500):
         path.parent.mkdir(parents=True, exist_ok=True)
         profile = {"driver": "GTiff", "width": 8, "height": 8, "count": len(bands), "dtype": "uint16"}
         with rasterio.open(
             path, "w", transform=rasterio.Affine(10, 0, 5e5, 0, -10, 5e6), crs="EPSG:32632", **profile
         ) as file:
-            file.write(RNG.integers(0, 3000, (len(bands), 8, 8), dtype=np.uint16))
+            file.write(RNG.integers(lowest, highest, (len(bands), 8, 8), dtype=np.uint16))
             file.descriptions = bands
         return str(path)
 
     for i in range(8):
-        save(tmp_path / "train" / "ab"[i % 2] / f"{i}.tif", ("red", "nir"))
+        save(tmp_path / "train" / "ab"[i % 2] / f"{i}.tif", ("red", "nir"), 0, 3000)
     schema = input_schema(recipes.load(f"folder:{tmp_path / 'train'}"))
     files = [save(tmp_path / f"{i}.tif", ("red", "blue", "nir")) for i in range(3)]
     batches = list(new_inputs.file_batches(schema, files, 2))

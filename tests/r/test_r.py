@@ -124,6 +124,13 @@ run = recipes.FineTuning(
       input_shape=(64, 64, 3))
 print("accuracy", run.evaluate()["accuracy"], "log loss", run.evaluate()["log_loss"])
 """,
+    "sound": """
+task = recipes.SoundClassification(
+    epochs=8, batch_size=8, learning_rate=3e-3, spectrogram={"bands": 32, "low": 200})
+run = task.fit("cnn", "sound:recordings/labels.csv?seconds=1&background=none", verbose=False,
+               backbone_arguments={"filters": (16, 32), "convolutions": 1})
+print("accuracy", run.evaluate()["accuracy"], "log loss", run.evaluate()["log_loss"])
+""",
     "serve": """
 run = recipes.Classification(epochs=2, batch_size=16, learning_rate=3e-3).fit(
     "dnn", "bundled:penguins", verbose=False, units=(32, 16), l2=1e-3)
@@ -135,7 +142,7 @@ print("probabilities", probabilities[0, 0], probabilities[1, 2])
 }
 ARGUMENTS = {  # of the scripts: few epochs
     "penguins": ["2"], "silhouettes": ["1"], "weather": ["2"], "explain_and_export": ["3"], "nuclei": ["1"],
-    "transfer": ["1"], "serve": ["2", "base"],
+    "transfer": ["1"], "serve": ["2", "base"], "sound": ["8"],
 }  # fmt: skip
 
 

@@ -199,6 +199,15 @@ def test_a_run_its_folder_and_the_command_line_predict_the_same(tmp_path, capsys
         explain_files(tmp_path / "run", [raster], tmp_path / "why.png")
 
 
+def test_a_raster_with_a_band_without_any_value_says_that_its_map_is_empty(tmp_path):
+    pixels = PIXELS[:, :40, :40].copy()
+    pixels[1] = np.nan
+    path = save(tmp_path / "empty.tif", pixels, nodata=np.nan)
+    with pytest.warns(UserWarning, match="no pixel has a value in all bands, so the map is empty"):
+        prediction = recipes.predict_raster(network(), path, tmp_path / "map.tif", verbose=False)
+    assert prediction.tiles == 0 and (read(tmp_path / "map.tif")[0] == 255).all()
+
+
 @pytest.mark.parametrize("dtype", ["uint16", "float32"])
 def test_nodata_that_training_had_not_is_left_out_of_an_evaluation(tmp_path, dtype):
     source = source_of(tmp_path, SCENE.astype(dtype))

@@ -152,6 +152,7 @@ def test_tables_and_models_with_a_single_output_are_measured(activation, tmp_pat
     assert "largest epsilon" in caption or "PGD reduces" in caption
 
 
+@pytest.mark.slow
 def test_series_are_hidden_step_by_step():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(60, 8, 2)).astype("float32"), np.arange(60) % 2

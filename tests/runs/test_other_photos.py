@@ -30,6 +30,9 @@ def trained(tmp_path_factory):
     return run, folder / "run"
 
 
+GRAY, CONSTANT = "have no color, and those of the training had", "have one value in all pixels"
+
+
 @pytest.mark.parametrize("shape", [(40, 24, 3), (5, 5, 3), (1, 1, 3), (30, 30), (16, 16, 4)])
 def test_a_photo_of_another_size_or_color_is_predicted_as_its_resized_pixels(trained, shape, tmp_path):
     run, folder = trained
@@ -42,6 +45,13 @@ def test_a_photo_of_another_size_or_color_is_predicted_as_its_resized_pixels(tra
     (frame,) = predict_files(folder, [tmp_path])
     assert_close(frame[["dark", "light"]].to_numpy(float)[:1], expected)
     assert frame["error"].isna().tolist() == [True, False]
+
+
+@pytest.mark.parametrize(("shape", "note"), [((30, 30), GRAY), ((1, 1, 3), CONSTANT)])
+def test_photos_without_color_or_content_are_noted(trained, shape, note, tmp_path):
+    Image.fromarray(RNG.integers(0, 256, shape, dtype=np.uint8)).save(tmp_path / "new.png")
+    with pytest.warns(UserWarning, match=f"1 images {note}.*new.png"):
+        trained[0].predict(tmp_path / "new.png")
 
 
 def test_photos_of_another_size_or_color_are_evaluated(trained, tmp_path):

@@ -39,9 +39,7 @@ def train(build, x, y, jit):
     return model.predict(x, batch_size=4, verbose=0), model.get_weights()
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n not in ("lstm, masked", "attention"))) for n in MODELS]
-)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n != "lstm, masked")) for n in MODELS])
 def test_two_training_steps_are_the_same_with_and_without_xla(name):
     (plain, weights), (compiled, others) = (train(*MODELS[name], jit) for jit in (False, True))
     assert_close(compiled, plain)

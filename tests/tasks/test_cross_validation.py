@@ -20,7 +20,7 @@ def grouped():
 
 def test_every_example_is_tested_once_and_units_stay_whole():
     data = grouped()
-    folds = list(fold_splits(data, 4, 0))
+    folds = [fold for fold, _ in fold_splits(data, 4, 0)]
     tested = np.concatenate([fold.test.names for fold in folds])
     assert sorted(tested) == list(range(120))
     for fold in folds:
@@ -35,7 +35,7 @@ def test_every_example_is_tested_once_and_units_stay_whole():
 
 def test_targets_that_are_numbers_have_folds_too():
     data = recipes.read_arrays((X.astype("float32"), X[:, :1] * 2))
-    folds = list(fold_splits(data, 3, 0))
+    folds = [fold for fold, _ in fold_splits(data, 3, 0)]
     assert [len(fold.test) for fold in folds] == [40, 40, 40]
     assert len(joined(data)) == 120
 
@@ -68,6 +68,14 @@ def test_folds_that_cannot_be_made_are_refused(folds, message):
         list(fold_splits(grouped(), folds, 0))
 
 
-def test_images_are_refused():
-    with pytest.raises(ValueError, match="must be a table or vectors, got digits of kind image"):
-        list(fold_splits(recipes.load("bundled:digits"), 3, 0))
+def test_series_are_refused():
+    with pytest.raises(ValueError, match="must be a table, vectors or images .* got italy-power of kind series"):
+        list(fold_splits(recipes.load("bundled:italy-power"), 3, 0))
+
+
+def test_folds_of_images_test_each_one_once():
+    data = recipes.load((np.arange(480, dtype="uint8").reshape(30, 4, 4, 1), np.arange(30) % 3))
+    folds = list(fold_splits(data, 3, 0))
+    assert sorted(np.concatenate([test for _, test in folds])) == list(range(30))
+    for fold, test in folds:
+        np.testing.assert_array_equal(fold.test.inputs, joined(data).inputs[test])

@@ -135,6 +135,7 @@ def test_a_relative_network_that_predicts_0_is_persistence():
     assert_close(predictions, drifting.baselines["test"]["persistence"])
 
 
+@pytest.mark.slow
 def test_relative_forecasts_follow_a_drift_beyond_the_training_range():
     drifting = load_wave(wave(drift=1.0))
     plain, relative = (
@@ -189,7 +190,7 @@ def test_explain_says_what_to_do_with_a_forecast(tmp_path):
     wave(80).to_csv(tmp_path / "wave.csv", index=False)
     source = f"table:{tmp_path / 'wave.csv'}?time=day&target=flow&window=5&horizon=1"
     run = recipes.Forecasting(epochs=1).fit("rnn", source, units=(2,), out=tmp_path / "run", verbose=False)
-    with pytest.raises(ValueError, match="a table, texts or sound, got Forecasting of series data. In Python, "):
+    with pytest.raises(ValueError, match="sound or questions, got Forecasting of series data. In Python, "):
         explain_files(tmp_path / "run", [tmp_path / "wave.csv"], tmp_path / "why.png")
     inputs = run.preprocessing(run.data.test.head(5))  # as the message advises
     assert zoo.explain.integrated_gradients(run.model, np.asarray(inputs), target=0, tolerance=1).shape == (5, 5)

@@ -47,6 +47,7 @@ def run(data, tmp_path_factory):
     return quick(epochs=30, sample_every=15).fit("vae", data, out=out, verbose=False, **TINY["vae"]), out
 
 
+@pytest.mark.slow
 def test_samples_are_written_during_training(run):
     _, out = run
     assert [path.name for path in sorted((out / "samples").iterdir())] == ["epoch_0015.png", "epoch_0030.png"]
@@ -113,6 +114,7 @@ def test_conditional_models_are_trained_on_labels_too(data):
     assert images.shape[1:] == (8, 8, 1) and set(labels.numpy()) == {0, 1}
 
 
+@pytest.mark.slow
 def test_the_report_has_a_row_of_samples_for_each_class(data, monkeypatch):
     run = quick(epochs=1).fit("conditional_gan", data, verbose=False)
     sample, calls = run.model.sample, []

@@ -67,7 +67,8 @@ def test_pixels_that_enter_the_frame_are_those_of_the_photo():
 # Training
 
 
-@pytest.mark.parametrize("loss", ["endpoint", pytest.param("photometric", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["endpoint", "photometric"])
 def test_overfits_one_small_batch(loss, data):
     task = quick(loss=loss, epochs=25, learning_rate=1e-3, smoothness=0.01)
     run = task.fit("flownet_s", data, verbose=False, **SMALL)

@@ -77,6 +77,7 @@ def test_a_preset_is_fine_tuned_with_its_own_tokens(run):
     assert run.task.vocabulary_of(run.data) == VOCABULARY
 
 
+@pytest.mark.slow
 def test_the_tokens_equal_those_of_kerashubs_preprocessor(run, preset):
     preprocessor = hub.models.TextClassifierPreprocessor.from_preset(preset, sequence_length=12)
     assert type(preprocessor) is hub.models.BertTextClassifierPreprocessor
@@ -92,6 +93,7 @@ def test_the_tokens_equal_those_of_kerashubs_preprocessor(run, preset):
     assert tokens[9:11] == ["[SEP]", "[PAD]"]
 
 
+@pytest.mark.slow
 def test_texts_with_more_tokens_than_the_model_takes_are_noted(run):
     with pytest.warns(UserWarning, match="longer than the model's 12 tokens: 2 of 3 .* the first in row 2"):
         run.predict(["oak " * 10, "oak " * 11, "oak " * 30])  # with the tokens for start and end
@@ -144,6 +146,7 @@ def test_the_export_takes_strings_and_its_notes_name_tensorflow_text(run, other_
     assert_close(served["probabilities"], run.predict(TEXTS))
 
 
+@pytest.mark.slow
 def test_a_tokenizer_object_is_saved_with_the_preprocessing_and_summarized_in_run_json(run, tmp_path):
     tokenizer = hub.models.BertTokenizer(vocabulary=VOCABULARY, lowercase=True)
     task = run.task.replace(tokenizer=tokenizer, length=8)
@@ -170,6 +173,7 @@ def test_only_a_graph_with_operations_of_tensorflow_text_needs_it(other_process,
         isolated_inference.load_custom_operations(plain)
 
 
+@pytest.mark.slow
 def test_the_figure_shows_word_pieces_and_masks_one_at_a_time(run, monkeypatch):
     calls, predict = [], run.model.predict
     monkeypatch.setattr(run.model, "predict", lambda x, **kwargs: calls.append(x) or predict(x, **kwargs))

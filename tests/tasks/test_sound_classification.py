@@ -16,6 +16,7 @@ from recipes.reports.sound_figures import audio_uri
 from recipes.runs.load import load_run
 from recipes.runs.predict_files import evaluate_run
 from recipes.tasks.sound_features import mfcc_means
+from tests.training.test_resume import assert_same_run, train, train_killed
 from zoo.introspect.spectrogram import split_at_spectrogram
 
 RATE = 2000
@@ -94,7 +95,7 @@ def test_the_report_has_spectrograms_and_plays_the_mistakes(run, tmp_path, monke
     assert "most_confident_mistakes" in plots and "the_mistakes_to_hear" not in plots
 
 
-@pytest.mark.parametrize("model", ["crnn", "m5"])
+@pytest.mark.parametrize("model", [pytest.param("crnn", marks=pytest.mark.slow), "m5"])
 def test_other_models_of_sound_train_and_explain(folder, model, tmp_path):
     arguments = {"filters": (4, 4)} if model == "m5" else {"filters": (4, 4), "time_strides": (2, 2), "units": (4,)}
     options = {k: v for k, v in TASK.items() if model == "crnn" or k != "spectrogram"}
@@ -187,3 +188,15 @@ def test_models_and_data_that_do_not_fit_are_refused(folder):
 def test_players_are_small_whatever_the_rate():
     for rate in (4000, 22050, 48000, 192_000):
         assert len(audio_uri(RNG.normal(size=15 * rate) * 0.1, rate)) < 400_000
+
+
+@pytest.mark.slow
+def test_a_resumed_training_with_random_crops_equals_the_uninterrupted_one(folder, tmp_path):
+    task = recipes.SoundClassification(epochs=3, augment=(), accelerate="off", **TASK)
+
+    def data():
+        return recipes.load(f"sound:{folder}?seconds=0.25&crop=random")
+
+    whole = train(task, "cnn", data(), tmp_path / "whole", **SMALL)
+    train_killed(task, "cnn", data(), tmp_path / "run", after=2, **SMALL)
+    assert_same_run(train(task, "cnn", data(), tmp_path / "run", **SMALL), whole)

@@ -1,10 +1,13 @@
 """`diagnose` on learning curves with a known problem."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import recipes
-from recipes.training.diagnosis import average_echoes, diagnose
+from recipes.training.diagnosis import HEALTHY, TOO_HIGH, TOO_LOW, TOO_SHORT, average_echoes, diagnose
 from recipes.training.pipeline import default_batch_size
 
 EPOCHS = np.arange(1, 41)
@@ -58,7 +61,7 @@ def test_fewer_than_four_epochs_have_no_diagnosis(epochs):
 
 
 def test_repeated_epochs_of_data_echoing_are_averaged():
-    echoed = np.repeat(FALLING[:30], 3) * np.tile([1.15, 1.0, 0.9], 30)  # rises with each new augmented copy
+    echoed = np.repeat(FALLING[:30], 3) + np.tile([0.3, 0.0, -0.05], 30)  # rises with each new augmented copy
     assert "too high" in diagnosis(echoed, echoed, baseline_loss=2.3)
     assert "healthy" in diagnosis(echoed, echoed, baseline_loss=2.3, echo_epochs=3)
     assert "at least 12" in diagnosis(echoed[:11], echo_epochs=3)
@@ -166,3 +169,26 @@ def test_only_the_default_batch_size_depends_on_the_data():
     assert recipes.Classification().with_batch_size(data).batch_size == 4
     assert recipes.Classification(batch_size=32).with_batch_size(data).batch_size == 32
     assert recipes.Generation().examples_per_step(4000) == 64 and recipes.NextFrame().examples_per_step(4000) == 16
+
+
+CURVES = json.loads((Path(__file__).parents[1] / "golden" / "learning_curves.json").read_text())
+EXPECTED = {  # state in the name of a curve -> beginnings of the sentences that name it
+    "overfit": ("Overfitting", "Some overfitting"),
+    "underfit": ("Underfitting", TOO_LOW, TOO_SHORT),
+    "diverges": (TOO_HIGH,),
+    "noisy": (HEALTHY,),
+    "fine": (HEALTHY,),
+}
+
+
+def is_right(curve):
+    sentences = diagnose(curve["history"], **curve["arguments"])
+    return any(s.startswith(EXPECTED[curve["name"].partition(",")[0]]) for s in sentences)
+
+
+def test_28_of_30_learning_curves_of_real_trainings_are_diagnosed_and_none_that_is_fine_has_an_alarm():
+    wrong = [curve["name"] for curve in CURVES if not is_right(curve)]
+    assert len(CURVES) == 30 and len(wrong) <= 2
+    assert not [name for name in wrong if name.startswith("fine")]
+    states = [curve["name"].partition(",")[0] for curve in CURVES]
+    assert {state: states.count(state) for state in EXPECTED} == dict.fromkeys(EXPECTED, 6)

@@ -15,7 +15,7 @@ import recipes
 import zoo
 from recipes.cli.main import main
 from recipes.tasks import TASKS
-from recipes.training.run import FORMAT
+from recipes.training.run_record import FORMAT
 from recipes.training.task import Task
 from tests.tolerance import assert_close
 

@@ -213,3 +213,17 @@ def test_the_files_of_a_store_are_gone_when_the_run_is_complete(photos, beyond_m
     task = Classification(epochs=2, batch_size=8)
     task.fit("lenet5", data, out=out, verbose=False, input_shape=(16, 16, 3))
     assert (out / "run.json").is_file() and not (out / "backup").exists()
+
+
+def test_endless_passes_are_permutations_that_continue_from_epoch_to_epoch():
+    data = pipeline.endless_passes(5, 3, batch_size=7, steps=2)
+    epochs = [np.stack(list(data.as_numpy_iterator())) for _ in range(5)]
+    assert {epoch.shape for epoch in epochs} == {(2, 7)}
+    passes = np.concatenate(epochs).reshape(-1, 5)
+    np.testing.assert_array_equal(np.sort(passes, axis=1), np.broadcast_to(np.arange(5), passes.shape))
+    assert len({tuple(order) for order in passes.tolist()}) > 5
+    with begin_at_epoch(3):
+        resumed = pipeline.endless_passes(5, 3, batch_size=7, steps=2)
+    np.testing.assert_array_equal(np.stack(list(resumed.as_numpy_iterator())), epochs[3])
+    other_seed = pipeline.endless_passes(5, 4, batch_size=7, steps=2)
+    assert (np.stack(list(other_seed.as_numpy_iterator())) != epochs[0]).any()

@@ -19,8 +19,8 @@ from recipes.training.backup import Backup, read_progress
 from recipes.training.fit import train_run
 from recipes.training.folder_lock import LOCK, lock_folder
 from recipes.training.identity import architecture_hash, describe_training, differences
-from recipes.training.run import write_json
 from recipes.training.run_folder import RunFolder
+from recipes.training.run_record import write_json
 
 TASK = recipes.Classification(epochs=3, batch_size=8, learning_rate=0.01, accelerate="off")
 

@@ -44,6 +44,7 @@ VALUES = [
         {},
         {0: 0.1, 50: 0.05, 99: 2.467e-5, 100: 0.1, 200: 0.05, 300: 0.1, 500: 0.05},
     ),
+    ("cosine_7_16", 0.1, 1000, {}, {0: 0.1, 500: 0.0773010453, 1000: 0.0195090322, 1100: 0.0195090322}),
     ("constant", 0.1, 10, {"warmup": 4}, {0: 0, 1: 0.025, 3: 0.075, 4: 0.1, 9: 0.1}),
     ("step", 0.1, 50, {"warmup": 0.2, "decay_steps": 10}, {5: 0.05, 10: 0.1, 19: 0.1, 20: 0.05, 30: 0.025}),
     ("piecewise", 0.1, 50, {"warmup": 10, "boundaries": 30}, {5: 0.05, 10: 0.1, 30: 0.1, 31: 0.01}),
@@ -73,7 +74,7 @@ def test_a_constant_learning_rate_is_a_number():
     assert isinstance(schedule("constant", 1, 100.0), float)
 
 
-@pytest.mark.parametrize("name", ["constant", "step", "cosine", "cosine_restarts"])
+@pytest.mark.parametrize("name", ["constant", "step", "cosine", "cosine_restarts", "cosine_7_16"])
 def test_a_schedule_with_warmup_trains_and_is_saved_with_the_model(name, tmp_path):
     learning_rate = schedule(name, 0.5, 20, warmup=4)
     model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)])

@@ -40,7 +40,7 @@ def stage_strides(name, bands):
         return [PROBE_SIDE / x.shape[1] for x in classifier_features(name)(image)]
 
 
-def last_features(name, backbone, x, arguments=None):
+def last_features(name, backbone, x, arguments=None, role="backbone"):
     """Returns the last feature map of an image classifier for a tensor of images (B, H, W, C).
 
     Args:
@@ -48,29 +48,30 @@ def last_features(name, backbone, x, arguments=None):
         backbone: name of the classifier.
         x: tensor.
         arguments: of the classifier, such as {"filters": (16, 32)}, or None for its defaults.
+        role: name of the argument that names the classifier: backbone or encoder.
     Raises:
         ValueError: if there is no such classifier or argument, or it does not take images of this size.
     """
     classifiers = names("classify")
     if backbone not in classifiers:
         hint = suggestion(backbone, classifiers)
-        raise ValueError(f"{name}: `backbone` must be one of `zoo.names('classify')`, got {backbone!r}.{hint}")
+        raise ValueError(f"{name}: `{role}` must be one of `zoo.names('classify')`, got {backbone!r}.{hint}")
     features, arguments = classifier_features(backbone), arguments or {}
     accepted = list(inspect.signature(features.func).parameters)[1:]
     for argument in arguments:
         if argument not in accepted:
             raise ValueError(
-                f"{name}: `backbone_arguments` has no {argument!r}.{suggestion(argument, accepted)} {backbone} takes "
+                f"{name}: `{role}_arguments` has no {argument!r}.{suggestion(argument, accepted)} {backbone} takes "
                 f"{', '.join(accepted)}."
             )
     hints = inspect.unwrap(entries[backbone].build).__annotations__
     arguments = {
-        key: convert(value, hints[key], f"{name}: `backbone_arguments` {key}") for key, value in arguments.items()
+        key: convert(value, hints[key], f"{name}: `{role}_arguments` {key}") for key, value in arguments.items()
     }
     try:
         return features(x, **arguments)[-1]
     except ValueError as error:
         shape = tuple(x.shape[1:])
         raise ValueError(
-            f"{name}: the backbone {backbone} does not accept the images of `input_shape`, got {shape}."
+            f"{name}: the {role} {backbone} does not accept the images of `input_shape`, got {shape}."
         ) from error

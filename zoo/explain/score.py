@@ -104,7 +104,7 @@ class Score:
 
         if name not in self.functions:
             with as_logits(self.model) if logits else contextlib.nullcontext():
-                compiled = tf.function(function, input_signature=[self.input_spec(), *specs])
+                compiled = tf.function(function, input_signature=[self.input_spec(), *specs], autograph=False)
                 self.functions[name] = compiled.get_concrete_function()
         return self.functions[name]
 

@@ -60,7 +60,8 @@ def export(
     - `serving_bytes` takes `image_bytes`, the content of PNG, JPEG, BMP or GIF files. It exists where the raw input is
       an image of 1, 3 or 4 bands of whole numbers from 0 to 255, or of uint16. Files are decoded as in training: the
       EXIF orientation is applied, transparency is laid on white, and 16 bits are divided by 257 unless the raw input is
-      uint16. Files whose pixels would differ are refused. Files are resized where the raw input's size is fixed.
+      uint16. Files whose pixels would differ are refused. Files are resized where the raw input's size is fixed. A
+      model of images and questions takes the text `question` beside them.
     - `serving_wav` takes `wav_bytes`, the content of WAV files of 16 bits. It exists for models of sound with an input
       schema. Channels are averaged, and a file shorter than a clip is padded as in training. Files of another sample
       rate or depth, and longer ones, are refused.
@@ -165,7 +166,7 @@ def export(
         if input_schema is not None:
             schema = json.dumps(input_schema.to_json(), indent=1, ensure_ascii=False)
             write_text(temporary / "assets.extra" / SCHEMA_FILE, schema + "\n")
-            tokens = text_tokens(preprocessing) if input_schema.kind == "text" and preprocessing else None
+            tokens = text_tokens(preprocessing) if input_schema.kind in ("text", "question") and preprocessing else None
             if tokens is not None and tokens.config:
                 config = json.dumps(tokens.config, indent=1, ensure_ascii=False)
                 write_text(temporary / "assets.extra" / TOKENS_FILE, config + "\n")

@@ -7,6 +7,7 @@ import numpy as np
 
 from zoo.arguments import suggestion
 from zoo.export.parity_check import Comparison, Request, check_shape, check_tolerance, compare
+from zoo.export.saved_graphs import save_graphs
 from zoo.export.versions import ExportError
 
 BATCH_SIZES = (1, 2)  # of the generated requests, where the batch size is free
@@ -47,12 +48,9 @@ class GenerativeExport:
 
     def write(self, folder):
         """Writes the SavedModel with all signatures."""
-        archive = keras.export.ExportArchive()
-        archive.track(self.model)
+        endpoints = {name: (_with_named_outputs(f), specs) for name, (f, specs) in self.signatures.items()}
         try:
-            for name, (function, specs) in self.signatures.items():
-                archive.add_endpoint(name, _with_named_outputs(function), input_signature=specs)
-            archive.write_out(str(folder), verbose=False)
+            save_graphs(folder, endpoints, [self.model])
         except Exception as error:  # any operation of a layer that no graph can hold
             raise ExportError(f"export: {self.model.name} cannot be saved as a graph: {error}") from error
 

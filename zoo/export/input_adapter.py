@@ -108,9 +108,17 @@ def make_batches(structure, specs, inputs):
             inputs = dict(zip(names, inputs, strict=True))
         elif len({np.shape(image) for image in inputs}) > 1:
             return [_make_batch(np.asarray(image)[None], specs, names) for image in inputs]
+    if isinstance(inputs, dict) and any(_differ_in_size(values) for values in inputs.values()):
+        count = len(next(iter(inputs.values())))
+        return [_make_batch({n: np.asarray(v[i])[None] for n, v in inputs.items()}, specs, names) for i in range(count)]
     batch = _make_batch(inputs, specs, names)
     first = {name: array[:1] for name, array in batch.items()}
     return [first, batch] if len(next(iter(batch.values()))) > 1 else [first]
+
+
+def _differ_in_size(values):
+    """Whether values are a list of arrays of different shapes."""
+    return isinstance(values, list) and len({np.shape(value) for value in values}) > 1
 
 
 def _make_batch(inputs, specs, names):

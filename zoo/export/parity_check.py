@@ -138,26 +138,34 @@ def _wav_requests(signatures, predict, batches):
 
 def _file_requests(signatures, predict, batches, outputs):
     """Requests of image files: the examples as PNG and JPEG, and files that need turning, blending or resizing."""
-    (name,) = signatures.inputs
-    raw = signatures.inputs[name]
+    name, raw = signatures.image_input()
+    texts = {n: batches[-1][n] for n in signatures.file_inputs()[1:]}
     dtype = "uint16" if raw.dtype == "uint16" else "uint8"
 
-    def request(files, expected):
-        return Request("serving_bytes", {"image_bytes": np.array(files.files)}, expected, files.kind, files.content)
+    def texts_for(count):
+        return {n: np.resize(values, count) for n, values in texts.items()}
+
+    def request(files, expected, row_texts):
+        inputs = {"image_bytes": np.array(files.files), **row_texts}
+        return Request("serving_bytes", inputs, expected, files.kind, files.content)
 
     def predict_files(files):
-        expected, _ = predict({name: files.pixels.astype(raw.dtype)})
+        row_texts = texts_for(len(files.files))
+        expected, _ = predict({name: files.pixels.astype(raw.dtype), **row_texts})
         if files.kind != "exact":
             expected.pop("skew", None)  # one gray level more may count as outside the range
-        return request(files, expected)
+        return request(files, expected, row_texts)
 
     images = [batch[name].astype(dtype) for batch in batches]
-    requests = [request(file_requests.png_files(i), o) for i, o in zip(images, outputs, strict=True)]
+    requests = [
+        request(file_requests.png_files(i), o, {n: batch[n] for n in texts})
+        for i, o, batch in zip(images, outputs, batches, strict=True)
+    ]
     singles = [r for r in requests if r.batch_size == 1]
     if len(singles) > 1 and signatures.preprocesses_to_one_size():
         together = {n: np.concatenate([r.expected[n] for r in singles]) for n in singles[0].expected}
-        content = np.concatenate([r.inputs["image_bytes"] for r in singles])
-        requests.append(singles[0]._replace(inputs={"image_bytes": content}, expected=together))
+        content = {n: np.concatenate([r.inputs[n] for r in singles]) for n in singles[0].inputs}
+        requests.append(singles[0]._replace(inputs=content, expected=together))
     if raw.shape[-1] in (1, 3) and dtype == "uint8" and not signatures.is_detector:
         requests.append(predict_files(file_requests.jpeg_files(images[-1])))
     requests.append(predict_files(file_requests.unusual_files(images[-1][0])))

@@ -1,11 +1,13 @@
 """Exports a model that predicts: writes the SavedModel and the files of other formats, and checks their outputs."""
 
-import keras
+import contextlib
+
 import numpy as np
 
 from zoo.export import gap_refusal, input_adapter, isolated_inference, parity_check
 from zoo.export.formats import folding, litert, onnx_file
 from zoo.export.formats.quantize import quantize
+from zoo.export.saved_graphs import save_graphs
 from zoo.export.versions import ExportError
 
 # Largest difference allowed per format, as a fraction of 1 for probabilities and of the largest output for numbers.
@@ -57,32 +59,18 @@ class PredictiveExport:
 
     def write(self, folder):
         """Writes the SavedModel with the signatures of the requests."""
-        import tensorflow as tf
-
         formats, signatures, models = self.saved_model_formats, self.signatures, self.models
         if "int8" in formats:
             signatures = signatures.with_model(quantize(signatures.model))
             models = [signatures.model, *models[1:]]
         endpoints = signatures.endpoints(dict.fromkeys(r.signature for r in self.requests))
+        weights = "bfloat16" if "bfloat16" in formats else "float32"
+        constants = folding.constant_weights(models, weights=weights) if formats else contextlib.nullcontext()
         try:
-            if formats:
-                weights = "bfloat16" if "bfloat16" in formats else "float32"
-                with folding.constant_weights(models, weights=weights) as with_constants:
-                    graphs = {
-                        n: tf.function(with_constants(g), input_signature=s, autograph=False).get_concrete_function()
-                        for n, (g, s) in endpoints.items()
-                    }
-                module = tf.Module()
-                layers = [layer for m in models for layer in m._flatten_layers()]
-                module.tables = [layer.lookup_table for layer in layers if hasattr(layer, "lookup_table")]
-                tf.saved_model.save(module, str(folder), signatures=graphs)
-            else:
-                archive = keras.export.ExportArchive()
-                for model in self.models:
-                    archive.track(model)
-                for name, (graph, specs) in endpoints.items():
-                    archive.add_endpoint(name, graph, input_signature=specs)
-                archive.write_out(str(folder), verbose=False)
+            with constants as with_constants:
+                if with_constants:
+                    endpoints = {name: (with_constants(graph), specs) for name, (graph, specs) in endpoints.items()}
+                save_graphs(folder, endpoints, models)
         except Exception as error:  # any operation of a layer that no graph can hold
             raise ExportError(f"export: {self.signatures.model.name} cannot be saved as a graph: {error}") from error
 

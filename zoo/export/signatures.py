@@ -104,7 +104,10 @@ class Signatures:
 
         endpoints = {
             "serving_default": (self.predict_values, self.input_specs()),
-            "serving_bytes": (self.predict_files, [tf.TensorSpec((None,), "string", name="image_bytes")]),
+            "serving_bytes": (
+                self.predict_files,
+                [tf.TensorSpec((None,), "string", name=n) for n in self.file_inputs()],
+            ),
             "serving_wav": (self.predict_wav, [tf.TensorSpec((None,), "string", name="wav_bytes")]),
             "features": (self.predict_features, self.input_specs()),
         }
@@ -191,26 +194,43 @@ class Signatures:
         inputs = self.preprocess(tensors)
         return {"features": tf.cast(self.backbone(inputs, training=False), "float32")}
 
-    def predict_files(self, image_bytes):
+    def image_input(self):
+        """Returns (name, KerasTensor) of the raw image; None where there is none, or a further input is no text."""
+        images = [(name, raw) for name, raw in self.inputs.items() if len(raw.shape) == 4]
+        texts = [raw for raw in self.inputs.values() if raw.dtype == "string" and len(raw.shape) == 1]
+        return images[0] if len(images) == 1 and len(texts) == len(self.inputs) - 1 else None
+
+    def file_inputs(self):
+        """Returns the names of the inputs of `serving_bytes`: image_bytes, and those of the texts beside the image."""
+        image = self.image_input()
+        return ["image_bytes", *(name for name in self.inputs if image and name != image[0])]
+
+    def predict_files(self, image_bytes, *texts):
         """The graph of `serving_bytes`."""
         import tensorflow as tf
 
-        ((name, raw),) = self.inputs.items()
+        (name, raw), texts = self.image_input(), dict(zip(self.file_inputs()[1:], texts, strict=True))
+        if texts:
+            gap_refusal.refuse_gaps(texts, list(texts), self.inputs_of_words)
         if self.has_fixed_size() or self.preprocessing is None:
             spec = tf.TensorSpec(raw.shape[1:], raw.dtype)
-            tensors = {name: tf.map_fn(self._decode_image, image_bytes, fn_output_signature=spec)}
+            tensors = {name: tf.map_fn(self._decode_image, image_bytes, fn_output_signature=spec), **texts}
             return {**self.predict_preprocessed(self.preprocess(tensors)), **self.skew(tensors)}
         # Images that differ in size form a batch only after each has been preprocessed.
-        preprocessed = self.preprocessing.outputs[0]
+        specs = keras.tree.map_structure(lambda x: tf.TensorSpec(x.shape[1:], x.dtype), self.preprocessing.output)
 
-        def preprocess_file(data):
-            tensors = {name: self._decode_image(data)[None]}
-            skew = {n: row[0] for n, row in self.skew(tensors).items()}
-            return {"inputs": tf.cast(self.preprocess(tensors)[0], preprocessed.dtype), **skew}
+        def preprocess_file(row):
+            data, *row_texts = row
+            row_texts = {n: text[None] for n, text in zip(texts, row_texts, strict=True)}
+            tensors = {name: self._decode_image(data)[None], **row_texts}
+            skew = {n: values[0] for n, values in self.skew(tensors).items()}
+            inputs = keras.tree.map_structure(lambda x, s: tf.cast(x[0], s.dtype), self.preprocess(tensors), specs)
+            return {"inputs": inputs, **skew}
 
-        specs = {"inputs": tf.TensorSpec(preprocessed.shape[1:], preprocessed.dtype)}
-        specs |= {} if self.training_statistics is None else {"skew": tf.TensorSpec((3,), "float32")}
-        batch = tf.map_fn(preprocess_file, image_bytes, fn_output_signature=specs)
+        outputs = {"inputs": specs} | (
+            {} if self.training_statistics is None else {"skew": tf.TensorSpec((3,), "float32")}
+        )
+        batch = tf.map_fn(preprocess_file, (image_bytes, *texts.values()), fn_output_signature=outputs)
         return {**self.predict_preprocessed(batch.pop("inputs")), **batch}
 
     def predict_wav(self, wav_bytes):
@@ -227,18 +247,22 @@ class Signatures:
 
     def has_fixed_size(self):
         """Returns whether the raw image's size is fixed, so that files are resized to it."""
-        (raw,) = self.inputs.values()
+        _, raw = self.image_input()
         return None not in raw.shape[1:3]
 
     def preprocesses_to_one_size(self):
         """Returns whether preprocessing brings images of different sizes to one size."""
-        return self.preprocessing is not None and None not in self.preprocessing.outputs[0].shape[1:]
+        if self.preprocessing is None:
+            return False
+        outputs = self.preprocessing.output
+        image = outputs[self.image_input()[0]] if isinstance(outputs, dict) else self.preprocessing.outputs[0]
+        return None not in image.shape[1:]
 
     def _decode_image(self, data):
         """(H, W, C) in the raw input's type from the content of a file."""
         import tensorflow as tf
 
-        (raw,) = self.inputs.values()
+        _, raw = self.image_input()
         image = image_decoding.decode_image(data, raw.shape[-1], "uint16" if raw.dtype == "uint16" else "uint8")
         if self.has_fixed_size():
             return image_decoding.resize_image(image, raw.shape[1:3], raw.dtype)
@@ -250,14 +274,15 @@ class Signatures:
         Args:
             batches: raw inputs by name. They show whether a float image has the values of a file.
         """
-        raw = next(iter(self.inputs.values()))
-        if len(self.inputs) > 1 or len(raw.shape) != 4:
+        image = self.image_input()
+        if image is None:
             return None
+        name, raw = image
         if raw.shape[-1] not in FILE_BANDS:
             return f"no serving_bytes: PNG and JPEG files have no {raw.shape[-1]} bands"
         if raw.dtype == "uint16":
             return ""
-        values = np.concatenate([np.ravel(v) for batch in batches for v in batch.values()])
+        values = np.concatenate([np.ravel(batch[name]) for batch in batches])
         whole = np.array_equal(values, np.clip(np.round(values), 0, 255)) and values.max() > 1
         if raw.dtype != "uint8" and not whole:
             return "no serving_bytes: the raw inputs are not whole numbers from 0 to 255"

@@ -145,6 +145,7 @@ class Adversarial(Generative):
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         condition = [] if labels is None else [ops.cast(labels, "int32")]
         shape = (ops.shape(images)[0], self.latent)
+        images = ops.convert_to_tensor(images)  # an array in eager mode
         return images, condition, [keras.random.normal(shape, dtype="float32", seed=self.noise_seed), *condition]
 
     def generate(self, inputs):

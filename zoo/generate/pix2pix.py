@@ -126,6 +126,7 @@ class Translator(Adversarial):
     def unpack_batch(self, data):
         """Returns a batch as (targets, [inputs], [inputs]): the input image is condition and generator input."""
         inputs, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
+        inputs, targets = ops.convert_to_tensor(inputs), ops.convert_to_tensor(targets)  # arrays in eager mode
         return targets, [inputs], [inputs]
 
     def generator_loss(self, images, generated, condition):

@@ -9,6 +9,7 @@ from zoo.inputs.ranges import RANGE_MARGIN
 
 SMALL_UNIT = 0.01  # fraction of the largest training value below which all values of an image are in another unit
 FEW_PIXELS = 0.02  # fraction of an image's pixels outside of the training range that is not noted
+COARSE = 8  # of every so many pixels is looked at first
 MANY_PIXELS = 64  # of an image, from which a constant band is noted
 
 
@@ -59,8 +60,10 @@ def match_bands(schema, names, path, caller="predict"):
 def band_range_notes(schema, names, images):
     """Returns notes on images whose values are far outside of the training range of a band, or in another unit.
 
+    Photos without color or with one value in all pixels are noted too, where the training had none.
+
     Args:
-        schema: `InputSchema`; bands without a range are not checked, and of photos of 8 bits only the unit.
+        schema: `InputSchema`; bands without a range are not checked, and of photos of 8 bits not the range.
         names: of the images.
         images: (H, W, C) arrays; NaN where there is nodata.
     """
@@ -68,7 +71,7 @@ def band_range_notes(schema, names, images):
     if not bands or any(band.minimum is None for band in bands):
         return []
     if schema.dtype == "uint8" and schema.image.get("size") != "tiles":
-        return _unit_interval_notes(bands, names, images)
+        return [*_unit_interval_notes(bands, names, images), *_plain_photo_notes(schema, names, images)]
     lows, highs = (np.array([getattr(b, n) for b in bands]) for n in ("minimum", "maximum"))
     margin, largest = RANGE_MARGIN * (highs - lows), np.maximum(np.abs(lows), np.abs(highs)).max()
     outside, small, often, constant, zero = [], [], [], [], []
@@ -121,6 +124,40 @@ def _unit_interval_notes(bands, names, images):
         f"{len(small):,} images have the values 0 and 1 only, and those of the training up to {largest:g}: {small[0]}; "
         f"multiply images from 0 to 1 by 255 before they become whole numbers"
     ]
+
+
+def _plain_photo_notes(schema, names, images):
+    """Returns notes on photos without color, or with one value in all pixels, where the training had none of them."""
+    constant = [not varies(image) for image in images]
+    gray = [is_gray(image) and not one_value for image, one_value in zip(images, constant, strict=True)]
+    notes = []
+    for key, holds, what in (
+        (
+            "varies",
+            constant,
+            "have one value in all pixels, as a transparent or empty image has, and training had none",
+        ),
+        ("has_color", gray, "have no color, and those of the training had"),
+    ):
+        first = next((name for name, true in zip(names, holds, strict=True) if true), None)
+        if schema.image.get(key) and first is not None:
+            notes.append(f"{sum(holds):,} images {what}: {first}")
+    return notes
+
+
+def is_gray(image):
+    """Whether an image (H, W, C) of three bands or more has the same values in its first three."""
+
+    def has_equal_bands(pixels):
+        return bool((pixels[..., :1] == pixels[..., 1:3]).all())
+
+    return image.shape[-1] >= 3 and has_equal_bands(image[::COARSE, ::COARSE]) and has_equal_bands(image)
+
+
+def varies(image):
+    """Whether an image (H, W, C) has different values in different pixels."""
+    first = image[:1, :1]
+    return bool((image[::COARSE, ::COARSE] != first).any()) or bool((image != first).any())
 
 
 def _in_the_case_of(expected, names):

@@ -13,6 +13,7 @@ from zoo.inputs.texts import text_batch
 from zoo.r_interop import R_NA
 
 R_HINT = "in R keep the first dimension of a single one: x[1, , drop = FALSE]"
+PLURALS = {"vector": "vectors", "series": "series", "image": "images", "sound": "sound"}  # of kinds that are arrays
 LARGEST_SAMPLE = 64.0  # of sound from -1 to 1; files of floats may exceed 1 by much less
 MANY_ROWS, MANY_OUTSIDE = 3, 0.5  # number and fraction of rows outside of the training range from which they are noted
 SHOWN = 5  # columns, levels or rows that a sentence lists
@@ -70,8 +71,13 @@ def match(schema, inputs, shape=None, caller="predict"):
             f"{caller}: `inputs` must be arrays of pixels, or paths, which are read as in training, got an image of "
             "Pillow; give the path of its file, or np.asarray(image)."
         )
-    if schema.kind not in ("vector", "series", "image", "sound") or not isinstance(inputs, np.ndarray | list | tuple):
+    if schema.kind not in PLURALS:
         return Match(inputs, [])
+    if not isinstance(inputs, list | tuple) and (is_table or not hasattr(inputs, "__array__")):
+        raise ValueError(
+            f"{caller}: `inputs` must be an array, or a list of examples, for a model of "
+            f"{PLURALS[schema.kind]}, got {type(inputs).__name__}."
+        )
     if np.ma.is_masked(inputs):
         raise ValueError(
             f"{caller}: `inputs` must be an array without a mask, got {np.ma.count_masked(inputs):,} gaps."

@@ -12,12 +12,12 @@ FILE = "input_schema.json"  # beside an exported SavedModel, in its folder asset
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A column of a table, or a feature of a series, that a model takes.
+    """A column of a table, or a feature of a series, or one of a question and its image, that a model takes.
 
     Args:
         name: of the model's input: ASCII letters, digits and _.
         source: name of the column in the table that the model was trained on.
-        kind: number or category.
+        kind: number or category; of questions image or text.
         levels: of a category in the training split, sorted; "" stands for a gap.
         minimum, maximum: of the numbers in the training split; None for a category.
         has_gaps: whether the training split had gaps in it.
@@ -55,7 +55,7 @@ class InputSchema:
     """What a model was trained on.
 
     Args:
-        kind: table, image, vector, series, text, video, pair, sound.
+        kind: table, image, vector, series, text, video, pair, sound, question (an image and a text).
         shape: of one raw input; (None, None, C) for images of any size, None for a table.
         dtype: of the raw inputs; "mixed" for a table.
         missing: policy for gaps: error, drop, impute or pad. Under error and drop a gap is refused.
@@ -63,7 +63,8 @@ class InputSchema:
         targets: names of the target columns of a table; () for other sources.
         target_ranges: (minimum, maximum) in the training split of each number that is predicted; () for other tasks and
             older runs.
-        columns: for a table, its input columns in the order of the model's inputs; for a series, its features.
+        columns: for a table, its input columns in the order of the model's inputs; for a series, its features; for
+            questions those of the image and of the question.
         bands: for images, their bands in order; () where there are no images.
         sensor: satellite sensor whose band names these are, one of `zoo.SENSORS`, or None.
         nodata: value of pixels without data in the training raster, or None.
@@ -71,7 +72,8 @@ class InputSchema:
         reading: options with which new tables are read, as in training: missing_values, decimal, ...; those that a
             reader detects from each file are not among them.
         series: for forecasts from a table: how the windows were made: time, group, columns, step, window, horizon, ...
-        image: for images, how files are read: size, orientation, transparency, depth; else {}.
+        image: for images, how files are read: size, orientation, transparency, depth; and whether all images of a
+            sample of the training have color (has_color) and different values (varies); else {}.
         sound: for clips of sound, sample_rate [Hz], seconds (length of a clip) and channels; else {}.
     """
 

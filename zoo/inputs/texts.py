@@ -34,10 +34,11 @@ def as_texts(x, name):
 
     texts = np.empty(len(x), object)
     for i, entry in enumerate(x):
-        if entry is None or entry is pd.NA or entry is pd.NaT or entry != entry or (called_from_r() and entry == "NA"):
-            entry = ""
         if isinstance(entry, bytes):
             entry = entry.decode("utf-8", "replace")
+        is_gap = pd.isna(entry) if pd.api.types.is_scalar(entry) else False
+        if is_gap or (called_from_r() and isinstance(entry, str) and entry == "NA"):
+            entry = ""
         if not isinstance(entry, str):
             raise ValueError(f"{name} must be strings, got {entry!r} in row {i + 1}.")
         texts[i] = str(entry)

@@ -104,13 +104,26 @@ class Spectrogram(layers.Layer):
         if self.compression == "pcen":
             x = x * PCEN_SCALE
         x = ops.reshape(ops.swapaxes(x, 1, 2), (-1, x.shape[1]) if x.shape[1] else (-1, ops.shape(x)[1]))
-        x = self._compress(self.mel(x) if self.mel else self._power(x))  # (B * C, bands, steps)
+        power = self._power(x)
+        power = ops.matmul(power, self._mel_matrix()) if self.mel else power[:, :, self._linear_rows()]
+        x = self._compress(ops.swapaxes(power, 1, 2))  # (B * C, bands, steps)
         x = ops.reshape(x, (-1, channels, *ops.shape(x)[1:]))
         return ops.transpose(x, (0, 2, 3, 1))
 
     def _power(self, x):
+        """Returns (rows, steps, frequencies); Keras' mel layer takes the square root and squares it again."""
         real, imaginary = ops.stft(x, self.window_samples, self.hop_samples, self.fft_length, center=True)
-        return ops.swapaxes(ops.square(real) + ops.square(imaginary), 1, 2)[:, self._linear_rows()]
+        return ops.square(real) + ops.square(imaginary)
+
+    def _mel_matrix(self):
+        """Returns (frequencies, bands), the weights of Keras' mel layer."""
+        return self.mel.linear_to_mel_weight_matrix(
+            num_mel_bins=self.bands,
+            num_spectrogram_bins=self.fft_length // 2 + 1,
+            sampling_rate=self.sample_rate,
+            lower_edge_hertz=self.low,
+            upper_edge_hertz=self.high or self.sample_rate / 2,
+        )
 
     def _compress(self, power):
         if self.compression == "log":
@@ -129,6 +142,10 @@ class Spectrogram(layers.Layer):
         smooth = ops.reshape(ops.conv(rows, kernel, padding="valid"), (-1, bands, steps))
         ratio = energy / ops.power(PCEN_EPSILON + smooth, PCEN_GAIN)
         return ops.power(ratio + PCEN_BIAS, PCEN_POWER) - PCEN_BIAS**PCEN_POWER
+
+    def macs(self, input_shape):
+        """Returns 0 multiply-accumulates: those of the Fourier transform and of the bands are not counted."""
+        return 0
 
     def compute_output_shape(self, input_shape):
         batch, samples, channels = input_shape

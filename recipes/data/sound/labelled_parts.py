@@ -5,7 +5,8 @@ import typing
 from pathlib import Path
 
 from recipes.data.assemble import warn_and_note
-from recipes.data.images.class_folders import is_system_folder, nfc
+from recipes.data.images.class_folders import nfc
+from recipes.data.images.image_folder import is_system_folder
 from recipes.data.sound.label_tables import LABEL_SUFFIXES, read_label_table
 from recipes.data.sound.recordings import sounds_below
 from zoo.arguments import suggestion

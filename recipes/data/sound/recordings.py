@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recipes.data.images.class_folders import is_system_folder
+from recipes.data.images.image_folder import is_system_folder
 from recipes.data.sound.sample_checks import SampleChecks
 from recipes.data.sound.sound_files import (
     SoundInfo,

@@ -20,7 +20,7 @@ class SoundClips:
         lengths: (N,) part of the recording that the clip is from [s]; a shorter clip is padded, a longer one cropped.
         sample_rate: of the clips [Hz].
         seconds: length of a clip [s].
-        seed: None reads the middle of a longer part; a number draws another crop of it each time it is read.
+        seed: None reads the middle of a longer part; a number draws another crop of it in each epoch.
     """
 
     paths: np.ndarray
@@ -30,15 +30,12 @@ class SoundClips:
     seconds: float
     seed: int | None = None
 
-    def __post_init__(self):
-        object.__setattr__(self, "_reads", {})  # index -> how often it was read, with `seed`
-
     def __len__(self):
         return len(self.paths)
 
     @property
     def is_random(self):
-        """Whether another crop may be read each time, so that clips are not kept in memory."""
+        """Whether another crop is read in each epoch, so that clips are not kept in memory."""
         return self.seed is not None and bool((self.lengths > self.seconds).any())
 
     @property
@@ -51,14 +48,20 @@ class SoundClips:
         fields = {name: getattr(self, name)[indices] for name in ("paths", "starts", "lengths")}
         return dataclasses.replace(self, **fields)
 
-    def read(self, index):
-        """Returns the clip at `index`: (samples, 1) float32, -1 to 1; a ValueError names a file that is unreadable."""
+    def read(self, index, epoch=0):
+        """Returns the clip at `index`: (samples, 1) float32, -1 to 1.
+
+        Args:
+            index: of the clip.
+            epoch: number of the epoch, from 0, which another crop is drawn for where `seed` is a number.
+        Raises:
+            ValueError: if the file cannot be read, with its name.
+        """
         start, extra = float(self.starts[index]), float(self.lengths[index]) - self.seconds
         if extra > 0 and self.seed is None:
             start += extra / 2
         elif extra > 0:
-            count = self._reads[index] = self._reads.get(index, -1) + 1
-            start += extra * np.random.default_rng([self.seed, index, count]).random()
+            start += extra * np.random.default_rng([self.seed, index, epoch]).random()
         seconds = min(self.seconds, float(self.lengths[index]))
         samples = read_samples(str(self.paths[index]), start, seconds, self.sample_rate)
         return padded(samples, self.shape[0])[:, None]

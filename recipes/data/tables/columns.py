@@ -10,6 +10,8 @@ from zoo.arguments import suggestion
 MIN_ROWS = 20  # rows from which a column with a distinct value in each row is read as an identifier
 ROW_NAMES = re.compile(r"(|unnamed: 0|x|index|row_?names?|row_?(id|nr|no|number)?|\.\.\.1|v1)", re.IGNORECASE)
 ID_NAMES = re.compile(r"(.*[_.\s-])?(id|fid|oid|gid|uid|objectid|ogc_fid|nr)", re.IGNORECASE)
+IMAGE_COLUMNS = ("image", "file", "file_name", "filename", "path", "image_path")
+LABEL_COLUMNS = ("class", "label", "category", "species", "name")
 DATE_TEXT = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.*)?"
 
 
@@ -32,11 +34,56 @@ def existing_columns(argument, names, frame):
     return tuple(names)
 
 
+def named_column(frame, name, defaults, option):
+    """Returns the name of a column: the option's, or the first of the defaults that the table has.
+
+    Args:
+        frame: data frame.
+        name: the column that the option names; None for the first of `defaults`.
+        defaults: usual names of such a column.
+        option: the option, for the error.
+    Raises:
+        ValueError: if the table has no such column (the nearest is offered).
+    """
+    if name is None:
+        name = next((c for c in defaults if c in frame), None)
+        if name is None:
+            raise ValueError(
+                f"the table must have a column {' or '.join(defaults)}, or the option `{option}`, got "
+                f"{', '.join(map(str, frame))}."
+            )
+    return existing_columns(option, (name,), frame)[0]
+
+
 def target_columns(target, frame):
     """Returns the target columns, which must be given and exist."""
     if not target:
         raise ValueError(f"`target` must name a column of the table: {', '.join(frame)}.")
     return existing_columns("target", target, frame)
+
+
+def row_weights(frame, weight, outputs):
+    """Returns (N,) float32 weights of the rows, of mean 1, from a column of numbers, or None."""
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    if weight is None:
+        return None
+    existing_columns("weight", [weight], frame)
+    if weight in outputs:
+        raise ValueError(f"`weight` must be another column than the target, got {weight!r}.")
+    values = frame[weight]
+    if not is_numeric_dtype(values) or is_bool_dtype(values):
+        raise ValueError(f"`weight` must be a column of numbers, got {weight!r} with {values.iloc[0]!r}.")
+    values = values.to_numpy(np.float32, na_value=np.nan)
+    if not np.all(np.isfinite(values) & (values >= 0)):
+        row = int(np.flatnonzero(~(np.isfinite(values) & (values >= 0)))[0])
+        raise ValueError(
+            f"`weight` must have a finite number of at least 0 in every row, got {values[row]:g} in {weight!r} of row "
+            f"{row}, from 0."
+        )
+    if not values.any():
+        raise ValueError(f"`weight` must have a number above 0 in some row, got 0 in all rows of {weight!r}.")
+    return values / values.mean()
 
 
 def input_columns(frame, targets, notes, *, columns, drop_columns, categorical, group, block, weight):

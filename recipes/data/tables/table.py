@@ -13,7 +13,7 @@ from recipes.data.split import SplitOptions, content_keys, environment_labels, s
 from recipes.data.streams import read_stream
 from recipes.data.tables.column_checks import doubtful_values
 from recipes.data.tables.column_texts import MISSING_NOTE
-from recipes.data.tables.columns import existing_columns, input_columns, target_columns
+from recipes.data.tables.columns import existing_columns, input_columns, row_weights, target_columns
 from recipes.data.tables.table_files import read_frame
 from recipes.data.tables.table_format import TableFormat, takes_table_format
 from zoo.arguments import Count, Fraction, Positive, Whole, checked
@@ -181,7 +181,7 @@ def from_frames(
         )
     groups, blocks = group_labels(frame, group), block_labels(frame, block)
     places = content_keys({c: frame[c].to_numpy() for c in location}) if location else None
-    weights = _row_weights(frame, weight, outputs)
+    weights = row_weights(frame, weight, outputs)
     names = input_columns(
         frame, () if targets is not None else outputs, notes,
         columns=columns, drop_columns=drop_columns, categorical=categorical, group=group, block=block,
@@ -279,30 +279,6 @@ def group_labels(frame, group):
     if labels.shape != (len(frame),):
         raise ValueError(f"`group` must have one label for each of {len(frame):,} rows, got {labels.shape}.")
     return labels
-
-
-def _row_weights(frame, weight, outputs):
-    """Returns (N,) float32 weights of the rows, of mean 1, from a column of numbers, or None."""
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
-
-    if weight is None:
-        return None
-    existing_columns("weight", [weight], frame)
-    if weight in outputs:
-        raise ValueError(f"`weight` must be another column than the target, got {weight!r}.")
-    values = frame[weight]
-    if not is_numeric_dtype(values) or is_bool_dtype(values):
-        raise ValueError(f"`weight` must be a column of numbers, got {weight!r} with {values.iloc[0]!r}.")
-    values = values.to_numpy(np.float32, na_value=np.nan)
-    if not np.all(np.isfinite(values) & (values >= 0)):
-        row = int(np.flatnonzero(~(np.isfinite(values) & (values >= 0)))[0])
-        raise ValueError(
-            f"`weight` must have a finite number of at least 0 in every row, got {values[row]:g} in {weight!r} of row "
-            f"{row}, from 0."
-        )
-    if not values.any():
-        raise ValueError(f"`weight` must have a number above 0 in some row, got 0 in all rows of {weight!r}.")
-    return values / values.mean()
 
 
 def block_labels(frame, block):

@@ -58,6 +58,7 @@ def gradient_signs(attack):
         compute = tf.function(
             lambda x, labels: tf.sign(attack.ascent_direction(x, labels)),
             input_signature=[score.input_spec(), tf.TensorSpec((None,), "int32")],
+            autograph=False,
         ).get_concrete_function()
     batches = score.batch_slices(len(attack.inputs))
     return np.concatenate(

@@ -54,6 +54,7 @@ def lbfgs(
         compute = tf.function(
             lambda x, label: _differentiate(attack, x, label),
             input_signature=[attack.score.input_spec(), tf.TensorSpec((None,), "int32")],
+            autograph=False,
         ).get_concrete_function()
     return np.stack(
         [_nearest_adversarial(attack, compute, i, steps, binary_search_steps) for i in range(len(attack.inputs))]

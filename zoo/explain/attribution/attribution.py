@@ -228,7 +228,7 @@ class _Path:
         specs = [tf.TensorSpec((None, *x.shape[1:]), x.dtype) for x in self.inputs.values()]
         with as_logits(self.model):
             signature = [specs, tf.TensorSpec((None,), "int32")]
-            return tf.function(run, input_signature=signature).get_concrete_function()
+            return tf.function(run, input_signature=signature, autograph=False).get_concrete_function()
 
     def evaluate(self, examples, positions, targets):
         """Returns (logits, target logits, gradients by name) at `positions` on the path, from 0 (baseline) to 1."""

@@ -139,7 +139,11 @@ def guided_unsupported_reason(model):
     if reason:
         return reason
     spec = tf.TensorSpec(model.inputs[0].shape, model.inputs[0].dtype)
-    graph = tf.function(lambda x: model(x, training=False), input_signature=[spec]).get_concrete_function().graph
+    graph = (
+        tf.function(lambda x: model(x, training=False), input_signature=[spec], autograph=False)
+        .get_concrete_function()
+        .graph
+    )
     functions = graph.as_graph_def().library.function
     if any(node.op in GUIDED_GRADIENTS for function in functions for node in function.node_def):
         return "`model` has a ReLU in a loop or an inner function (as recurrent layers have), which cannot be guided"

@@ -1,6 +1,5 @@
 """Live digit demo: a web page that shows every layer's feature maps and the prediction for a drawing."""
 
-import http.server
 import importlib.resources
 import json
 import threading
@@ -12,39 +11,9 @@ import keras
 import numpy as np
 
 from zoo.arguments import Count, Whole, checked
+from zoo.explain.figures.local_page import LocalHandler, LocalPage
 from zoo.explain.layer_outputs import record_outputs, select_layers
 from zoo.introspect.layers import leaf_layers
-
-MAX_REQUEST_BYTES = 1 << 20
-
-
-class DigitPage:
-    """A running page at `.address`. It stops with `.close()`, at the end of a `with` block or of the process."""
-
-    def __init__(self, server):
-        self._server = server
-        self.address = f"http://127.0.0.1:{server.server_address[1]}/"
-        self._thread = threading.Thread(target=server.serve_forever, name="digit page", daemon=True)
-        self._thread.start()
-
-    def wait(self):
-        """Blocks until the page is closed; Ctrl-C closes it."""
-        try:
-            self._thread.join()
-        except KeyboardInterrupt:
-            self.close()
-
-    def close(self):
-        """Stops the server."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 @checked
@@ -57,7 +26,7 @@ def digit_page(
     preprocessing: typing.Callable | None = None,
     address: str | None = None,
     port: Whole = 0,
-) -> DigitPage:
+) -> LocalPage:
     """Serves a page to draw a digit on, which shows the feature maps of each layer and the prediction while drawing.
 
     The page loads nothing from other hosts, and the server (of the standard library) accepts requests from this machine
@@ -75,7 +44,7 @@ def digit_page(
             the raw drawing then come from there, and only the feature maps from `model`.
         port: port of the page; 0 for any free port.
     Returns:
-        A running `DigitPage`; open its `.address` in a browser. In a script, `.wait()` keeps it running.
+        A running `LocalPage`; open its `.address` in a browser. In a script, `.wait()` keeps it running.
     Raises:
         ValueError: if the model does not output classes for one image, there is no such layer, the number of classes
             differs from the model's, or the port is in use.
@@ -92,13 +61,7 @@ def digit_page(
         raise ValueError(f"digit_page: `classes` must be {output_shapes[0][1]} names, got {len(classes)}.")
     selected = select_layers("digit_page", model, layers or _layers_with_new_maps(model))
     demo = _Demo(model, input_shape, classes, selected, channels, preprocessing, address, threading.Lock())
-    handler = type("Handler", (_Handler,), {"demo": demo})
-    try:
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
-    except (OSError, OverflowError) as error:
-        raise ValueError(f"digit_page: `port` {port} cannot be used: {error}.") from None
-    server.daemon_threads = True
-    return DigitPage(server)
+    return LocalPage(type("Handler", (_Handler,), {"demo": demo}), port, "digit_page")
 
 
 def _layers_with_new_maps(model):
@@ -171,58 +134,24 @@ class _Demo(typing.NamedTuple):
         raise ValueError(f"{self.address} must return {len(self.classes)} numbers.")
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(LocalHandler):
     """GET / returns the page, GET /settings its settings, POST /predict the prediction for a drawing."""
 
     demo: _Demo
 
-    def do_GET(self):
-        if not self._check_host():
-            return
+    def get(self):
         if self.path == "/":
-            self._send(200, "text/html; charset=utf-8", page().encode())
+            self.send_page(page())
         elif self.path == "/settings":
-            self._send_json(200, self.demo.settings())
+            self.send_json(200, self.demo.settings())
         else:
-            self._send_json(404, {"error": f"{self.path} does not exist."})
+            self.send_json(404, {"error": f"{self.path} does not exist."})
 
-    def do_POST(self):
-        if not self._check_host():
-            return
-        length = self.headers.get("Content-Length", "")
-        if self.path != "/predict":
-            self._send_json(404, {"error": f"{self.path} does not exist."})
-            return
-        if not length.isdigit() or int(length) > MAX_REQUEST_BYTES:
-            self._send_json(413, {"error": f"The request must have at most {MAX_REQUEST_BYTES} bytes."})
-            return
-        try:
-            self._send_json(200, self.demo.predict(json.loads(self.rfile.read(int(length)))))
-        except ValueError as error:
-            self._send_json(400, {"error": str(error)})
-        except Exception as error:  # any error of `preprocessing` or the model: the page shows it
-            self._send_json(500, {"error": f"{type(error).__name__}: {error}"})
-
-    def _check_host(self):
-        """Returns whether the request names this machine, which prevents DNS rebinding by other pages."""
-        if self.headers.get("Host", "").rsplit(":", 1)[0] in ("127.0.0.1", "localhost"):
-            return True
-        self._send_json(403, {"error": "This page accepts requests from its own machine only."})
-        return False
-
-    def _send_json(self, status, data):
-        self._send(status, "application/json", json.dumps(data).encode())
-
-    def _send(self, status, content_type, body):
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        """Logs nothing: there is a request for each stroke."""
+    def post(self, request):
+        if self.path == "/predict":
+            self.send_json(200, self.demo.predict(request))
+        else:
+            self.send_json(404, {"error": f"{self.path} does not exist."})
 
 
 def page():

@@ -110,7 +110,9 @@ def landscape(
         for _ in range(dimensions)
     ]
     batch_loss = tf.function(
-        lambda x, y: tf.cast(loss_function(y, model(x, training=False)), "float32"), reduce_retracing=True
+        lambda x, y: tf.cast(loss_function(y, model(x, training=False)), "float32"),
+        reduce_retracing=True,
+        autograph=False,
     )
 
     def loss_at(*coordinates):

@@ -1,0 +1,1 @@
+"""Labels of several people or rules, combined; and labels that are probably wrong."""

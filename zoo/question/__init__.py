@@ -1,0 +1,1 @@
+"""Visual question answering: an image and a question -> one of the answers."""
