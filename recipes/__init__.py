@@ -44,6 +44,7 @@ WHERE = {
     "read_instances": "recipes.data.boxes.instances",
     # Tasks
     "Classification": "recipes.tasks.classification",
+    "Features": "recipes.tasks.features",
     "FineTuning": "recipes.tasks.fine_tuning",
     "FewLabels": "recipes.tasks.few_labels",
     "Regression": "recipes.tasks.regression",

@@ -2,6 +2,7 @@
 
 from recipes.tasks.classification import Classification
 from recipes.tasks.detection import Detection
+from recipes.tasks.features import Features
 from recipes.tasks.few_labels import FewLabels
 from recipes.tasks.fine_tuning import FineTuning
 from recipes.tasks.forecasting import Forecasting
@@ -23,6 +24,7 @@ from recipes.tasks.translation import Translation
 TASKS = {
     "classification": Classification,
     "fine_tuning": FineTuning,
+    "features": Features,
     "few_labels": FewLabels,
     "regression": Regression,
     "segmentation": Segmentation,

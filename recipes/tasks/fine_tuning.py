@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 import zoo
+from recipes.tasks.backbone_features import BackboneFeatures
 from recipes.tasks.classification import Classification
 from recipes.tasks.logistic_head import KeepBest, fit_logistic
 from recipes.training import accelerate as acceleration
@@ -79,18 +80,7 @@ class FineTuning(Classification):
 
     def open_data(self, data):
         """Returns the `Data` with `train_examples` training examples."""
-        data = super().open_data(data)
-        count, targets = self.train_examples, data.train.targets
-        if count is None or count == len(targets) or data.task not in self.data_tasks:
-            return data
-        if not len(data.classes) <= count <= len(targets):
-            raise ValueError(
-                f"FineTuning: `train_examples` must be from {len(data.classes)}, one per class, to the {len(targets)} "
-                f"training examples of {data.name}, got {count}."
-            )
-        indices = stratified_sample(targets, count, self.seed)
-        note = f"{count:,} of {len(targets):,} training examples, drawn with seed {self.seed}"
-        return dataclasses.replace(data, train=data.train.take(indices), notes=(*data.notes, note))
+        return with_train_examples(self, super().open_data(data))
 
     def open_new_data(self, data):
         """Returns other `Data` with all of its examples."""
@@ -187,12 +177,7 @@ class FineTuning(Classification):
             return None
         if len(np.unique(targets)) < 2:
             return None
-        backbone = keras.Model(model.inputs, head.input)
-
-        def features(examples):
-            batches = self.map_batches(self.pipeline(examples, False, preprocessing, classes), model)
-            return backbone.predict(batches, verbose=0)
-
+        features = BackboneFeatures(self, model, data, preprocessing)
         weights, train = self.class_weights(data), data.train
         if len(train) > HEAD_EXAMPLES and can_be_indexed(train):
             train = train.take(stratified_sample(targets, HEAD_EXAMPLES, self.seed))
@@ -288,6 +273,28 @@ class FineTuning(Classification):
         split = "test" if len(data.test) else "validation"
         accuracy = self.evaluate(run.replace(model=model), split)["accuracy"]
         return {"accuracy": accuracy, "split": split, "epochs": epochs, "seconds": time.perf_counter() - start}
+
+
+def with_train_examples(task, data):
+    """Returns the `Data` with the task's `train_examples` training examples, drawn with its seed.
+
+    Args:
+        task: `FineTuning`, or another with `train_examples` and `seed`.
+        data: `Data`.
+    Raises:
+        ValueError: if there are fewer examples, or more classes.
+    """
+    count, targets = task.train_examples, data.train.targets
+    if count is None or count == len(targets) or data.task not in task.data_tasks:
+        return data
+    if not len(data.classes) <= count <= len(targets):
+        raise ValueError(
+            f"{type(task).__name__}: `train_examples` must be from {len(data.classes)}, one per class, to the "
+            f"{len(targets)} training examples of {data.name}, got {count}."
+        )
+    indices = stratified_sample(targets, count, task.seed)
+    note = f"{count:,} of {len(targets):,} training examples, drawn with seed {task.seed}"
+    return dataclasses.replace(data, train=data.train.take(indices), notes=(*data.notes, note))
 
 
 def pretrained_on_photos(model, arguments):

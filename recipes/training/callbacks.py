@@ -80,7 +80,7 @@ def callbacks(task, task_callbacks, folder, has_validation, verbose, consumption
 
 def check_finite(history, task):
     """Raises an ArithmeticError with advice if the loss became NaN or infinite."""
-    for epoch, loss in enumerate(history["loss"], 1):
+    for epoch, loss in enumerate(history.get("loss", ()), 1):
         if not math.isfinite(loss):
             raise ArithmeticError(
                 f"training diverged: the loss became {loss} in epoch {epoch}. Lower `learning_rate` (now "

@@ -211,7 +211,7 @@ def _train(task, model, data, folder, verbose, arguments, distributed, further_c
     backup = next((c for c in callback_list if isinstance(c, Backup)), None)
     history, record = join_sessions(backup, history, record)
     check_finite(history, task)
-    epochs = max(map(len, history.values()))
+    epochs = max(map(len, history.values()), default=0)
     record |= {"epochs_trained": epochs, "steps_trained": epochs * steps}
     history = {metric: [float(v) for v in values] for metric, values in history.items()}
     return task.finish_run(Run(task, model, data, preprocessing, history, record))
