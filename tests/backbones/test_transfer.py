@@ -170,8 +170,8 @@ def test_layer_names_of_the_head_are_changed_in_the_backbone():
 def test_a_name_without_bundled_weights_is_refused():
     model = zoo.transfer("lenet5", 4, weights=None, input_shape=(16, 16, 3))
     assert model.input_shape == (None, 16, 16, 3)
-    with pytest.raises(ValueError, match="'bundled' is available for efficientnet_lite0, mobilenet_v2 only"):
-        zoo.transfer("resnet18", 4)
+    with pytest.raises(ValueError, match="'bundled' is available for efficientnet_lite0, mobilenet_v2, resnet18 only"):
+        zoo.transfer("resnet34", 4)
     with pytest.raises(ValueError, match="no architecture is called 'resnet19'. Did you mean `resnet18`"):
         zoo.transfer("resnet19", 4)
 

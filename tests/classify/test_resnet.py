@@ -44,6 +44,18 @@ def test_basic_blocks_have_the_stride_in_the_first_convolution(version):
     assert strided_convolutions(build_outline(zoo.resnet18, (64, 64, 3), version=version)) == stride_names("conv0")
 
 
+def test_the_stem_for_small_images_keeps_their_size_and_the_stages_have_strides_1_to_8():
+    model = build_outline(zoo.resnet18, (32, 32, 3), stem="3x3")
+    assert [model.get_layer(f"stage{i}_block1_relu").output.shape[1] for i in range(4)] == [32, 16, 8, 4]
+    assert (
+        sum(int(np.prod(w.shape)) for w in model.trainable_weights) == 11_173_962
+    )  # of the usual ResNet-18 for CIFAR-10
+    with pytest.raises(ValueError, match="at least 8"):
+        zoo.resnet18((4, 4, 3), 10, stem="3x3")
+    with pytest.raises(ValueError, match="at least 32"):
+        zoo.resnet18((16, 16, 3), 10)
+
+
 @pytest.mark.parametrize(
     ("build", "count", "shortcuts"), [(zoo.resnet18, 20, 3), (zoo.resnet34, 36, 3), (zoo.resnet50, 53, 4)]
 )

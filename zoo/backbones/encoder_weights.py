@@ -70,11 +70,18 @@ def encoder_moments(encoder: str, weights: str | os.PathLike = "bundled"):
 def _find_for_encoder(caller, encoder, weights):
     """Returns the `PublishedWeights` of a name, or None for other weights. Refuses those of another form."""
     published = find_published(encoder, weights) if weights != "bundled" else None
+    name, arguments, bands = weights, {}, ("red", "green", "blue")
     if published is not None:
-        form = {k: v for k, v in published.arguments.items() if k not in ("input_shape", "classes")}
-        if form or published.bands != ("red", "green", "blue"):
-            needs = ", ".join([f"{k}={v!r}" for k, v in form.items()] or [f"the bands {', '.join(published.bands)}"])
-            raise ValueError(f"{caller}: {published.name} needs {needs}, and encoders are built for red, green, blue.")
+        name, arguments, bands = published.name, published.arguments, published.bands
+    elif weights == "bundled" and encoder in BUNDLED:
+        arguments = BUNDLED[encoder].arguments
+    form = {k: v for k, v in arguments.items() if k not in ("input_shape", "classes")}
+    if form or bands != ("red", "green", "blue"):
+        needs = ", ".join([f"{k}={v!r}" for k, v in form.items()] or [f"the bands {', '.join(bands)}"])
+        raise ValueError(
+            f"{caller}: the weights {name} of {encoder} need {needs}, and encoders are built for red, green, blue with "
+            "the encoder's defaults."
+        )
     return published
 
 
