@@ -2,6 +2,8 @@
 
 import gc
 import os
+import sys
+import zlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -11,6 +13,7 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 import keras
+import numpy as np
 import pytest
 
 pytest_plugins = ["tests.exported_models"]  # fixtures of tests/export, tests/serving and tests/cli
@@ -45,9 +48,32 @@ def few_objects_to_collect():
     gc.freeze()
 
 
+INITIAL_STATES = {}  # name of a test module -> state of its generator `RNG` before its first test
+
+
+def set_random_seeds(name=""):
+    """Starts all random numbers anew, so that they do not depend on the tests before in this process.
+
+    Args:
+        name: of a fixture, which has other numbers than the tests and other fixtures.
+    """
+    keras.utils.set_random_seed(7)
+    for module_name, module in list(sys.modules.items()):
+        rng = vars(module).get("RNG") if module_name.startswith("tests.") else None
+        if isinstance(rng, np.random.Generator):
+            rng.bit_generator.state = INITIAL_STATES.setdefault(module_name, rng.bit_generator.state)
+            rng.bit_generator.advance(zlib.crc32(name.encode()))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef):
+    if fixturedef.scope != "function":
+        set_random_seeds(fixturedef.argname)
+
+
 @pytest.fixture(autouse=True)
 def seed():
-    keras.utils.set_random_seed(7)
+    set_random_seeds()
     yield
     keras.config.set_dtype_policy("float32")
 

@@ -116,8 +116,8 @@ new_x, new_y = sequences(512)
 models = {"with positions": build(), "without positions": without_positions(build())}
 accuracy, permuted_change = {}, {}
 for name, model in models.items():
-    model.compile(keras.optimizers.Adam(0.02), "binary_crossentropy")
-    model.fit(x, y, batch_size=64, epochs=10, verbose=0)
+    model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy")
+    model.fit(x, y, batch_size=64, epochs=15, verbose=0)
     probability = model(new_x).numpy()[:, 0]
     accuracy[name] = float(((probability > 0.5) == new_y).mean())
     reversed_probability = model(new_x[:, ::-1]).numpy()[:, 0]

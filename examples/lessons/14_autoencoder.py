@@ -109,7 +109,7 @@ draw_rows({"noisy": noisy, "denoised": denoised, "digit": test_images})
 # Solution
 # --------
 # Few directions blur the digit, many bring back the noise. In between PCA is a strong baseline: a network that is
-# trained as briefly as this one does not beat it. Clipped noise is brighter on average; the mean of noisy training
+# trained as briefly as this one is about as good. Clipped noise is brighter on average; the mean of noisy training
 # images takes that away.
 random = np.random.default_rng(1)
 noisy_mean = np.clip(flat[:500] + random.normal(scale=0.4, size=(500, flat.shape[1])), 0, 1).mean(axis=0)

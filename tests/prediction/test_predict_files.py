@@ -55,7 +55,7 @@ def photo_run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def table_run():
     frame = pd.DataFrame(
-        {"mass": RNG.normal(size=40), "soil": ["clay", "loam"] * 20, "species": ["oak", "oak", "pine", "pine"] * 10}
+        {"mass": RNG.uniform(0, 10, 40), "soil": ["clay", "loam"] * 20, "species": ["oak", "oak", "pine", "pine"] * 10}
     )
     return recipes.Classification(epochs=1, report_examples=0).fit(
         "dnn", recipes.load(frame, target="species"), units=(4,), verbose=False
@@ -72,7 +72,7 @@ def small_batches(monkeypatch):
 
 
 def save_table(path, rows):
-    pd.DataFrame({"mass": RNG.normal(size=rows), "soil": ["clay", "loam"] * (rows // 2)}).to_csv(path, index=False)
+    pd.DataFrame({"mass": RNG.uniform(2, 8, rows), "soil": ["clay", "loam"] * (rows // 2)}).to_csv(path, index=False)
     return path
 
 
