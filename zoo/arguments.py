@@ -177,6 +177,8 @@ def _whole(value, limits, name):
         raise ValueError(f"{name} must be {expected}, got NA.")
     if not float(number).is_integer() or (limits and not limits.contain(number)):
         raise ValueError(f"{name} must be {expected}, got {format_value(number)}.")
+    if abs(int(number)) >= 2**63:
+        raise ValueError(f"{name} must be {expected} and below 2 ** 63, got {format_value(number)}.")
     return int(number)
 
 
@@ -187,6 +189,8 @@ def _real(value, limits, name):
     number = _scalar(value)
     if isinstance(number, bool | np.bool_) or not isinstance(number, numbers.Real) or _is_nan(number):
         raise ValueError(f"{name} must be {expected}, got {format_value(value)}.")
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be {expected.replace('a', 'a finite', 1)}, got {format_value(number)}.")
     if limits and not limits.contain(number):
         raise ValueError(f"{name} must be {expected}, got {format_value(number)}.")
     return float(number)

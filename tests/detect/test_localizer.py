@@ -83,5 +83,5 @@ def test_a_box_below_the_smallest_score_is_left_out():
 
 
 def test_other_encoders_are_refused():
-    with pytest.raises(ValueError, match="`encoder` must be a classifier, got unet of the task segment"):
+    with pytest.raises(ValueError, match="`encoder` must be one of `zoo.names.*, got 'unet'"):
         zoo.localizer((64, 64, 3), 2, encoder="unet")

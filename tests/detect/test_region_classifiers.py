@@ -129,5 +129,5 @@ def test_a_step_trains_every_weight(name):
 def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match="`context` must be less than half of `side`, 20, got 10"):
         zoo.rcnn((64, 64, 3), 2, side=20, context=10)
-    with pytest.raises(ValueError, match="`encoder` must be a classifier, got unet"):
+    with pytest.raises(ValueError, match="`encoder` must be one of `zoo.names.*, got 'unet'"):
         zoo.rcnn((64, 64, 3), 2, encoder="unet")

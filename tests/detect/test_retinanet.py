@@ -87,7 +87,7 @@ def test_the_head_of_other_classes_stays_random():
 
 @pytest.mark.parametrize("encoder", ["vit_tiny_16", "cnn", "unet", "lenet5"])
 def test_encoders_without_the_strides_are_refused(encoder):
-    with pytest.raises(ValueError, match=r"retinanet: `encoder` must (be a classifier|have maps at the strides 8, 16)"):
+    with pytest.raises(ValueError, match=r"retinanet: `encoder` must (be one of|have maps at the strides 8, 16)"):
         zoo.retinanet((64, 64, 3), 2, encoder=encoder)
 
 

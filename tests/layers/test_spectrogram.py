@@ -76,7 +76,7 @@ def test_pcen_removes_a_stationary_gain():
 def test_parameters_out_of_range_are_refused():
     with pytest.raises(ValueError, match="must rise up to half of the sample rate, 4000 Hz, got 50 and 5000"):
         Spectrogram(RATE, high=5000)
-    with pytest.raises(ValueError, match="two samples or more at 8000 Hz"):
+    with pytest.raises(ValueError, match="two samples or more at `sample_rate` 8000"):
         Spectrogram(RATE, hop=1e-4)
     with pytest.raises(ValueError, match="`compression` must be"):
         Spectrogram(RATE, compression="square")

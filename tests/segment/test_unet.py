@@ -128,7 +128,7 @@ def test_a_unet_with_an_encoder_trains_and_predicts_the_same_after_loading(tmp_p
             "`encoder` must halve the image at most 5 times.*got lenet5, whose maps have strides of 2, 4.1",
         ),
         ({"encoder": "resnet18", "filters": (4, 6)}, "at most 2 times.*strides of 2, 4, 8, 16, 32"),
-        ({"encoder": "dnn"}, "`encoder` must be a classifier, got dnn of the task tabular"),
+        ({"encoder": "dnn"}, "`encoder` must be one of `zoo.names.*, got 'dnn'"),
         ({"encoder": "resnet81"}, "Did you mean `resnet18`"),
         ({"encoder": "resnet18", "padding": "valid"}, "`padding` must be 'same' with an `encoder`"),
         ({"padding": "reflect"}, "`padding` must be one of 'same', 'valid'"),

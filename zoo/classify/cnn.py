@@ -45,12 +45,14 @@ def cnn(
     Returns:
         Uncompiled functional model.
     Raises:
-        ValueError: if the image is too small for the blocks, or H or W is None.
+        ValueError: if there is no block, the image is too small for the blocks, or H or W is None.
 
     Source: the block is that of VGG, Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556, section 2.1;
         the max-norm of 3 is from Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html, section 5.1.
     Differs: widths and depth are those of the lectures, for 32 x 32 images.
     """
+    if not filters:
+        raise ValueError(f"{name}: `filters` must have one block or more, got ().")
     image_shape(name, input_shape, at_least=2 ** len(filters), fixed=True)
     inputs = layers.Input(input_shape, name="image")
     x = features(inputs, filters=filters, convolutions=convolutions, dropout=dropout)[-1]

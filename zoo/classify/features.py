@@ -28,6 +28,20 @@ def classifier_features(name):
     return functools.partial(features, **arguments)
 
 
+def verify_classifier(name, classifier, argument="encoder"):
+    """Raises a ValueError if there is no image classifier of a name; the closest one is offered.
+
+    Args:
+        name: what the error calls the model that is built.
+        classifier: name to check.
+        argument: of the builder, that has this name.
+    """
+    classifiers = names("classify")
+    if classifier not in classifiers:
+        hint = suggestion(classifier, classifiers)
+        raise ValueError(f"{name}: `{argument}` must be one of `zoo.names('classify')`, got {classifier!r}.{hint}")
+
+
 def stage_strides(name, bands):
     """Returns the stride of each stage output of a registered classifier, finest first, from its graph [pixels].
 
@@ -52,10 +66,7 @@ def last_features(name, backbone, x, arguments=None, role="backbone"):
     Raises:
         ValueError: if there is no such classifier or argument, or it does not take images of this size.
     """
-    classifiers = names("classify")
-    if backbone not in classifiers:
-        hint = suggestion(backbone, classifiers)
-        raise ValueError(f"{name}: `{role}` must be one of `zoo.names('classify')`, got {backbone!r}.{hint}")
+    verify_classifier(name, backbone, role)
     features, arguments = classifier_features(backbone), arguments or {}
     accepted = list(inspect.signature(features.func).parameters)[1:]
     for argument in arguments:

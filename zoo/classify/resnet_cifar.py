@@ -34,11 +34,13 @@ def resnet_cifar(
     Returns:
         Uncompiled functional model; 269,722 trainable parameters with n = 3 and 10 classes, and 1,376 statistics.
     Raises:
-        ValueError: if the image is too small for the stages.
+        ValueError: if there is no stage, or the image is too small for the stages.
 
     Source: He, Zhang, Ren, Sun 2015, section 4.2, option A.
     Differs: none
     """
+    if not depths:
+        raise ValueError(f"{name}: `depths` must have one stage or more, got ().")
     image_shape(name, input_shape, at_least=2 ** (len(depths) - 1))
     inputs = layers.Input(input_shape, name="image")
     x = features(inputs, depths=depths)[-1]

@@ -4,10 +4,10 @@ import keras
 from keras import layers, ops
 
 from zoo.arguments import Count, NonNegative, Shape, checked, image_shape
-from zoo.classify.features import classifier_features
+from zoo.classify.features import classifier_features, verify_classifier
 from zoo.detect.boxes import area, generalized_iou
 from zoo.detect.detections import Detections
-from zoo.registry import entry, register
+from zoo.registry import register
 
 BETA = 0.1  # error of a relative coordinate from which the loss is linear
 
@@ -47,8 +47,7 @@ def localizer(
         sigmoids, as an image has one object here. The paper regresses boxes at many places and scales and merges them.
     """
     image_shape(name, input_shape, at_least=1)
-    if entry(encoder).task != "classify":
-        raise ValueError(f"{name}: `encoder` must be a classifier, got {encoder} of the task {entry(encoder).task}.")
+    verify_classifier(name, encoder)
     image = layers.Input(input_shape, name="image")
     last = classifier_features(encoder)(image)[-1]
     x = layers.GlobalAveragePooling2D(name="pool")(last)

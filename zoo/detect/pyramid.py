@@ -2,8 +2,7 @@
 
 from keras import layers
 
-from zoo.classify.features import classifier_features, stage_strides
-from zoo.registry import entry
+from zoo.classify.features import classifier_features, stage_strides, verify_classifier
 
 FILTERS = 256  # of every level
 
@@ -19,8 +18,7 @@ def encoder_maps(name, image, encoder, scales):
     Raises:
         ValueError: if the encoder is no classifier or lacks one of these strides.
     """
-    if (task := entry(encoder).task) != "classify":
-        raise ValueError(f"{name}: `encoder` must be a classifier, got {encoder} of the task {task}.")
+    verify_classifier(name, encoder)
     try:
         strides = stage_strides(encoder, image.shape[-1])
     except (AttributeError, ValueError):  # without stages, or not for an image of any size

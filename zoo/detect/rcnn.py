@@ -10,10 +10,10 @@ import keras
 from keras import layers, ops
 
 from zoo.arguments import Count, Shape, Whole, convert, image_shape
-from zoo.classify.features import classifier_features
+from zoo.classify.features import classifier_features, verify_classifier
 from zoo.detect.region_classifier import CROP_ENCODER, RegionClassifier, region_inputs, region_predictions
 from zoo.detect.roi_align import roi_align
-from zoo.registry import entry, register
+from zoo.registry import register
 
 
 @register(
@@ -59,8 +59,7 @@ def rcnn(
         the last pooling. Both are trained together with the encoder. Pixels outside of the image are 0.
     """
     image_shape(name, input_shape, at_least=1)
-    if (task := entry(encoder).task) != "classify":
-        raise ValueError(f"{name}: `encoder` must be a classifier, got {encoder} of the task {task}.")
+    verify_classifier(name, encoder)
     if 2 * context >= side:
         raise ValueError(f"{name}: `context` must be less than half of `side`, {side}, got {context}.")
     image, regions = region_inputs(input_shape)

@@ -14,6 +14,8 @@ from zoo.generate.unsupervised import Bernoulli, Unsupervised
 from zoo.layers.corrupt import KINDS, Corrupt
 from zoo.registry import register, variant
 
+HiddenActivation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "tanh", "sigmoid", "linear"]
+
 
 @keras.saving.register_keras_serializable("zoo")
 class Autoencoder(Unsupervised):
@@ -72,7 +74,7 @@ def autoencoder(
     *,
     units: tuple[Count, ...] = (1000, 500, 250),
     filters: tuple[Count, ...] = (),
-    hidden_activation: str = "relu",
+    hidden_activation: HiddenActivation = "relu",
     corruption: KINDS | None = None,
     strength: NonNegative = 0.25,
     name: str = "autoencoder",
@@ -87,7 +89,8 @@ def autoencoder(
         units: number of units of the encoder's hidden dense layers; the decoder mirrors them. Not used with `filters`.
         filters: number of channels of the encoder's 3 x 3 convolutions with stride 2; the decoder mirrors them. Empty
             for a dense autoencoder.
-        hidden_activation: activation of the hidden layers: relu, tanh, sigmoid, ....
+        hidden_activation: activation of the hidden layers: relu, leaky_relu, elu, selu, gelu, silu, softplus, tanh,
+            sigmoid or linear.
         corruption: kind of noise added to the inputs in training, as in `zoo.layers.Corrupt`; None for none.
         strength: strength of the corruption: the fraction of the pixels, or the standard deviation of "gaussian".
         name: the model's name.

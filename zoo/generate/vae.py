@@ -5,7 +5,7 @@ import numpy as np
 from keras import layers
 
 from zoo.arguments import Count, NonNegative, Shape, Whole, checked, image_shape
-from zoo.generate.autoencoder import Autoencoder, build_decoder, dense_initializer, encoder_layers
+from zoo.generate.autoencoder import Autoencoder, HiddenActivation, build_decoder, dense_initializer, encoder_layers
 from zoo.generate.generative import noise
 from zoo.generate.unsupervised import Bernoulli, sample_specs, stateless_normal
 from zoo.layers.gaussian_latent import GaussianLatent
@@ -121,7 +121,7 @@ def vae(
     *,
     units: tuple[Count, ...] = (500,),
     filters: tuple[Count, ...] = (),
-    hidden_activation: str = "tanh",
+    hidden_activation: HiddenActivation = "tanh",
     beta: NonNegative = 1.0,
     name: str = "vae",
 ) -> keras.Model:
@@ -136,7 +136,7 @@ def vae(
         units: number of units of the encoder's hidden dense layers; the decoder mirrors them without `filters`.
         filters: number of channels of 3 x 3 convolutions with stride 2 before the dense layers; the decoder mirrors
             them. Empty for a dense VAE.
-        hidden_activation: activation of the hidden layers: relu, tanh, ....
+        hidden_activation: activation of the hidden layers, as `zoo.autoencoder` takes it.
         beta: weight of the KL divergence from N(0, 1): 1 in the paper, above 1 in a beta-VAE.
         name: the model's name.
     Returns:

@@ -58,8 +58,8 @@ class Spectrogram(layers.Layer):
         self.window_samples, self.hop_samples = (round(t * self.sample_rate) for t in (self.window, self.hop))
         if min(self.window_samples, self.hop_samples) < 2:
             raise ValueError(
-                f"Spectrogram: `window` and `hop` must have two samples or more at {self.sample_rate} Hz, got "
-                f"{self.window:g} and {self.hop:g} s."
+                f"Spectrogram: `window` and `hop` must have two samples or more at `sample_rate` {self.sample_rate}, "
+                f"got {self.window:g} and {self.hop:g} s."
             )
         if not self.low < (self.high or nyquist) <= nyquist:
             raise ValueError(

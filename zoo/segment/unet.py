@@ -7,8 +7,8 @@ from keras import layers
 
 from zoo.arguments import Activation, Count, Rate, Shape, image_shape
 from zoo.blocks import map_head
-from zoo.classify.features import classifier_features, stage_strides
-from zoo.registry import entry, register
+from zoo.classify.features import classifier_features, stage_strides, verify_classifier
+from zoo.registry import register
 
 
 @register(
@@ -49,11 +49,13 @@ def unet(
     Returns:
         Uncompiled functional model; 31,030,658 parameters on one band with 2 classes.
     Raises:
-        ValueError: if H or W is not divisible, or the encoder does not fit `filters` or `padding`.
+        ValueError: if `filters` is empty, H or W is not divisible, or the encoder does not fit `filters` or `padding`.
 
     Source: Ronneberger, Fischer, Brox 2015, figure 1: 23 convolutions.
     Differs: the default is same padding. The paper does not state the dropout rate; 0.5 is customary.
     """
+    if not filters:
+        raise ValueError(f"{name}: `filters` must have one scale or more, got ().")
     if encoder is None:
         check_shape(name, input_shape, len(filters), padding)
         inputs = layers.Input(input_shape, name="image")
@@ -61,8 +63,7 @@ def unet(
     else:
         if padding == "valid":
             raise ValueError(f"{name}: `padding` must be 'same' with an `encoder`, got 'valid'.")
-        if (task := entry(encoder).task) != "classify":
-            raise ValueError(f"{name}: `encoder` must be a classifier, got {encoder} of the task {task}.")
+        verify_classifier(name, encoder)
         scales = encoder_scales(name, encoder, input_shape, len(filters))
         image_shape(name, input_shape, multiple=2 ** max(scales))
         inputs = layers.Input(input_shape, name="image")

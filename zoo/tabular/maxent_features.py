@@ -46,8 +46,8 @@ def maxent_features(
     Returns:
         Uncompiled functional model.
     Raises:
-        ValueError: if there is no feature class, `hinges` is 1, `input_shape` is empty or contains None, or it has
-            fewer inputs than `levels`.
+        ValueError: if there is no feature class, `hinges` is 1, `input_shape` is not (F,), or it has fewer inputs than
+            `levels`.
 
     Source: Phillips, Dudik 2008, https://doi.org/10.1111/j.0906-7590.2008.5203.x; features and penalties as in the
         package maxnet of Phillips et al. 2017, https://doi.org/10.1111/ecog.03049.
@@ -59,6 +59,8 @@ def maxent_features(
             f"maxent_features: `feature_classes` must have one or more, and `hinges` be 2 or more, got "
             f"{feature_classes} and {hinges}."
         )
+    if len(input_shape) != 1:
+        raise ValueError(f"maxent_features: `input_shape` must be (F,), got {input_shape}.")
     inputs, x, numbers = table_inputs(name, input_shape, levels)
     x = MaxentFeatures(feature_classes, numbers, hinges, thresholds, dtype="float32", name="features")(x)
     x = LassoDense(classes, dtype="float32", name="head")(x)
