@@ -85,14 +85,15 @@ def feature_classifier(
 
     Args:
         backbone: as `zoo.transfer` takes it; it is not trained.
-        classifier: logistic (regression, on standardized features), forest (a random forest of 300 trees) or svm
-            (a support vector machine with a radial kernel, on standardized features).
+        classifier: logistic (regression, on standardized features), forest (a random forest of 300 trees) or svm (a
+            support vector machine with a radial kernel, on the features as they are: divided by its deviation, a
+            feature that hardly varies would count as much as any).
         weights: for a name, as `zoo.load` takes them.
         input_range: as in `zoo.transfer`.
         batch_size: number of inputs per call of the backbone.
         seed: random seed of the classifier.
     Returns:
-        `sklearn.pipeline.Pipeline` of features, scale (except for the forest) and classifier.
+        `sklearn.pipeline.Pipeline` of features, scale (for the logistic regression) and classifier.
     Raises:
         ValueError: as in `zoo.extract_features`, at the first inputs.
     """
@@ -105,9 +106,9 @@ def feature_classifier(
     classifiers = {
         "logistic": lambda: LogisticRegression(max_iter=2000, C=0.1, random_state=seed),
         "forest": lambda: RandomForestClassifier(300, random_state=seed),
-        "svm": lambda: SVC(random_state=seed),
+        "svm": lambda: SVC(C=10, random_state=seed),
     }
     steps = [("features", FunctionTransformer(FeatureExtractor(backbone, weights, input_range, batch_size)))]
-    if classifier != "forest":
+    if classifier == "logistic":
         steps.append(("scale", StandardScaler()))
     return Pipeline([*steps, ("classifier", classifiers[classifier]())])
