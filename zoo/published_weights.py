@@ -131,3 +131,20 @@ def find_published(architecture, name):
         hint = suggestion(name, names)
     listed = f"`zoo.weights.names({architecture!r})` lists its {len(names)}." if names else "It has none by name."
     raise ValueError(f"{architecture} has no weights {name!r}.{hint} {listed}")
+
+
+def describe_weights(architecture, name):
+    """Returns in words what pretrained weights are: their name, training data, license and source.
+
+    Args:
+        architecture: one of `zoo.names()`, or another name of a backbone.
+        name: bundled, one of `weight_names(architecture)`, or a file, a folder or a preset.
+    """
+    if name == "bundled" and architecture in BUNDLED:
+        bundle = BUNDLED[architecture]
+        facts = ("bundled", bundle.training_data, bundle.license, bundle.source)
+    elif row := next((r for r in read_table() if r.architecture == architecture and name in (r.name, r.alias)), None):
+        facts = (row.name, row.training_data, row.license, row.url)
+    else:
+        return f"{architecture}: {name}"
+    return f"{architecture}: {'; '.join(filter(None, facts))}"

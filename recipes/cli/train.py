@@ -115,6 +115,8 @@ def train(
     verdict = metrics.get("verdict")
     print_metrics({**metrics, "verdict": verdict}, metrics["baseline"])
     print_baselines(run.record)
+    if "pretrained_weights" in run.record:
+        print(f"weights\t{run.record['pretrained_weights']}")
     print(f"steps\t{describe_steps(run)}")
     for sentence in run.diagnose():
         print(f"diagnosis\t{sentence}")

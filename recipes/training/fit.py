@@ -16,6 +16,7 @@ from recipes.training.distribute import Distribute, distribution
 from recipes.training.energy import energy
 from recipes.training.example_store import stores_below
 from recipes.training.identity import describe_training
+from recipes.training.pretrained_encoder import describe_pretrained
 from recipes.training.run import Run
 from recipes.training.run_folder import RunFolder
 from recipes.training.tracking import Tracker, Tracking
@@ -153,6 +154,7 @@ def _train(task, model, data, folder, verbose, arguments, distributed, further_c
         warnings.warn(f"{name} does not use the {count:,} unlabelled images; FewLabels does", stacklevel=4)
     task = task.with_batch_size(data)
     name = model if isinstance(model, str) else model.name
+    pretrained = describe_pretrained(task, model)
     model = task.build_model(model, data, **arguments)
     task.check_model(model, data)
     preprocessing = task.preprocessing(data, model)
@@ -199,6 +201,7 @@ def _train(task, model, data, folder, verbose, arguments, distributed, further_c
     record = {
         "model": name,
         "arguments": arguments,
+        **({"pretrained_weights": pretrained} if pretrained else {}),
         "data": data.source_spec and data.source_spec.to_json(),
         "seed": task.seed,
         "steps_per_epoch": steps,

@@ -1,9 +1,28 @@
-"""Training with a pretrained encoder: its weights, and the normalization of photos that it needs."""
+"""Training with pretrained weights: those of an encoder, its normalization of photos, and what a run says of them."""
 
 import dataclasses
 
+import keras
+
 import zoo
 from recipes.data.preprocessing import preprocessing
+from zoo.published_weights import describe_weights
+
+
+def describe_pretrained(task, model):
+    """Returns in words which pretrained weights a training starts from; None where it starts from random ones.
+
+    Args:
+        task: `Task`, with `weights` (of a backbone) or `encoder_weights`, or without.
+        model: what `fit` takes as `model`.
+    """
+    if getattr(task, "encoder_weights", None) is not None:
+        return describe_weights(task.encoder, task.encoder_weights)
+    if getattr(task, "weights", None) is None:
+        return None
+    if isinstance(model, keras.Model):
+        return f"{model.name}, as it was passed"
+    return describe_weights(model, task.weights) if model in zoo.names() else str(model)
 
 
 def load_encoder(task, model, is_new):

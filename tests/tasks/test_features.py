@@ -9,11 +9,13 @@ from sklearn.ensemble import RandomForestClassifier
 
 import recipes
 import zoo
+from recipes.reports.card import card
 from recipes.runs.load import load_run
 from recipes.tasks import backbone_features
 from recipes.tasks.logistic_head import fit_logistic
 from tests.tasks.test_fine_tuning import backbone, images_of_two_classes
 from tests.tolerance import assert_close
+from zoo.published_weights import describe_weights
 
 
 @pytest.fixture(autouse=True)
@@ -137,3 +139,22 @@ def test_settings_without_effect_are_refused(changes, message):
 def test_too_few_examples_are_refused(images):
     with pytest.raises(ValueError, match="`train_examples` must be from 2"):
         recipes.Features(train_examples=1).fit(backbone(), images, verbose=False)
+
+
+def test_a_run_says_which_pretrained_weights_it_starts_from(images, tmp_path):
+    task = recipes.Features(baselines=False, report_examples=0)
+    run = task.fit("resnet18", images, out=tmp_path, verbose=False, input_shape=(12, 12, 3))
+    text = run.record["pretrained_weights"]
+    bundle = zoo.BUNDLED["resnet18"]
+    assert text == f"resnet18: bundled; {bundle.training_data}; {bundle.license}; {bundle.source}"
+    assert f"Pretrained weights: {text}." in run.report(tmp_path / "report.html").read_text()
+    run.evaluate("test"), run.save(tmp_path)
+    assert "Pretrained weights: resnet18: bundled" in card(tmp_path)
+    passed = task.fit(backbone(), images, verbose=False)
+    assert passed.record["pretrained_weights"] == "tiny, as it was passed"
+    untrained = recipes.Features(weights=None, baselines=False).fit(
+        "lenet5", images, verbose=False, input_shape=(12, 12, 3)
+    )
+    assert "pretrained_weights" not in untrained.record
+    assert describe_weights("resnet50", "imagenet").startswith("resnet50: torchvision/IMAGENET1K_V1; ImageNet-1k; BSD")
+    assert describe_weights("resnet50", "weights.pth") == "resnet50: weights.pth"
