@@ -19,7 +19,7 @@ def parse_setting(text):
     try:
         value = json.loads(value)
     except json.JSONDecodeError:
-        value = tuple(value.split(",")) if name == "augment" else value
+        value = tuple(value.split(",")) if name in ("augment", "order") else value
     return name, tuple(value) if isinstance(value, list) else value
 
 
