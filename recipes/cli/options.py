@@ -23,6 +23,14 @@ def parse_setting(text):
     return name, tuple(value) if isinstance(value, list) else value
 
 
+def parse_space(text):
+    """Splits NAME=VALUES of `--space`."""
+    name, equals, values = text.partition("=")
+    if not equals or not name or not values:
+        raise ValueError(f"--space must be NAME=VALUES, such as learning_rate=1e-4:1e-2:log, got {text!r}.")
+    return name.strip(), values
+
+
 def parse_size(text):
     """Parses HEIGHTxWIDTH, or one number for both, as (height, width) [pixels]."""
     sides = text.lower().split("x")

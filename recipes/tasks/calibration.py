@@ -70,7 +70,9 @@ def groups_of(examples):
     if sizes.max(initial=0) < GROUP_EXAMPLES:
         return None
     names = np.arange(len(examples)) if examples.names is None else examples.names
-    labels = [f"group of {names[i]}" if size >= GROUP_EXAMPLES else None for i, size in zip(first, sizes, strict=True)]
+    labels = [
+        f"group of example {names[i]}" if size >= GROUP_EXAMPLES else None for i, size in zip(first, sizes, strict=True)
+    ]
     return np.array(labels, dtype=object)[group]
 
 

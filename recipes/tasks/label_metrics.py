@@ -88,6 +88,6 @@ def label_figure(by_label):
     ax.axvline(0.5, color="black", lw=1)
     ax.set(xlabel="area under the ROC curve", xlim=(0, 1))
     ax.grid(alpha=0.3, axis="x")
-    left_out = f", of which the {FIGURE_LABELS} lowest of {len(areas)} are shown" if len(areas) > len(shown) else ""
-    caption = f"1 is perfect and 0.5 is chance; in brackets the fraction of the examples that have the label{left_out}."
+    left_out = f" The {FIGURE_LABELS} lowest of {len(areas)} are shown." if len(areas) > len(shown) else ""
+    caption = f"1 is perfect and 0.5 is chance; in brackets the fraction of the examples that have the label.{left_out}"
     return [("Area under the ROC curve of each label", caption, figure)]
