@@ -77,6 +77,7 @@ WHERE = {
     "predict_species_map": "recipes.raster.species_map",
     # Search
     "search": "recipes.tuning.search",
+    "nested_cross_validate": "recipes.tuning.nested",
     "find_learning_rate": "recipes.tuning.learning_rate",
     # Labels
     "combine_labels": "recipes.labels.combine",

@@ -261,6 +261,24 @@ class SymmetricCrossEntropy(RobustLoss):
 
 
 @keras.saving.register_keras_serializable("recipes")
+class CumulativeCrossEntropy(RobustLoss):
+    """Sum of the binary cross-entropies of the events that the class is at most the first, second, ... of an order.
+
+    A wrong class costs more the more classes lie between it and the right one.
+
+    Source: Cao et al. 2020, arXiv:1901.07884, equation 4.
+    Differs: the probabilities of the events are sums of those of the classes, so that they rise for all weights.
+    """
+
+    def loss_of(self, targets, probabilities):
+        """Returns (B,) losses of (B, classes) targets and probabilities, in the order of the classes."""
+        events, at_most = (ops.cumsum(values, axis=-1)[:, :-1] for values in (targets, probabilities))
+        above = ops.flip(ops.cumsum(ops.flip(probabilities, axis=-1), axis=-1), axis=-1)[:, 1:]
+        logs, others = (ops.log(ops.clip(values, 1e-7, 1)) for values in (at_most, above))
+        return -ops.sum(events * logs + (1 - events) * others, axis=-1)
+
+
+@keras.saving.register_keras_serializable("recipes")
 class Charbonnier(keras.losses.Loss):
     """Mean of sqrt(x^2 + epsilon^2) over the differences x: an absolute error that is smooth at 0.
 

@@ -20,12 +20,15 @@ class Conformal:
     Args:
         kind: interval (of numbers) or set (of classes).
         coverage: the fraction, 0 to 1.
-        thresholds: of intervals the largest error of each output, in its unit; of sets one number, the smallest
-            probability of a class in the set.
+        thresholds: of intervals the largest error of each output, in its unit, or its largest distance outside of the
+            lowest and highest quantile, which may be negative; of sets one number, the smallest probability of a class
+            in the set.
         examples: number of examples of the calibration.
         lowest, highest: that a number can be, such as 0 for counts; None for no limit.
+        of_quantiles: whether intervals are made of the quantiles of each example, so that their widths differ.
 
-    Source: Vovk, Gammerman, Shafer 2005; the sets as in Sadinle, Lei, Wasserman 2019 (arXiv:1609.00451).
+    Source: Vovk, Gammerman, Shafer 2005; the sets as in Sadinle, Lei, Wasserman 2019 (arXiv:1609.00451); intervals of
+        quantiles as in Romano, Patterson, Candès 2019 (arXiv:1905.03222).
     Differs: a set always has the most probable class, so that none is empty.
     """
 
@@ -35,6 +38,23 @@ class Conformal:
     examples: int
     lowest: float | None = None
     highest: float | None = None
+    of_quantiles: bool = False
+
+    @classmethod
+    def from_quantiles(cls, targets, quantiles, coverage):
+        """Calibrates intervals around predicted quantiles on held-out examples.
+
+        Args:
+            targets: (N, outputs).
+            quantiles: (N, outputs, levels), rising; the first and the last are used.
+            coverage: fraction of the targets that the intervals contain, 0 to 1.
+        Raises:
+            ValueError: if there are too few examples for the coverage.
+        """
+        targets, quantiles = np.asarray(targets, "float64"), np.asarray(quantiles, "float64")
+        outside = np.maximum(quantiles[..., 0] - targets, targets - quantiles[..., -1])
+        thresholds = tuple(_quantile(column, coverage) for column in outside.T)
+        return cls("interval", coverage, thresholds, len(outside), of_quantiles=True)
 
     @classmethod
     def of_numbers(cls, targets, predictions, coverage):
@@ -67,12 +87,16 @@ class Conformal:
         """Returns the intervals (..., outputs, 2), low and high, or for each class whether it is in the set, bool.
 
         Args:
-            outputs: tensor or array of numbers (..., outputs), or of probabilities (..., classes).
+            outputs: tensor or array of numbers (..., outputs), with `of_quantiles` of quantiles (..., outputs, levels),
+                or of probabilities (..., classes).
         """
         module = np if isinstance(outputs, np.ndarray) else ops
         if self.kind == "interval":
             errors = module.array(self.thresholds, dtype=outputs.dtype)
-            intervals = module.stack([outputs - errors, outputs + errors], axis=-1)
+            low, high = (outputs[..., 0], outputs[..., -1]) if self.of_quantiles else (outputs, outputs)
+            # Quantiles that are too far apart have a negative distance; the ends meet in the middle at most
+            errors = module.maximum(errors, (low - high) / 2)
+            intervals = module.stack([low - errors, high + errors], axis=-1)
             intervals = intervals if self.lowest is None else module.maximum(intervals, self.lowest)
             return intervals if self.highest is None else module.minimum(intervals, self.highest)
         largest = module.max(outputs, axis=-1, keepdims=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from recipes.cli.errors import check_folder
-from recipes.cli.options import Json, parse_setting
+from recipes.cli.options import Json, parse_setting, parse_space
 from recipes.cli.output import print_json
 
 
@@ -21,12 +21,21 @@ def cross_validate(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any argument of the task: --set epochs=50.")
     ] = None,
+    nested: Annotated[
+        int | None,
+        typer.Option(metavar="TRIALS", min=1, help="Choose settings in each fold, of TRIALS and the defaults."),
+    ] = None,
+    space: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUES", help="What --nested searches, as `zoo search` has it.")
+    ] = None,
+    inner_folds: Annotated[int, typer.Option(min=2, help="Number of inner folds of --nested.")] = 3,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the runs in --out.")] = False,
     as_json: Json = False,
 ):
     """Train and test a model on each fold of a table, beside the baselines: mean and standard deviation of the metrics.
 
-    Spatial blocks, groups and identical rows are in one fold.
+    Spatial blocks, groups and identical rows are in one fold. With --nested settings are chosen by inner folds, so that
+    the metrics are those of the search and the model together.
 
     zoo cross-validate species_distribution --model maxent_features --data "species:points.csv?rasters=climate"
     """
@@ -39,9 +48,20 @@ def cross_validate(
     if out is not None:
         check_folder("--out", out)
     task = TASKS[what]().replace(**dict(parse_setting(text) for text in settings or []))
-    result = cross_validate(task, model, data, folds=folds, out=out, verbose=not as_json, overwrite=overwrite)
+    arguments = {"folds": folds, "out": out, "verbose": not as_json, "overwrite": overwrite}
+    if nested is None:
+        if space:
+            raise ValueError("--space must be used with --nested TRIALS.")
+        result = cross_validate(task, model, data, **arguments)
+    else:
+        from recipes.tuning.nested import nested_cross_validate
+
+        dimensions = dict(parse_space(text) for text in space or []) or None
+        arguments |= {"space": dimensions, "trials": nested, "inner_folds": inner_folds}
+        result = nested_cross_validate(task, model, data, **arguments)
     if as_json:
-        print_json({"description": result.description, "summary": result.summary(), "folds": result.folds})
+        content = {"description": result.description, "summary": result.summary(), "folds": result.folds}
+        print_json(content | ({"values": list(result.values)} if result.values else {}))
         return
     print(result.description)
     summary = result.summary()

@@ -19,8 +19,16 @@ def parse_setting(text):
     try:
         value = json.loads(value)
     except json.JSONDecodeError:
-        value = tuple(value.split(",")) if name == "augment" else value
+        value = tuple(value.split(",")) if name in ("augment", "order") else value
     return name, tuple(value) if isinstance(value, list) else value
+
+
+def parse_space(text):
+    """Splits NAME=VALUES of `--space`."""
+    name, equals, values = text.partition("=")
+    if not equals or not name or not values:
+        raise ValueError(f"--space must be NAME=VALUES, such as learning_rate=1e-4:1e-2:log, got {text!r}.")
+    return name.strip(), values
 
 
 def parse_size(text):

@@ -60,6 +60,8 @@ def print_frames(frames, as_json):
 
 def print_metrics(metrics, baseline=None):
     """Prints the verdict, then a line per metric that is a number, with the baseline's value if `baseline` is given."""
+    from recipes.reports.coverage import coverage_rows
+
     if metrics.get("verdict"):
         print(f"verdict\t{metrics['verdict']['sentence']}")
     for key, value in metrics.items():
@@ -67,6 +69,8 @@ def print_metrics(metrics, baseline=None):
             reference = (baseline or {}).get(key, "")
             reference = f"{reference:.4g}" if isinstance(reference, int | float) else reference
             print(f"{key}\t{value:.4g}" + ("" if baseline is None else f"\t{reference}"))
+    for name, coverage in coverage_rows(metrics).items():
+        print(f"coverage of {name}\t{coverage:.4g}" + ("" if baseline is None else "\t"))
 
 
 def print_baselines(record):

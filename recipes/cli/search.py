@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from recipes.cli.errors import check_folder, naming_full_disk
-from recipes.cli.options import Json, parse_setting
+from recipes.cli.options import Json, parse_setting, parse_space
 from recipes.cli.output import print_json, print_note
 from recipes.cli.train import chosen_recipe
 
@@ -57,7 +57,7 @@ def search(
     out = out or Path("runs") / f"search_{what}"
     check_folder("--out", out)
     recipe, task = _recipe_and_task(what, model, data, settings)
-    dimensions = dict(_name_and_values(text) for text in space or []) or None
+    dimensions = dict(parse_space(text) for text in space or []) or None
     with naming_full_disk(out):
         result = search_space(
             task, recipe.model, recipe.data, space=dimensions, budget=budget, trials=trials, sampler=sampler,
@@ -118,11 +118,3 @@ def _recipe_and_task(what, model, data, settings):
     """Returns the `ReferenceRecipe` and its task with the settings of `--set`."""
     recipe = chosen_recipe(what, model, data)
     return recipe, recipe.task.replace(**dict(parse_setting(text) for text in settings or []))
-
-
-def _name_and_values(text):
-    """Splits NAME=VALUES of `--space`."""
-    name, equals, values = text.partition("=")
-    if not equals or not name or not values:
-        raise ValueError(f"--space must be NAME=VALUES, such as learning_rate=1e-4:1e-2:log, got {text!r}.")
-    return name.strip(), values

@@ -3,6 +3,7 @@
 import numpy as np
 
 from recipes.data.environment import Environment
+from recipes.prediction.distribution import batch_distribution, has_distribution
 from recipes.prediction.input_list import input_files
 from recipes.prediction.predict import (
     batch_size,
@@ -80,7 +81,7 @@ class BatchPredictor:
             columns["question"] = _texts(batch.inputs.questions if len(batch.names) else [])
         columns |= self._columns(values)
         if self.conformal is not None:
-            columns |= self._uncertainty_columns(self.conformal(values))
+            columns |= self._uncertainty_columns(values, self._distribution(batch))
         if self.environment is not None:
             columns["similarity"] = self.environment.similarity(batch.inputs) if len(batch.names) else np.empty(0)
         frame = pd.DataFrame(columns, copy=False)
@@ -106,12 +107,26 @@ class BatchPredictor:
             columns[label] = names[values.argmax(1)]
         return columns | {name: values[:, i] for i, name in enumerate(self.names)}
 
-    def _uncertainty_columns(self, regions):
-        names = _texts(self.names)
+    def _distribution(self, batch):
+        """Returns the named outputs of the run's distribution, (N, outputs, ...); {} where it has none."""
+        if not has_distribution(self.run.model):
+            return {}
+        if self.engine is None or not len(batch.names):
+            return batch_distribution(self.run, batch.inputs, len(batch.names))
+        outputs = self.engine.predict(batch.inputs)
+        return {name: np.asarray(outputs[name]) for name in ("quantiles", "zero_probability") if name in outputs}
+
+    def _uncertainty_columns(self, values, distribution):
+        names, zeros = _texts(self.names), distribution.get("zero_probability")
+        regions = self.conformal(distribution.get("quantiles", values))
         if self.conformal.kind == "set":
             return {"set": [SEPARATOR.join(names[row]) for row in regions]}
         ends = (("low", 0), ("high", 1))
-        return {f"{name}_{end}": regions[:, i, k] for i, name in enumerate(self.names) for end, k in ends}
+        columns = {f"{name}_{end}": regions[:, i, k] for i, name in enumerate(self.names) for end, k in ends}
+        of_zero = (
+            {} if zeros is None else {f"{name}_zero_probability": zeros[:, i] for i, name in enumerate(self.names)}
+        )
+        return columns | of_zero
 
     def _outputs(self, inputs):
         if self.feature_model is not None:

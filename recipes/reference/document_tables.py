@@ -104,6 +104,7 @@ def coverage_table():
         {
             "table": row["table"],
             "target": row["target"],
+            "method": row["method"],
             "rows": row["rows"],
             "nominal, %": _percent(row["nominal"], 0),
             "coverage, %": _percent(row["coverage"]),

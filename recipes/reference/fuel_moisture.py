@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 import zoo
-from recipes.tasks.regression import StandardizedLoss
+from recipes.tasks.standardized_loss import StandardizedLoss
 from recipes.training import accelerate
 from zoo.arguments import Count, Whole, checked
 from zoo.layers.presto_bands import BANDS

@@ -6,6 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from recipes.reports.baseline_text import describe_baselines
+from recipes.reports.coverage import coverage_rows, describe_coverage
 from recipes.reports.markdown import escape_markdown
 
 
@@ -52,6 +53,8 @@ def card(folder, name=None):
         baseline=f"baseline: {baseline['name']}" if "name" in baseline else "baseline",
         rows=rows,
         fitted=describe_baselines(record.get("baselines")),
+        coverage=[escape_markdown(sentence, keep_code=True) for sentence in describe_coverage(values)],
+        coverage_rows=coverage_rows(values),
         diagnosis=[escape_markdown(sentence, keep_code=True) for sentence in metrics["diagnosis"]],
         inputs=input_description(data),
     )

@@ -9,6 +9,7 @@ from zoo.conformal import Conformal, smallest_calibration
 from zoo.introspect.head import head_layer
 
 BINS = 15  # of the expected calibration error
+GROUP_EXAMPLES = 5  # of a group whose coverage is measured
 TEMPERATURES = (0.05, 20.0)  # lowest and highest
 
 
@@ -17,55 +18,62 @@ def add_conformal(run, predictions, coverage, limits=(None, None)):
 
     Args:
         run: `Run` of a classification or a regression; nothing is added for other data.
-        predictions: of its validation split, (N, classes) probabilities or (N, outputs) numbers; None for no split.
+        predictions: of its validation split, (N, classes) probabilities, (N, outputs) numbers or (N, outputs, levels)
+            quantiles; None for no split.
         coverage: fraction of new examples, 0 to 1.
         limits: lowest and highest number that a target can be, or None.
     """
-    calibrate = {"classification": Conformal.of_classes, "regression": Conformal.of_numbers}.get(run.data.task)
+    of_numbers = Conformal.from_quantiles if np.ndim(predictions) == 3 else Conformal.of_numbers
+    calibrate = {"classification": Conformal.of_classes, "regression": of_numbers}.get(run.data.task)
     if calibrate and predictions is not None and len(predictions) >= smallest_calibration(coverage):
         conformal = calibrate(run.data.validation.targets, predictions, coverage)
         conformal = dataclasses.replace(conformal, lowest=limits[0], highest=limits[1])
         run.record["conformal"] = conformal.to_json()
 
 
-def coverage_metrics(conformal, targets, predictions, names):
+def coverage_metrics(conformal, targets, predictions, names, groups=None):
     """Returns how often intervals or sets contain the targets, and their size: dict of numbers.
 
     Args:
         conformal: `zoo.conformal.Conformal`.
         targets: (N,) class index, or (N, outputs).
-        predictions: (N, classes) probabilities, or (N, outputs).
+        predictions: (N, classes) probabilities, (N, outputs), or (N, outputs, levels) quantiles.
         names: of the classes or outputs.
+        groups: (N,) names of groups, as `groups_of` returns them, or None.
     """
     regions = conformal(predictions)
     if conformal.kind == "interval":
         inside = (targets >= regions[..., 0]) & (targets <= regions[..., 1])
         by_name = {name: float(inside[:, i].mean()) for i, name in enumerate(names)}
-        width = {name: 2 * threshold for name, threshold in zip(names, conformal.thresholds, strict=True)}
+        width = {name: float(np.mean(regions[:, i, 1] - regions[:, i, 0])) for i, name in enumerate(names)}
         metrics = {"interval_coverage": float(inside.mean()), "interval_width": width}
     else:
         inside = regions[np.arange(len(targets)), targets]
         by_name = {name: float(inside[targets == i].mean()) for i, name in enumerate(names) if (targets == i).any()}
         metrics = {"set_coverage": float(inside.mean()), "set_size": float(regions.sum(-1).mean())}
-    return {**metrics, "nominal_coverage": conformal.coverage, "coverage_by_name": by_name}
+    metrics |= {"nominal_coverage": conformal.coverage, "coverage_by_name": by_name}
+    if groups is None:
+        return metrics
+    present = [group for group in dict.fromkeys(groups) if group is not None]
+    return {**metrics, "coverage_by_group": {group: float(inside[groups == group].mean()) for group in present}}
 
 
-def describe_coverage(metrics):
-    """Returns sentences on the coverage of intervals or sets; none for metrics without one."""
-    if "nominal_coverage" not in metrics:
-        return []
-    nominal, by_name = f"{100 * metrics['nominal_coverage']:.0f} %", metrics["coverage_by_name"]
-    if "interval_coverage" in metrics:
-        widths = ", ".join(f"{name} ± {width / 2:.4g}" for name, width in metrics["interval_width"].items())
-        return [
-            f"The {nominal} intervals ({widths}) contain {100 * metrics['interval_coverage']:.1f} % of the targets."
-        ]
-    worst = min(by_name, key=by_name.get)
-    return [
-        f"The {nominal} sets of classes contain the true one in {100 * metrics['set_coverage']:.1f} % of the examples, "
-        f"and have {metrics['set_size']:.2f} classes on average; of {worst}, the class where it is lowest, in "
-        f"{100 * by_name[worst]:.1f} %."
+def groups_of(examples):
+    """Returns (N,) names of the groups of examples that stay in one split, None for small ones; None for no groups.
+
+    Args:
+        examples: `Examples` with `units`. A group has the name of its first example.
+    """
+    if examples.units is None:
+        return None
+    _, first, group, sizes = np.unique(examples.units, return_index=True, return_inverse=True, return_counts=True)
+    if sizes.max(initial=0) < GROUP_EXAMPLES:
+        return None
+    names = np.arange(len(examples)) if examples.names is None else examples.names
+    labels = [
+        f"group of example {names[i]}" if size >= GROUP_EXAMPLES else None for i, size in zip(first, sizes, strict=True)
     ]
+    return np.array(labels, dtype=object)[group]
 
 
 def calibration_error(targets, probabilities):

@@ -7,27 +7,38 @@ import keras
 import numpy as np
 
 from recipes.data.augment.steps import MIXING
-from recipes.losses import GeneralizedCrossEntropy, SymmetricCrossEntropy
+from recipes.losses import CumulativeCrossEntropy, GeneralizedCrossEntropy, SymmetricCrossEntropy
 from recipes.reports import verdict as verdicts
+from recipes.reports.coverage import coverage_figures, describe_coverage
 from recipes.reports.reliability import reliability_figures
 from recipes.tasks import calibration
 from recipes.tasks.class_counts import most_frequent_class, smallest_fraction, weights_by_index
+from recipes.tasks.class_metrics import UNBALANCED, class_metrics
+from recipes.tasks.ensemble_task import EnsembleTask
 from recipes.tasks.fitted_baselines import compare_with_baselines
-from recipes.training.task import Task, task
+from recipes.tasks.label_metrics import label_figure, label_metrics, mean_area
+from recipes.tasks.ordered_classes import (
+    class_frequencies,
+    describe_order,
+    ordered_data,
+    ranked_probability_scores,
+)
+from recipes.tasks.two_class_metrics import describe_tss
+from recipes.training.task import task
 from zoo.arguments import OpenFraction, Rate, Whole
 from zoo.introspect.output_activation import output_activation
 from zoo.registry import entry
 
-UNBALANCED = 0.2  # fraction of the smaller one of two classes below which they are unbalanced
-ROBUST_LOSSES = {
+CLASS_LOSSES = {
     "generalized_cross_entropy": GeneralizedCrossEntropy,
     "symmetric_cross_entropy": SymmetricCrossEntropy,
+    "cumulative_cross_entropy": CumulativeCrossEntropy,
 }
 THRESHOLD_EXAMPLES = 5  # of each class in the validation split, from which a threshold is chosen on it
 
 
 @task
-class Classification(Task):
+class Classification(EnsembleTask):
     """One class of two or more, or several labels per example (multi-hot targets).
 
     The data's task is classification or multilabel. The loss is the cross-entropy that fits the model's output:
@@ -36,14 +47,17 @@ class Classification(Task):
     statistic (TSS = sensitivity + specificity - 1). The baseline always predicts the most frequent class of the
     training split. The run is compared with it by accuracy. Where classes are unbalanced, which is two of which one
     has below 20 % of the examples, or more of which one has below 40 % of an even fraction, it is compared by ROC AUC
-    or by balanced accuracy.
+    or by balanced accuracy. With an `order` it is the ranked probability score, and the mean error in classes is a
+    metric, too. Several labels are compared by the Hamming loss, or by the mean ROC AUC where labels are rare.
 
     Args:
         class_weight: balanced (each class has the same total weight), a dict from class (name, or index from 0) to
             weight, in R a named list, or None.
         label_smoothing: fraction of the target that is spread over all classes.
         loss: cross_entropy; or generalized_cross_entropy or symmetric_cross_entropy, which wrong labels disturb less,
-            for one class per example. Heads that a logistic regression fits have the cross-entropy.
+            for one class per example; or cumulative_cross_entropy, by which mistakes cost more the further they are
+            apart in `order`. Heads that a logistic regression fits have the cross-entropy.
+        order: names of all classes from the lowest to the highest, where they have an order; () for none.
         baselines: whether to fit a logistic regression, a random forest and gradient boosting to tables, vectors and
             series, too, for the report. Large tables are sampled. Images and texts have no such baselines.
         coverage: fraction of new examples whose true class is in the sets of `Run.predict_set`, between 0 and 1.
@@ -52,12 +66,13 @@ class Classification(Task):
         report_examples: number of held-out examples used in the report's robustness section. A quarter of them are
             explained by several methods, whose quality is measured. Large models use fewer examples and steps, as the
             report says. 0 skips the section.
-        **kwargs: as `Task` has them.
+        **kwargs: as `EnsembleTask` has them.
     """
 
     class_weight: Literal["balanced"] | dict | None = None
     label_smoothing: Rate = 0.0
-    loss: Literal["cross_entropy", "generalized_cross_entropy", "symmetric_cross_entropy"] = "cross_entropy"
+    loss: Literal["cross_entropy", *CLASS_LOSSES] = "cross_entropy"
+    order: tuple = ()
     baselines: bool = True
     coverage: OpenFraction = 0.9
     calibrate: bool = False
@@ -65,6 +80,17 @@ class Classification(Task):
 
     data_tasks: ClassVar[tuple] = ("classification", "multilabel")
     main_metric: ClassVar[str] = "accuracy"
+
+    def open_data(self, data):
+        """Returns the `Data` to train on, with its classes in `order`; as `Task.open_data` has it."""
+        data = super().open_data(data)
+        return ordered_data(data, tuple(map(str, self.order))) if self.order else data
+
+    def check_data(self, data):
+        """Raises a ValueError if the data set is for another task, or the loss needs an order and there is none."""
+        super().check_data(data)
+        if self.loss == "cumulative_cross_entropy" and not self.order:
+            raise ValueError("`order` must name the classes for the loss cumulative_cross_entropy, got none.")
 
     def head_arguments(self, name, data):
         """Returns the number of classes and the activation of the output."""
@@ -78,7 +104,7 @@ class Classification(Task):
         """Raises a ValueError if the model's output does not fit the classes."""
         if self.calibrate:
             calibration.verify_calibration(model, data.task)
-        if self.loss in ROBUST_LOSSES and data.task == "multilabel":
+        if self.loss in CLASS_LOSSES and data.task == "multilabel":
             raise ValueError(f"`loss` must be cross_entropy for several labels per example, got {self.loss}.")
         units = model.output_shape[-1]
         if units == 1 and len(data.classes) == 2 and data.task == "classification":
@@ -129,7 +155,7 @@ class Classification(Task):
         else:
             metrics = [keras.metrics.SparseCategoricalAccuracy("accuracy")]
         settings.setdefault("optimizer", self.make_optimizer(steps))
-        robust = ROBUST_LOSSES.get(self.loss)
+        robust = CLASS_LOSSES.get(self.loss)
         model.compile(loss=robust(output_activation(model)) if robust else loss, metrics=metrics, **settings)
         return model
 
@@ -153,8 +179,8 @@ class Classification(Task):
             p = np.clip(targets.mean(0), 1e-7, 1 - 1e-7)
             return float(np.mean(-(p * np.log(p) + (1 - p) * np.log(1 - p))))
         p = np.bincount(targets) / len(targets)
-        if self.loss in ROBUST_LOSSES:
-            of_class = ROBUST_LOSSES[self.loss]().loss_of(np.eye(len(p)), np.tile(p, (len(p), 1)))
+        if self.loss in CLASS_LOSSES:
+            of_class = CLASS_LOSSES[self.loss]().loss_of(np.eye(len(p)), np.tile(p, (len(p), 1)))
             return float(np.sum(p * np.asarray(of_class)))
         return float(-np.sum(p[p > 0] * np.log(p[p > 0])))
 
@@ -190,7 +216,8 @@ class Classification(Task):
         threshold = None if split == "validation" else run.record.get("tss_threshold")
         metrics = self.compute_metrics(run.data, targets, predictions, threshold)
         if run.conformal and split != "validation":
-            metrics |= calibration.coverage_metrics(run.conformal, targets, predictions, run.classes)
+            groups = calibration.groups_of(getattr(run.data, split))
+            metrics |= calibration.coverage_metrics(run.conformal, targets, predictions, run.classes, groups)
         return {"verdict": self.verdict(run.data, split, targets, predictions), **metrics}
 
     def headline_metric(self, data, targets):
@@ -202,12 +229,20 @@ class Classification(Task):
         Returns:
             `score` is a function of (R, N) weights and (N, classes) probabilities that returns (R,) numbers.
         """
+        if data.task == "multilabel" and data.train.targets.mean() < UNBALANCED:
+            return "mean ROC AUC", mean_area(targets), True
         if data.task == "multilabel":
 
             def hamming_loss(weights, predictions):
                 return verdicts.mean_score(weights, ((predictions >= 0.5) != targets).mean(-1))
 
             return "Hamming loss", hamming_loss, False
+        if self.order:
+
+            def rank_score(weights, predictions):
+                return verdicts.mean_score(weights, ranked_probability_scores(targets, predictions))
+
+            return "ranked probability score", rank_score, False
         classes = len(data.classes)
         if smallest_fraction(data) >= UNBALANCED * 2 / classes:
 
@@ -235,12 +270,14 @@ class Classification(Task):
             split: train, validation or test.
             targets: (N,) class index, or (N, classes) multi-hot.
             predictions: (N, classes) probabilities.
-            baseline: (N, classes) probabilities of the baseline; None for the most frequent class, or the most frequent
-                value of each label.
+            baseline: (N, classes) probabilities of the baseline; None for the most frequent class, the most frequent
+                value of each label, or the frequencies of ordered classes.
             baseline_name: name of the baseline for the sentence, or None.
         """
         if baseline is None and data.task == "multilabel":
             baseline = np.broadcast_to((data.train.targets.mean(0) > 0.5).astype(float), predictions.shape)
+        elif baseline is None and self.order:
+            baseline = class_frequencies(data, len(targets))
         elif baseline is None:
             baseline = np.broadcast_to(np.eye(len(data.classes))[most_frequent_class(data)], predictions.shape)
         metric, score, higher_is_better = self.headline_metric(data, targets)
@@ -265,62 +302,9 @@ class Classification(Task):
         Returns:
             Dict of numbers; `baseline` holds those of always predicting the most frequent class.
         """
-        from scipy.stats import binomtest
-        from sklearn import metrics
-
         if data.task == "multilabel":
-            labels = (predictions >= 0.5).astype(int)
-            return {
-                "exact_match": float(metrics.accuracy_score(targets, labels)),
-                "f1_micro": float(metrics.f1_score(targets, labels, average="micro", zero_division=0)),
-                "f1_macro": float(metrics.f1_score(targets, labels, average="macro", zero_division=0)),
-                "hamming_loss": float(metrics.hamming_loss(targets, labels)),
-                "examples": len(targets),
-                "baseline": {"hamming_loss": float(np.minimum(targets.mean(0), 1 - targets.mean(0)).mean())},
-            }
-        classes, present = range(len(data.classes)), np.unique(targets)  # other data may lack examples of a class
-        predicted = predictions.argmax(-1)
-        most_frequent = most_frequent_class(data)
-        probabilities = np.clip(predictions, 1e-7, 1)
-        probabilities = probabilities / probabilities.sum(-1, keepdims=True)
-        correct = int((predicted == targets).sum())
-        interval = binomtest(correct, len(targets)).proportion_ci(method="wilson")
-        results = {
-            "accuracy": correct / len(targets),
-            "accuracy_interval": [float(interval.low), float(interval.high)],
-            "balanced_accuracy": float(metrics.recall_score(targets, predicted, labels=present, average="macro")),
-            "f1_macro": float(metrics.f1_score(targets, predicted, average="macro", zero_division=0)),
-            "log_loss": float(metrics.log_loss(targets, probabilities, labels=classes)),
-            "calibration_error": calibration.calibration_error(targets, probabilities),
-            "confusion": metrics.confusion_matrix(targets, predicted, labels=classes).tolist(),
-            "examples": len(targets),
-            "baseline": {
-                "accuracy": float((targets == most_frequent).mean()),
-                "balanced_accuracy": 1 / len(present),
-                "name": "the most frequent class",
-            },
-        }
-        for k in (3, 5):
-            if len(data.classes) > k:
-                accuracy = metrics.top_k_accuracy_score(targets, predictions, k=k, labels=classes)
-                results[f"top_{k}_accuracy"] = float(accuracy)
-        positive = targets == 1
-        if len(data.classes) == 2 and positive.any() and not positive.all():
-            at_threshold = predictions[:, 1] >= (0.5 if threshold is None else threshold)
-            sensitivity, specificity = float(at_threshold[positive].mean()), float((~at_threshold[~positive]).mean())
-            results |= {
-                "roc_auc": float(metrics.roc_auc_score(positive, predictions[:, 1])),
-                "tss": sensitivity + specificity - 1,
-                "sensitivity": sensitivity,
-                "specificity": specificity,
-                "threshold": 0.5 if threshold is None else threshold,
-                "threshold_source": "default" if threshold is None else "validation",
-            }
-            results["baseline"] |= {"roc_auc": 0.5, "tss": 0.0}
-        smallest = smallest_fraction(data)
-        if smallest < UNBALANCED * 2 / len(data.classes):
-            results["smallest_class_fraction"] = smallest
-        return results
+            return label_metrics(data.classes, targets, predictions)
+        return class_metrics(data, targets, predictions, threshold, has_order=bool(self.order))
 
     def summarize(self, metrics, split):
         """Returns the accuracy with its interval, beside that of the most frequent class.
@@ -328,17 +312,11 @@ class Classification(Task):
         Where classes are unbalanced, ROC AUC and TSS of two classes, or the balanced accuracy of more, come first.
         """
         if "accuracy" not in metrics:
-            return [f"F1 {metrics['f1_micro']:.3f} on {metrics['examples']} {split} examples"]
+            area = f" and mean ROC AUC {metrics['roc_auc']:.3f}" if "roc_auc" in metrics else ""
+            return [f"F1 {metrics['f1_micro']:.3f}{area} on {metrics['examples']} {split} examples"]
         low, high = metrics["accuracy_interval"]
-        examples, coverage = f"on {metrics['examples']} {split} examples", calibration.describe_coverage(metrics)
-        of_two = []
-        if "tss" in metrics:
-            source = "chosen on the validation split" if metrics["threshold_source"] == "validation" else "the default"
-            of_two.append(
-                f"The true skill statistic is {metrics['tss']:.2f}: sensitivity {metrics['sensitivity']:.2f} + "
-                f"specificity {metrics['specificity']:.2f} - 1, where the second class is predicted from a probability "
-                f"of {metrics['threshold']:.2g} ({source})."
-            )
+        examples, coverage = f"on {metrics['examples']} {split} examples", describe_coverage(metrics)
+        of_two = [*describe_order(metrics), *describe_tss(metrics)]
         accuracy = f"Accuracy {100 * metrics['accuracy']:.1f} %"
         interval = (
             f"95 % interval is {100 * low:.1f} to {100 * high:.1f} %. Always predicting the most frequent class has "
@@ -368,6 +346,9 @@ class Classification(Task):
             matrix = confusion(run.evaluate(split)["confusion"], run.data.classes)
             figures.append(("Confusion matrix", caption, matrix))
             figures += reliability_figures(getattr(run.data, split).targets, run.predict_split(split))
+            figures += coverage_figures(run.evaluate(split))
+        elif run.data.task == "multilabel":
+            figures += label_figure(run.evaluate(split)["by_label"])
         return figures + self.attribution_figures(run, split) + robustness.figures(run, split)
 
     def attribution_figures(self, run, split):

@@ -26,12 +26,14 @@ class CrossValidation:
         main_metric: name of the metric that the task is judged by.
         description: how the folds were made.
         runs: the `Run` of each fold.
+        values: of a nested cross-validation, the settings that each fold chose, dicts; () without.
     """
 
     folds: list
     main_metric: str
     description: str
     runs: list = dataclasses.field(repr=False)
+    values: tuple = ()
 
     def data_frame(self):
         """Returns a data frame with a row for each fold and method."""
@@ -62,7 +64,8 @@ class CrossValidation:
             method: {name: {"mean": mean, "deviation": deviation} for name, (mean, deviation) in metrics.items()}
             for method, metrics in self.summary().items()
         }
-        write_json(folder / f"{FILE}.json", {"description": self.description, "summary": summary, "folds": self.folds})
+        content = {"description": self.description, "summary": summary, "folds": self.folds}
+        write_json(folder / f"{FILE}.json", content | ({"values": list(self.values)} if self.values else {}))
 
 
 @checked
@@ -102,18 +105,41 @@ def cross_validate(
         ValueError: if the data are no table, vectors or images, or have fewer units than folds.
     """
     data = task.open_data(data)
-    rows, runs, description = [], [], ""
+    return cross_validate_with(
+        lambda fold, number: (task, arguments, {}), task, model, data, folds, out, overwrite, verbose=verbose
+    )
+
+
+def cross_validate_with(
+    choose, task, model, data, folds, out, overwrite, *, verbose=False, further=None, description=""
+):
+    """Trains and tests a model on each fold with the settings that a function chooses; returns a `CrossValidation`.
+
+    Args:
+        choose: function of the `Data` of a fold and its number, from 1, that returns (task, arguments of the model's
+            builder, dict of the settings that were chosen).
+        task, model, data, folds, out, overwrite, verbose: as `cross_validate` has them; `data` is `Data`.
+        further: name of a method -> (task, arguments) that are trained and tested, too; None for none.
+        description: words before the description of the folds.
+    """
+    rows, runs, chosen, of_folds = [], [], [], ""
     for number, (fold_data, _) in enumerate(fold_splits(data, folds, task.seed), 1):
         folder = None if out is None else Path(out) / f"fold{number}"
-        run = fit(task, model, fold_data, out=folder, verbose=verbose, overwrite=overwrite, **arguments)
+        fold_task, arguments, values = choose(fold_data, number)
+        run = fit(fold_task, model, fold_data, out=folder, verbose=verbose, overwrite=overwrite, **arguments)
         metrics = {NETWORK: run.evaluate("test")}
+        for name, (other, other_arguments) in (further or {}).items():
+            single = other.replace(baselines=False) if hasattr(other, "baselines") else other
+            metrics[name] = fit(single, model, fold_data, verbose=False, **other_arguments).evaluate("test")
         metrics |= {name: of["metrics"] for name, of in run.record.get("baselines", {}).get("methods", {}).items()}
-        for method, values in metrics.items():
-            numbers = {k: float(v) for k, v in values.items() if isinstance(v, int | float) and k != "examples"}
+        for method, of_method in metrics.items():
+            numbers = {k: float(v) for k, v in of_method.items() if isinstance(v, int | float) and k != "examples"}
             rows.append({"fold": number, "method": method, "examples": len(fold_data.test), **numbers})
         runs.append(run)
-        description = fold_data.split_description
-    result = CrossValidation(rows, task.main_metric, description, runs)
+        chosen.append(values)
+        of_folds = fold_data.split_description
+    values = tuple(chosen) if any(chosen) or further else ()
+    result = CrossValidation(rows, task.main_metric, f"{description} {of_folds}".strip(), runs, values)
     if out is not None:
         result.save(out)
     return result

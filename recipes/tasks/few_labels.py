@@ -96,6 +96,7 @@ class FewLabels(Classification):
     fairness: NonNegative = 0.05
     weights: str | None = None
 
+    supports_ensemble: ClassVar[bool] = False
     data_tasks: ClassVar[tuple] = ("classification",)
     uses_unlabelled: ClassVar[bool] = True
 

@@ -76,6 +76,7 @@ class FineTuning(Classification):
     train_examples: Count | None = None
     compare_untrained: bool = False
 
+    supports_ensemble: ClassVar[bool] = False
     data_tasks: ClassVar[tuple] = ("classification",)
 
     def open_data(self, data):

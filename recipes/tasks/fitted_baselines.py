@@ -6,6 +6,8 @@ import typing
 import numpy as np
 
 from recipes.prediction.slices import in_slices
+from recipes.tasks.counts import COUNT_LOSSES
+from recipes.tasks.distribution_baselines import CALIBRATION_ROWS, quantile_fits, with_count_distributions
 from recipes.tasks.logistic_head import fit_logistic
 from recipes.tasks.sound_features import COEFFICIENTS, mfcc_means
 
@@ -29,7 +31,8 @@ class FittedBaseline(typing.NamedTuple):
     Attributes:
         settings: what it is, in words.
         seconds: time of the fit.
-        predict: function from features, (N, F), to (N, classes) probabilities or (N, outputs) numbers.
+        predict: function from features, (N, F), to (N, classes) probabilities, (N, outputs) numbers, or (N, outputs,
+            parameters) of distributions.
         raw: whether it takes the raw columns, with gaps and categories, instead of the preprocessed ones.
     """
 
@@ -61,6 +64,9 @@ def compare_with_baselines(run):
     baselines, rows = _fit(features, task)
     if not baselines:
         return None
+    if task.loss in COUNT_LOSSES:
+        held_out = _sample(data.validation if len(data.validation) else data.train, CALIBRATION_ROWS, task.seed)
+        baselines = with_count_distributions(baselines, task, held_out, features.predict)
     return comparison_record(run, split, baselines, features.predict, rows)
 
 
@@ -300,7 +306,10 @@ def _fit_numbers(task, data, rows, count, outputs, categorical):
     from sklearn.linear_model import PoissonRegressor, RidgeCV
     from sklearn.model_selection import GridSearchCV
 
-    is_count = task.loss == "poisson"
+    is_count = task.loss == "poisson" or task.loss in COUNT_LOSSES
+    if task.loss == "quantile":
+        yield from quantile_fits(task, *_boosting_options(outputs * len(task.levels), categorical, task.seed))
+        return
 
     def columns(predict):
         return lambda x: np.asarray(predict(x)).reshape(len(x), -1)

@@ -7,7 +7,9 @@ import numpy as np
 
 from recipes.data.preprocessing import moments
 from recipes.reports.verdict import series_block, skill_verdict
-from recipes.tasks.regression import Regression, StandardizedLoss
+from recipes.tasks.quantiles import PinballLoss, verify_quantiles
+from recipes.tasks.regression import Regression
+from recipes.tasks.standardized_loss import StandardizedLoss
 from recipes.training.task import task
 from zoo.arguments import Fraction
 from zoo.inputs.columns import plain_names
@@ -35,24 +37,20 @@ class Forecasting(Regression):
     quantiles: tuple[Fraction, ...] = ()
     relative: bool = False
 
+    supports_ensemble: ClassVar[bool] = False
     data_tasks: ClassVar[tuple] = ("forecasting",)
     main_metric: ClassVar[str] = "skill"
 
     def __post_init__(self):
-        if self.has_deviance:
+        if self.loss not in ("mse", "mae", "huber"):
             raise ValueError(f"`loss` must be mse, mae or huber for forecasts, got {self.loss}.")
-        if self.quantiles and (list(self.quantiles) != sorted(set(self.quantiles)) or 0.5 not in self.quantiles):
-            raise ValueError(f"`quantiles` must rise and include 0.5, as in (0.1, 0.5, 0.9), got {self.quantiles}.")
+        if self.quantiles:
+            verify_quantiles(self.quantiles)
 
     @property
     def outputs_per_target(self):
         """Number of outputs for each target and lead: one, or one per quantile."""
         return max(1, len(self.quantiles))
-
-    def head_arguments(self, name, data):
-        """Returns the number of outputs, one for each target, lead and quantile, and a linear activation."""
-        arguments = super().head_arguments(name, data)
-        return {k: v * self.outputs_per_target if k in ("outputs", "classes") else v for k, v in arguments.items()}
 
     def check_model(self, model, data):
         """Raises a ValueError if the number of outputs is not that of leads, targets and quantiles."""
@@ -137,7 +135,7 @@ class Forecasting(Regression):
         tolerance = 1e-5 * float(max(targets.std(0).max(), np.abs(targets).max() / 10, 1e-12))
         return run.model, run.data.classes or None, tolerance
 
-    def medians(self, predictions):
+    def point_predictions(self, predictions):
         """Returns (N, outputs) of the predictions: the medians where there are quantiles."""
         if not self.quantiles:
             return predictions
@@ -153,7 +151,7 @@ class Forecasting(Regression):
             Dict of numbers; `baseline` holds the best baseline's, `baselines` all of them, `by_lead` each lead.
         """
         data, predictions = run.data, run.predict_split(split)
-        targets, medians = getattr(data, split).targets, self.medians(predictions)
+        targets, medians = getattr(data, split).targets, self.point_predictions(predictions)
         baselines = {name: errors(targets, forecast) for name, forecast in data.baselines[split].items()}
         best = min(baselines, key=lambda name: baselines[name]["mae"])
         model_errors = errors(targets, medians)
@@ -226,43 +224,9 @@ class Forecasting(Regression):
             (
                 "Forecasts and observations",
                 "Observations, and what was forecast for them; shaded is the prediction interval where there is one.",
-                forecasts(data, split, predictions, self.quantiles, self.medians(predictions)),
+                forecasts(data, split, predictions, self.quantiles, self.point_predictions(predictions)),
             ),
         ]
-
-
-@keras.saving.register_keras_serializable("recipes")
-class PinballLoss(keras.losses.Loss):
-    """The loss whose minimum is a quantile, on errors divided by the targets' standard deviation.
-
-    (B, outputs) targets and (B, outputs * quantiles) predictions, the quantiles of an output side by side.
-
-    Args:
-        quantiles: quantile levels, each from 0 to 1.
-        spread: standard deviation of each target.
-
-    Source: Koenker and Bassett 1978, https://doi.org/10.2307/1913643.
-    """
-
-    def __init__(self, quantiles, spread, reduction="sum_over_batch_size", name="pinball_loss", dtype=None):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
-        self.quantiles, self.spread = tuple(quantiles), list(spread)
-
-    def call(self, y_true, y_pred):
-        ops = keras.ops
-        levels = ops.convert_to_tensor(self.quantiles, dtype=y_pred.dtype)
-        spread = ops.convert_to_tensor(self.spread, dtype=y_pred.dtype)[:, None]
-        predictions = ops.reshape(y_pred, (-1, len(self.spread), len(self.quantiles)))
-        error = (ops.expand_dims(y_true, -1) - predictions) / spread
-        return ops.mean(ops.maximum(levels * error, (levels - 1) * error), axis=(1, 2))
-
-    def get_config(self):
-        return {
-            "quantiles": self.quantiles,
-            "spread": self.spread,
-            "reduction": self.reduction,
-            "name": self.name,
-        }
 
 
 def errors(targets, predictions):

@@ -13,9 +13,10 @@ from recipes.data.examples import SPLITS
 from recipes.data.questions.assemble_questions import UNKNOWN_ANSWER
 from recipes.data.questions.preprocessing import image_preprocessing
 from recipes.prediction.predict import predict_batch, to_outputs
+from recipes.reports.coverage import describe_coverage
 from recipes.reports.question_figures import question_figures
 from recipes.tasks import question_metrics
-from recipes.tasks.calibration import coverage_metrics, describe_coverage
+from recipes.tasks.calibration import coverage_metrics
 from recipes.tasks.classification import Classification
 from recipes.tasks.question_batches import NoImages, image_batches, question_batches
 from recipes.tasks.text_classification import token_ids, vectorizer
@@ -67,6 +68,7 @@ class QuestionAnswering(Classification):
     encoder_arguments: dict | None = None
     encoder_weights: str | None = "bundled"
 
+    supports_ensemble: ClassVar[bool] = False
     data_tasks: ClassVar[tuple] = ("classification",)
     predict_batch_size: ClassVar[int] = 64
 

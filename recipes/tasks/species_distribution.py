@@ -42,6 +42,7 @@ class SpeciesDistribution(Classification):
     epochs: Count = 100
     batch_size: Count | None = 256
 
+    supports_ensemble: ClassVar[bool] = False
     main_metric: ClassVar[str] = "roc_auc"
 
     def check_data(self, data):

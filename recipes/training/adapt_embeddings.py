@@ -28,6 +28,9 @@ def adapt_embeddings(model, preprocessing, data, seed):
     Raises:
         ValueError: if the inputs are not in memory.
     """
+    for member in model.layers:
+        if isinstance(member, keras.Model) and member.name.startswith("member_"):  # of an ensemble
+            adapt_embeddings(member, preprocessing, data, seed)
     adapted = [layer for layer in model.layers if isinstance(layer, ADAPTED)]
     if not adapted:
         return

@@ -8,6 +8,7 @@ import numpy as np
 
 from recipes.data.fingerprint import fingerprints
 from recipes.data.input_schema import input_schema
+from recipes.prediction.distribution import interval_inputs, predict_distribution, require_conformal
 from recipes.prediction.file_prediction import predict_to_file
 from recipes.prediction.predict import predict_inputs
 from recipes.prediction.ray_workers import predict_with_workers
@@ -121,9 +122,9 @@ class Run:
     def predict_interval(self, inputs):
         """Predicts intervals that contain the truth in the fraction of new examples that the task's `coverage` says.
 
-        They are as wide as the errors on the validation split, so they hold for examples that are like its own: on
-        average, not for each group or for data of another year or site. The metrics have the coverage on the test
-        split.
+        They are as wide as the errors on the validation split (with the loss quantile, as wide as the quantiles of each
+        row and such an error), so they hold for examples like its own: on average, not for each group or for data of
+        another year or site. The metrics have the coverage on the test split.
 
         Args:
             inputs: as `predict` takes them.
@@ -132,7 +133,19 @@ class Run:
         Raises:
             ValueError: if the run does not predict numbers, or has no intervals.
         """
-        return self.require_conformal("interval")(self.predict(inputs))
+        return self.require_conformal("interval")(interval_inputs(self, inputs))
+
+    def predict_distribution(self, inputs):
+        """Predicts what a loss for counts, or the loss quantile, has beside the means and medians of `predict`.
+
+        Args:
+            inputs: as `predict` takes them.
+        Returns:
+            Dict of float32: `zero_probability` (N, outputs), 0 to 1, or `quantiles` (N, outputs, levels), rising.
+        Raises:
+            ValueError: if the run has another loss.
+        """
+        return predict_distribution(self, inputs)
 
     def predict_set(self, inputs):
         """Predicts sets of classes that have the true one in the fraction that `coverage` says, as `predict_interval`.
@@ -148,19 +161,7 @@ class Run:
 
     def require_conformal(self, kind=None):
         """Returns `conformal`; a ValueError if the run has none, or none of a kind (interval or set)."""
-        conformal, task = self.conformal, self.data_record["task"]
-        expected = {"interval": "regression", "set": "classification"}
-        if task not in expected.values() or (kind and task != expected[kind]):
-            raise ValueError(
-                f"predict: the run must be of {expected.get(kind, 'classification or regression')}, got {task}."
-            )
-        if conformal is None:
-            region = "intervals" if task == "regression" else "sets of classes"
-            raise ValueError(
-                f"predict: the run must have {region}, got none: its validation split was too small for `coverage`, or "
-                "an older version trained it; train it again."
-            )
-        return conformal
+        return require_conformal(self, kind)
 
     @checked
     def predict_files(
@@ -200,8 +201,8 @@ class Run:
                 the shard is complete.
             strict: whether a file that cannot be read is an error; else its row has the reason in the column `error`.
             top_k: number of the most probable classes to write; None for the probability of every class.
-            uncertainty: whether to write what `predict_interval` returns, in the columns NAME_low and NAME_high, or
-                what `predict_set` returns, in the column `set` as A|B.
+            uncertainty: whether to write what `predict_interval` returns, in the columns NAME_low and NAME_high, and of
+                counts NAME_zero_probability; or what `predict_set` returns, in the column `set` as A|B.
             features: whether to write the inputs of the model's head, maps averaged, instead of the predictions.
             engine: auto, tensorflow, openvino, onnx or litert, to predict by an export; None for this model.
             export: path of the export, as `zoo.predictor` takes it.
@@ -225,10 +226,8 @@ class Run:
 
     @checked
     def evaluate(self, split: Split = "test"):
-        """Returns the metrics on one split, and those of a baseline; they are computed once.
+        """Returns the metrics on one split (train, validation or test); they are computed once.
 
-        Args:
-            split: train, validation or test.
         Returns:
             Dict of metrics; `baseline` holds the baseline's.
         Raises:
@@ -243,7 +242,10 @@ class Run:
         return self.evaluated[split]
 
     def predict_split(self, split="test"):
-        """Returns the predictions for one split, in its order: (N, classes) probabilities or (N, outputs) numbers."""
+        """Returns the predictions for one split, in its order: (N, classes) probabilities or (N, outputs) numbers.
+
+        With a distribution (N, outputs, parameters): rate, dispersion, fraction of added zeros; or the quantiles.
+        """
         if split not in self._predicted:
             predictions = self.task.predict_split(self, split)
             if not isinstance(predictions, np.ndarray) or predictions.nbytes > PREDICTED_BYTES:
@@ -267,7 +269,7 @@ class Run:
     def export(self, path, *, inputs=None, tolerance=None, formats=(), training_statistics=None):
         """Writes a SavedModel that takes raw inputs, and checks in another process that it predicts as `predict` does.
 
-        It also has the output `interval` or `set`, where the run has `conformal`.
+        It also has the output `interval` or `set`, where the run has `conformal`, and those of `predict_distribution`.
 
         Args:
             path: folder; the model is written to PATH/1, PATH/2, ...

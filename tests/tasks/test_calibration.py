@@ -7,6 +7,8 @@ import pytest
 import recipes
 import zoo
 from recipes.cli.main import main
+from recipes.cli.output import print_metrics
+from recipes.reports.card import card
 from recipes.reports.reliability import reliability_figures
 from recipes.tasks import calibration
 from tests.tolerance import assert_close
@@ -150,3 +152,26 @@ def test_the_diagram_has_a_point_for_each_group_of_examples():
     ((title, _, figure),) = reliability_figures(targets, probabilities)
     assert title == "Reliability" and len(figure.axes[0].containers) == 5
     assert reliability_figures(targets[:30], probabilities[:30]) == []
+
+
+def test_coverage_is_measured_in_each_group_and_printed(tmp_path, capsys):
+    rng = np.random.default_rng(1)
+    frame = table(400)[["rain", "soil", "number"]].assign(site=np.repeat(np.arange(40), 10))
+    frame["number"] += 30 * rng.normal(size=40)[frame["site"]]
+    data = recipes.load(frame, target="number", group="site")
+    run = recipes.Regression(epochs=2, baselines=False, coverage=0.8).fit("dnn", data, units=(4,), verbose=False)
+    metrics, groups = run.evaluate(), calibration.groups_of(data.test)
+    by_group = metrics["coverage_by_group"]
+    assert len(by_group) == len(np.unique(data.test.units)) == len(data.test) / 10
+    assert np.mean(list(by_group.values())) == pytest.approx(metrics["interval_coverage"])
+    low = min(by_group, key=by_group.get)
+    intervals = run.conformal(run.predict_split("test"))[groups == low, 0]
+    targets = data.test.targets[groups == low, 0]
+    assert by_group[low] == ((targets >= intervals[:, 0]) & (targets <= intervals[:, 1])).mean()
+    assert any(f"(the {low})" in sentence for sentence in run.task.summarize(metrics, "test"))
+    print_metrics(metrics, metrics["baseline"])
+    assert f"coverage of {low}\t{by_group[low]:.4g}" in capsys.readouterr().out
+    run.save(tmp_path / "run")
+    assert f"| {low} | {by_group[low]:.3f} |" in card(tmp_path / "run")
+    assert "Coverage of intervals and sets" in run.report(tmp_path / "report.html").read_text()
+    assert calibration.groups_of(data.test.take(np.flatnonzero(groups == low)[:4])) is None  # too few for a figure

@@ -10,6 +10,7 @@ import recipes
 import zoo
 from recipes.runs.matched_data import run_with_data
 from recipes.tasks import deviance
+from recipes.tasks.standardized_loss import StandardizedLoss
 from tests.tolerance import assert_close
 
 RNG = np.random.default_rng(0)
@@ -95,7 +96,7 @@ def test_forecasts_have_no_such_loss():
 
 def test_the_loss_of_counts_is_that_of_keras_up_to_its_scale():
     targets, predictions = RNG.poisson(3, (20, 1)).astype("float32"), RNG.uniform(1, 6, (20, 1)).astype("float32")
-    loss = recipes.tasks.regression.StandardizedLoss("poisson", [2.0])
+    loss = StandardizedLoss("poisson", [2.0])
     expected = keras.losses.poisson(targets / 2, predictions / 2)
     assert_close(float(loss(targets, predictions)), float(np.mean(expected)), rtol=1e-5)
 

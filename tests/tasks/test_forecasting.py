@@ -12,7 +12,7 @@ from recipes.cli.main import main
 from recipes.data.preprocessing import preprocessing
 from recipes.data.series.forecast_window import forecast_frame
 from recipes.runs.predict_files import evaluate_run
-from recipes.tasks.forecasting import PinballLoss
+from recipes.tasks.quantiles import PinballLoss
 from tests.tolerance import assert_close
 
 

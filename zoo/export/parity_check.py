@@ -257,8 +257,7 @@ def _score_differences(signatures, request, outputs):
 
 def _region_difference(signatures, request, outputs):
     """Difference of intervals or sets from those of the export's own predictions, which are compared by themselves."""
-    name = next(name for name in request.expected if name != "skew")
-    regions = signatures.uncertainty({name: outputs[name]})
+    regions = signatures.uncertainty({name: outputs[name] for name in request.expected if name != "skew"})
     return max(_difference(n, array, outputs.get(n), "exact") for n, array in regions.items())
 
 

@@ -166,7 +166,7 @@ class Signatures:
         """Returns {"interval": (B, outputs, 2)} or {"set": (B, classes)} of the outputs by name, or {}."""
         if self.conformal is None:
             return {}
-        (values,) = outputs.values()
+        values = outputs.get("quantiles" if self.conformal.of_quantiles else "values", next(iter(outputs.values())))
         if self.conformal.kind == "set":
             values = to_probabilities(values, self.activation)
         return {self.conformal.kind: self.conformal(values)}
