@@ -65,9 +65,7 @@ DDPM = {"image_shape": (8, 4, 2), "filters": (4, 8), "depth": 1}
 DDPM = Case(DDPM, (2, 8, 4, 2), invalid_shape=(8, 5, 2), train=((8, 4, 2),))
 PRESTO = {"input_shape": (3, 17), "width": 16, "depth": 1, "units": 12, "heads": 2}
 MAE = {"input_shape": (8, 12, 2), "patch": 4, "depth": 2, "width": 8, "units": 12, "heads": 2, "decoder_depth": 1}
-MAE = Case(
-    {**MAE, "decoder_width": 4, "decoder_heads": 2, "mask": 0.5}, (2, 8, 12, 2), invalid_shape=(8, 10, 2)
-)
+MAE = Case({**MAE, "decoder_width": 4, "decoder_heads": 2, "mask": 0.5}, (2, 8, 12, 2), invalid_shape=(8, 10, 2))
 DCGAN = {"image_shape": (8, 12, 2), "latent": 3, "filters": 4}
 DCGAN = Case(DCGAN, (2, 8, 12, 2), invalid_shape=(8, 13, 2), train=((8, 12, 2),))
 

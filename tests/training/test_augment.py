@@ -36,7 +36,7 @@ def epoch(data):
 
 
 def test_every_step_is_described():
-    assert len(set(NAMES)) == 20
+    assert len(set(NAMES)) == 24
     for row in steps():
         assert list(row) == ["name", "amount", "default", "low", "high", "library"]
         assert row["default"] is None or row["low"] <= row["default"] <= row["high"]

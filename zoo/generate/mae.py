@@ -118,7 +118,7 @@ class MAE(Unsupervised):
         return np.asarray(from_patches(joined, images.shape[1:], patch)), mask > 0.5
 
     def signatures(self):
-        """Returns the export signatures: reconstruct, of which the same patches are masked in all images, and encode."""
+        """Returns the export signatures: reconstruct, with the same masked patches in all images, and encode."""
         return {"reconstruct": signature(self), "encode": signature(self.encoder())}
 
 

@@ -32,9 +32,7 @@ class SineCosinePosition(layers.Layer):
 
     def build(self, input_shape):
         if input_shape[-1] % 4:
-            raise ValueError(
-                f"SineCosinePosition: the width of a token must be divisible by 4, got {input_shape[-1]}."
-            )
+            raise ValueError(f"SineCosinePosition: the width of a token must be divisible by 4, got {input_shape[-1]}.")
         if input_shape[1] != self.rows * self.columns:
             raise ValueError(
                 f"SineCosinePosition: the inputs must have {self.rows} x {self.columns} tokens, got {input_shape[1]}."
