@@ -1,6 +1,7 @@
 """Examples without labels beside a training split: added to data, or made by hiding the labels of most examples."""
 
 import dataclasses
+import re
 
 import numpy as np
 
@@ -46,8 +47,8 @@ def without_labels(data):
         for split, examples in ((split, getattr(data, split)) for split in SPLITS)
     }
     description = data.split_description
-    if len(data.classes) == 1:
-        description = description.replace(", stratified by class", "")
+    if not has_classes:
+        description = re.sub(", stratified by [a-z ]+", "", description)
     return dataclasses.replace(data, task=UNLABELLED, classes=(), outputs=(), split_description=description, **splits)
 
 

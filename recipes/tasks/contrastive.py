@@ -117,13 +117,16 @@ class Contrastive(SelfSupervised):
         return TwoViews(views)
 
     def map_batches(self, batches, model):
-        """Returns the training batches as they are, and those of held-out images in two views, in whole batches."""
+        """Returns the training batches as they are, and those of held-out images in two views, without the last one.
+
+        It may be smaller, and the loss depends on the number of images in a batch.
+        """
         if isinstance(batches.element_spec, dict):
             return batches
         views = self.augmentation(PREPROCESSING[model.encoder])
-        several = int(batches.cardinality()) > 1  # else the images fill no whole batch
-        images = batches.map(lambda x, *_: x).unbatch().batch(self.batch_size, drop_remainder=several)
-        return images.enumerate().map(lambda i, x: views.fixed(i, x))
+        count = int(batches.cardinality())
+        batches = batches.take(count - 1) if count > 1 else batches
+        return batches.enumerate().map(lambda i, batch: views.fixed(i, batch[0]))
 
     def baseline_loss(self, data):
         """Returns the loss of a constant output, log(2 N - 1) for N images per batch."""

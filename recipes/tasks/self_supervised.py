@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from recipes.data import load
 from recipes.data.examples import Examples
 from recipes.data.unlabelled import UNLABELLED, join_inputs, without_labels
 from recipes.reports.verdict import MIN_LOSS, skill_verdict
@@ -74,9 +75,9 @@ class SelfSupervised(Task):
 
     def open_data(self, data):
         """Returns the `Data` without labels; an array of images (N, H, W, C) is a data set, too."""
-        if isinstance(data, np.ndarray):
-            data = (data, np.zeros(len(data), np.int32))
-        data = super().open_data(data)
+        is_array = isinstance(data, np.ndarray)
+        source, options = ((data, np.zeros(len(data))), {"task": "regression"}) if is_array else (data, {})
+        data = load(source, seed=self.seed, **options)
         return data if data.task == UNLABELLED or data.kind != "image" else without_labels(data)
 
     def open_new_data(self, data):

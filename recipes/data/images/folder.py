@@ -99,7 +99,7 @@ def read_folder(
     shape, dtype, bands, gaps = expected
     data = assemble(
         pools, SplitOptions(validation, test, seed), name=root.resolve().name, kind="image", shape=shape, dtype=dtype,
-        classes=folders.classes, complete=not classes, missing="pad" if gaps else None, notes=notes,
+        classes=folders.classes, complete=labels and not classes, missing="pad" if gaps else None, notes=notes,
         source=str(root), group=group, bands=bands,
     )  # fmt: skip
     data = with_unlabelled(data, photos, names=photos.paths) if photos else data
