@@ -192,7 +192,7 @@ def test_reports_plots_and_exports_of_both_tasks(run, tmp_path):
         assert_close(outputs, one.predict(raw), rtol=1e-4)
     names = [title for title, *_ in reconstructing.task.figures(reconstructing, "test")]
     assert names == ["Reconstructions of masked images", "Nearest images by their features"]
-    assert [title for title, *_ in trained.task.figures(trained, "test")][0] == "Two views of each image"
+    assert next(title for title, *_ in trained.task.figures(trained, "test")) == "Two views of each image"
 
 
 # Photos without labels

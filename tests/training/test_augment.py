@@ -216,7 +216,7 @@ def test_a_resized_crop_is_a_window_that_is_enlarged():
     source = np.repeat(np.stack([rows, columns], -1)[None], 200, 0).astype("float32")
     crops = augment("resized_crop:0.25", value_range=None)(source).numpy()
     height, width = (np.ptp(crops[..., i], axis=(1, 2)) + 1 for i in (0, 1))
-    assert 0 <= crops.min() and crops[..., 0].max() <= 39 and crops[..., 1].max() <= 29
+    assert crops.min() >= 0 and crops[..., 0].max() <= 39 and crops[..., 1].max() <= 29
     area = (height / 40) * (width / 30)
     assert 0.2 < area.min() < 0.35 and 0.8 < area.max() <= 1
     steps = np.diff(crops[..., 0], axis=1)[:, 1:-1]
