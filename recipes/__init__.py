@@ -47,6 +47,8 @@ WHERE = {
     "Features": "recipes.tasks.features",
     "FineTuning": "recipes.tasks.fine_tuning",
     "FewLabels": "recipes.tasks.few_labels",
+    "Contrastive": "recipes.tasks.contrastive",
+    "MaskedImageModelling": "recipes.tasks.masked_image_modelling",
     "Regression": "recipes.tasks.regression",
     "Segmentation": "recipes.tasks.segmentation",
     "Detection": "recipes.tasks.detection",

@@ -64,6 +64,8 @@ TRANSFORMER = Case({"vocabulary": 6, "depth": 1, "width": 8, "units": 12, "heads
 DDPM = {"image_shape": (8, 4, 2), "filters": (4, 8), "depth": 1}
 DDPM = Case(DDPM, (2, 8, 4, 2), invalid_shape=(8, 5, 2), train=((8, 4, 2),))
 PRESTO = {"input_shape": (3, 17), "width": 16, "depth": 1, "units": 12, "heads": 2}
+MAE = {"input_shape": (8, 12, 2), "patch": 4, "depth": 2, "width": 8, "units": 12, "heads": 2, "decoder_depth": 1}
+MAE = Case({**MAE, "decoder_width": 4, "decoder_heads": 2, "mask": 0.5}, (2, 8, 12, 2), invalid_shape=(8, 10, 2))
 DCGAN = {"image_shape": (8, 12, 2), "latent": 3, "filters": 4}
 DCGAN = Case(DCGAN, (2, 8, 12, 2), invalid_shape=(8, 13, 2), train=((8, 12, 2),))
 
@@ -302,6 +304,11 @@ CASES = {
         invalid_shape=(4, None, 2),
         train=((4, 5, 2), ()),
     ),
+    "mae": MAE,
+    "mae_base_16": MAE,
+    "mae_large_16": MAE,
+    "mae_huge_14": MAE,
+    "mae_small": MAE,
     "autoencoder": Case(
         {"input_shape": (4, 6, 2), "latent": 3, "units": (5, 4)}, (2, 4, 6, 2), invalid_shape=(4, None, 2)
     ),

@@ -245,6 +245,14 @@ COUNTS = [
     ("dbn", {**MNIST, "latent": 2000}, 1646784, 1646784, "393,284 + 251,000 + 1,002,500"),
     # a coupling of C bands has 1,731 C + 590,912; 22 couplings, whose bands are 411 in all
     ("realnvp", {"input_shape": (32, 32, 3)}, 13711505, 13711505, "by hand; no count was published"),
+    # He et al. 2021: the authors' 111,907,840 has 197 positions of 768 and of 512 numbers that are not trained
+    (
+        "mae",
+        {"input_shape": (224, 224, 3)},
+        111655680,
+        111655680,
+        "mae_vit_base_patch16: 111,907,840 - 197 x (768 + 512)",
+    ),
     # pairs of networks: generator + discriminator; without the statistics of batch normalization
     ("gan", {"image_shape": (28, 28, 1)}, 2503984 + 1231441, 2503984 + 1231441, "goodfeli/adversarial, mnist.yaml"),
     ("conditional_gan", LABELLED, 2413984 + 1224351, 2413984 + 1224351, "Mirza, Osindero 2014, section 4.1"),

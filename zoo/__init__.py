@@ -87,6 +87,7 @@ from zoo.generate.dbn import dbn
 from zoo.generate.dcgan import dcgan, dcgan_paper
 from zoo.generate.ddpm import ddpm, ddpm_256
 from zoo.generate.gan import gan
+from zoo.generate.mae import mae, mae_base_16, mae_huge_14, mae_large_16, mae_small
 from zoo.generate.pix2pix import pix2pix
 from zoo.generate.rbm import rbm
 from zoo.generate.realnvp import realnvp

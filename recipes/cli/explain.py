@@ -68,6 +68,7 @@ def explain_files(run, files, out, method=None, target=None, *, examples=20, tex
 
     from recipes.cli.errors import naming_full_disk
     from recipes.data.preprocessing import feature_names
+    from recipes.data.unlabelled import UNLABELLED
     from recipes.prediction.predict import predict_batch, preprocess_batch
     from recipes.reports.word_figures import UNKNOWN, word_figure
     from recipes.runs.load import load_run
@@ -78,6 +79,11 @@ def explain_files(run, files, out, method=None, target=None, *, examples=20, tex
         raise ValueError(f"`out` must be a file in a folder that exists, got {out}.")
     _verify_format(out)
     saved = load_run(run)
+    if saved.data_record["task"] == UNLABELLED:
+        raise ValueError(
+            f"explain: the run must predict classes or numbers, got {type(saved.task).__name__}, whose features mean "
+            "nothing by themselves; train fine_tuning or few_labels with weights=RUN, and explain that run."
+        )
     output_shape = getattr(saved.model, "output_shape", (None, None))
     if not isinstance(output_shape, tuple) or len(output_shape) != 2:
         raise ValueError(

@@ -112,7 +112,7 @@ class Data:
 
     Args:
         name: name of the data set.
-        task: classification, multilabel, regression, segmentation, ...: one of a recipe's `tasks`.
+        task: classification, multilabel, regression, segmentation, unlabelled, ...: one of a recipe's `data_tasks`.
         kind: image, table, vector, series, video, pair, text, sound or question (an image and a text).
         shape: of one raw input, or of the image of a question; (None, None, C) where images differ in size, None for a
             table.

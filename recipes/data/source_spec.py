@@ -11,7 +11,12 @@ from urllib.parse import quote
 import numpy as np
 
 DEFAULT_SPLIT = {"validation": 0.15, "test": 0.15, "seed": 0}
-DEFAULTS = {**DEFAULT_SPLIT, "keep_default_missing": True, "row_names": None}  # where False is not the default
+DEFAULTS = {
+    **DEFAULT_SPLIT,
+    "keep_default_missing": True,
+    "labels": True,
+    "row_names": None,
+}  # where False is not the default
 
 
 @dataclasses.dataclass(frozen=True)

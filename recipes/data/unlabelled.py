@@ -1,13 +1,15 @@
 """Examples without labels beside a training split: added to data, or made by hiding the labels of most examples."""
 
 import dataclasses
+import re
 
 import numpy as np
 
-from recipes.data.examples import Data, Examples
+from recipes.data.examples import SPLITS, Data, Examples
 from recipes.data.images.image_files import ImageFiles
 
 UNKNOWN = -1  # target of an example without a label
+UNLABELLED = "unlabelled"  # `Data.task` of images without labels
 NAMED = 5  # classes that an error lists
 
 
@@ -23,6 +25,31 @@ def with_unlabelled(data, inputs, targets=None, names=None):
     targets = np.full(len(inputs), UNKNOWN, np.int32) if targets is None else np.asarray(targets, np.int32)
     unlabelled = Examples(inputs, targets, np.arange(len(targets)) if names is None else names)
     return dataclasses.replace(data, train=dataclasses.replace(data.train, unlabelled=unlabelled))
+
+
+def without_labels(data):
+    """Returns the `Data` of images for self-supervised learning: task unlabelled, without classes and outputs.
+
+    Targets are class indices where `data` has two classes or more, for diagnostics only, and else -1.
+
+    Args:
+        data: `Data` of images for any task.
+    """
+    has_classes = data.task == "classification" and len(data.classes) > 1
+    splits = {
+        split: Examples(
+            examples.inputs,
+            examples.targets if has_classes else np.full(len(examples), UNKNOWN, np.int32),
+            examples.names,
+            units=examples.units,
+            unlabelled=examples.unlabelled,
+        )
+        for split, examples in ((split, getattr(data, split)) for split in SPLITS)
+    }
+    description = data.split_description
+    if not has_classes:
+        description = re.sub(", stratified by [a-z ]+", "", description)
+    return dataclasses.replace(data, task=UNLABELLED, classes=(), outputs=(), split_description=description, **splits)
 
 
 def hide_labels(data: Data, labels_per_class, seed):

@@ -18,6 +18,7 @@ from zoo.backbones.backbone import load_feature_backbone
 from zoo.serving.predictor import predictor
 
 SEPARATOR = "|"  # of the classes of a set
+MANY_COLUMNS = 50  # above which a frame is copied to one block; pandas warns of many blocks
 
 
 class BatchPredictor:
@@ -84,7 +85,7 @@ class BatchPredictor:
             columns |= self._uncertainty_columns(values, self._distribution(batch))
         if self.environment is not None:
             columns["similarity"] = self.environment.similarity(batch.inputs) if len(batch.names) else np.empty(0)
-        frame = pd.DataFrame(columns, copy=False)
+        frame = pd.DataFrame(columns, copy=len(columns) > MANY_COLUMNS)
         if self.run.schema.kind in ("image", "question"):
             failed = pd.DataFrame({"input": list(batch.failures), "error": list(batch.failures.values())}, dtype=object)
             frame = frame.assign(error=pd.Series(dtype=object))

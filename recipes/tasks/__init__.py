@@ -1,6 +1,7 @@
 """The tasks: loss, metrics, baselines and report figures of each."""
 
 from recipes.tasks.classification import Classification
+from recipes.tasks.contrastive import Contrastive
 from recipes.tasks.detection import Detection
 from recipes.tasks.features import Features
 from recipes.tasks.few_labels import FewLabels
@@ -9,6 +10,7 @@ from recipes.tasks.forecasting import Forecasting
 from recipes.tasks.generation import Generation
 from recipes.tasks.instance_segmentation import InstanceSegmentation
 from recipes.tasks.language_model import LanguageModel
+from recipes.tasks.masked_image_modelling import MaskedImageModelling
 from recipes.tasks.motion import Motion
 from recipes.tasks.next_frame import NextFrame
 from recipes.tasks.question_answering import QuestionAnswering
@@ -26,6 +28,8 @@ TASKS = {
     "fine_tuning": FineTuning,
     "features": Features,
     "few_labels": FewLabels,
+    "contrastive": Contrastive,
+    "masked_image_modelling": MaskedImageModelling,
     "regression": Regression,
     "segmentation": Segmentation,
     "detection": Detection,

@@ -64,7 +64,7 @@ class FewLabels(Classification):
         strong_augment: strong augmentation of fixmatch and freematch; None for the weak one, RandAugment and Cutout, or
             what suits other than 8-bit gray and color images.
         weights: of a frozen pretrained backbone, as `FineTuning` has them: bundled, another of
-            `zoo.weights.names(backbone)`, a file or a preset; None to train all of the model.
+            `zoo.weights.names(backbone)`, a file, a preset or the folder of a run; None to train all of the model.
         weight_decay: decoupled weight decay. With momentum 0.9, 0.005 has the effect of the papers' 0.0005 in the loss.
         **kwargs: as `Classification` has them. `baselines` includes the training on the labels alone.
 

@@ -51,7 +51,8 @@ class FineTuning(Classification):
 
     Args:
         weights: of a backbone that is given by its name: bundled, another of `zoo.weights.names(backbone)`, such as
-            imagenet or timm/resnet50.a1_in1k, a file or a preset, as `zoo.load` takes them; None for random weights.
+            imagenet or timm/resnet50.a1_in1k, a file or a preset, as `zoo.load` takes them; the folder of a run, such
+            as one of `Contrastive`; None for random weights.
         epochs: epochs of the second phase.
         learning_rate: peak learning rate of the second phase.
         head_epochs: epochs of the first phase, in which only the head is trained.

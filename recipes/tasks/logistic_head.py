@@ -32,7 +32,9 @@ class LogisticFit(typing.NamedTuple):
         return softmax(features @ self.kernel + self.bias, axis=1)
 
 
-def fit_logistic(features, targets, classes, *, class_weight=None, sample_weight=None, seed=0):
+def fit_logistic(
+    features, targets, classes, *, class_weight=None, sample_weight=None, seed=0, choices=INVERSE_REGULARIZATION
+):
     """Fits a logistic regression to centered features; C is chosen by the log loss in cross-validation.
 
     All features are divided by one number, their overall standard deviation. Divided by its deviation, a feature that
@@ -45,6 +47,7 @@ def fit_logistic(features, targets, classes, *, class_weight=None, sample_weight
         class_weight: dict from class index to weight, or None.
         sample_weight: (N,) weights of the examples, or None; C is chosen without them.
         seed: of the folds, and of the examples that C is chosen on where there are more than 2,000.
+        choices: the numbers that C is chosen from.
     Returns:
         `LogisticFit`.
     """
@@ -70,7 +73,7 @@ def fit_logistic(features, targets, classes, *, class_weight=None, sample_weight
                 x, _, y, _ = train_test_split(x, y, train_size=CV_EXAMPLES, stratify=y, random_state=seed)
                 smallest = np.bincount(y)[np.unique(y)].min()
             folds = StratifiedKFold(int(np.clip(smallest, 2, 5)), shuffle=True, random_state=seed)
-            grid = {"logisticregression__C": INVERSE_REGULARIZATION}
+            grid = {"logisticregression__C": choices}
             search = GridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=folds, refit=False, error_score="raise")
             pipeline.set_params(**search.fit(x, y).best_params_)
         pipeline.fit(features, targets, logisticregression__sample_weight=sample_weight)

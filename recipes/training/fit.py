@@ -151,7 +151,9 @@ def _train(task, model, data, folder, verbose, arguments, distributed, further_c
     task.check_data(data)
     if data.train.unlabelled is not None and not task.uses_unlabelled:
         count, name = len(data.train.unlabelled), type(task).__name__
-        warnings.warn(f"{name} does not use the {count:,} unlabelled images; FewLabels does", stacklevel=4)
+        warnings.warn(
+            f"{name} does not use the {count:,} unlabelled images; FewLabels and Contrastive do", stacklevel=4
+        )
     task = task.with_batch_size(data)
     name = model if isinstance(model, str) else model.name
     pretrained = describe_pretrained(task, model)

@@ -156,3 +156,22 @@ def test_labels_of_photos_are_hidden_and_joined_with_unlabelled_photos(labelled,
 def test_inputs_of_other_kinds_are_not_joined():
     with pytest.raises(ValueError, match="must be arrays or image files, got dict"):
         join_inputs([{"a": np.zeros(2)}, {"a": np.zeros(2)}])
+
+
+def test_photos_without_classes_are_a_data_set_of_their_own(tmp_path):
+    fill(tmp_path / "photos" / "may", 12)
+    fill(tmp_path / "photos", 8, suffix="jpg")
+    data = load(f"folder:{tmp_path / 'photos'}?labels=false&test=0.2")
+    assert (data.task, data.classes, data.outputs) == ("unlabelled", (), ())
+    assert len(data.train) + len(data.validation) + len(data.test) == 20 and len(data.test) == 4
+    assert all((x.targets == -1).all() for x in (data.train, data.validation, data.test))
+    again = reopen(data.source_spec)
+    assert list(again.train.names) == list(data.train.names) and "labels=false" in str(data.source_spec)
+    with pytest.raises(ValueError, match="got images that are in no class folder.* use folder:.*labels=false"):
+        fill(tmp_path / "loose", 3)
+        load(f"folder:{tmp_path / 'loose'}")
+    with pytest.raises(ValueError, match="must have photos .* at any depth, got none"):
+        (tmp_path / "empty").mkdir()
+        load(f"folder:{tmp_path / 'empty'}?labels=false")
+    with pytest.raises(ValueError, match="`labels` must be true with `classes` or `unlabelled`"):
+        load(f"folder:{tmp_path / 'photos'}?labels=false&classes=oak")

@@ -204,7 +204,9 @@ def test_photos_are_read_as_they_are_needed(photos, tmp_path):
 
 @pytest.mark.slow
 def test_other_tasks_say_that_they_leave_unlabelled_images_out(photos):
-    with pytest.warns(UserWarning, match="Classification does not use the 10 unlabelled images; FewLabels does"):
+    with pytest.warns(
+        UserWarning, match="Classification does not use the 10 unlabelled images; FewLabels and Contrastive do"
+    ):
         recipes.Classification(epochs=1, batch_size=4).fit(network(3), photos, verbose=False)
 
 

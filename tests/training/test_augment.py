@@ -36,7 +36,7 @@ def epoch(data):
 
 
 def test_every_step_is_described():
-    assert len(set(NAMES)) == 20
+    assert len(set(NAMES)) == 24
     for row in steps():
         assert list(row) == ["name", "amount", "default", "low", "high", "library"]
         assert row["default"] is None or row["low"] <= row["default"] <= row["high"]
@@ -166,8 +166,8 @@ def test_every_epoch_of_fit_has_other_images():
 def test_five_bands_are_augmented_alike_or_refused(name):
     images = np.repeat(IMAGES[:8, :, :, :1], 5, -1)
     act = augment(name)
-    if name in ("rand_augment", "jpeg_quality"):
-        with pytest.raises(ValueError, match=f"`{name}` needs images of 1 band or 3, got 5"):
+    if name in ("rand_augment", "jpeg_quality", "color_jitter", "gray"):
+        with pytest.raises(ValueError, match=f"`{name}` needs images of (1 band or )?3( bands)?, got 5"):
             act(images, LABELS[:8])
         return
     changed = act(images, LABELS[:8])[0].numpy()
@@ -209,6 +209,42 @@ def test_cutout_and_grid_mask_erase_the_expected_fraction():
     assert fraction.min() >= 0.0625 - 0.03  # a corner leaves a quarter of it
     erased = augment("grid_mask:0.5")(ones).numpy() == 0
     assert erased.mean() == pytest.approx(0.25, abs=0.04)
+
+
+def test_a_resized_crop_is_a_window_that_is_enlarged():
+    rows, columns = np.meshgrid(np.arange(40.0), np.arange(30.0), indexing="ij")
+    source = np.repeat(np.stack([rows, columns], -1)[None], 200, 0).astype("float32")
+    crops = augment("resized_crop:0.25", value_range=None)(source).numpy()
+    height, width = (np.ptp(crops[..., i], axis=(1, 2)) + 1 for i in (0, 1))
+    assert crops.min() >= 0 and crops[..., 0].max() <= 39 and crops[..., 1].max() <= 29
+    area = (height / 40) * (width / 30)
+    assert 0.2 < area.min() < 0.35 and 0.8 < area.max() <= 1
+    steps = np.diff(crops[..., 0], axis=1)[:, 1:-1]
+    assert_close(steps, np.broadcast_to(steps.mean(axis=(1, 2), keepdims=True), steps.shape), rtol=1e-3)
+    assert 0.2 < (crops[:, 0, 0, 0] == 0).mean() + (crops[:, 0, 0, 0] > 10).mean() < 1  # anywhere in the image
+
+
+def test_gray_color_jitter_and_blur_by_hand():
+    images = np.random.default_rng(0).random((400, 8, 8, 3), "float32")
+    changed = augment("gray:0.3")(images).numpy()
+    is_gray = (changed == changed[..., :1]).all((1, 2, 3))
+    assert is_gray.mean() == pytest.approx(0.3, abs=0.08)
+    assert_close(changed[is_gray][..., 0], images[is_gray] @ np.array([0.299, 0.587, 0.114]))
+    np.testing.assert_array_equal(changed[~is_gray], images[~is_gray])
+    changed = augment("color_jitter:0.5")(images).numpy()
+    assert 0 <= changed.min() < changed.max() <= 1
+    assert (changed == images).all((1, 2, 3)).mean() == pytest.approx(0.2, abs=0.08)
+    assert_close(augment("color_jitter:0")(images), images, rtol=1e-4)
+    ones = np.ones((20, 8, 8, 4), "float32")
+    assert_close(augment("blur:2", value_range=None)(ones), ones)
+    dots = np.zeros((100, 21, 21, 1), "float32")
+    dots[:, 10, 10] = 1
+    blurred = augment("blur:1", value_range=None)(dots).numpy()[..., 0]
+    assert_close(blurred.sum((1, 2)), np.ones(100))
+    assert 0.3 < (blurred[:, 10, 10] == 1).mean() < 0.75
+    y = np.arange(21) - 10.0
+    deviation = np.sqrt((blurred.sum(2) * y**2).sum(1))
+    assert 0.9 < deviation.max() <= 1.01
 
 
 def test_equalize_and_autocontrast_by_hand():

@@ -7,6 +7,7 @@ import keras
 from keras import layers
 
 from zoo.backbones.input_range import INPUT_RANGES, applications_input_range, backbone_input_layer
+from zoo.backbones.run_folder import is_run_folder, load_run_backbone
 from zoo.introspect.head import head_layer, is_head
 from zoo.layers.backbone_input import BackboneInput
 from zoo.published_weights import find_published
@@ -27,8 +28,8 @@ def load_feature_backbone(
 
     Args:
         caller: function name for error messages.
-        backbone: a model, a registered name, or a handle as `HubLayer` takes it.
-        weights: for a name, as `zoo.load` takes them.
+        backbone: a model, a registered name, a run's folder, or a handle as `HubLayer` takes it.
+        weights: for a name, as `zoo.load` takes them, or a run's folder.
         input_shape: for a name or a handle; None for that of the paper.
         input_range: one of `INPUT_RANGES`, or as_is, for a backbone that does not record it; None for the recorded one.
         pool: average or max over a map or over tokens, or first for the first token.
@@ -44,7 +45,10 @@ def load_feature_backbone(
 
 
 def load_backbone(caller, backbone, weights="bundled", input_shape=None):
-    """Returns a backbone as a model, and the `BackboneInput` arguments of its bundled or published weights, or None."""
+    """Returns a backbone as a model, and the `BackboneInput` arguments of its bundled or published weights, or None.
+
+    Of a run's folder, as `backbone` or as `weights`, the arguments are those of its preprocessing.
+    """
     if isinstance(backbone, keras.Model):
         if input_shape is not None:
             raise ValueError(f"{caller}: `input_shape` is for a name or a handle; {backbone.name} has its own.")
@@ -54,6 +58,10 @@ def load_backbone(caller, backbone, weights="bundled", input_shape=None):
     if not isinstance(backbone, str | os.PathLike):
         raise ValueError(f"{caller}: `backbone` must be a model, a name or a handle, got {type(backbone).__name__}.")
     backbone = os.fspath(backbone)
+    if is_run_folder(backbone):
+        return load_run_backbone(caller, backbone, input_shape=input_shape)
+    if backbone in entries and is_run_folder(weights):
+        return load_run_backbone(caller, weights, backbone, input_shape)
     if backbone in entries or not ("/" in backbone or os.sep in backbone or Path(backbone).exists()):
         example = entry(backbone).example  # raises an error with the closest name for an unknown one
         size = {} if input_shape is None else {"input_shape": tuple(input_shape)}

@@ -39,13 +39,13 @@ def transfer(
 
     Args:
         backbone: a functional model of the zoo, of `keras.applications`, of KerasHub (a backbone or a task) or another;
-            a registered name; or a TF Hub module or SavedModel, as `zoo.HubLayer` takes it.
+            a registered name; the folder of a run; or a TF Hub module or SavedModel, as `zoo.HubLayer` takes it.
         classes: number of classes.
         mode: features trains the head alone, and disables dropout and drop path in the backbone. finetune also trains
             the topmost stages of the backbone, with the learning rate that the model is compiled with. `zoo.thaw`
             changes what is trainable, `zoo.finetune_schedule` does so in the recommended order.
         weights: for a name: bundled, another of `zoo.weights.names(backbone)`, such as imagenet, a file or a preset, as
-            `zoo.load` takes them; None for random weights.
+            `zoo.load` takes them; the folder of a run of this architecture; None for random weights.
         input_shape: of one input, for a name or a hub module, as (64, 64, 3); None for that of the paper.
         stages: number of stages of the backbone that finetune trains, from the top, or None for all.
         input_range: range of the images in the backbone's training, for a backbone that does not record it: caffe,

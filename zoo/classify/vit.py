@@ -75,12 +75,12 @@ def vit(
     x = _embed(inputs, patch, width, dropout)
     rates = np.linspace(0, drop_path, depth)
     for i in range(depth - 1):
-        x = _block(x, f"block{i}", units, heads, dropout, rates[i])
+        x = encoder_block(x, f"block{i}", units, heads, dropout, rates[i])
     class_token = layers.Cropping1D((0, x.shape[1] - 1), name="class")(x)
     patches = _feature_map(x, input_shape, patch, "map")
     patches = layers.Reshape((-1, width), name="patches")(patches)
     x = layers.Concatenate(axis=1, name="tokens")([class_token, patches])
-    x = _block(x, f"block{depth - 1}", units, heads, dropout, rates[-1], query_token=class_token)
+    x = encoder_block(x, f"block{depth - 1}", units, heads, dropout, rates[-1], query_token=class_token)
     x = layers.Flatten(name="pool")(layers.LayerNormalization(epsilon=1e-6, name="norm")(x))
     return keras.Model(inputs, head(x, classes, activation), name=name)
 
@@ -96,7 +96,7 @@ def features(x, *, patch=16, depth=12, width=768, units=3072, heads=12, dropout=
     ends = {-(-depth * quarter // 4) for quarter in (1, 2, 3, 4)}
     stages = []
     for i in range(depth):
-        x = _block(x, f"block{i}", units, heads, dropout, rates[i])
+        x = encoder_block(x, f"block{i}", units, heads, dropout, rates[i])
         if i + 1 in ends:
             stages.append(_feature_map(x, size, patch, f"map{len(stages)}"))
     return stages
@@ -116,7 +116,7 @@ def _feature_map(x, size, patch, name):
     return layers.Reshape((size[0] // patch, size[1] // patch, x.shape[-1]), name=name)(x)
 
 
-def _block(x, name, units, heads, dropout, drop_path, query_token=None):
+def encoder_block(x, name, units, heads, dropout, drop_path, query_token=None):
     """Applies a block (eqs. 2 and 3). With `query_token`, (B, 1, width), the block's output is that token only."""
     width = x.shape[-1]
     # Glorot's bound for (width, width); Keras takes a (width, heads, size) kernel for that of a convolution

@@ -5,7 +5,7 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
-from recipes.data.augment import keras_cv_steps, mixing, pixel_values
+from recipes.data.augment import keras_cv_steps, mixing, photo_steps, pixel_values
 from recipes.data.augment.elastic import elastic
 from recipes.data.augment.first_epoch import first_epoch
 from recipes.data.augment.geometric import FLIPS, random_flips, random_transform
@@ -13,7 +13,7 @@ from recipes.data.augment.rand_augment import rand_augment
 from recipes.data.augment.steps import GEOMETRIC, MIXING, parse
 from zoo.arguments import Count, Whole, checked
 
-NEED_VALUE_RANGE = ("rand_augment", "jpeg_quality")
+NEED_VALUE_RANGE = ("rand_augment", "jpeg_quality", "color_jitter")
 
 
 @checked
@@ -41,7 +41,7 @@ def augmentation(
         seed: of all random numbers but those of Keras layers.
         classes: number of classes, where targets are class indices and a step mixes them.
         value_range: smallest and largest value of the images, to which values are clipped; None (standardized images,
-            or others without bounds) does not clip. rand_augment and jpeg_quality need it.
+            or others without bounds) does not clip. rand_augment, jpeg_quality and color_jitter need it.
         fill: pixels from outside the image: the mirrored image (reflect), its border (nearest), or `fill_value`.
         fill_value: of constant, cutout and grid_mask, in the images' units.
     Returns:
@@ -176,6 +176,10 @@ class Augmentation:
             return rand_augment(images, seed, amount, self.value_range, **outside)
         if name in ("cutout", "grid_mask"):
             return getattr(pixel_values, name)(images, seed, amount, self.fill_value)
+        if name in ("resized_crop", "gray", "blur"):
+            return getattr(photo_steps, name)(images, seed, amount)
+        if name == "color_jitter":
+            return photo_steps.color_jitter(images, seed, amount, self.value_range)
         if name == "channel_shuffle":
             return keras_cv_steps.channel_shuffle(images, seed, self.layers[name])
         if name == "jittered_resize":
@@ -194,8 +198,11 @@ def _verify_bands(name, bands):
     unsuitable = {
         "rand_augment": bands not in (1, 3),
         "jpeg_quality": bands not in (1, 3),
+        "color_jitter": bands != 3,
+        "gray": bands != 3,
         "channel_shuffle": bands < 2,
     }
     if unsuitable.get(name):
-        expected = "2 bands or more" if name == "channel_shuffle" else "1 band or 3"
+        others = {"channel_shuffle": "2 bands or more", "color_jitter": "3 bands", "gray": "3 bands"}
+        expected = others.get(name, "1 band or 3")
         raise ValueError(f"augmentation: `{name}` needs images of {expected}, got {bands}.")

@@ -36,11 +36,17 @@ STEPS = {
         0.5,
         ARITHMETIC,
     ),
+    "resized_crop": Step(
+        "smallest area of a window that is enlarged to the image's size, as a fraction", 0.08, 0.01, 1, "tf.image"
+    ),
     # Values
     "contrast": Step("largest change of the factor around each band's mean", 0.2, 0, 1, ARITHMETIC),
     "brightness": Step(
         "largest number added, as a fraction of `value_range` or in the images' units", 0.2, 0, 1, ARITHMETIC
     ),
+    "color_jitter": Step("strength of the changes of brightness, contrast, saturation and hue", 0.5, 0, 1, "tf.image"),
+    "gray": Step("probability that an image loses its color", 0.2, 0, 1, ARITHMETIC),
+    "blur": Step("largest standard deviation of the Gaussian [pixels], for every other image", 1.0, 0, 20, ARITHMETIC),
     "noise": Step("standard deviation, as a fraction of `value_range` or in the images' units", 0.02, 0, 1, ARITHMETIC),
     "cutout": Step("side of the erased rectangle, as a fraction of height and width", 0.5, 0, 1, ARITHMETIC),
     # keras-cv's GridMask draws its ratio without the seed, and works image after image

@@ -61,7 +61,10 @@ class ClassFolders(ImageFolder):
         if not by_class:
             without = "an empty folder" if not any(top.iterdir()) else "none"
             received = "images that are in no class folder" if loose else without
-            raise ValueError(f"{top} must have one folder per class, as in {top.name}/oak/photo1.jpg, got {received}.")
+            hint = f" To learn without labels, use folder:{top}?labels=false." if loose else ""
+            raise ValueError(
+                f"{top} must have one folder per class, as in {top.name}/oak/photo1.jpg, got {received}.{hint}"
+            )
         if loose:
             self.notes.append(
                 warn_and_note(f"left out {len(loose):,} images in no class folder, such as {loose[0].name}")

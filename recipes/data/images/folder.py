@@ -12,10 +12,10 @@ from recipes.data.images.class_folders import ClassFolders
 from recipes.data.images.image_decoding import DARK, FIRST_PAGE, TIFF_ON_WHITE
 from recipes.data.images.image_files import ImageFiles, fit_image
 from recipes.data.images.image_scan import scan_images
-from recipes.data.images.unlabelled_folder import read_unlabelled
+from recipes.data.images.unlabelled_folder import PhotoFolder, read_unlabelled
 from recipes.data.source_spec import absolute_path, with_source_spec
 from recipes.data.split import SplitOptions
-from recipes.data.unlabelled import with_unlabelled
+from recipes.data.unlabelled import with_unlabelled, without_labels
 from zoo.arguments import FilePath, Fraction, Whole, checked
 
 SHOWN = 10  # files that a note lists
@@ -29,6 +29,7 @@ def read_folder(
     group: str | None = None,
     strict: bool = False,
     classes: tuple[str, ...] = (),
+    labels: bool = True,
     unlabelled: FilePath | None = None,
     validation: Fraction = 0.15,
     test: Fraction = 0.15,
@@ -50,6 +51,8 @@ def read_folder(
             skipped, counted and listed.
         classes: names of the classes, for data of which a class may be absent, such as data for an evaluation; () for
             the names of the folders.
+        labels: whether folders are classes. If False, all photos below `path` are read, however deep they lie, without
+            classes: for `recipes.Contrastive` and `recipes.MaskedImageModelling`.
         unlabelled: folder of photos without classes, however deep they lie, for `recipes.FewLabels`; None for none.
         validation, test: fractions of the images, 0 to 1, for splits that have no folder.
         seed: seed of the split.
@@ -58,13 +61,18 @@ def read_folder(
     Raises:
         ValueError: if there is no such folder, it has no class folders, one of them has no images or is not one of
             `classes`, or a file has other bands or another depth than the others; if `unlabelled` has no photos, or
-            lies in `path`.
+            lies in `path`; if `classes` or `unlabelled` are set without `labels`.
     """
     arguments = dict(locals())
     root = Path(path)
     if not root.is_dir():
         raise ValueError(f"there is no folder {root}.")
-    folders = ClassFolders(root, classes)
+    if not labels and (classes or unlabelled):
+        raise ValueError(
+            f"`labels` must be true with `classes` or `unlabelled`, got labels=false for {root}; without labels all "
+            "photos of a folder are read."
+        )
+    folders = ClassFolders(root, classes) if labels else PhotoFolder(root)
     files, notes = folders.files, folders.notes
     scan = scan_images([file for _, _, file in files], root, decode_all=strict)
     files, scan = _without_broken(files, scan, root, strict, folders.classes, notes)
@@ -91,10 +99,11 @@ def read_folder(
     shape, dtype, bands, gaps = expected
     data = assemble(
         pools, SplitOptions(validation, test, seed), name=root.resolve().name, kind="image", shape=shape, dtype=dtype,
-        classes=folders.classes, complete=not classes, missing="pad" if gaps else None, notes=notes,
+        classes=folders.classes, complete=labels and not classes, missing="pad" if gaps else None, notes=notes,
         source=str(root), group=group, bands=bands,
     )  # fmt: skip
     data = with_unlabelled(data, photos, names=photos.paths) if photos else data
+    data = data if labels else without_labels(data)
     return with_source_spec(data, "folder", arguments, unlabelled=unlabelled and absolute_path(unlabelled))
 
 

@@ -10,6 +10,23 @@ from recipes.data.images.image_folder import ImageFolder
 from recipes.data.images.image_scan import scan_images
 
 
+class PhotoFolder(ImageFolder):
+    """All photos of a folder at any depth, in the form of `ClassFolders` with one class.
+
+    Args:
+        root: `Path` of the folder.
+    Raises:
+        ValueError: if it has no photos.
+    """
+
+    def __init__(self, root):
+        super().__init__(root)
+        self.classes, self.splits = ("photo",), {None: root}
+        self.files = [(None, *self.classes, path) for path in self.all_files()]
+        if not self.files:
+            raise ValueError(f"{root} must have photos ({', '.join(SUFFIXES)}) at any depth, got none.")
+
+
 def read_unlabelled(folder, labelled, expected, labelled_keys, strict, notes):
     """Returns the `ImageFiles` of photos without classes.
 
