@@ -60,6 +60,7 @@ class Features(Classification):
     weights: str | None = "bundled"
     train_examples: Count | None = None
 
+    supports_ensemble: ClassVar[bool] = False
     data_tasks: ClassVar[tuple] = ("classification",)
     largest_batch_size: ClassVar[int] = 64
 
