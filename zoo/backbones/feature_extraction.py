@@ -86,8 +86,8 @@ def feature_classifier(
     Args:
         backbone: as `zoo.transfer` takes it; it is not trained.
         classifier: logistic (regression, on standardized features), forest (a random forest of 300 trees) or svm (a
-            support vector machine with a radial kernel, on the features as they are: divided by its deviation, a
-            feature that hardly varies would count as much as any).
+            support vector machine with a radial kernel, on the features as they are, so that one that hardly varies
+            counts for little).
         weights: for a name, as `zoo.load` takes them.
         input_range: as in `zoo.transfer`.
         batch_size: number of inputs per call of the backbone.
