@@ -1,5 +1,6 @@
-"""Any value of any argument of any architecture builds a model or is refused in a sentence that names an argument."""
+"""Any value of any argument of an architecture or a task is used, or refused in a sentence that names an argument."""
 
+import dataclasses
 import inspect
 import math
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from recipes.tasks import TASKS
 from tests.cases import CASES
 from zoo.introspect.graph import weightless
 from zoo.registry import entries
@@ -16,11 +18,11 @@ from zoo.registry import entries
 NUMBERS = st.one_of(
     st.integers(-2, 6),
     st.floats(-1, 8),
-    st.sampled_from((math.nan, math.inf, -math.inf, -(2**31), 1e-300, 1e300, 2**70)),
+    st.sampled_from((math.nan, math.inf, -math.inf, -(2**31), 1e-300, 1e300, 2**70, 10**400)),
 )
 SCALARS = st.one_of(
     NUMBERS,
-    NUMBERS.filter(lambda x: abs(x) < 1e30).map(np.float32),
+    NUMBERS.filter(lambda x: abs(x) < 2**60).map(np.float32),
     st.booleans(),
     st.none(),
     st.text(max_size=4),
@@ -49,11 +51,29 @@ def check_one_argument(data):
         with weightless():
             model = build(**{**CASES[name].arguments, argument: value})
     except (ValueError, TypeError) as error:
-        message = str(error)
-        assert any(f"`{a}`" in message or f"`{a}[" in message for a in arguments), f"{name}({argument}): {message}"
-        assert "\n" not in message.strip()
+        check_message(error, arguments, f"{name}({argument})")
     else:
         assert isinstance(model, keras.Model)
+
+
+def check_one_setting(data):
+    """Makes a random task with a random value for one of its hyperparameters."""
+    name = data.draw(st.sampled_from(sorted(TASKS)), "task")
+    arguments = [field.name for field in dataclasses.fields(TASKS[name])]
+    argument, value = data.draw(st.sampled_from(arguments), "argument"), data.draw(VALUES, "value")
+    try:
+        task = TASKS[name](**{argument: value})
+    except (ValueError, TypeError) as error:
+        check_message(error, arguments, f"{name}({argument})")
+    else:
+        assert task.replace() == task
+
+
+def check_message(error, arguments, what):
+    """Checks that an error names one of the arguments, in one sentence."""
+    message = str(error)
+    assert any(f"`{a}`" in message or f"`{a}[" in message for a in arguments), f"{what}: {message}"
+    assert "\n" not in message.strip()
 
 
 OPTIONS = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
@@ -65,8 +85,21 @@ def test_any_value_builds_a_model_or_is_refused_in_a_sentence(data):
     check_one_argument(data)
 
 
+@settings(max_examples=300, derandomize=True, **OPTIONS)
+@given(st.data())
+def test_any_value_makes_a_task_or_is_refused_in_a_sentence(data):
+    check_one_setting(data)
+
+
 @pytest.mark.slow
 @settings(max_examples=10_000, **OPTIONS)
 @given(st.data())
 def test_ten_thousand_values_build_a_model_or_are_refused_in_a_sentence(data):
     check_one_argument(data)
+
+
+@pytest.mark.slow
+@settings(max_examples=10_000, **OPTIONS)
+@given(st.data())
+def test_ten_thousand_values_make_a_task_or_are_refused_in_a_sentence(data):
+    check_one_setting(data)

@@ -15,7 +15,7 @@ def test_whole_numbers_of_any_type_become_an_int(value):
     assert type(convert(value, Count, "units")) is int
 
 
-@pytest.mark.parametrize("value", [2.5, 0, -1, True, "3", None, [1, 2], math.nan, -(2**31), math.inf])
+@pytest.mark.parametrize("value", [2.5, 0, -1, True, "3", None, [1, 2], math.nan, -(2**31), math.inf, 10**400])
 def test_other_values_are_refused_as_a_count(value):
     with pytest.raises(ValueError, match="^units must be a whole number of at least 1, got"):
         convert(value, Count, "units")
@@ -33,9 +33,20 @@ def test_na_in_a_shape_becomes_none():
     assert convert([None, True, -(2**31), math.nan, 3.0], Shape, "shape") == (None, None, None, None, 3)
 
 
-@pytest.mark.parametrize(("kind", "value"), [(Fraction, 1.1), (Rate, 1.0), (Positive, 0), (Positive, "a")])
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (Fraction, 1.1),
+        (Rate, 1.0),
+        (Positive, 0),
+        (Positive, np.float32(0)),
+        (Positive, np.inf),
+        (Positive, 10**400),
+        (Positive, "a"),
+    ],
+)
 def test_numbers_out_of_range_are_refused(kind, value):
-    with pytest.raises(ValueError, match="x must be a number"):
+    with pytest.raises(ValueError, match="x must be a (finite )?number"):
         convert(value, kind, "x")
 
 

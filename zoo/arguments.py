@@ -175,7 +175,7 @@ def _whole(value, limits, name):
         raise ValueError(f"{name} must be {expected}, got {format_value(value)}.")
     if _equals_number(number, R_NA) or _is_nan(number):
         raise ValueError(f"{name} must be {expected}, got NA.")
-    if not float(number).is_integer() or (limits and not limits.contain(number)):
+    if not _as_float(number).is_integer() or (limits and not limits.contain(number)):
         raise ValueError(f"{name} must be {expected}, got {format_value(number)}.")
     if abs(int(number)) >= 2**63:
         raise ValueError(f"{name} must be {expected} and below 2 ** 63, got {format_value(number)}.")
@@ -189,11 +189,20 @@ def _real(value, limits, name):
     number = _scalar(value)
     if isinstance(number, bool | np.bool_) or not isinstance(number, numbers.Real) or _is_nan(number):
         raise ValueError(f"{name} must be {expected}, got {format_value(value)}.")
+    number = _as_float(number)  # a float32 would be compared in float32, in which the smallest number above 0 is 0
     if not math.isfinite(number):
         raise ValueError(f"{name} must be {expected.replace('a', 'a finite', 1)}, got {format_value(number)}.")
     if limits and not limits.contain(number):
         raise ValueError(f"{name} must be {expected}, got {format_value(number)}.")
-    return float(number)
+    return number
+
+
+def _as_float(number):
+    """Returns a number as a float, infinite where it is larger than any."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
 
 
 def _choice(value, choices, name):
