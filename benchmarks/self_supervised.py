@@ -1,7 +1,7 @@
 """Self-supervised learning on animal silhouettes: 4 and 25 labels per class, beside the labels alone.
 
     nice -n 10 python benchmarks/self_supervised.py --short    one seed, 10 epochs of pre-training; about 5 minutes
-    nice -n 10 python benchmarks/self_supervised.py            five seeds, 200 epochs; half a day on one core
+    nice -n 10 python benchmarks/self_supervised.py            five seeds, 200 epochs
 
 Both write benchmarks/self_supervised.csv, a row as each method ends, and do not compute again what it has. `--summary`
 prints the mean error of each method.

@@ -221,7 +221,8 @@ def test_a_resized_crop_is_a_window_that_is_enlarged():
     assert 0.2 < area.min() < 0.35 and 0.8 < area.max() <= 1
     steps = np.diff(crops[..., 0], axis=1)[:, 1:-1]
     assert_close(steps, np.broadcast_to(steps.mean(axis=(1, 2), keepdims=True), steps.shape), rtol=1e-3)
-    assert 0.2 < (crops[:, 0, 0, 0] == 0).mean() + (crops[:, 0, 0, 0] > 10).mean() < 1  # anywhere in the image
+    assert crops[:, 0, 0, 0].min() == 0 and crops[:, 0, 0, 0].max() > 8  # the windows are anywhere in the image
+    assert crops[:, -1, 0, 0].max() > 38
 
 
 def test_gray_color_jitter_and_blur_by_hand():
