@@ -115,6 +115,7 @@ def test_a_large_model_is_measured_with_less_and_the_report_says_so(run, monkeyp
     huge = run.replace(record={**run.record, "robustness": None})
     assert [title for title, _, _ in huge.task.figures(huge, "test")] == [
         "Confusion matrix",
+        "Coverage of intervals and sets",
         "Robustness and quality of explanations",
     ]
     assert "multiply-accumulates" in huge.record["robustness"]["skipped"]

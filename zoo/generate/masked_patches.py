@@ -30,8 +30,16 @@ def normalize_patches(patches):
     return (patches - mean) / ops.sqrt(ops.var(patches, axis=-1, keepdims=True) + EPSILON)
 
 
+class PatchLayer(layers.Layer):
+    """Base class of layers that select and compare patches, without products."""
+
+    def macs(self, *shapes):
+        """Returns 0 multiply-accumulates."""
+        return 0
+
+
 @keras.saving.register_keras_serializable("zoo")
-class PatchOrder(layers.Layer):
+class PatchOrder(PatchLayer):
     """Draws an order of the patches of each image, whose first ones are visible.
 
     (B, N, D) tokens  ->  (B, N) int32, a permutation of 0 to N - 1. In training it is another one for each image and
@@ -63,7 +71,7 @@ class PatchOrder(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class TakePatches(layers.Layer):
+class TakePatches(PatchLayer):
     """Returns the tokens of the visible patches: [(B, N, D), (B, N) order]  ->  (B, visible, D).
 
     Args:
@@ -88,7 +96,7 @@ class TakePatches(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class RestorePatches(layers.Layer):
+class RestorePatches(PatchLayer):
     """Puts the tokens of the visible patches at their places, and one learned token at all others.
 
     [(B, visible, D), (B, N) order]  ->  (B, N, D).
@@ -116,7 +124,7 @@ class RestorePatches(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class MaskedPatchError(layers.Layer):
+class MaskedPatchError(PatchLayer):
     """Adds the mean squared error of the masked patches to the model's losses, and joins the patches to an image.
 
     [(B, H, W, C) image, (B, N, patch² C) predicted patches, (B, N) order]  ->  (B, H, W, C) float32.
