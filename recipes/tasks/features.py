@@ -12,7 +12,7 @@ from recipes.prediction.predict import to_outputs
 from recipes.tasks.backbone_features import BackboneFeatures
 from recipes.tasks.classification import Classification
 from recipes.tasks.fine_tuning import (
-    HEAD_EXAMPLES,
+    sample_for_head,
     stratified_sample,
     transfer_for,
     with_notes,
@@ -20,7 +20,6 @@ from recipes.tasks.fine_tuning import (
 )
 from recipes.tasks.fitted_baselines import FittedBaseline, comparison_record
 from recipes.tasks.logistic_head import fit_logistic
-from recipes.training.pipeline import can_be_indexed
 from recipes.training.task import Task, task
 from zoo.arguments import Count
 
@@ -87,19 +86,16 @@ class Features(Classification):
 
     def train(self, model, training_batches, steps, compile_arguments, fit_arguments, data):
         """Fits the head; there are no epochs. Arguments as `Task.train` has them."""
-        features, train = BackboneFeatures(self, model, data, self.preprocessing(data, model)), self.sampled(data.train)
+        features, train = (
+            BackboneFeatures(self, model, data, self.preprocessing(data, model)),
+            sample_for_head(data.train, self.seed),
+        )
         values, start = features(train), time.perf_counter()
         weights = self.class_weights(data)
         fitted = fit_logistic(values, train.targets, len(data.classes), class_weight=weights, seed=self.seed)
         model.get_layer("head").set_weights([fitted.kernel, fitted.bias])
         HEADS[data] = {"C": fitted.C, "examples": len(train), "seconds": time.perf_counter() - start}
         return {}
-
-    def sampled(self, examples):
-        """Returns at most 10,000 `Examples`, in proportion to the classes' sizes, as all features are in memory."""
-        if len(examples) <= HEAD_EXAMPLES or not can_be_indexed(examples):
-            return examples
-        return examples.take(stratified_sample(examples.targets, HEAD_EXAMPLES, self.seed))
 
     def predict_split(self, run, split):
         """Returns the probabilities of one split: the model's head on the kept features."""
@@ -114,7 +110,7 @@ class Features(Classification):
         split = next((split for split in ("test", "validation") if len(getattr(run.data, split))), None)
         if self.baselines and split:
             features = BackboneFeatures(self, run.model, run.data, run.preprocessing)
-            train = self.sampled(run.data.train)
+            train = sample_for_head(run.data.train, self.seed)
             others = fit_others(self, run.data, train.targets, features(train))
 
             def predict(baseline, examples):

@@ -7,7 +7,7 @@ import numpy as np
 from keras import layers
 
 from recipes.prediction.predict import to_outputs
-from recipes.tasks.fine_tuning import HEAD_EXAMPLES, stratified_sample
+from recipes.tasks.fine_tuning import sample_for_head
 from recipes.tasks.fitted_baselines import FittedBaseline, comparison_record
 from recipes.tasks.logistic_head import fit_logistic
 from recipes.training.fit import fit
@@ -67,9 +67,7 @@ def fit_probe(run):
     """
     start = time.perf_counter()
     model, of_what = _feature_model(run)
-    train = run.data.train
-    if len(train) > HEAD_EXAMPLES:
-        train = train.take(stratified_sample(train.targets, HEAD_EXAMPLES, run.task.seed))
+    train = sample_for_head(run.data.train, run.task.seed)
     classes = len(run.data.classes)
     fitted = fit_logistic(_predict(run, model, train), train.targets, classes, seed=run.task.seed)
 

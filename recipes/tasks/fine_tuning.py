@@ -180,9 +180,7 @@ class FineTuning(Classification):
         if len(np.unique(targets)) < 2:
             return None
         features = BackboneFeatures(self, model, data, preprocessing)
-        weights, train = self.class_weights(data), data.train
-        if len(train) > HEAD_EXAMPLES and can_be_indexed(train):
-            train = train.take(stratified_sample(targets, HEAD_EXAMPLES, self.seed))
+        weights, train = self.class_weights(data), sample_for_head(data.train, self.seed)
         fitted = fit_logistic(features(train), train.targets, classes, class_weight=weights, seed=self.seed)
         head.set_weights([fitted.kernel, fitted.bias])
         start = {"C": fitted.C}
@@ -359,6 +357,18 @@ def stratified_sample(targets, count, seed):
         ranks[members] = (np.arange(len(members)) + 0.5) / len(members)
     ranks[first_of_class] = -1
     return np.sort(np.argsort(ranks, kind="stable")[:count])
+
+
+def sample_for_head(examples, seed):
+    """Returns at most 10,000 `Examples`, in proportion to the classes' sizes, as all of their features are in memory.
+
+    Args:
+        examples: `Examples` with one class each; those that cannot be read in any order are returned as they are.
+        seed: seed of the draw.
+    """
+    if len(examples) <= HEAD_EXAMPLES or not can_be_indexed(examples):
+        return examples
+    return examples.take(stratified_sample(examples.targets, HEAD_EXAMPLES, seed))
 
 
 def transfer_for(task, model, data, arguments):

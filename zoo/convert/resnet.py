@@ -14,13 +14,11 @@ TORCH_NAMES = {
 
 # Of geoembed's network for aerial photos, whose stem is a 3 x 3 convolution
 _GEOEMBED = {
-    "stem": "bb.stem.0",
-    "stem_norm": "bb.stem.1",
-    "stage{s}_block{b}_conv{c}": lambda at: f"bb.layer{at.s + 1}.{at.b}.conv{at.c + 1}",
-    "stage{s}_block{b}_conv{c}_norm": lambda at: f"bb.layer{at.s + 1}.{at.b}.bn{at.c + 1}",
-    "stage{s}_block{b}_shortcut": lambda at: f"bb.layer{at.s + 1}.{at.b}.short.0",
-    "stage{s}_block{b}_shortcut_norm": lambda at: f"bb.layer{at.s + 1}.{at.b}.short.1",
-    "head": "fc",
+    **TORCH_NAMES,
+    "stem": "stem.0",
+    "stem_norm": "stem.1",
+    "stage{s}_block{b}_shortcut": lambda at: f"layer{at.s + 1}.{at.b}.short.0",
+    "stage{s}_block{b}_shortcut_norm": lambda at: f"layer{at.s + 1}.{at.b}.short.1",
 }
 
 
@@ -85,7 +83,7 @@ def _mismatch_v2(model):
 
 NAME_MAPS = (
     NameMap("torchvision or timm", "torch", TORCH_NAMES, mismatch=_mismatch_check(1.5)),
-    NameMap("geoembed", "torch", _GEOEMBED, unused_prefixes=("embed_dim", "base_channels", "pool_size")),
+    NameMap("geoembed", "torch", _GEOEMBED, prefix="bb.", unused_prefixes=("embed_dim", "base_channels", "pool_size")),
     NameMap("Hugging Face", "torch", _HUGGING_FACE, prefix="resnet.", mismatch=_mismatch_check(1.5)),
     NameMap(
         "keras.applications", "keras", _keras_names(_application_block), epsilon=1.001e-5, mismatch=_mismatch_check(1)
