@@ -95,7 +95,11 @@ def train(
     arguments = dict(recipe.arguments or {})
     if image_size:
         check_size(loaded)
-        arguments["input_shape"] = (*image_size, loaded.shape[-1])
+        weights = getattr(task, "weights", None)
+        # Backbones of photos take three bands, and the preprocessing repeats a gray one
+        is_photo_backbone = weights is not None and not Path(weights).is_dir()
+        bands = 3 if loaded.shape[-1] == 1 and is_photo_backbone else loaded.shape[-1]
+        arguments["input_shape"] = (*image_size, bands)
     print_note(
         f"{what}: {recipe.model} on {loaded.name}: {len(loaded.train)} training, {len(loaded.validation)} validation, "
         f"{len(loaded.test)} test examples"

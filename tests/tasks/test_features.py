@@ -9,6 +9,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 import recipes
 import zoo
+from recipes.cli.main import main
 from recipes.reports.card import card
 from recipes.runs.load import load_run
 from recipes.tasks import backbone_features
@@ -158,3 +159,13 @@ def test_a_run_says_which_pretrained_weights_it_starts_from(images, tmp_path):
     assert "pretrained_weights" not in untrained.record
     assert describe_weights("resnet50", "imagenet").startswith("resnet50: torchvision/IMAGENET1K_V1; ImageNet-1k; BSD")
     assert describe_weights("resnet50", "weights.pth") == "resnet50: weights.pth"
+
+
+@pytest.mark.filterwarnings("ignore:images of")
+@pytest.mark.slow
+def test_the_size_of_gray_images_is_for_three_bands_of_a_pretrained_backbone(tmp_path):
+    options = "--size 32x32 --set train_examples=40 --set report_examples=0 --no-baselines"
+    with pytest.raises(SystemExit) as error:
+        main(f"train features --model resnet18 --data bundled:digits --out {tmp_path / 'run'} {options}".split())
+    assert not error.value.code
+    assert load_run(tmp_path / "run").model.input_shape == (None, 32, 32, 3)
