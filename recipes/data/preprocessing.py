@@ -162,6 +162,15 @@ def _normalized(x, inputs, data, prefix=""):
         medians, indicator = _medians(inputs, data), _features_with_gaps(inputs)
         x = _imputed(x, medians.tolist(), indicator, prefix, data.kind == "series")
     mean, variance = _moments(inputs, medians, padded)
+    too_large = np.flatnonzero(variance > np.finfo(np.float32).max)
+    if too_large.size:
+        first = int(too_large[0])
+        feature = data.bands[first] if len(data.bands) == len(variance) else f"feature {first + 1} of {len(variance)}"
+        raise ValueError(
+            f"preprocessing: features of {data.name} must have a variance that float32 can hold, got values around "
+            f"{variance[first] ** 0.5:.2g} in {feature}; if that is a marker of missing values, name it when the data "
+            "are read."
+        )
     # A constant feature is only centered, and the indicators stay 0 and 1
     mean = [*mean.tolist(), *[0.0] * len(indicator)]
     variance = [*np.where(variance > 0, variance, 1).tolist(), *[1.0] * len(indicator)]

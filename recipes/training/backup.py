@@ -57,6 +57,7 @@ class Backup(keras.callbacks.Callback):
         spent: seconds, kWh and kg_CO2eq of those epochs; None where not measured.
         sessions: number of interrupted sessions before this one.
         epochs: number of whole epochs that are saved.
+        first_state: values of `variables` before the first epoch, until it is whole; else None.
         best: object with `loss`, `epoch` and `weights` of the best epoch so far, which a task may set; or None.
     """
 
@@ -68,12 +69,14 @@ class Backup(keras.callbacks.Callback):
         saved = self.saved or {"history": {}, "spent": dict.fromkeys(SPENT, 0.0), "sessions": 0}
         self.history, self.spent, self.sessions = saved["history"], saved["spent"], saved["sessions"]
         self.metrics = {name: list(values) for name, values in self.history.items()}
-        self.epochs, self.best = epochs_trained(self.saved), None
+        self.epochs, self.best, self.first_state = epochs_trained(self.saved), None, None
 
     def on_train_begin(self, logs=None):
         self.phase += 1
         last = self.params["epochs"]
         if self.saved is None or self.phase > self.saved["phase"]:
+            if self.writes and not self.epochs:
+                self._keep_first_state()
             return
         if self.phase < self.saved["phase"]:
             self.model._initial_epoch = last
@@ -92,11 +95,18 @@ class Backup(keras.callbacks.Callback):
         for name, value in (logs or {}).items():
             self.metrics.setdefault(name, []).append(float(value))
         self.epochs += 1
+        self.first_state = None
         if self.writes:
             self.save(epoch + 1)
 
     def on_train_end(self, logs=None):
         self.model._initial_epoch = None  # Keras keeps it for the next `fit`
+
+    def _keep_first_state(self):
+        optimizer = self.model.optimizer
+        if optimizer is not None and not optimizer.built:
+            optimizer.build(self.model.trainable_variables)
+        self.first_state = [keras.ops.convert_to_numpy(v) for v in self.variables()]
 
     def variables(self):
         """Returns the variables of the training in a fixed order: model, optimizers, layers of the augmentation."""

@@ -1,6 +1,5 @@
 """Keras callbacks of a training: progress on stderr, early stopping, backup, TensorBoard."""
 
-import math
 import time
 
 import keras
@@ -76,14 +75,3 @@ def callbacks(task, task_callbacks, folder, has_validation, verbose, consumption
     if verbose:
         callback_list.append(Progress())
     return callback_list
-
-
-def check_finite(history, task):
-    """Raises an ArithmeticError with advice if the loss became NaN or infinite."""
-    for epoch, loss in enumerate(history.get("loss", ()), 1):
-        if not math.isfinite(loss):
-            raise ArithmeticError(
-                f"training diverged: the loss became {loss} in epoch {epoch}. Lower `learning_rate` (now "
-                f"{task.learning_rate}), set `global_clipnorm` (now {task.global_clipnorm}), or look for values out "
-                "of range in the data."
-            )

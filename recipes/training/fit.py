@@ -11,8 +11,9 @@ from recipes.data.augment.first_epoch import begin_at_epoch
 from recipes.training import accelerate as acceleration
 from recipes.training.adapt_embeddings import adapt_embeddings
 from recipes.training.backup import Backup, epochs_trained, join_sessions, read_progress
-from recipes.training.callbacks import callbacks, check_finite
+from recipes.training.callbacks import callbacks
 from recipes.training.distribute import Distribute, distribution
+from recipes.training.divergence import diverged_epoch, explain_divergence
 from recipes.training.energy import energy
 from recipes.training.example_store import stores_below
 from recipes.training.identity import describe_training
@@ -175,8 +176,12 @@ def _train(task, model, data, folder, verbose, arguments, distributed, further_c
     # Input pipelines
     classes, validation = len(data.classes), None
     keras.utils.set_random_seed(task.seed)  # the order of the data depends on it
-    with begin_at_epoch(first_epoch):
-        training = task.map_batches(task.pipeline(data.train, True, preprocessing, classes), model)
+
+    def training_batches(epoch):
+        with begin_at_epoch(epoch):
+            return task.map_batches(task.pipeline(data.train, True, preprocessing, classes), model)
+
+    training = training_batches(first_epoch)
     if len(data.validation) and task.has_validation_loss(model):
         validation = task.map_batches(task.pipeline(data.validation, False, preprocessing, classes), model)
 
@@ -215,11 +220,14 @@ def _train(task, model, data, folder, verbose, arguments, distributed, further_c
     }
     backup = next((c for c in callback_list if isinstance(c, Backup)), None)
     history, record = join_sessions(backup, history, record)
-    check_finite(history, task)
     epochs = max(map(len, history.values()), default=0)
     record |= {"epochs_trained": epochs, "steps_trained": epochs * steps}
     history = {metric: [float(v) for v in values] for metric, values in history.items()}
-    return task.finish_run(Run(task, model, data, preprocessing, history, record))
+    run = Run(task, model, data, preprocessing, history, record)
+    if diverged_epoch(history):
+        examined = folder is not None and folder.path is not None and replica is model
+        raise ArithmeticError(explain_divergence(run, folder if examined else None, backup, training_batches))
+    return task.finish_run(run)
 
 
 def adversarial_steps(model, epsilon):

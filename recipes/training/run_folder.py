@@ -23,6 +23,8 @@ PATTERNS = (
     "samples/epoch_*.png",
     "saved_model/[0-9]*",
 )
+UNFINISHED = ".*" + "[0-9a-f]" * 32  # the name under which a file or an export is written
+DIVERGED, DIVERGED_BATCH = "diverged", "batch.npz"  # the last good weights of a training that diverged, as a run
 RECIPE = "recipe.json"  # in the backup: what is trained
 KERAS_BACKUP = ("latest.weights.h5", "latest.weights.h5.bkp", "training_metadata.json", "training_metadata.json.bkp")
 
@@ -100,6 +102,8 @@ class RunFolder:
         write_json(self.backup / RECIPE, {"training": description, "existing": existing})
         for name in (RUN, *FILES, *previous):
             self._remove(name)
+        for name in (DIVERGED_BATCH, RUN, *FILES):
+            self._remove(f"{DIVERGED}/{name}")
 
     def save(self, run):
         """Saves the run, with the names of all files that it wrote beside those that every run has."""
@@ -107,10 +111,15 @@ class RunFolder:
         run.save(self.path)
 
     def remove_exports(self):
-        """Removes exports of an interrupted session of this training; the next export has their number."""
+        """Removes exports of an interrupted session of this training, whole ones and those that were being written.
+
+        The next export has their number.
+        """
         for name in self.written():
             if name.startswith("saved_model/"):
                 self._remove(name)
+        for path in [*self.path.glob(UNFINISHED), *self.path.glob(f"saved_model/{UNFINISHED}")]:
+            self._remove(path.relative_to(self.path))
 
     def written(self):
         """Returns the event files, samples and exports that this training wrote, as paths in the folder."""

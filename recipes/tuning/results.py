@@ -2,7 +2,7 @@
 
 import io
 
-from recipes.tuning.trials import values_of
+from recipes.tuning.trials import finished_trials, values_of
 from zoo.atomic_write import write_bytes
 
 MAX_PANELS = 4  # of dimensions in the figure
@@ -18,13 +18,11 @@ def trial_table(study, space):
     import pandas as pd
 
     rows = []
-    for trial in study.trials:
-        if not trial.state.is_finished():
-            continue
+    for number, trial in enumerate(finished_trials(study)):
         is_default = "default" in trial.user_attrs
         rows.append(
             {
-                "trial": trial.number,
+                "trial": number,
                 "state": "default" if is_default else trial.state.name.lower(),
                 "score": trial.value,
                 "seconds": trial.duration.total_seconds() if trial.duration and not is_default else None,

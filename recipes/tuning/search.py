@@ -22,6 +22,7 @@ from recipes.tuning.trials import (
     Score,
     Subject,
     count_of,
+    fail_interrupted_trials,
     import_optuna,
     open_study,
     run_trials,
@@ -143,7 +144,14 @@ def search(
         _add_default(study, dimensions, usual, default)
         budget_of_trials = {"budget": seconds, "trials": trials, "workers": workers}
         with started_workers(workers, journal, subject, sampler, budget_of_trials, folder):
-            run_trials(study, subject, **budget_of_trials, report=_reporter(study, default, dimensions, verbose))
+            run_trials(
+                study,
+                subject,
+                sampler=sampler,
+                seed=task.seed,
+                **budget_of_trials,
+                report=_reporter(study, default, dimensions, verbose),
+            )
         done = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
         better = [t for t in done if "default" not in t.user_attrs and _is_better(t.value, default)]
         best = (max if default.higher_is_better else min)(better, key=lambda t: t.value) if better else None
@@ -241,8 +249,7 @@ def _scored_default(subject, journal, sampler, description, verbose):
     seed = subject.task.seed
     if journal is not None and journal.exists() and _saved_description(journal):
         study = open_study(journal, "minimize", sampler, subject.space, seed)
-        # Draws of a resumed search differ from those before it
-        study = open_study(journal, "minimize", sampler, subject.space, seed + 1000 * len(study.trials))
+        fail_interrupted_trials(study)
         return Score(**study.user_attrs["default"]), study
     _print(verbose, "trains with the defaults first")
     default = score_of(subject.train({}), "validation")

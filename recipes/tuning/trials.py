@@ -100,19 +100,34 @@ def open_study(journal, direction, sampler, space, seed):
         seed: of the sampler.
     """
     optuna = import_optuna()
-    samplers, storage = optuna.samplers, None
+    storage = None
     if journal is not None:
         backend = optuna.storages.journal.JournalFileBackend(str(journal))
         storage = optuna.storages.JournalStorage(backend)
-    chosen = {
-        "tpe": lambda: samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True),
-        "random": lambda: samplers.RandomSampler(seed=seed),
-        "grid": lambda: samplers.GridSampler({name: d.points() for name, d in space.items()}, seed=0),
-    }[sampler]()
     pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=2)
+    chosen = make_sampler(sampler, space, seed)
     return optuna.create_study(
         study_name="search", storage=storage, sampler=chosen, pruner=pruner, direction=direction, load_if_exists=True
     )
+
+
+def make_sampler(name, space, seed):
+    """Returns the Optuna sampler called tpe, random or grid."""
+    samplers = import_optuna().samplers
+    if name == "tpe":
+        return samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
+    if name == "random":
+        return samplers.RandomSampler(seed=seed)
+    return samplers.GridSampler({name: d.points() for name, d in space.items()}, seed=0)
+
+
+def fail_interrupted_trials(study):
+    """Marks the trials of killed processes as failed; a point of a grid stays open, and is tried again at its end."""
+    optuna = import_optuna()
+    if isinstance(study.sampler, optuna.samplers.GridSampler):
+        return
+    for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
 
 
 class StopPoorTrials(keras.callbacks.Callback):
@@ -163,12 +178,17 @@ def objective(subject, direction):
     return run_trial
 
 
-def run_trials(study, subject, *, budget, trials, workers=1, report=None):
+def run_trials(study, subject, *, sampler, seed, budget, trials, workers=1, report=None):
     """Runs trials until the budget is spent, or `trials` are done, by this and other processes together.
+
+    What a trial tries depends on the seed and the finished trials alone, so that one process that was killed and
+    started again tries the same values as one that was not.
 
     Args:
         study: Optuna study.
         subject: `Subject`.
+        sampler: tpe, random or grid.
+        seed: of the sampler; another one in each process.
         budget: seconds of all trials, those of earlier sessions included, or None.
         trials: number of trials, those of earlier sessions included, or None.
         workers: processes at work on the same study, which share the budget.
@@ -184,6 +204,7 @@ def run_trials(study, subject, *, budget, trials, workers=1, report=None):
             return
         if isinstance(study.sampler, optuna.samplers.GridSampler) and study.sampler.is_exhausted(study):
             return
+        study.sampler = make_sampler(sampler, subject.space, seed + 1000 * count_of(study))
         study.optimize(
             run_trial, n_trials=1, catch=(ValueError,), callbacks=[lambda s, trial: report and report(trial)]
         )
@@ -197,7 +218,14 @@ def seconds_of(study):
 
 def count_of(study):
     """Returns the number of finished trials, the one of the defaults left out."""
-    return sum(trial.state.is_finished() and "default" not in trial.user_attrs for trial in study.trials)
+    return sum("default" not in trial.user_attrs for trial in finished_trials(study))
+
+
+def finished_trials(study):
+    """Returns the trials that ended by themselves, the one of the defaults included."""
+    failed = import_optuna().trial.TrialState.FAIL
+    # those that were killed have no reason
+    return [t for t in study.trials if t.state.is_finished() and (t.state != failed or "reason" in t.user_attrs)]
 
 
 def values_of(trial, space):

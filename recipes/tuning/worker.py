@@ -17,7 +17,7 @@ def started_workers(workers, journal, subject, sampler, budget, folder):
         journal: path of the study's file.
         subject: `Subject`, which is pickled.
         sampler: as `open_study` has it.
-        budget: arguments of `run_trials`.
+        budget: the arguments of `run_trials` that all processes have in common.
         folder: for their output, worker-2.log and so on.
     Raises:
         ValueError: if there is no folder.
@@ -48,7 +48,7 @@ def main():
     """Runs trials of the search that is pickled on stdin."""
     number, journal, subject, sampler, budget = pickle.load(sys.stdin.buffer)
     study = open_study(journal, "minimize", sampler, subject.space, subject.task.seed + 100 * number)
-    run_trials(study, subject, **budget)
+    run_trials(study, subject, sampler=sampler, seed=subject.task.seed + 100 * number, **budget)
 
 
 if __name__ == "__main__":
