@@ -74,6 +74,11 @@ NAMES = [
     "Worked",
     "worked",
 ]
+# Participles and adverbs that name no value, alone or after underscores
+PARTICIPLES = {
+    "asked", "at_once", "beside", "chosen", "drawn", "found", "given", "held", "here", "kept", "known", "made",
+    "opened", "own", "seen", "taken", "there", "told", "wanted",
+}  # fmt: skip
 ANSWER = r"\banswer(s|ed|ing)?\b"  # of predictions
 PHRASES = (
     r"worked (recipe|row)s?",
@@ -132,6 +137,26 @@ def test_a_forbidden_word_is_found():
 
 def test_public_names():
     assert [name for name in OBJECTS if name.rpartition(".")[2] in NAMES] == []
+
+
+def assigned_names(tree):
+    """Yields (line, name) of every variable, attribute, argument, function and class that code defines."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id if isinstance(node, ast.Name) else node.attr
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.lineno, node.name
+
+
+@pytest.mark.parametrize("folder", ["zoo", "recipes", "tests", "benchmarks", "examples", "docs"])
+def test_a_name_says_what_its_value_is(folder):
+    files = sorted((ROOT / folder).rglob("*.py"))
+    assert files
+    names = ((path, *item) for path in files for item in assigned_names(ast.parse(path.read_text())))
+    bare = [f"{path.name}:{line} {name}" for path, line, name in names if name.strip("_").lower() in PARTICIPLES]
+    assert bare == []
 
 
 @pytest.mark.parametrize("name", sorted(CALLABLES))

@@ -104,14 +104,19 @@ def open_study(journal, direction, sampler, space, seed):
     if journal is not None:
         backend = optuna.storages.journal.JournalFileBackend(str(journal))
         storage = optuna.storages.JournalStorage(backend)
-    chosen = {
+    optuna_sampler = {
         "tpe": lambda: samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True),
         "random": lambda: samplers.RandomSampler(seed=seed),
         "grid": lambda: samplers.GridSampler({name: d.points() for name, d in space.items()}, seed=0),
     }[sampler]()
     pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=2)
     return optuna.create_study(
-        study_name="search", storage=storage, sampler=chosen, pruner=pruner, direction=direction, load_if_exists=True
+        study_name="search",
+        storage=storage,
+        sampler=optuna_sampler,
+        pruner=pruner,
+        direction=direction,
+        load_if_exists=True,
     )
 
 
