@@ -4,8 +4,8 @@ Run: python tests/golden/make_detection.py
 With the path of another file it writes there the boxes of the models with torchvision's own encoder.
 The file holds, for each model, the names and shapes of its weights. Of those with a small encoder it also has boxes,
 scores and labels of two images; weights and images are drawn from their names by seeded_arrays.py, on both sides. It
-has the losses of the two images' targets too: for Faster R-CNN of all anchors and regions, without sampling. For Mask R-CNN it
-has the masks of 20 boxes, averaged over 4 x 4 cells.
+has the losses of the two images' targets too: for Faster R-CNN of all anchors and regions, without sampling. For Mask
+R-CNN it has the masks of 20 boxes, averaged over 4 x 4 cells.
 """
 
 import json
