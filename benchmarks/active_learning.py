@@ -39,10 +39,10 @@ def curve(pool, labels, test, test_labels, strategy, seed):
     rng, labelled = np.random.default_rng(seed), np.array([], int)
     while len(labelled) < MOST:
         if strategy == "random":
-            chosen = rng.choice(np.setdiff1d(np.arange(len(pool)), labelled), STEP, replace=False)
+            new_labels = rng.choice(np.setdiff1d(np.arange(len(pool)), labelled), STEP, replace=False)
         else:
-            chosen = recipes.choose_to_label(pool, labelled, labels[labelled], count=STEP, seed=seed)
-        labelled = np.concatenate([labelled, chosen])
+            new_labels = recipes.choose_to_label(pool, labelled, labels[labelled], count=STEP, seed=seed)
+        labelled = np.concatenate([labelled, new_labels])
         classes, probabilities = predict_labels(pool[labelled], labels[labelled], test, seed)
         yield len(labelled), float((classes[probabilities.argmax(1)] == test_labels).mean())
 

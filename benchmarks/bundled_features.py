@@ -72,11 +72,11 @@ def extractors(data):
 def measure(data, x, y, x_test, y_test, count, seed):
     """Returns the accuracy of each classifier on the test images, trained on `count` examples of each class."""
     rng = np.random.default_rng(seed)
-    chosen = np.concatenate([rng.permutation(np.flatnonzero(y == c))[:count] for c in np.unique(y)])
+    sample = np.concatenate([rng.permutation(np.flatnonzero(y == c))[:count] for c in np.unique(y)])
     task = types.SimpleNamespace(class_weights=lambda data: None, seed=seed)
-    logistic = fit_logistic(x[chosen], y[chosen], len(data.classes), seed=seed)
+    logistic = fit_logistic(x[sample], y[sample], len(data.classes), seed=seed)
     predictions = {"logistic regression": logistic.probabilities(x_test)}
-    for name, baseline in fit_others(task, data, y[chosen], x[chosen]).items():
+    for name, baseline in fit_others(task, data, y[sample], x[sample]).items():
         predictions[name.removeprefix("the ")] = baseline.predict(x_test)
     return {name: float((p.argmax(-1) == y_test).mean()) for name, p in predictions.items()}
 

@@ -33,7 +33,7 @@ from pathlib import Path
 import keras
 import numpy as np
 from keras import layers, ops
-from norm_speed import keras_own
+from norm_speed import without_patch
 
 import zoo
 from recipes.training import accelerate
@@ -107,7 +107,7 @@ def with_keras_layers(network):
         arguments = {"kernel_size": 4, "strides": 2, "padding": "same"} if type(layer) in keras_layers else {}
         return keras_layers.get(type(layer), type(layer)).from_config({**layer.get_config(), **arguments})
 
-    return keras_own(keras.models.clone_model(network, clone_function=clone))
+    return without_patch(keras.models.clone_model(network, clone_function=clone))
 
 
 def keras_io_64():

@@ -68,7 +68,7 @@ def main():
             models = [without_patch(builder(**arguments)), builder(**arguments)]
             runs = [training_run(model, batch_size) for model in models]
             pairs = [[run() for run in runs] for _ in range(ROUNDS + 1)][1:]  # without the first, which traces
-            wall, cpu = (statistics.median(keras_own[i] / patched[i] for keras_own, patched in pairs) for i in (0, 1))
+            wall, cpu = (statistics.median(unpatched[i] / patched[i] for unpatched, patched in pairs) for i in (0, 1))
             table.writerow([name, batch_size, f"{wall:.3f}", f"{cpu:.3f}", ROUNDS, *versions])
             print(f"{name}\t{wall:.3f}\t{cpu:.3f}", file=sys.stderr)
             keras.backend.clear_session()

@@ -42,9 +42,9 @@ def main(kind, batch, steps):
     y = torch.randn(batch * steps, 1)
     for _ in sys.stdin:
         wall, cpu = time.perf_counter(), time.process_time()
-        for given, truth in zip(x.split(batch), y.split(batch), strict=True):
+        for batch_inputs, truth in zip(x.split(batch), y.split(batch), strict=True):
             optimizer.zero_grad()
-            nn.functional.mse_loss(model(given), truth).backward()
+            nn.functional.mse_loss(model(batch_inputs), truth).backward()
             optimizer.step()
         print(json.dumps([time.perf_counter() - wall, time.process_time() - cpu]), flush=True)
 

@@ -36,7 +36,7 @@ NETWORKS = {
         epochs=60, learning_rate=2e-4, batch_size=250, optimizer="adamw", weight_decay=3e-4, baselines=False
     ),
 }
-HERE = Path(__file__).parent
+FOLDER = Path(__file__).parent
 ELAPID = "elapid's Maxent"
 
 
@@ -66,7 +66,7 @@ def elapid_metrics(python, data, folds, task):
         folder = Path(folder)
         write_folds(data, folds, folder)
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-        subprocess.run([python, HERE / "species_elapid.py", folder], check=True, env=environment)
+        subprocess.run([python, FOLDER / "species_elapid.py", folder], check=True, env=environment)
         rows = []
         for number in range(1, folds + 1):
             presence = pd.read_csv(folder / f"{number}_test.csv")["presence"].to_numpy()
@@ -108,7 +108,7 @@ def main():
     options = parser.parse_args()
     info = accelerate.machine_info()
     machine = [info[name] for name in ("processor", "tensorflow", "keras")]
-    with open(HERE / "species_distribution.csv", "w", newline="") as file:
+    with open(FOLDER / "species_distribution.csv", "w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         columns = [f"{metric}{suffix}" for metric in METRICS for suffix in ("", "_deviation")]
         versions = ["processor", "tensorflow", "keras", "elapid"]
@@ -138,7 +138,7 @@ def main():
                     out = Path(folder) / "map.tif"
                     predict_species_map(runs, (f"{options.dismo}/bio[0-9]*.grd",), out, verbose=False)
                     points = pd.read_csv(options.dismo / "bradypus.csv")
-                    draw_map(out, points, HERE.parent / "docs" / "images" / "species_map.png")
+                    draw_map(out, points, FOLDER.parent / "docs" / "images" / "species_map.png")
 
 
 if __name__ == "__main__":

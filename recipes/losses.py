@@ -376,9 +376,9 @@ class Smoothness(keras.losses.Loss):
         flow, total = ops.cast(y_pred, "float32"), 0.0
         pairs = ((2, np.s_[:, :, 1:], np.s_[:, :, :-1]), (1, np.s_[:, 1:], np.s_[:, :-1]))
         # A side of 1 pixel has no neighbors, and the mean of nothing is NaN.
-        for here, neighbor in (pair for axis, *pair in pairs if flow.shape[axis] > 1):
-            edge = ops.mean(ops.abs(first[here] - first[neighbor]), axis=-1, keepdims=True)
-            step = ops.sqrt(ops.square(flow[here] - flow[neighbor]) + self.epsilon**2)
+        for pixels, neighbors in (pair for axis, *pair in pairs if flow.shape[axis] > 1):
+            edge = ops.mean(ops.abs(first[pixels] - first[neighbors]), axis=-1, keepdims=True)
+            step = ops.sqrt(ops.square(flow[pixels] - flow[neighbors]) + self.epsilon**2)
             total = total + ops.mean(step * ops.exp(-self.edges * edge))
         return total / 2
 

@@ -63,17 +63,16 @@ class Confusion(keras.metrics.Metric):
 VALUES = ("iou", "mean_iou", "accuracy")
 
 
-def confusion_matrix(truth, predicted, classes, ignore_class=IGNORE):
-    """Returns the confusion matrix of pixels: (C, C) counts, rows are the true classes.
+def confusion_matrix(truth, predicted, classes):
+    """Returns the confusion matrix of pixels without the ignored ones (255): (C, C) counts, rows are the true classes.
 
     Args:
         truth: (...) true class indices.
         predicted: (...) predicted class indices.
         classes: number of classes.
-        ignore_class: class index of the pixels that are not counted.
     """
     truth, predicted = np.ravel(truth).astype(np.int64), np.ravel(predicted).astype(np.int64)
-    mask = truth != ignore_class
+    mask = truth != IGNORE
     return np.bincount(truth[mask] * classes + predicted[mask], minlength=classes**2).reshape(classes, classes)
 
 

@@ -23,6 +23,26 @@ def test_scripts_import_names_that_exist(path):
                     importlib.import_module(f"{node.module}.{alias.name}")
 
 
+def defined_names(path):
+    """Returns the names that a script defines at its top level."""
+    names = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names |= {name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_import_names_that_the_scripts_beside_them_define(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (sibling := path.with_name(f"{node.module}.py")).exists():
+            assert {alias.name for alias in node.names} <= defined_names(sibling), node.module
+
+
 def losses(devices):
     environment = {
         **os.environ,

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from recipes.training.task import Task
+
 ROOT = Path(__file__).parents[1]
 # A room may import the rooms after it. Rooms on one line do not import each other.
 ORDER = (
@@ -47,6 +49,7 @@ ORDER = (
     ("zoo.r_interop",),
 )
 LEVELS = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
+OTHER_TASKS = ("recipes.prediction.ray_cluster", "recipes.training.cluster")  # their `task` is of Ray and of TF_CONFIG
 INDEX = ("zoo", "recipes", "recipes.__main__")  # they only gather names
 
 
@@ -110,3 +113,27 @@ def test_module_names_say_what_they_define():
 
 def test_a_file_is_one_idea():
     assert [str(path) for path in FILES.values() if len(path.read_text().splitlines()) > 400] == []
+
+
+def undeclared_hooks(tree):
+    """Yields (line, name) of each method that code calls on `task` or `....task` and `Task` does not declare."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            owner = ast.unparse(node.func.value)
+            if (owner == "task" or owner.endswith(".task")) and not hasattr(Task, node.func.attr):
+                yield node.lineno, node.func.attr
+
+
+def test_a_task_has_at_most_eight_abstract_methods():
+    assert len(Task.__abstractmethods__) <= 8
+
+
+@pytest.mark.parametrize("name", sorted(name for name in FILES if name.startswith("recipes.")))
+def test_no_undeclared_method_of_a_task_is_called(name):
+    if room(name) == "recipes.tasks" or name in OTHER_TASKS:
+        pytest.skip("a module of a task may call that task's methods")
+    assert list(undeclared_hooks(ast.parse(FILES[name].read_text()))) == []
+
+
+def test_an_undeclared_method_of_a_task_would_be_found():
+    assert list(undeclared_hooks(ast.parse("run.task.examine(1)\nrun.task.evaluate(run, 'test')"))) == [(1, "examine")]

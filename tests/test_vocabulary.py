@@ -12,10 +12,13 @@ import typer.main
 import recipes
 import zoo
 from recipes.cli.main import app
+from recipes.training.run import Run
+from recipes.training.task import Task
 from zoo.registry import entries
 
 ROOT = Path(__file__).parents[1]
 ARGUMENTS = [
+    "answers",
     "at_once",
     "batch",
     "boundaries",
@@ -23,57 +26,95 @@ ARGUMENTS = [
     "category",
     "clip",
     "compare",
+    "constraint",
     "draws",
     "drop",
     "every",
     "examined",
+    "false_positives",
     "form",
     "forms",
+    "found",
     "given",
     "head_rate",
     "keep",
     "known",
     "largest",
+    "licence",
+    "made",
+    "origin",
+    "part",
     "pieces",
     "pixels",
+    "place",
     "poll",
+    "prepare",
     "rate",
+    "rates",
     "reach",
+    "recipe",
     "renew",
+    "searches",
     "season",
     "seen",
+    "share",
+    "standardise",
+    "taken",
     "told",
     "toward",
     "trunk",
     "trunks",
     "until",
     "wait",
+    "why",
 ]
 NAMES = [
     "answer",
     "answers",
     "BriskDropout",
     "DoublingConv",
+    "DoublingTranspose",
     "Enlarge",
+    "features_of",
+    "Fields",
     "fused_adam",
     "fused_norm",
+    "gain_of_samples",
     "HalvingConv",
+    "kept_gradients",
     "Lookup",
     "more_examples",
     "papers",
     "phases",
     "proof",
+    "published",
+    "randomisation",
     "Recipe",
+    "reopen_run",
     "replay",
+    "SavedRun",
     "Seen",
     "shelf",
     "tfexplain",
+    "Traced",
     "trunk",
+    "TrunkInput",
     "trunks",
     "WORKED",
-    "Worked",
     "worked",
+    "Worked",
 ]
+# Participles and adverbs that name no value, alone or after underscores
+PARTICIPLES = {
+    "asked", "at_once", "beside", "chosen", "drawn", "found", "given", "held", "here", "kept", "known", "made",
+    "opened", "own", "seen", "taken", "there", "told", "wanted",
+}  # fmt: skip
+MEMBERS = [  # of the classes that users meet: public ones, tasks and runs
+    "answers", "assess", "at_once", "but", "contrastive", "draws", "examine", "examined", "feed", "gibbs", "headline",
+    "kept_gradients", "known", "known_tokens", "licence", "mattered", "measure", "origin", "prepare", "reach", "recipe",
+    "renew", "respond", "restored", "seen", "served", "signs", "told", "trivial", "trivial_loss", "validated",
+    "verify_answer", "verify_task", "watchers",
+]  # fmt: skip
 ANSWER = r"\banswer(s|ed|ing)?\b"  # of predictions
 PHRASES = (
     r"worked (recipe|row)s?",
@@ -132,6 +173,32 @@ def test_a_forbidden_word_is_found():
 
 def test_public_names():
     assert [name for name in OBJECTS if name.rpartition(".")[2] in NAMES] == []
+
+
+@pytest.mark.parametrize("cls", [*filter(inspect.isclass, OBJECTS.values()), Task, Run], ids=lambda cls: cls.__name__)
+def test_members_of_public_classes(cls):
+    fields = getattr(cls, "__dataclass_fields__", {})
+    assert [name for name in {*dir(cls), *fields} if name in MEMBERS] == []
+
+
+def assigned_names(tree):
+    """Yields (line, name) of every variable, attribute, argument, function and class that code defines."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id if isinstance(node, ast.Name) else node.attr
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.lineno, node.name
+
+
+@pytest.mark.parametrize("folder", ["zoo", "recipes", "tests", "benchmarks", "examples", "docs"])
+def test_a_name_says_what_its_value_is(folder):
+    files = sorted((ROOT / folder).rglob("*.py"))
+    assert files
+    names = ((path, *item) for path in files for item in assigned_names(ast.parse(path.read_text())))
+    bare = [f"{path.name}:{line} {name}" for path, line, name in names if name.strip("_").lower() in PARTICIPLES]
+    assert bare == []
 
 
 @pytest.mark.parametrize("name", sorted(CALLABLES))

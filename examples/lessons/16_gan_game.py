@@ -60,25 +60,32 @@ def fraction_near(points):
 
 
 near = {epoch: fraction_near(points) for epoch, points in snapshots.items()}
-shown = (0, 2, 6, 12)
+epochs_of_figure = (0, 2, 6, 12)
 figure, axes = plt.subplots(1, 4, figsize=(9, 2.7), sharey=True, layout="constrained")
-for ax, epoch in zip(axes, shown, strict=True):
+for ax, epoch in zip(axes, epochs_of_figure, strict=True):
     ax.scatter(*centers.T, s=300, facecolors="none", edgecolors="tab:orange")
     ax.scatter(*snapshots[epoch].T, s=2)
     ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", title=f"after {epoch} epochs", xlabel="first pixel")
 axes[0].set_ylabel("second pixel")
 plt.show()
-print("Fraction of the generated points in a cluster:", ", ".join(f"{near[e]:.2f} after {e}" for e in shown), "epochs")
+print(
+    "Fraction of the generated points in a cluster:",
+    ", ".join(f"{near[e]:.2f} after {e}" for e in epochs_of_figure),
+    "epochs",
+)
 
 # %%
 # Who wins?
 # ---------
 # Against a perfect generator the best discriminator says 1/2 everywhere, and its loss is log 2. The losses say little
 # of the quality of the points, unlike those of a classifier.
-real, made = real_points(500), snapshots[12].reshape(-1, 1, 2, 1).astype("float32")
-verdict = {name: np.asarray(ops.sigmoid(model.discriminator(x)))[:, 0] for name, x in (("real", real), ("made", made))}
-right = float(np.mean([*(verdict["real"] > 0.5), *(verdict["made"] <= 0.5)]))
-print(f"Mean verdict on real points {verdict['real'].mean():.2f}, on generated ones {verdict['made'].mean():.2f}")
+real, generated = real_points(500), snapshots[12].reshape(-1, 1, 2, 1).astype("float32")
+verdict = {
+    name: np.asarray(ops.sigmoid(model.discriminator(x)))[:, 0]
+    for name, x in (("real", real), ("generated", generated))
+}
+right = float(np.mean([*(verdict["real"] > 0.5), *(verdict["generated"] <= 0.5)]))
+print(f"Mean verdict on real points {verdict['real'].mean():.2f}, on generated ones {verdict['generated'].mean():.2f}")
 print(f"The discriminator is right on {right:.2f} of both; last loss {history['discriminator_loss'][-1]:.2f}, "
       f"log 2 = {np.log(2):.2f}")  # fmt: skip
 figure, ax = plt.subplots(figsize=(6, 3), layout="constrained")

@@ -35,10 +35,10 @@ nearest = np.linalg.norm(generated[:, None] - centers, axis=-1).argmin(axis=1)
 obeyed = float((nearest == requested).mean())
 print(f"{obeyed:.0%} of the generated points lie at the center of the class that was requested")
 figure, ax = plt.subplots(figsize=(4, 3.6), layout="constrained")
-drawn = ax.scatter(*generated.T, c=requested, cmap="tab10", s=6, vmax=9)
+points = ax.scatter(*generated.T, c=requested, cmap="tab10", s=6, vmax=9)
 ax.scatter(*centers.T, marker="+", color="black", s=90)
 ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="first pixel", ylabel="second pixel", title="Generated, by requested class")
-ax.legend(*drawn.legend_elements(num=[0, 1, 2, 3]), title="class", loc="center")
+ax.legend(*points.legend_elements(num=[0, 1, 2, 3]), title="class", loc="center")
 plt.show()
 
 # %%
@@ -76,7 +76,9 @@ translated = translator.predict(test_maps, batch_size=32, verbose=0)
 # The baseline gives each pixel the mean of its kind in the training: it has no shadow.
 crown_mean, ground_mean = photos[maps > 0].mean(), photos[maps < 0].mean()
 baseline = np.where(test_maps > 0, crown_mean, ground_mean)
-error = {name: float(np.abs(made - test_photos).mean()) for name, made in (("pix2pix", translated), ("mean", baseline))}
+error = {
+    name: float(np.abs(images - test_photos).mean()) for name, images in (("pix2pix", translated), ("mean", baseline))
+}
 shadow = (test_photos < -0.6) & (test_maps < 0)
 shadow_value = float(translated[shadow].mean())
 print(f"Mean absolute error: pix2pix {error['pix2pix']:.3f}, mean of crown and ground {error['mean']:.3f}")

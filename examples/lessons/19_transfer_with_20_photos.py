@@ -121,7 +121,7 @@ for count in (1, 2, 4):
     scores = []
     for seed in range(10 if count < TRAIN else 1):
         order = np.random.default_rng(seed)
-        chosen = np.concatenate([order.choice(np.flatnonzero(labels == k), count, False) for k in range(len(photos))])
-        scores.append(fit_and_score(train_features[chosen], labels[chosen], test_features))
+        rows = np.concatenate([order.choice(np.flatnonzero(labels == k), count, False) for k in range(len(photos))])
+        scores.append(fit_and_score(train_features[rows], labels[rows], test_features))
     by_count[count] = float(np.mean(scores))
     print(f"{count} photos of each class: accuracy {by_count[count]:.2f}")

@@ -85,11 +85,11 @@ predicted = np.asarray(model(test_poor)).argmax(axis=-1) == 1
 score["U-Net, poor light"] = iou(predicted, true)
 print(f"U-Net in poor light: IoU {score['U-Net, poor light']:.2f}")
 figure, axes = plt.subplots(4, 4, figsize=(5.4, 5.6), layout="constrained")
-shown = np.argsort(-true.sum(axis=(1, 2)))[:4]
+largest = np.argsort(-true.sum(axis=(1, 2)))[:4]
 rows = {"image": test_poor[..., 0], "true mask": true, "threshold": by_threshold(test_poor), "U-Net": predicted}
 for row, (name, pictures) in zip(axes, rows.items(), strict=True):
     row[0].set_ylabel(name)
-    for ax, i in zip(row, shown, strict=True):
+    for ax, i in zip(row, largest, strict=True):
         ax.imshow(pictures[i], cmap="gray")
         ax.set(xticks=[], yticks=[])
 plt.show()

@@ -105,11 +105,11 @@ print(
 )
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.3), layout="constrained")
 panels = (("objects", boxes), ("candidates", candidates), ("after NMS", candidates[stays]))
-for ax, (title, shown) in zip(axes, panels, strict=True):
+for ax, (title, boxes_of_panel) in zip(axes, panels, strict=True):
     ax.imshow(np.sqrt(image[..., 0]), cmap="gray")
-    for x1, y1, x2, y2 in shown:
+    for x1, y1, x2, y2 in boxes_of_panel:
         ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, color="tab:orange"))
-    ax.set(title=f"{title}: {len(shown)}", xticks=[], yticks=[])
+    ax.set(title=f"{title}: {len(boxes_of_panel)}", xticks=[], yticks=[])
 plt.show()
 
 # %%

@@ -198,8 +198,8 @@ def _first_batches(run, files, count):
                 first = {c: v[:count] for c, v in inputs.items()} if isinstance(inputs, dict) else inputs[:count]
             batches.append(batch._replace(names=batch.names[:count], inputs=first))
         if len(batch.names) > count:
-            shown = sum(len(b.names) for b in batches)
-            warn([f"explained the first {shown} only; --examples explains more, up to {MAX_EXAMPLES}"])
+            explained = sum(len(b.names) for b in batches)
+            warn([f"explained the first {explained} only; --examples explains more, up to {MAX_EXAMPLES}"])
             break
         count -= len(batch.names)
     return batches

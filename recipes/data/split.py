@@ -147,9 +147,9 @@ def _in_enough_units(labels, units, fractions):
     """
     one_hot = labels > 0 if labels.ndim == 2 else np.eye(labels.max() + 1, dtype=bool)[labels]
     number = np.array([len(np.unique(units[column])) for column in one_hot.T])
-    wanted = np.tile(number >= (fractions > 0).sum(), (3, 1)) & (fractions > 0)[:, None]
-    wanted[0] = number > 0
-    return wanted
+    at_least_one = np.tile(number >= (fractions > 0).sum(), (3, 1)) & (fractions > 0)[:, None]
+    at_least_one[0] = number > 0
+    return at_least_one
 
 
 def pixel_strata(counts):
@@ -223,15 +223,15 @@ def _unit_members(units, mask):
     return np.split(indices, np.flatnonzero(np.diff(units[indices])) + 1)
 
 
-def _assign_units(labels, bound, fractions, desired, rng, wanted=None):
+def _assign_units(labels, bound, fractions, desired, rng, at_least_one=None):
     """Assigns every unit of several examples to the split that lacks its classes most; -1 for the single examples.
 
-    With `wanted`, (3, labels) bool, units of the rarest labels come first, and go to splits that have none of a label.
+    With `at_least_one`, (3, labels) bool, units of the rarest labels come first, and go to splits without a label.
     """
     assignment, counts = np.full(len(labels), -1), np.zeros(desired.shape)
     totals = np.maximum(desired.sum(0), 1)
     order = rng.permutation(len(bound))
-    if wanted is not None:
+    if at_least_one is not None:
         one_hot = labels if labels.ndim == 2 else np.eye(desired.shape[1])[labels]
         rarest = [np.where(one_hot[unit].any(0), totals, np.inf).min() for unit in bound]
         order = order[np.argsort(np.array(rarest)[order], kind="stable")]
@@ -239,8 +239,8 @@ def _assign_units(labels, bound, fractions, desired, rng, wanted=None):
         unit_labels = labels[bound[i]]
         count = unit_labels.sum(0) if unit_labels.ndim == 2 else np.bincount(unit_labels, minlength=desired.shape[1])
         lack = ((desired - counts) * count / totals).sum(1)
-        if wanted is not None:
-            lack = lack + LACKING * ((counts == 0) & (count > 0) & wanted).sum(1)
+        if at_least_one is not None:
+            lack = lack + LACKING * ((counts == 0) & (count > 0) & at_least_one).sum(1)
         if not count.any():  # no label at all: by size alone
             lack = fractions * len(labels) - np.bincount(assignment[assignment >= 0], minlength=3)
         neediest = int(np.argmax(np.where(fractions > 0, lack, -np.inf)))

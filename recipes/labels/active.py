@@ -63,8 +63,8 @@ def choose_among(others, features, probabilities, count, seed):
         return sample[central(features[sample], count, seed)]
     margin = margins(probabilities)
     candidates = others[np.argsort(margin[others], kind="stable")[: PREFILTER * count]]
-    chosen = candidates[central(features[candidates], count, seed)]
-    return chosen[np.argsort(margin[chosen], kind="stable")]
+    indices = candidates[central(features[candidates], count, seed)]
+    return indices[np.argsort(margin[indices], kind="stable")]
 
 
 def predict_labels(features, labels, others, seed=0):
@@ -96,6 +96,6 @@ def central(features, count, seed):
     features = np.asarray(features, np.float64)
     with threadpool_limits(1):  # the same clusters whatever the number of threads
         clusters = MiniBatchKMeans(count, n_init=3, random_state=seed, batch_size=1024).fit(features)
-    chosen = np.unique(pairwise_distances_argmin(clusters.cluster_centers_, features))
-    rest = np.setdiff1d(np.arange(len(features)), chosen)  # clusters may share their nearest example
-    return np.concatenate([chosen, np.random.default_rng(seed).permutation(rest)[: count - len(chosen)]])
+    nearest_rows = np.unique(pairwise_distances_argmin(clusters.cluster_centers_, features))
+    rest = np.setdiff1d(np.arange(len(features)), nearest_rows)  # clusters may share their nearest example
+    return np.concatenate([nearest_rows, np.random.default_rng(seed).permutation(rest)[: count - len(nearest_rows)]])

@@ -92,11 +92,11 @@ def combine_labels(
     best = probabilities.max(1, keepdims=True)
     is_tied = (np.isclose(probabilities, best).sum(1) > 1) & (counts.sum(1) > 0)
     frequent = np.bincount(votes.label, minlength=len(votes.classes)) / len(votes.label)
-    chosen = np.where(np.isclose(probabilities, best), frequent, -1).argmax(1)
+    winners = np.where(np.isclose(probabilities, best), frequent, -1).argmax(1)
     if is_tied.any():
         notes.append(
-            f"{is_tied.sum():,} of {len(chosen):,} examples have two labels that are equally probable: the one that is "
-            "more frequent in all votes was taken"
+            f"{is_tied.sum():,} of {len(winners):,} examples have two labels that are equally probable: the one that "
+            "is more frequent in all votes was taken"
         )
     number = np.bincount(votes.annotator, minlength=len(votes.annotators))
     few = int((number < FEW_VOTES).sum())
@@ -105,17 +105,17 @@ def combine_labels(
             f"{few:,} of {len(number):,} annotators have fewer than {FEW_VOTES} labels, too few to estimate how often "
             "they are right: method='majority' counts votes instead"
         )
-    rows = np.arange(len(chosen))
+    rows = np.arange(len(winners))
     labels = pd.DataFrame(
         {
             votes.item_name: votes.items,
-            "label": np.array(votes.classes, object)[chosen],
-            "probability": probabilities[rows, chosen],
+            "label": np.array(votes.classes, object)[winners],
+            "probability": probabilities[rows, winners],
             "votes": counts.sum(1),
-            "agreement": counts[rows, chosen] / counts.sum(1),
+            "agreement": counts[rows, winners] / counts.sum(1),
         }
     )
-    agrees = np.bincount(votes.annotator, votes.label == chosen[votes.item], len(votes.annotators))
+    agrees = np.bincount(votes.annotator, votes.label == winners[votes.item], len(votes.annotators))
     annotators = {"annotator": votes.annotators, "votes": number, "agreement": agrees / number}
     if method == "dawid_skene":
         annotators["accuracy"] = (fitted.confusion.diagonal(axis1=1, axis2=2) * fitted.priors).sum(1)

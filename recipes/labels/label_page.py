@@ -85,8 +85,8 @@ def _sampled(paths, root, labels_path, sample, seed):
     if labels_path.exists():
         frame, _ = read_table_file(labels_path, checked=())
         labelled = set(map(str, frame[HEADER[0]])) if HEADER[0] in frame else set()
-    chosen = set(np.random.default_rng(seed).permutation(len(paths))[:sample].tolist())
-    return [p for i, p in enumerate(paths) if i in chosen or p.relative_to(root).as_posix() in labelled]
+    sampled = set(np.random.default_rng(seed).permutation(len(paths))[:sample].tolist())
+    return [p for i, p in enumerate(paths) if i in sampled or p.relative_to(root).as_posix() in labelled]
 
 
 class _Handler(LocalHandler):

@@ -152,9 +152,9 @@ class Labelling:
             classes, probabilities = predict_labels(self.features[indices], labels, self.features, self.seed)
             best = probabilities.argmax(1)
             suggestions = {int(i): (str(classes[best[i]]), float(probabilities[i, best[i]])) for i in others}
-        chosen = choose_among(others, self.features, probabilities, QUEUE, self.seed)
+        queue = choose_among(others, self.features, probabilities, QUEUE, self.seed)
         with self._lock:
-            self.suggestions, self._queue = suggestions, chosen.tolist()
+            self.suggestions, self._queue = suggestions, queue.tolist()
 
     def _read_labels(self):
         frame, _ = read_table_file(self.labels_path, checked=())

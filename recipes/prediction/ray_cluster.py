@@ -178,9 +178,9 @@ def verify_versions(versions, expected, machine):
     """
     other = [f"{name} {versions[name] or '(absent)'}" for name in PACKAGES if versions[name] != expected[name]]
     if other:
-        wanted = ", ".join(f"{name} {expected[name] or '(absent)'}" for name in PACKAGES)
+        requirement = ", ".join(f"{name} {expected[name] or '(absent)'}" for name in PACKAGES)
         raise ValueError(
-            f"predict: all workers must have the packages of {platform.node()}, {wanted}; {machine} has "
+            f"predict: all workers must have the packages of {platform.node()}, {requirement}; {machine} has "
             f"{', '.join(other)}."
         )
 

@@ -41,9 +41,9 @@ def _note(record, methods):
     """Returns sentences on the choice of the strongest baseline, its examples and the time of all."""
     name, sampled, count = record["strongest"].removeprefix("the "), record["sampled_examples"], len(methods)
     split = record["chosen_on"]
-    chosen = f"is the best of the {count} baselines on the {split} split"
+    rank = f"is the best of the {count} baselines on the {split} split"
     if split == record["split"]:
-        chosen += " itself, as no other one is held out"
+        rank += " itself, as no other one is held out"
     examples = (
         f"a random {sampled:,} of the {record['training_examples']:,} training examples"
         if sampled < record["training_examples"]
@@ -53,7 +53,7 @@ def _note(record, methods):
     network = _seconds(record["network_seconds"])
     settings = "" if "title" in record else ", with settings that are the same for every table"
     return (
-        f"{name[0].upper()}{name[1:]} {chosen}. All {count} were fitted to {examples} in {seconds}{settings}; the "
+        f"{name[0].upper()}{name[1:]} {rank}. All {count} were fitted to {examples} in {seconds}{settings}; the "
         f"network was trained for {network}."
     )
 

@@ -48,7 +48,7 @@ def examples(run, split):
         for column, indices in (("target", examples.targets), ("prediction", predictions.argmax(-1))):
             frame[column] = pd.Categorical.from_codes(indices, categories=list(data.classes))
         return frame.assign(**{name: predictions[:, i].astype(float) for i, name in enumerate(data.classes)})
-    predictions = run.task.point_predictions(predictions) if hasattr(run.task, "point_predictions") else predictions
+    predictions = run.task.point_predictions(predictions)
     for i, name in enumerate(data.outputs):
         frame[f"{name} target"] = examples.targets[:, i].astype(float)
         frame[f"{name} prediction"] = predictions[:, i].astype(float)

@@ -9,12 +9,19 @@ EXAMPLES = 4  # rows of a figure
 CROP = 160  # side of the visible center of a restored image [pixels]
 
 
-def restorations(task, run, split, metrics):
-    """Plots the center of some images, from the lowest to the highest PSNR: clean, degraded, predicted, error."""
+def restorations(run, split, metrics, restored):
+    """Plots the center of some images, from the lowest to the highest PSNR: clean, degraded, predicted, error.
+
+    Args:
+        run: a `Run` of `Restoration`.
+        split: train, validation or test.
+        metrics: of the run on the split.
+        restored: what `Restoration.restore_split` yields for the split.
+    """
     order = np.argsort(metrics["psnr_by_image"])
     positions = np.linspace(0, len(order) - 1, min(EXAMPLES - 1, len(order))).astype(int)
     indices = list(dict.fromkeys(order[positions].tolist()))
-    images = {i: versions for i, versions in enumerate(task.restore_split(run, split)) if i in indices}
+    images = {i: image for i, image in enumerate(restored) if i in indices}
     figure = new_figure(12, 3 * len(indices))
     names = getattr(run.data, split).names
     for axes, i in zip(figure.subplots(len(indices), 4, squeeze=False), indices, strict=True):

@@ -20,20 +20,19 @@ SHOWN = 5  # names that a sentence lists
 LOW_RANGE = 0.01  # of the depth: a 16-bit image whose largest value is below it
 
 
-def sample_examples(examples, n, seed=0):
+def sample_examples(examples, n):
     """Returns a seeded sample of `n` examples in their order; the first `n` of a tf.data.Dataset.
 
     Args:
         examples: `Examples`.
         n: number of examples; fewer where there are fewer.
-        seed: of the sample.
     Returns:
         (list of raw inputs, `Examples` without inputs that has their targets and names).
     """
     indices = np.arange(min(n, len(examples)))
     if is_indexable(examples.inputs):
         if len(examples) > n:
-            indices = np.sort(np.random.default_rng(seed).choice(len(examples), n, replace=False))
+            indices = np.sort(np.random.default_rng(0).choice(len(examples), n, replace=False))
         examples = examples.take(indices)
     if hasattr(examples.inputs, "read"):
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as executor:
@@ -124,7 +123,7 @@ def _ordered_sizes(sizes):
 
 
 def _selected(names, mask):
-    return [name for name, chosen in zip(names, mask, strict=True) if chosen]
+    return [name for name, is_selected in zip(names, mask, strict=True) if is_selected]
 
 
 def image_checks(statistics):

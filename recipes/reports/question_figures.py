@@ -30,8 +30,8 @@ def question_figures(run, split, rows, correct):
     inputs = getattr(run.data, split).inputs
     types = list(np.unique(inputs.types.astype(str)))[:TYPES]
     caption = "Of each type of question, the first answers about different images, with their probability."
-    for title, chosen in (("Right answers", correct), ("Wrong answers", ~correct)):
-        indices = [i for name in types for i in _of_different_images(inputs, chosen & (inputs.types == name), SHOWN)]
+    for title, mask in (("Right answers", correct), ("Wrong answers", ~correct)):
+        indices = [i for name in types for i in _of_different_images(inputs, mask & (inputs.types == name), SHOWN)]
         if indices:
             figures.append((title, caption, answers_figure(run, split, indices)))
     return figures + attribution_figures(run, split, correct)
@@ -103,7 +103,7 @@ def attribution_figures(run, split, correct):
 
     effort = choose_effort(macs(run.model))
     examples = getattr(run.data, split)
-    indices = [i for chosen in (correct, ~correct) for i in _of_different_images(examples.inputs, chosen, EXPLAINED)]
+    indices = [i for mask in (correct, ~correct) for i in _of_different_images(examples.inputs, mask, EXPLAINED)]
     if effort is None or not indices:
         return []
     predicted = run.predict_split(split)[indices].argmax(-1)

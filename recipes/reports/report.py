@@ -11,6 +11,7 @@ from recipes.reports.baseline_text import describe_baselines
 from recipes.reports.effort import choose_effort, describe_reduction
 from zoo.atomic_write import write_text
 
+WINDOWS = 120  # windows of a split whose forecasts are plotted
 PATH_ERROR = 0.05  # largest error of integrated gradients, as a fraction of the logit's change
 
 
@@ -164,8 +165,8 @@ def errors_by_lead(metrics):
     return figure
 
 
-def forecasts(data, split, predictions, quantiles, medians, windows=120):
-    """Plots the forecasts of the first and the last lead time with the observed values.
+def forecasts(data, split, predictions, quantiles, medians):
+    """Plots the forecasts of the first and the last lead time with the observed values, for the last 120 windows.
 
     Args:
         data: a `Data` of a series.
@@ -173,10 +174,9 @@ def forecasts(data, split, predictions, quantiles, medians, windows=120):
         predictions: (N, leads * quantiles) of the split.
         quantiles: from 0 to 1, empty for a point forecast.
         medians: (N, leads) of the split.
-        windows: how many of the split's last windows are plotted.
     """
-    targets, columns = getattr(data, split).targets[-windows:], max(1, len(quantiles))
-    predictions, medians = predictions[-windows:], medians[-windows:]
+    targets, columns = getattr(data, split).targets[-WINDOWS:], max(1, len(quantiles))
+    predictions, medians = predictions[-WINDOWS:], medians[-WINDOWS:]
     leads = sorted({0, len(data.outputs) - 1})
     figure = new_figure(9, 2.8 * len(leads))
     for ax, i in zip(np.ravel(figure.subplots(len(leads), 1, squeeze=False)), leads, strict=True):
@@ -206,13 +206,13 @@ def confident_mistakes(targets, probabilities, count):
     return wrong[np.argsort(-probabilities[wrong, predicted[wrong]])][:count]
 
 
-def step_attributions(run, split, count=6):
-    """Plots a correct series of each class over the attribution of each step; None if no prediction is correct."""
+def step_attributions(run, split):
+    """Plots a correct series of each of six classes over the attributions of its steps; None if none is correct."""
     from zoo import explain
 
     examples, probabilities = getattr(run.data, split), run.predict_split(split)
     predicted, targets = probabilities.argmax(-1), examples.targets
-    indices = correct_examples(targets, predicted, len(run.data.classes), count)
+    indices = correct_examples(targets, predicted, len(run.data.classes), 6)
     if not indices:
         return None
     raw = examples.take(indices).head(len(indices))

@@ -7,6 +7,7 @@ import numpy as np
 
 MAX_CLASSES = 16  # rows of samples of a class-conditional model
 GRID_IMAGES = 64  # images in a grid
+GAP = 2  # white pixels between them
 
 
 class SampleGrids(keras.callbacks.Callback):
@@ -52,13 +53,12 @@ def to_unit_range(model, images):
     return np.clip((np.asarray(images) - model.low) / (model.high - model.low), 0, 1)
 
 
-def grid(images, columns=8, gap=2):
-    """Arranges images in a grid.
+def grid(images, columns=8):
+    """Arranges images in a grid, two white pixels apart.
 
     Args:
         images: (N, H, W, C) from 0 to 1; if C is neither 1 nor 3 only the first band is used.
         columns: images per row.
-        gap: white pixels between images.
     Returns:
         (height, width, 1 or 3) uint8.
     """
@@ -66,29 +66,28 @@ def grid(images, columns=8, gap=2):
     images = images if images.shape[-1] in (1, 3) else images[..., :1]
     rows = -(-len(images) // columns)
     height, width, bands = images.shape[1:]
-    page = np.ones((rows * (height + gap) - gap, columns * (width + gap) - gap, bands))
+    page = np.ones((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, bands))
     for i, image in enumerate(images):
-        top, left = i // columns * (height + gap), i % columns * (width + gap)
+        top, left = i // columns * (height + GAP), i % columns * (width + GAP)
         page[top : top + height, left : left + width] = image
     return (255 * page + 0.5).astype("uint8")
 
 
-def panels(inputs, targets, predictions, columns=2):
-    """Arranges triples of input, target and prediction in a grid.
+def panels(inputs, targets, predictions):
+    """Arranges triples of input, target and prediction in a grid, two per row.
 
     Args:
         inputs, targets, predictions: (N, H, W, C) from -1 to 1, each with its own C.
-        columns: triples per row.
     Returns:
         (height, width, 3) uint8.
     """
     triples = np.stack([to_rgb((images + 1) / 2) for images in (inputs, targets, predictions)], axis=1)
-    return grid(triples.reshape(-1, *triples.shape[2:]), 3 * columns)
+    return grid(triples.reshape(-1, *triples.shape[2:]), 6)
 
 
-def enlarge(image, min_width=384):
-    """Repeats the pixels of a small image until it is at least `min_width` wide."""
-    factor = -(-min_width // image.shape[1])
+def enlarge(image):
+    """Repeats the pixels of a small image until it is at least 384 pixels wide."""
+    factor = -(-384 // image.shape[1])
     return image.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
@@ -158,12 +157,13 @@ def _latent_size(model):
     return shape[-1] if len(shape) == 2 else None
 
 
-def interpolations(model, images, task, rows=4):
-    """Returns (rows * 8, H, W, C) interpolations between pairs, or None if the model has no latent space for it."""
+def interpolations(model, images, task):
+    """Returns (4 * 8, H, W, C) interpolations between four pairs, or None if the model has no latent space for it."""
     from zoo.generate.adversarial import Adversarial
     from zoo.generate.generative import noise
     from zoo.generate.pix2pix import Translator
 
+    rows = 4
     if not hasattr(model, "interpolate") or isinstance(model, Translator) or len(images) < 2 * rows:
         return None
     ends = noise(2 * rows, model.latent, task.seed) if isinstance(model, Adversarial) else images[: 2 * rows]

@@ -11,15 +11,16 @@ from recipes.reports.report import new_figure
 GRAY = (0.6, 0.6, 0.6)
 
 
-def panels(run, split):
+def panels(run, split, predict_each):
     """Plots four images of a split as image, target, prediction and error, preferably with more than one class.
 
     Args:
         run: a `Run` of `Segmentation`.
         split: train, validation or test.
+        predict_each: `Segmentation.predict_each`, a function of a run and a split.
     """
     error_rates, candidates = [], []
-    for i, (target, predicted) in enumerate(run.task.predict_each(run, split)):
+    for i, (target, predicted) in enumerate(predict_each(run, split)):
         counted = target != IGNORE
         error_rates.append(np.mean((predicted != target)[counted]) if counted.any() else 0.0)
         if len(np.unique(target[counted])) > 1:
@@ -28,7 +29,7 @@ def panels(run, split):
     indices = list(dict.fromkeys([*order[:2], order[len(order) // 2], order[-1]]))
     examples = getattr(run.data, split).take(np.array(indices))
     shown = run.replace(data=dataclasses.replace(run.data, **{split: examples}))
-    images, (targets, predictions) = examples.head(len(indices)), zip(*run.task.predict_each(shown, split), strict=True)
+    images, (targets, predictions) = examples.head(len(indices)), zip(*predict_each(shown, split), strict=True)
     figure = new_figure(11, 2.9 * len(indices))
     axes = figure.subplots(len(indices), 4, squeeze=False)
     classes = len(run.data.classes)

@@ -49,17 +49,16 @@ def draw_spectrogram(ax, values, layer, seconds, **style):
     ax.set_ylabel("frequency [Hz]", fontsize=8)
 
 
-def spectrogram_figure(clips, titles, sample_rate, columns=4):
-    """Returns a figure of the spectrograms of clips.
+def spectrogram_figure(clips, titles, sample_rate):
+    """Returns a figure of the spectrograms of clips, four in a row.
 
     Args:
         clips: list of (samples, 1) arrays.
         titles: of the panels.
         sample_rate: [Hz].
-        columns: number of panels in a row.
     """
     layer = _layer(sample_rate, len(clips[0]))
-    columns = min(columns, len(clips))
+    columns = min(4, len(clips))
     rows = -(-len(clips) // columns)
     figure = new_figure(max(2.8 * columns, 3.5), 2.2 * rows + 0.35)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()

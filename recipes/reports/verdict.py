@@ -107,14 +107,13 @@ def series_block(count, overlap):
     return int(max(1, overlap, np.ceil(count ** (1 / 3))))
 
 
-def verdict_without_interval(metric, metrics, split, unit="examples"):
+def verdict_without_interval(metric, metrics, split):
     """Compares a metric with the baseline's where no metric of single examples is available for an interval.
 
     Args:
         metric: key of `metrics` and of its baseline; higher is better.
         metrics: what `Task.evaluate` returned.
         split: as in `verdict`.
-        unit: what an example is, in the plural.
     Returns:
         As `verdict`, with `interval` None; None where the metric or its baseline is missing.
     """
@@ -125,7 +124,7 @@ def verdict_without_interval(metric, metrics, split, unit="examples"):
     name = METRIC_NAMES.get(metric, metric)
     entry = {"result": result, "metric": name, "value": value, "baseline": baseline, "difference": value - baseline}
     entry |= {"higher_is_better": True, "interval": None, "examples": metrics.get("examples", 0)}
-    return {**entry, "sentence": _sentence(entry, " ".join(filter(None, (UNITS[split], unit))))}
+    return {**entry, "sentence": _sentence(entry, " ".join(filter(None, (UNITS[split], "examples"))))}
 
 
 def _interval(difference, count, seed):
@@ -139,11 +138,11 @@ def _interval(difference, count, seed):
         return difference(weights.reshape(len(indices), count).astype(float))
 
     resamples = int(np.clip(MAX_DRAWS // count, 100, RESAMPLES))
-    drawn = bootstrap(
+    resampling = bootstrap(
         (np.arange(count),), statistic, n_resamples=resamples, batch=max(1, CELLS // count), vectorized=True,
         method="percentile", confidence_level=CONFIDENCE, rng=np.random.default_rng(seed),
     )  # fmt: skip
-    return [float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)]
+    return [float(resampling.confidence_interval.low), float(resampling.confidence_interval.high)]
 
 
 def _sentence(entry, unit, baseline_name=None):

@@ -122,7 +122,7 @@ def cross_validate_with(
         further: name of a method -> (task, arguments) that are trained and tested, too; None for none.
         description: words before the description of the folds.
     """
-    rows, runs, chosen, of_folds = [], [], [], ""
+    rows, runs, hyperparameters, of_folds = [], [], [], ""
     for number, (fold_data, _) in enumerate(fold_splits(data, folds, task.seed), 1):
         folder = None if out is None else Path(out) / f"fold{number}"
         fold_task, arguments, values = choose(fold_data, number)
@@ -136,9 +136,9 @@ def cross_validate_with(
             numbers = {k: float(v) for k, v in of_method.items() if isinstance(v, int | float) and k != "examples"}
             rows.append({"fold": number, "method": method, "examples": len(fold_data.test), **numbers})
         runs.append(run)
-        chosen.append(values)
+        hyperparameters.append(values)
         of_folds = fold_data.split_description
-    values = tuple(chosen) if any(chosen) or further else ()
+    values = tuple(hyperparameters) if any(hyperparameters) or further else ()
     result = CrossValidation(rows, task.main_metric, f"{description} {of_folds}".strip(), runs, values)
     if out is not None:
         result.save(out)

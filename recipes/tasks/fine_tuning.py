@@ -156,11 +156,11 @@ class FineTuning(Classification):
         is_stream = not (isinstance(data.train.inputs, np.ndarray | dict) or hasattr(data.train.inputs, "read"))
         if is_stream or np.bincount(targets)[present].min() < 2 or count > len(targets) // 2:
             return None
-        held = stratified_sample(targets, count, self.seed)
-        others = np.setdiff1d(np.arange(len(targets)), held)
+        held_out = stratified_sample(targets, count, self.seed)
+        others = np.setdiff1d(np.arange(len(targets)), held_out)
         if len(np.unique(targets[others])) < len(present):
             return None
-        return dataclasses.replace(data, train=data.train.take(others), validation=data.train.take(held))
+        return dataclasses.replace(data, train=data.train.take(others), validation=data.train.take(held_out))
 
     def fit_head(self, model, data, preprocessing):
         """Sets the head to a logistic regression on the frozen features of up to 10,000 training examples.

@@ -207,9 +207,25 @@ def _fit(features, task):
     with threadpool_limits(1):
         for name, settings, fit, raw in fits(task, data, len(targets), count, outputs, features.categorical):
             start = time.perf_counter()
+            fit = with_empty_columns(fit) if raw else fit
             predict = fit((features.raw if raw else features.preprocessed)(train.inputs), targets, train.weights)
             baselines[name] = FittedBaseline(settings, time.perf_counter() - start, predict, raw)
     return baselines, len(targets)
+
+
+def with_empty_columns(fit):
+    """Returns a function as `fit`, for features of which some have no value in any row; they are constant then.
+
+    scikit-learn's gradient boosting accepts gaps, but no column of gaps alone, such as the last steps of series that
+    are all shorter.
+    """
+
+    def fit_filled(x, y, w):
+        empty = np.isnan(x if w is None else x[w > 0]).all(0)
+        predict = fit(np.where(empty, np.float32(0), x), y, w)
+        return lambda x: predict(np.where(empty, np.float32(0), x))
+
+    return fit_filled
 
 
 def _forest_options(rows, tried, outputs, seed):

@@ -113,8 +113,8 @@ class InstanceSegmentation(Detection):
 
         def of_object(i, j):
             height, width = (int(side) for side in sizes[i])
-            drawn = examples.masks.draw(targets[i, j, 6:7], height, width)[0]
-            return coco.encode(np.asfortranarray(drawn))
+            mask_pixels = examples.masks.draw(targets[i, j, 6:7], height, width)[0]
+            return coco.encode(np.asfortranarray(mask_pixels))
 
         def of_baseline(i, j):
             height, width = (int(side) for side in sizes[i])
@@ -178,8 +178,8 @@ def segments_of(rows, size):
     corners = detections[is_box, :4] * np.array([width, height, width, height], "float32")
     segments = []
     for box, mask in zip(corners, masks[is_box], strict=True):  # one at a time: they are as large as the image
-        drawn = paste_masks(box[None], mask[None], height, width)[0] >= MASK_SCORE
-        segment = coco.encode(np.asfortranarray(drawn, np.uint8))
+        mask_pixels = paste_masks(box[None], mask[None], height, width)[0] >= MASK_SCORE
+        segment = coco.encode(np.asfortranarray(mask_pixels, np.uint8))
         segments.append({"size": [height, width], "counts": segment["counts"].decode("ascii")})
     return segments
 

@@ -165,11 +165,11 @@ def baseline_frames(data, examples):
     return {"mean frame": (mean, mean), "last frame": (calibrated, last / np.float32(255))}
 
 
-def sequence_figure(examples, predictions, outputs, count=3):
-    """Returns a matplotlib figure of `count` sequences: past, target and prediction below each other."""
+def sequence_figure(examples, predictions, outputs):
+    """Returns a matplotlib figure of the first three sequences: past, target and prediction below each other."""
     from recipes.reports.report import new_figure
 
-    count = min(count, len(examples))
+    count = min(3, len(examples))
     columns = max(examples.inputs.shape[1], len(outputs))
     figure = new_figure(0.7 * columns + 1, 2.3 * count)
     axes = figure.subplots(3 * count, columns, squeeze=False)

@@ -256,7 +256,11 @@ class Restoration(Task):
         metrics = run.evaluate(split)
         baseline = metrics["baseline"]["name"]
         return [
-            ("Clean, degraded, prediction, error", caption, restorations(self, run, split, metrics)),
+            (
+                "Clean, degraded, prediction, error",
+                caption,
+                restorations(run, split, metrics, self.restore_split(run, split)),
+            ),
             ("PSNR by image", f"PSNR beside that of {baseline}.", psnr_by_image(run, split, metrics)),
         ]
 

@@ -296,7 +296,7 @@ class Segmentation(Task):
         caption += two_classes if len(run.data.classes) == 2 else "Red pixels are wrong; gray ones are ignored."
         rows = "Rows are targets, columns are predictions, as fractions of the row; a perfect model fills the diagonal."
         return [
-            ("Image, target, prediction, error", caption, panels(run, split)),
+            ("Image, target, prediction, error", caption, panels(run, split, self.predict_each)),
             (
                 "Overlap by class",
                 "Intersection over union and Dice of each class.",

@@ -196,8 +196,8 @@ def _fit_intercept(run):
         predictions = predict_batch(run, examples.inputs).astype(np.float64)
         smallest = np.finfo(np.float32).tiny
         log_odds = np.log(np.maximum(predictions[:, 1], smallest)) - np.log(np.maximum(predictions[:, 0], smallest))
-        reach = float(np.abs(log_odds).max() + abs(logit(fraction)) + 1)
-        shift = brentq(lambda c, f=log_odds: expit(f + c).mean() - fraction, -reach, reach)
+        bound = float(np.abs(log_odds).max() + abs(logit(fraction)) + 1)
+        shift = brentq(lambda c, f=log_odds: expit(f + c).mean() - fraction, -bound, bound)
         bias.assign(np.asarray(bias) + np.array([-shift / 2, shift / 2], np.float32))
         if abs(shift) < 1e-3:
             break

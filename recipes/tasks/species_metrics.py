@@ -8,6 +8,7 @@ WINDOWS = 101
 WINDOW = 0.1  # width of a window, as a fraction of the range of the predictions
 MIN_PRESENCES = 5  # from which the index is computed
 TINY = 1e-30
+REPEATS = 3  # shuffles of each column for its importance
 
 
 @keras.saving.register_keras_serializable("recipes")
@@ -75,14 +76,15 @@ def boyce_index(presence, predictions):
     return float(spearmanr(ratio[changes], middle[changes]).statistic)
 
 
-def permutation_importance(predict, inputs, presence, *, repeats=3, seed=0):
+def permutation_importance(predict, inputs, presence, *, seed=0):
     """Returns how much the area under the ROC curve falls when the values of a column are shuffled, by column.
+
+    The falls of three shuffles are averaged.
 
     Args:
         predict: function from a dict of columns to (N,) predictions of presence.
         inputs: dict from column to (N,) values.
         presence: (N,) bool, some of them True and some False.
-        repeats: shuffles of each column, whose falls are averaged.
         seed: of the shuffles.
 
     Source: Breiman 2001, https://doi.org/10.1023/A:1010933404324, section 10.
@@ -92,6 +94,6 @@ def permutation_importance(predict, inputs, presence, *, repeats=3, seed=0):
     rng, whole = np.random.default_rng(seed), roc_auc_score(presence, predict(inputs))
     falls = {}
     for column, values in inputs.items():
-        shuffled = ({**inputs, column: values[rng.permutation(len(values))]} for _ in range(repeats))
+        shuffled = ({**inputs, column: values[rng.permutation(len(values))]} for _ in range(REPEATS))
         falls[column] = float(np.mean([whole - roc_auc_score(presence, predict(batch)) for batch in shuffled]))
     return falls

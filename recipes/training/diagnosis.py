@@ -155,11 +155,10 @@ def average_echoes(values, echo_epochs):
     return np.asarray(values, float)[: groups * echo_epochs].reshape(groups, echo_epochs).mean(1)
 
 
-def moving_average(values, window=3):
-    """Returns the centered moving average over `window` epochs, shorter at both ends."""
+def moving_average(values):
+    """Returns the centered moving average over three epochs, shorter at both ends."""
     values = np.asarray(values, float)
-    half = window // 2
-    return np.array([values[max(0, i - half) : i + half + 1].mean() for i in range(len(values))])
+    return np.array([values[max(0, i - 1) : i + 2].mean() for i in range(len(values))])
 
 
 def _still_falling(loss):

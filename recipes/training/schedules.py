@@ -7,14 +7,13 @@ from typing import Literal
 import keras
 from keras import ops
 
-from zoo.arguments import Count, Fraction, NonNegative, Positive, checked
+from zoo.arguments import Count, NonNegative, Positive, checked
 from zoo.keras_patches import patch_adam
 
 Optimizer = Literal["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamw"]
 Schedule = Literal[
     "constant", "inverse_time", "exponential", "step", "piecewise", "cosine", "cosine_restarts", "cosine_7_16"
 ]
-DECAY_RATES = {"inverse_time": 1.0, "exponential": 0.1, "step": 0.5, "piecewise": 0.1}
 
 
 @keras.saving.register_keras_serializable("recipes")
@@ -80,22 +79,19 @@ def schedule(
     steps: Count,
     *,
     warmup: NonNegative = 0,
-    decay_rate: Positive | None = None,
-    decay_steps: Count | None = None,
     boundaries: tuple[Count, ...] = (),
-    alpha: Fraction = 0.0,
     epochs: Count | None = None,
 ) -> keras.optimizers.schedules.LearningRateSchedule | float:
     """Returns the learning rate of a training of `steps` steps, for `learning_rate` of a Keras optimizer.
 
-    With t the steps after the warm-up:
+    With t the steps after the warm-up, and T all of them:
         constant: learning_rate.
-        inverse_time: learning_rate / (1 + decay_rate * t / decay_steps); by default half of it at the end.
-        exponential: learning_rate * decay_rate ** (t / decay_steps); by default a tenth of it at the end.
-        step: learning_rate * decay_rate ** floor(t / decay_steps); by default halved every 10 epochs.
-        piecewise: multiplied by decay_rate after each of `boundaries`; by default by 0.1.
-        cosine: half a cosine wave from learning_rate to alpha * learning_rate.
-        cosine_restarts: several such half waves, each twice as long as the one before; by default three.
+        inverse_time: learning_rate / (1 + t / T), half of it at the end.
+        exponential: learning_rate * 0.1 ** (t / T), a tenth of it at the end.
+        step: halved every 10 epochs; without `epochs`, every quarter of T.
+        piecewise: divided by ten after each of `boundaries`.
+        cosine: half a cosine wave from learning_rate to 0.
+        cosine_restarts: three such half waves, each twice as long as the one before.
         cosine_7_16: learning_rate * cos(7 pi t / (16 steps)), of semi-supervised learning.
 
     Args:
@@ -103,24 +99,18 @@ def schedule(
         learning_rate: the peak, after the warm-up.
         steps: training steps, warm-up included.
         warmup: length of the linear warm-up from 0: a fraction of `steps` if below 1, else a number of steps.
-        decay_rate: factor of the decay; 1 for inverse_time, 0.1 for exponential and piecewise, 0.5 for step.
-        decay_steps: steps over which `decay_rate` applies once, or of the first wave of cosine_restarts. Defaults: all
-            steps after the warm-up for inverse_time and exponential, a seventh of them for cosine_restarts (1 + 2 + 4
-            waves); for step 10 epochs, or a quarter of them if `epochs` is None.
         boundaries: last step of each level of piecewise, counted from the start of the training.
-        alpha: final learning rate of a cosine, as a fraction of `learning_rate`.
         epochs: number of epochs in `steps`; only used by step.
     Returns:
         A float for a constant learning rate without warm-up, else a Keras schedule that `.keras` files can store.
     Raises:
         ValueError: if a number is out of range, the warm-up leaves no steps, the boundaries do not increase between
-            warm-up and end, or an argument is given that the named schedule does not use.
+            warm-up and end, or another schedule than piecewise has boundaries.
 
     Source: Loshchilov and Hutter 2017, https://arxiv.org/abs/1608.03983, eq. 5, for the cosines; Keras for the others.
     """
-    _verify_used(
-        name, decay_rate=decay_rate, decay_steps=decay_steps, boundaries=boundaries or None, alpha=alpha or None
-    )
+    if boundaries and name != "piecewise":
+        raise ValueError(f"schedule: `boundaries` is for piecewise, got {boundaries!r} for {name}.")
     warmup_steps = round(warmup * steps) if warmup < 1 else warmup
     if warmup_steps != int(warmup_steps) or warmup_steps >= steps:
         raise ValueError(
@@ -128,49 +118,30 @@ def schedule(
         )
     warmup_steps = int(warmup_steps)
     steps_after = steps - warmup_steps
-    decay_rate = decay_rate or DECAY_RATES.get(name)
     schedules = keras.optimizers.schedules
     if name == "cosine":
         # Keras' own warm-up; its decay_steps do not include it
         if warmup_steps:
-            return schedules.CosineDecay(
-                0.0, steps_after, alpha=alpha, warmup_target=learning_rate, warmup_steps=warmup_steps
-            )
-        return schedules.CosineDecay(learning_rate, steps_after, alpha=alpha)
+            return schedules.CosineDecay(0.0, steps_after, warmup_target=learning_rate, warmup_steps=warmup_steps)
+        return schedules.CosineDecay(learning_rate, steps_after)
     if name == "constant":
         decay = learning_rate
     elif name == "cosine_7_16":
         decay = CosineSevenSixteenths(learning_rate, steps_after)
     elif name == "inverse_time":
-        decay = schedules.InverseTimeDecay(learning_rate, decay_steps or steps_after, decay_rate)
+        decay = schedules.InverseTimeDecay(learning_rate, steps_after, 1.0)
     elif name == "exponential":
-        decay = schedules.ExponentialDecay(learning_rate, decay_steps or steps_after, decay_rate)
+        decay = schedules.ExponentialDecay(learning_rate, steps_after, 0.1)
     elif name == "step":
-        decay_steps = decay_steps or max(1, round(10 * steps / epochs if epochs else steps_after / 4))
-        decay = schedules.ExponentialDecay(learning_rate, decay_steps, decay_rate, staircase=True)
+        decay_steps = max(1, round(10 * steps / epochs if epochs else steps_after / 4))
+        decay = schedules.ExponentialDecay(learning_rate, decay_steps, 0.5, staircase=True)
     elif name == "piecewise":
         _verify_boundaries(boundaries, warmup_steps, steps)
-        levels = [learning_rate * decay_rate**i for i in range(len(boundaries) + 1)]
+        levels = [learning_rate * 0.1**i for i in range(len(boundaries) + 1)]
         decay = schedules.PiecewiseConstantDecay([b - warmup_steps for b in boundaries], levels)
     else:
-        decay = schedules.CosineDecayRestarts(learning_rate, decay_steps or max(1, round(steps_after / 7)), alpha=alpha)
+        decay = schedules.CosineDecayRestarts(learning_rate, max(1, round(steps_after / 7)))  # waves of 1 + 2 + 4
     return Warmup(decay, warmup_steps) if warmup_steps else decay
-
-
-ARGUMENT_USERS = {
-    "decay_rate": tuple(DECAY_RATES),
-    "decay_steps": ("inverse_time", "exponential", "step", "cosine_restarts"),
-    "boundaries": ("piecewise",),
-    "alpha": ("cosine", "cosine_restarts"),
-}
-
-
-def _verify_used(name, **arguments):
-    for argument, value in arguments.items():
-        if value is not None and name not in ARGUMENT_USERS[argument]:
-            raise ValueError(
-                f"schedule: `{argument}` is for {', '.join(ARGUMENT_USERS[argument])}, got {value!r} for {name}."
-            )
 
 
 def _verify_boundaries(boundaries, warmup_steps, steps):

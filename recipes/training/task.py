@@ -321,6 +321,10 @@ class Task(abc.ABC):
         """
         return outputs
 
+    def point_predictions(self, predictions):
+        """Returns the predictions that `Run.data_frame` puts beside the targets: (N, outputs) for numbers."""
+        return predictions
+
     def diagnose(self, run):
         """Returns sentences on what the learning curves show and what to try."""
         return diagnose(run.history, **self.diagnosis_arguments(run))
@@ -381,10 +385,7 @@ class Task(abc.ABC):
             data: anything that `recipes.load` takes: "bundled:mnist-5k", "folder:photos", (x, y), ...
             out: folder for the run's files; a run that was killed resumes there. None writes nothing.
             verbose: whether to show progress (on stderr).
-            overwrite: whether to replace the files of another run in `out`.
-            distribute: mirrored, multi_worker or None, as `recipes.fit` has it.
-            callbacks: further Keras callbacks.
-            track: wandb, mlflow, trackio, tensorboard or None, as `recipes.fit` has it.
+            overwrite, distribute, callbacks, track: as `recipes.fit` has them.
             **arguments: arguments of the model's builder.
         Raises:
             ValueError: if model and data do not fit together.

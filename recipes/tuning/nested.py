@@ -73,8 +73,8 @@ def nested_cross_validate(
         inner_data = [part for part, _ in fold_splits(inner, inner_folds, task.seed)]
         values, score, default = _best_values(task, model, inner_data, arguments, dimensions, trials, sampler)
         if verbose:
-            chosen = "  ".join(f"{name} {value}" for name, value in values.items()) or "the defaults"
-            line = f"fold {number}  inner {default.metric} {score:.4g}, defaults {default.value:.4g}  {chosen}"
+            settings = "  ".join(f"{name} {value}" for name, value in values.items()) or "the defaults"
+            line = f"fold {number}  inner {default.metric} {score:.4g}, defaults {default.value:.4g}  {settings}"
             print(line, file=sys.stderr, flush=True)
         return (*with_values(task, arguments, values), values)
 

@@ -310,7 +310,7 @@ def _compare(study, subject, best, values, seeds, verbose):
     if score and score["metric"] == LOSS:
         return None
     for seed in range(first + len(rows), first + seeds):
-        pair = [score_of(subject.train(chosen, seed=seed), "test") for chosen in ({}, values)]
+        pair = [score_of(subject.train(changes, seed=seed), "test") for changes in ({}, values)]
         score = dataclasses.asdict(pair[0])
         rows = [*rows, [seed, pair[0].value, pair[1].value]]
         study.set_user_attr("test", {"trial": best.number, "scores": rows, "score": score})

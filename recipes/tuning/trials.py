@@ -105,9 +105,14 @@ def open_study(journal, direction, sampler, space, seed):
         backend = optuna.storages.journal.JournalFileBackend(str(journal))
         storage = optuna.storages.JournalStorage(backend)
     pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=2)
-    chosen = make_sampler(sampler, space, seed)
+    optuna_sampler = make_sampler(sampler, space, seed)
     return optuna.create_study(
-        study_name="search", storage=storage, sampler=chosen, pruner=pruner, direction=direction, load_if_exists=True
+        study_name="search",
+        storage=storage,
+        sampler=optuna_sampler,
+        pruner=pruner,
+        direction=direction,
+        load_if_exists=True,
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import zoo
 from tests.convert.test_parity import CASES
-from tests.golden.drawn import drawn, images
+from tests.golden.seeded_arrays import images, seeded_array
 from tests.tolerance import assert_close
 
 pytest.importorskip("keras_hub", reason="KerasHub is an extra: pip install fieldzoo[kerashub]")
@@ -25,7 +25,7 @@ def networks(monkeypatch):
 def with_random_weights(model):
     """The model with weights drawn from their names, so that none is zero or one."""
     for weight in model.weights:
-        weight.assign(drawn(weight.path, tuple(weight.shape)))
+        weight.assign(seeded_array(weight.path, tuple(weight.shape)))
     return model
 
 

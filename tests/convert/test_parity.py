@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import zoo
-from tests.golden.drawn import drawn, images
+from tests.golden.seeded_arrays import images, seeded_array
 from tests.tolerance import assert_close
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -49,7 +49,7 @@ def golden(case):
     """Weights of the other library by name, and its logits."""
     with np.load(GOLDEN / ("convert_hub.npz" if "hub" in case else "convert_torch.npz")) as file:
         names = json.loads(str(file[f"{case}/names"]))
-        return {name: drawn(name, tuple(shape)) for name, shape in names.items()}, file[f"{case}/answer"]
+        return {name: seeded_array(name, tuple(shape)) for name, shape in names.items()}, file[f"{case}/answer"]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -108,7 +108,7 @@ def application(name, size):
 def test_the_logits_are_those_of_keras_applications(name, arguments):
     source = application(name, 32)
     for weight in source.weights:
-        weight.assign(drawn(weight.path, tuple(weight.shape)))
+        weight.assign(seeded_array(weight.path, tuple(weight.shape)))
     model = zoo.build(name, (32, 32, 3), 5, **arguments, activation=None)
     zoo.load_weights(model, source)
     x = images(name, (2, 32, 32, 3))

@@ -14,7 +14,7 @@ import pytest
 import zoo
 from tests.convert.test_bundled import photos
 from tests.convert.test_checkpoint import write_safetensors
-from tests.golden.drawn import drawn
+from tests.golden.seeded_arrays import seeded_array
 from tests.tolerance import assert_close
 from zoo.backbones.backbone import BYTE_RANGE
 from zoo.backbones.input_range import backbone_input_layer
@@ -163,7 +163,7 @@ def put(monkeypatch, tmp_path, row, arrays):
 
 @functools.cache
 def drawn_arrays(layout_name):
-    return {key: drawn(key, shape) for key, shape in layout(layout_name).items()}
+    return {key: seeded_array(key, shape) for key, shape in layout(layout_name).items()}
 
 
 @pytest.fixture
@@ -215,7 +215,7 @@ def sentinel2(monkeypatch, tmp_path):
     row = find_published("resnet50", SENTINEL2)
     monkeypatch.setattr(zoo.published_weights.PublishedWeights, "fetch", lambda self: tmp_path / "weights.pth")
     arrays = {key: np.full(shape, 0.01, "f4") for key, shape in layout(row.layout).items()}
-    arrays["conv1.weight"] = drawn("conv1.weight", arrays["conv1.weight"].shape)
+    arrays["conv1.weight"] = seeded_array("conv1.weight", arrays["conv1.weight"].shape)
     monkeypatch.setattr("zoo.weights.read_checkpoint", lambda path: arrays)
     return row, arrays["conv1.weight"].transpose(2, 3, 1, 0)
 
@@ -223,13 +223,13 @@ def sentinel2(monkeypatch, tmp_path):
 def test_bands_of_a_satellite_are_matched_by_name(sentinel2):
     row, kernel = sentinel2
     model = zoo.adapt_bands("resnet50", ["B08", "B04", "B03"], weights=SENTINEL2, input_shape=(32, 32, 3))
-    chosen = [row.bands.index(name) for name in ("nir", "red", "green")]
+    band_indices = [row.bands.index(name) for name in ("nir", "red", "green")]
     assert model.input_shape == (None, 32, 32, 3)
-    assert_close(model.get_layer("stem").kernel, kernel[:, :, chosen])
+    assert_close(model.get_layer("stem").kernel, kernel[:, :, band_indices])
     layer = backbone_input_layer(model)
     assert layer.bands == ("B08", "B04", "B03")
-    assert layer.mean == tuple(row.mean[i] for i in chosen)
-    assert layer.deviation == tuple(row.deviation[i] for i in chosen)
+    assert layer.mean == tuple(row.mean[i] for i in band_indices)
+    assert layer.deviation == tuple(row.deviation[i] for i in band_indices)
 
 
 def test_bands_that_the_weights_lack_are_refused(sentinel2):

@@ -9,7 +9,7 @@ import pytest
 
 import zoo
 from tests.convert.test_parity import CASES, TWO, VIT, application, golden
-from tests.golden.drawn import drawn
+from tests.golden.seeded_arrays import seeded_array
 from zoo.convert.match import plan_weights
 from zoo.convert.name_map import ZOO_NAMES
 from zoo.introspect.graph import weightless
@@ -157,7 +157,7 @@ def test_files_and_models_of_the_zoo_are_sources(tmp_path):
     model, other = zoo.vit((16, 16, 3), 5, **VIT, drop_path=0.1), zoo.vit((24, 16, 3), 4, **VIT)
     same = zoo.vit((16, 16, 3), 5, **VIT, drop_path=0.1)
     for weight in model.weights:
-        weight.assign(drawn(weight.path, tuple(weight.shape)))
+        weight.assign(seeded_array(weight.path, tuple(weight.shape)))
     model.save(tmp_path / "m.keras")
     model.save_weights(tmp_path / "m.weights.h5")
     for source in (tmp_path / "m.keras", tmp_path / "m.weights.h5", model, weights(model)):

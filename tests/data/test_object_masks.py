@@ -102,8 +102,8 @@ def test_numbered_masks_and_coco_files_give_the_same_objects(tmp_path):
     for a, b in ((numbered.train, of_coco.train), (numbered.test, of_coco.test)):
         np.testing.assert_allclose(a.targets[..., :6], b.targets[..., :6], atol=1e-6)
         for rows in zip(a.targets, b.targets, strict=True):
-            drawn = [e.masks.draw(r[:, 6], 30, 40) for e, r in zip((a, b), rows, strict=True)]
-            np.testing.assert_array_equal(*drawn)
+            masks = [e.masks.draw(r[:, 6], 30, 40) for e, r in zip((a, b), rows, strict=True)]
+            np.testing.assert_array_equal(*masks)
 
 
 def test_polygons_of_a_file_without_sizes_have_that_of_the_image(tmp_path):

@@ -212,10 +212,10 @@ def test_a_dataset_is_normalized_like_its_array(monkeypatch):
     from recipes.data import streams
 
     x, y = RNG.normal(3, 2, (N, 4, 4, 2)).astype("float32"), np.arange(N) % 2
-    held = preprocessing(load(tf.data.Dataset.from_tensor_slices((x, y))))
+    model = preprocessing(load(tf.data.Dataset.from_tensor_slices((x, y))))
     monkeypatch.setattr(streams, "MAX_BYTES_IN_MEMORY", 1)
     streamed = preprocessing(load(tf.data.Dataset.from_tensor_slices((x, y))))
-    assert_close(streamed(x), held(x))
+    assert_close(streamed(x), model(x))
 
 
 @pytest.mark.parametrize("make", [table, images, vectors])

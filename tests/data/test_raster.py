@@ -59,12 +59,12 @@ def test_tiles_are_read_on_demand_and_equal_the_files(tmp_path, monkeypatch):
     for split in splits(data):
         for (x, y), name in zip(split.dataset().as_numpy_iterator(), split.names, strict=True):
             row, column = map(int, np.array(name.split())[[2, 4]])
-            there = np.s_[row : row + 16, column : column + 16]
-            height, width = TRUTH[there].shape
+            window = np.s_[row : row + 16, column : column + 16]
+            height, width = TRUTH[window].shape
             more = ((0, 16 - height), (0, 16 - width))
-            inside = np.moveaxis(SCENE[(slice(None), *there)], 0, -1)
+            inside = np.moveaxis(SCENE[(slice(None), *window)], 0, -1)
             np.testing.assert_array_equal(x, np.pad(inside, (*more, (0, 0)), "symmetric"))  # mirrored at the border
-            np.testing.assert_array_equal(y, np.pad(TRUTH[there], more, constant_values=IGNORE))
+            np.testing.assert_array_equal(y, np.pad(TRUTH[window], more, constant_values=IGNORE))
     assert len(sizes) == 2 * 30 and max(map(max, sizes)) == 16  # never more than a tile
     some = data.test.take([1, 0])
     np.testing.assert_array_equal(some.head(2), np.stack([data.test.inputs.read(i) for i in (1, 0)]))

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,8 @@ from recipes.data.readers import READERS, reader_named
 from recipes.data.source_spec import reader_options
 from recipes.runs.load import load_run
 from recipes.runs.predict_files import evaluate_run
+from tests.box_images import write_rectangles
+from tests.question_files import write_table
 
 RNG = np.random.default_rng(0)
 SPLITS = ("train", "validation", "test")
@@ -125,7 +128,94 @@ def bundled(path):
     return "seattle-weather", {"window": 7, "horizon": (3,), "columns": ("wind", "temp_max"), "test": 0.3}
 
 
-KINDS = [folder, image_table, masks, pairs, raster, table, series, labelled_text, text, sound, bundled]
+def voc(path):
+    root = write_rectangles(path / "animals", 12)
+    return root, {"classes": ("red", "blue"), "group": r"(\d)\.png", "validation": 0.25, "test": 0.25, "seed": 1}
+
+
+def boxes(path):
+    root, _ = voc(path)
+    data = load(f"voc:{root}", validation=0, test=0)
+    rows = [
+        (name, *(64 * target[:4]).tolist(), data.classes[int(target[4])])
+        for name, targets in zip(data.train.names, data.train.targets, strict=True)
+        for target in targets[targets[:, 4] >= 0]
+    ]
+    pd.DataFrame(rows, columns=["photo", "left", "top", "right", "bottom", "animal"]).to_csv(path / "t.csv")
+    columns = {"image": "photo", "label": "animal", "corners": ("left", "top", "right", "bottom")}
+    return path / "t.csv", {"images": str(root / "JPEGImages"), **columns, "test": 0.25, "seed": 2}
+
+
+def coco(path):
+    files = [f"{i}.png" for i in range(12)]
+    for file in files:
+        write_image(path / "images" / file, RNG.integers(0, 256, (16, 16, 3)).astype("uint8"))
+    document = {
+        "images": [{"id": i, "file_name": file, "width": 16, "height": 16} for i, file in enumerate(files)],
+        "categories": [{"id": 3, "name": "owl"}, {"id": 8, "name": "wren"}],
+        "annotations": [
+            {"id": i, "image_id": i, "category_id": (3, 8)[i % 2], "bbox": [2, 3, 4 + i % 5, 6]} for i in range(12)
+        ],
+    }
+    (path / "boxes.json").write_text(json.dumps(document))
+    return path / "boxes.json", {"images": str(path / "images"), "group": r"(\d)", "validation": 0.25, "seed": 3}
+
+
+def yolo(path):
+    for i in range(12):
+        write_image(path / "images" / f"{i}.png", RNG.integers(0, 256, (16, 16, 3)).astype("uint8"))
+        (path / "labels").mkdir(exist_ok=True)
+        (path / "labels" / f"{i}.txt").write_text(f"{i % 2} 0.5 0.5 0.25 0.{1 + i % 4}\n")
+    (path / "data.yaml").write_text("names: [owl, wren]\n")
+    return path, {"images": str(path / "images"), "validation": 0.25, "test": 0.25, "seed": 4}
+
+
+def instances(path):
+    for i in range(12):
+        write_image(path / "x" / f"{i}.png", RNG.integers(0, 256, (16, 16, 3)).astype("uint8"))
+        numbers = np.zeros((16, 16), "uint8")
+        numbers[2:6, 3:9], numbers[8 : 10 + i % 5, 4:8] = 1, 2
+        write_image(path / "y" / f"{i}.png", numbers)
+    return path / "x", {"labels": str(path / "y"), "name": "cell", "validation": 0.25, "test": 0.25, "seed": 5}
+
+
+def questions(path):
+    table = write_table(path / "photos", header="photo,asked,reply,sort")
+    columns = {"image": "photo", "question": "asked", "answer": "reply", "type": "sort"}
+    return table, {"images": str(path / "photos"), **columns, "validation": 0.25, "test": 0.25, "seed": 6}
+
+
+def species(path):
+    n = 80
+    frame = {"lizard": np.arange(n) % 2, "lon": RNG.uniform(0, 9, n), "lat": RNG.uniform(0, 9, n)}
+    frame |= {"warmth": RNG.normal(size=n), "rain": RNG.normal(size=n), "soil": RNG.integers(1, 4, n)}
+    pd.DataFrame(frame).to_csv(path / "points.csv", index=False)
+    options = {"x": "lon", "y": "lat", "columns": ("warmth", "soil"), "categorical": ("soil",)}
+    return path / "points.csv", {"target": ("lizard",), **options, "block": 1.0, "test": 0.25, "seed": 7}
+
+
+KINDS = [
+    folder,
+    image_table,
+    masks,
+    pairs,
+    boxes,
+    coco,
+    voc,
+    yolo,
+    instances,
+    questions,
+    raster,
+    table,
+    species,
+    series,
+]
+KINDS += [labelled_text, text, sound, bundled]
+DOWNLOADED = {"cifar56eco", "spoken_digits", "tfds"}  # tested in test_cifar56eco.py, test_sound.py and test_tfds.py
+
+
+def test_every_kind_of_data_is_tested():
+    assert {make.__name__ for make in KINDS} | DOWNLOADED == set(READERS)
 
 
 def query(options):
@@ -138,7 +228,11 @@ def arrays_of(values):
     """The values of inputs or targets, whatever holds them."""
     if isinstance(values, dict):
         return list(values.values())
-    return [values] if isinstance(values, np.ndarray) else [np.stack([values.read(i) for i in range(len(values))])]
+    if isinstance(values, np.ndarray):
+        return [values]
+    items = [values.read(i) for i in range(len(values))]
+    keys = list(items[0]) if isinstance(items[0], dict) else []  # an image and a question
+    return [np.stack([item[key] for item in items]) for key in keys] or [np.stack(items)]
 
 
 def assert_equal_data(data, other):
@@ -242,14 +336,17 @@ def test_options_of_a_spec_may_be_changed(tmp_path):
     assert len(data.train) == 60 and data.source_spec.options["test"] == 0
 
 
-def test_a_relative_path_is_absolute_in_the_spec(tmp_path, monkeypatch):
-    _, options = masks(tmp_path)
+@pytest.mark.parametrize("make", KINDS[:-1], ids=[make.__name__ for make in KINDS[:-1]])  # not the bundled data
+def test_relative_paths_are_absolute_in_the_spec(make, tmp_path, monkeypatch):
+    source, options = make(tmp_path)
     monkeypatch.chdir(tmp_path)
-    data = load("masks:x", **{**options, "labels": "y"})
-    assert data.source == "x"
-    assert (data.source_spec.source, data.source_spec.options["labels"]) == (str(tmp_path / "x"), str(tmp_path / "y"))
+    paths = {name: v for name, v in options.items() if isinstance(v, str) and v.startswith(str(tmp_path))}
+    relative = {**options, **{name: os.path.relpath(path) for name, path in paths.items()}}
+    data = load(f"{make.__name__}:{os.path.relpath(source)}", **relative)
+    assert data.source_spec.source == str(source)
+    assert {name: data.source_spec.options[name] for name in paths} == paths
     monkeypatch.chdir("/")
-    assert_equal_data(reopen(data.source_spec), data)
+    assert_equal_data(reopen(data.source_spec), load(f"{make.__name__}:{source}", **options))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import zoo
 from tests.detect.detections import assert_same_detections
-from tests.golden.drawn import drawn_detector, images
+from tests.golden.seeded_arrays import images, seeded_detector_array
 from tests.tolerance import assert_close
 from zoo.detect import two_stage
 from zoo.detect.boxes import encode
@@ -43,7 +43,7 @@ def without_background(detections):
 @pytest.fixture(scope="module")
 def torchvision_s_faster_rcnn():
     model = zoo.faster_rcnn(SHAPE[1:], 5, encoder="resnet18")
-    arrays = {name: drawn_detector(name, shape) for name, shape in names_of("faster_rcnn").items()}
+    arrays = {name: seeded_detector_array(name, shape) for name, shape in names_of("faster_rcnn").items()}
     return zoo.load_weights(model, arrays)
 
 
@@ -87,7 +87,7 @@ def test_each_weight_of_torchvision_s_faster_rcnn_has_its_place(older_names):
 
 
 def test_the_head_of_other_classes_stays_random():
-    arrays = {name: drawn_detector(name, shape) for name, shape in names_of("faster_rcnn").items()}
+    arrays = {name: seeded_detector_array(name, shape) for name, shape in names_of("faster_rcnn").items()}
     model = zoo.faster_rcnn(SHAPE[1:], 2, encoder="resnet18")
     before = [np.array(model.get_layer(name).kernel) for name in ("head", "head_deltas")]
     zoo.load_weights(model, arrays, head=False)
@@ -151,12 +151,12 @@ def test_sampling_draws_objects_up_to_their_fraction_and_fills_with_background()
     kind[0, :20], kind[0, 20:45] = OBJECT, BACKGROUND
     kind[1, :2], kind[1, 2:5] = OBJECT, BACKGROUND
     kind[2, :40] = BACKGROUND
-    drawn = np.array(tf.function(lambda k: sample(k, 16, 0.25, 0))(kind))
-    assert [(drawn[i] & (kind[i] == OBJECT)).sum() for i in range(3)] == [4, 2, 0]
-    assert [(drawn[i] & (kind[i] == BACKGROUND)).sum() for i in range(3)] == [12, 3, 16]
-    assert not (drawn & (kind == IGNORED)).any()
+    is_sampled = np.array(tf.function(lambda k: sample(k, 16, 0.25, 0))(kind))
+    assert [(is_sampled[i] & (kind[i] == OBJECT)).sum() for i in range(3)] == [4, 2, 0]
+    assert [(is_sampled[i] & (kind[i] == BACKGROUND)).sum() for i in range(3)] == [12, 3, 16]
+    assert not (is_sampled & (kind == IGNORED)).any()
     other = np.array(sample(kind, 16, 0.25, 1))
-    assert (drawn != other).any()
+    assert (is_sampled != other).any()
 
 
 def test_the_detector_returns_the_box_that_was_predicted():

@@ -12,7 +12,7 @@ import recipes
 import zoo
 from tests.box_images import write_rectangles
 from tests.detect.detections import assert_same_detections
-from tests.golden.drawn import drawn_detector, images
+from tests.golden.seeded_arrays import images, seeded_detector_array
 from tests.tolerance import assert_close
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "detection.npz"
@@ -25,7 +25,7 @@ def test_boxes_scores_and_masks_are_torchvision_s():
         names = json.loads(str(file["mask_rcnn/names"]))
         expected, expected_masks = file["mask_rcnn/detections"] - np.eye(6)[5], file["mask_rcnn/masks"]
     model = zoo.mask_rcnn(SHAPE[1:], 5, encoder="resnet18")
-    zoo.load_weights(model, {name: drawn_detector(name, tuple(shape)) for name, shape in names.items()})
+    zoo.load_weights(model, {name: seeded_detector_array(name, tuple(shape)) for name, shape in names.items()})
     detections, masks = zoo.detector(model, detections=20).predict(images("detection", SHAPE), verbose=0)
     order = assert_same_detections(detections, expected)
     masks = np.take_along_axis(masks, order[..., None, None], axis=1).reshape(2, 20, 7, 4, 7, 4).mean((3, 5))

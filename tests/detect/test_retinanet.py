@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import zoo
-from tests.golden.drawn import drawn_detector, images
+from tests.golden.seeded_arrays import images, seeded_detector_array
 from tests.tolerance import assert_close
 from zoo.detect.boxes import encode
 from zoo.detect.detections import Detections
@@ -31,7 +31,9 @@ def names_of(case):
 @pytest.fixture(scope="module")
 def torchvision_s_retinanet():
     model = zoo.retinanet(SHAPE[1:], 5, encoder="resnet18")
-    return zoo.load_weights(model, {name: drawn_detector(name, shape) for name, shape in names_of("retinanet").items()})
+    return zoo.load_weights(
+        model, {name: seeded_detector_array(name, shape) for name, shape in names_of("retinanet").items()}
+    )
 
 
 def test_boxes_and_scores_are_torchvision_s(torchvision_s_retinanet):
@@ -75,7 +77,7 @@ def _older(name):
 
 
 def test_the_head_of_other_classes_stays_random():
-    arrays = {name: drawn_detector(name, shape) for name, shape in names_of("retinanet").items()}
+    arrays = {name: seeded_detector_array(name, shape) for name, shape in names_of("retinanet").items()}
     model = zoo.retinanet(SHAPE[1:], 2, encoder="resnet18")
     before = np.array(model.get_layer("head").kernel)
     with pytest.raises(ValueError, match="head/kernel needs"):

@@ -11,7 +11,7 @@ import pytest
 
 import zoo
 from tests.detect.detections import assert_same_detections
-from tests.golden.drawn import drawn_detector, images
+from tests.golden.seeded_arrays import images, seeded_detector_array
 from tests.tolerance import assert_close
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -32,7 +32,7 @@ def references(tmp_path_factory):
 def with_torchvision_s_weights(name):
     with np.load(GOLDEN / "detection.npz") as file:
         shapes = json.loads(str(file[f"{name}_resnet50/names"]))
-    arrays = {key: drawn_detector(key, tuple(shape)) for key, shape in shapes.items()}
+    arrays = {key: seeded_detector_array(key, tuple(shape)) for key, shape in shapes.items()}
     return zoo.load_weights(zoo.build(name, SHAPE[1:], 5), arrays)
 
 

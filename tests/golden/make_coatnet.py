@@ -32,6 +32,6 @@ if __name__ == "__main__":
     with torch.no_grad():
         answers = {"expansion": model(x).numpy(), "depthwise": coatnet("dw")(x).numpy()}
         last = model.forward_features(x).numpy()  # no norm: with a hidden layer timm has it in the head
-    there = Path(__file__).with_name("coatnet.npz")
-    np.savez_compressed(there, map=last.transpose(0, 2, 3, 1), **answers, **arrays(model, images))
-    print(there, there.stat().st_size, "bytes", answers)
+    path = Path(__file__).with_name("coatnet.npz")
+    np.savez_compressed(path, map=last.transpose(0, 2, 3, 1), **answers, **arrays(model, images))
+    print(path, path.stat().st_size, "bytes", answers)

@@ -2,7 +2,7 @@
 
 Run: python tests/golden/make_convert.py
 The file holds, for each case, the names and shapes of a small network's weights and its logits; the weights and the
-images are drawn from their names by drawn.py, on both sides.
+images are drawn from their names by seeded_arrays.py, on both sides.
 """
 
 import json
@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import timm
 import torch
-from drawn import drawn, images
 from safetensors.numpy import load_file, save_file
+from seeded_arrays import images, seeded_array
 from timm.layers import resample_abs_pos_embed
 from timm.models.vgg import VGG as TimmVGG
 from timm.models.vision_transformer import VisionTransformer as TimmViT
@@ -69,7 +69,7 @@ def published_vit():
             folder
         )
         file = f"{folder}/model.safetensors"
-        weights = {k: drawn(k, v.shape) for k, v in load_file(file).items()}
+        weights = {k: seeded_array(k, v.shape) for k, v in load_file(file).items()}
         save_file(weights, file, {"format": "pt"})
         model = ViTForImageClassification.from_pretrained(folder)
     model.names = {k: list(v.shape) for k, v in weights.items()}
@@ -115,7 +115,7 @@ CASES = {
 def fill(model):
     for name, value in model.state_dict().items():
         if value.is_floating_point():
-            value.copy_(torch.from_numpy(drawn(name, tuple(value.shape)).astype("float32")))
+            value.copy_(torch.from_numpy(seeded_array(name, tuple(value.shape)).astype("float32")))
     return model.eval()
 
 
@@ -127,14 +127,14 @@ def logits(model, case, shape):
 
 
 if __name__ == "__main__":
-    held = {}
+    arrays = {}
     for case, (build, size) in CASES.items():
         model = build()
         names = getattr(model, "names", None)
         if names is None:
             names = {n: list(v.shape) for n, v in fill(model).state_dict().items()}
         answer = logits(model, case, (2, size, size, 3))
-        held[f"{case}/names"], held[f"{case}/answer"] = np.array(json.dumps(names)), answer
+        arrays[f"{case}/names"], arrays[f"{case}/answer"] = np.array(json.dumps(names)), answer
         print(f"{case:32} {len(names):4} {np.ptp(answer, axis=0).max():.3f} {np.abs(answer).max():.3f}")
         if case == "vit/timm":
             wide = fill(TimmViT((24, 40), 4, 3, CLASSES, embed_dim=16, depth=2, num_heads=2, mlp_ratio=1.5))
@@ -143,7 +143,7 @@ if __name__ == "__main__":
                 grid = [shape[0] // 4, shape[1] // 4]
                 table = resample_abs_pos_embed(model.pos_embed.data, grid, [4, 4])
                 other.pos_embed.data.copy_(table)
-                held[f"{case}/answer_{shape[0]}"] = logits(other, case, (2, *shape, 3))
-    there = Path(__file__).with_name("convert_torch.npz")
-    np.savez_compressed(there, **held)
-    print(there, there.stat().st_size, "bytes")
+                arrays[f"{case}/answer_{shape[0]}"] = logits(other, case, (2, *shape, 3))
+    path = Path(__file__).with_name("convert_torch.npz")
+    np.savez_compressed(path, **arrays)
+    print(path, path.stat().st_size, "bytes")

@@ -1,7 +1,7 @@
 """Makes convert_hub.npz with KerasHub 0.32 (`pip install keras-hub`): what its networks answer.
 
 Run: python tests/golden/make_convert_hub.py
-As make_convert.py: names, shapes and logits; weights and images are drawn from their names by drawn.py.
+As make_convert.py: names, shapes and logits; weights and images are drawn from their names by seeded_arrays.py.
 """
 
 import json
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from drawn import drawn, images
 from keras_hub import models
 from keras_hub.src.utils.timm.convert_efficientnet import convert_backbone_config
+from seeded_arrays import images, seeded_array
 
 CLASSES = 5
 
@@ -65,15 +65,15 @@ CASES = {
 }
 
 if __name__ == "__main__":
-    held = {}
+    arrays = {}
     for case, (build, size) in CASES.items():
         model = build()
         for weight in model.weights:
-            weight.assign(drawn(weight.path, tuple(weight.shape)))
+            weight.assign(seeded_array(weight.path, tuple(weight.shape)))
         names = {w.path: list(w.shape) for w in model.weights}
         answer = keras.ops.convert_to_numpy(model(images(case, (2, size, size, 3)), training=False))
-        held[f"{case}/names"], held[f"{case}/answer"] = np.array(json.dumps(names)), answer
+        arrays[f"{case}/names"], arrays[f"{case}/answer"] = np.array(json.dumps(names)), answer
         print(f"{case:32} {len(names):4} {np.ptp(answer, axis=0).max():.3f} {np.abs(answer).max():.3f}")
-    there = Path(__file__).with_name("convert_hub.npz")
-    np.savez_compressed(there, **held)
-    print(there, there.stat().st_size, "bytes")
+    path = Path(__file__).with_name("convert_hub.npz")
+    np.savez_compressed(path, **arrays)
+    print(path, path.stat().st_size, "bytes")

@@ -3,9 +3,9 @@
 Run: python tests/golden/make_detection.py
 With the path of another file it writes there the boxes of the models with torchvision's own encoder.
 The file holds, for each model, the names and shapes of its weights. Of those with a small encoder it also has boxes,
-scores and labels of two images; weights and images are drawn from their names by drawn.py, on both sides. It has the
-losses of the two images' targets too: for Faster R-CNN of all anchors and regions, without sampling. For Mask R-CNN it
-has the masks of 20 boxes, averaged over 4 x 4 cells.
+scores and labels of two images; weights and images are drawn from their names by seeded_arrays.py, on both sides. It
+has the losses of the two images' targets too: for Faster R-CNN of all anchors and regions, without sampling. For Mask
+R-CNN it has the masks of 20 boxes, averaged over 4 x 4 cells.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from drawn import drawn_detector, images
+from seeded_arrays import images, seeded_detector_array
 from torchvision.models import resnet18
 from torchvision.models.detection import (
     FasterRCNN,
@@ -59,7 +59,7 @@ def small_mask_rcnn():
 def fill(model):
     for name, value in model.state_dict().items():
         if value.is_floating_point():
-            value.copy_(torch.from_numpy(np.array(drawn_detector(name, tuple(value.shape)), "float32")))
+            value.copy_(torch.from_numpy(np.array(seeded_detector_array(name, tuple(value.shape)), "float32")))
     return model.eval()
 
 

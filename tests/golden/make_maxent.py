@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
-from drawn import drawn
+from seeded_arrays import seeded_array
 
 ROWS, NUMBERS, HINGES, PRESENCES = 40, 3, 4, 12
 
 
 def inputs():
     """Returns positive numbers, (ROWS, NUMBERS)."""
-    return (2 + drawn("environment", (ROWS, NUMBERS))).astype("float64")
+    return (2 + seeded_array("environment", (ROWS, NUMBERS))).astype("float64")
 
 
 def outputs():
@@ -34,6 +34,6 @@ def outputs():
 
 
 if __name__ == "__main__":
-    there = Path(__file__).with_name("maxent.npz")
-    np.savez_compressed(there, **outputs())
-    print(there, there.stat().st_size, "bytes")
+    path = Path(__file__).with_name("maxent.npz")
+    np.savez_compressed(path, **outputs())
+    print(path, path.stat().st_size, "bytes")

@@ -1,7 +1,7 @@
 """Makes tabular.npz with the authors' packages (`pip install torch tabm rtdl_revisiting_models`): outputs for tables.
 
 Run: python tests/golden/make_tabular.py
-The weights and the inputs are drawn from their names by drawn.py, on both sides.
+The weights and the inputs are drawn from their names by seeded_arrays.py, on both sides.
 """
 
 import sys
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-from drawn import drawn
+from seeded_arrays import seeded_array
 
 NUMBERS, LEVELS, CLASSES, ROWS = 3, [3, 2], 4, 5
 
@@ -21,13 +21,13 @@ def set_weights(model):
     """Draws every parameter of a model from its name, and returns it in inference mode."""
     with torch.no_grad():
         for name, value in model.named_parameters():
-            value.copy_(torch.from_numpy(drawn(name, tuple(value.shape)).astype("float32")))
+            value.copy_(torch.from_numpy(seeded_array(name, tuple(value.shape)).astype("float32")))
     return model.eval()
 
 
 def inputs():
     """Returns the numbers, (ROWS, NUMBERS), and the codes of the categories, (ROWS, 2)."""
-    numbers = 3 * drawn("numbers", (ROWS, NUMBERS)).astype("float32")
+    numbers = 3 * seeded_array("numbers", (ROWS, NUMBERS)).astype("float32")
     codes = np.stack([np.arange(ROWS) % levels for levels in LEVELS], axis=1)
     return torch.from_numpy(numbers), torch.from_numpy(codes)
 
@@ -62,6 +62,6 @@ def outputs():
 
 
 if __name__ == "__main__":
-    there = Path(__file__).with_name("tabular.npz")
-    np.savez_compressed(there, **outputs())
-    print(there, there.stat().st_size, "bytes")
+    path = Path(__file__).with_name("tabular.npz")
+    np.savez_compressed(path, **outputs())
+    print(path, path.stat().st_size, "bytes")

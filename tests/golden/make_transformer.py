@@ -40,7 +40,7 @@ if __name__ == "__main__":
             memory_key_padding_mask=source == 0,
         )
         logits = (x @ model["table"].weight.T).numpy()
-    there = Path(__file__).with_name("transformer.npz")
+    path = Path(__file__).with_name("transformer.npz")
     weights = {name: value.numpy().astype("float16") for name, value in model.state_dict().items()}
-    np.savez_compressed(there, source=source.numpy(), target=target.numpy(), logits=logits, **weights)
-    print(there, there.stat().st_size, "bytes", logits.std())
+    np.savez_compressed(path, source=source.numpy(), target=target.numpy(), logits=logits, **weights)
+    print(path, path.stat().st_size, "bytes", logits.std())

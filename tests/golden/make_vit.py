@@ -41,6 +41,6 @@ if __name__ == "__main__":
     with torch.no_grad():
         answer = model(x).numpy()
         last = model.forward_intermediates(x, norm=False, intermediates_only=True)[-1].numpy()
-    there = Path(__file__).with_name("vit.npz")
-    np.savez_compressed(there, answer=answer, map=last.transpose(0, 2, 3, 1), **arrays(model, images))
-    print(there, there.stat().st_size, "bytes", answer)
+    path = Path(__file__).with_name("vit.npz")
+    np.savez_compressed(path, answer=answer, map=last.transpose(0, 2, 3, 1), **arrays(model, images))
+    print(path, path.stat().st_size, "bytes", answer)

@@ -132,7 +132,7 @@ def test_objects_are_numbers_where_training_had_numbers_and_truth_values_are_not
 
 NAMED = InputSchema("image", (8, 8, 3), "uint16", bands=(Band("B2"), Band("B3"), Band("B4")))
 UNNAMED = InputSchema("image", (8, 8, 3), "uint16", bands=(Band(""), Band(""), Band("")))
-CHOSEN = InputSchema("image", (8, 8, 2), "uint16", bands=(Band("", 3), Band("", 1)))
+SELECTED_BANDS = InputSchema("image", (8, 8, 2), "uint16", bands=(Band("", 3), Band("", 1)))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ CHOSEN = InputSchema("image", (8, 8, 2), "uint16", bands=(Band("", 3), Band("", 
         (NAMED, ("b4", "b3", "B2", "b8"), (3, 2, 1), "left out the bands b8"),
         (UNNAMED, ("", "", ""), (1, 2, 3), None),
         (UNNAMED, ("x", "y", "z"), (1, 2, 3), None),
-        (CHOSEN, ("", "", "", ""), (3, 1), None),
+        (SELECTED_BANDS, ("", "", "", ""), (3, 1), None),
     ],
 )
 def test_bands_are_matched_by_name_where_all_have_one(schema, names, numbers, note):
@@ -170,7 +170,7 @@ def test_arrays_of_images_in_another_unit_are_noted():
         (NAMED, ("b2", "b2", "B3", "B4"), "distinct names, got 'B2' twice"),
         (NAMED, ("B2", "B3", "B3", "B4"), "distinct names, got 'B3' twice"),
         (UNNAMED, ("", "", "", ""), "there must be 3 bands, as in training, got 4"),
-        (CHOSEN, ("", ""), "must have band 3, as in training, got 2"),
+        (SELECTED_BANDS, ("", ""), "must have band 3, as in training, got 2"),
     ],
 )
 def test_bands_that_do_not_fit_are_an_error(schema, names, message):

@@ -196,9 +196,9 @@ def test_the_next_examples_are_uncertain_and_differ():
     unsure = np.stack([np.zeros(40), np.linspace(-3, 3, 40)], axis=1) + 0.1 * RNG.normal(size=(40, 2))
     features = np.concatenate([certain, unsure])
     indices = np.array([0, 1, 2, 100, 101, 102])
-    chosen = recipes.choose_to_label(features, indices, np.array(["a"] * 3 + ["b"] * 3), count=4)
-    assert len(set(chosen)) == 4 and (chosen >= 200).all()
-    assert np.ptp(features[chosen, 1]) > 3
+    indices_to_label = recipes.choose_to_label(features, indices, np.array(["a"] * 3 + ["b"] * 3), count=4)
+    assert len(set(indices_to_label)) == 4 and (indices_to_label >= 200).all()
+    assert np.ptp(features[indices_to_label, 1]) > 3
     first = recipes.choose_to_label(features, np.array([], int), np.array([]), count=3)
     assert len(set(first)) == 3 and len({tuple(np.sign(features[i, :1].round())) for i in first}) > 1
     with pytest.raises(ValueError, match="`indices` must be examples from 0 to 239"):

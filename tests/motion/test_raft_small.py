@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import zoo
-from tests.golden.drawn import drawn, images
+from tests.golden.seeded_arrays import images, seeded_array
 from tests.tolerance import assert_close
 from zoo.introspect import outline
 
@@ -48,7 +48,7 @@ def test_flows_equal_torchvisions():
     for weight in model.weights:
         kernel = len(weight.shape) == 4
         shape = [weight.shape[i] for i in (3, 2, 0, 1)] if kernel else weight.shape
-        value = drawn(torchvision_name(weight.path), tuple(shape))
+        value = seeded_array(torchvision_name(weight.path), tuple(shape))
         weight.assign(value.transpose(2, 3, 1, 0) if kernel else value)
     frames = {n: images(n, (2, 128, 136, 3)) for n in ("first", "second")}
     flows = [np.asarray(flow)[:, ::7, ::7] for flow in model(frames)][::-1]

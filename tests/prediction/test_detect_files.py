@@ -266,7 +266,7 @@ def test_boxes_of_megadetector_are_named_by_a_classifier(species, photos, propos
 
 
 def test_wrong_options_are_one_sentence(sharp, species, photos, proposals, tmp_path):
-    for chosen, options, message in (
+    for run_used, options, message in (
         (sharp, {"overlap": 5}, "`overlap` needs `tile_size`"),
         (sharp, {"tile_size": 32, "overlap": 32}, "`overlap` must be from 0 to less than the tile's 32 pixels, got 32"),
         (sharp, {"format": "coco"}, "`format` must be coco or megadetector for a .json file and unset for others"),
@@ -276,7 +276,7 @@ def test_wrong_options_are_one_sentence(sharp, species, photos, proposals, tmp_p
         (species, {"proposals": proposals, "tile_size": 32}, "`tile_size` must be unset with `proposals`"),
     ):
         with pytest.raises(ValueError, match=message):
-            recipes.detect_files(chosen, photos, tmp_path / "boxes.csv", **options)
+            recipes.detect_files(run_used, photos, tmp_path / "boxes.csv", **options)
     with pytest.raises(ValueError, match=r"`out` must end in .csv, .*\.gpkg"):
         recipes.detect_files(sharp, photos, tmp_path / "boxes.xml")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["md.json", "photos"]

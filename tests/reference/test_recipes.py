@@ -47,6 +47,9 @@ MINIMUM = {  # of the headline metric on the test split; the baseline is lower
 }
 QUICK = ("dnn_penguins", "dnn_diabetes")
 NAMES = [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in recipes.REFERENCE]
+SHORT = ("cnn_satimage", "gru_sunspots")  # whose one epoch is trained, exported and reported within seconds
+SHORT_NAMES = [pytest.param(n, marks=() if n in SHORT else pytest.mark.slow) for n in recipes.REFERENCE]
+ONE_EPOCH = {"epochs": 1, "head_epochs": 1, "sample_every": 1}
 
 
 def test_every_recipe_has_a_minimum_and_committed_results_above_it():
@@ -64,11 +67,27 @@ def test_every_recipe_has_a_minimum_and_committed_results_above_it():
         assert as_source_spec(run["record"]["data"]).matches(as_source_spec(source))
 
 
+def skip_without_spoken_digits(name):
+    if "digits" in name and PATH_VARIABLE not in os.environ:
+        pytest.skip(f"{PATH_VARIABLE} must be the path of the spoken digits")
+
+
+@pytest.mark.filterwarnings("ignore:images of 64 x 64 pixels are too small")  # lite0_silhouettes
+@pytest.mark.parametrize("name", SHORT_NAMES)
+def test_one_epoch_of_a_reference_recipe_is_trained_exported_and_reported(name, tmp_path):
+    skip_without_spoken_digits(name)
+    recipe = recipes.REFERENCE[name]
+    changes = {argument: value for argument, value in ONE_EPOCH.items() if hasattr(recipe.task, argument)}
+    run = recipes.train(name, data=recipe.results_data, out=tmp_path / "run", verbose=False, **changes)
+    loaded = recipes.load_run(tmp_path / "run")
+    assert loaded.evaluate("test").keys() == run.evaluate("test").keys()
+    assert {"card.md", "metrics.json", "report.html", "run.json", "saved_model"} <= set(os.listdir(tmp_path / "run"))
+
+
 @pytest.mark.filterwarnings("ignore:images of 64 x 64 pixels are too small")  # lite0_silhouettes
 @pytest.mark.parametrize("name", NAMES)
 def test_a_reference_recipe_reaches_its_minimum(name):
-    if "digits" in name and PATH_VARIABLE not in os.environ:
-        pytest.skip(f"{PATH_VARIABLE} must be the path of the spoken digits")
+    skip_without_spoken_digits(name)
     run = recipes.train(name, data=recipes.REFERENCE[name].results_data, verbose=False)
     assert run.evaluate("test")[run.task.main_metric] >= MINIMUM[name]
 

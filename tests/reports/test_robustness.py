@@ -123,8 +123,8 @@ def test_a_large_model_is_measured_with_less_and_the_report_says_so(run, monkeyp
 
 @pytest.mark.parametrize(("macs", "explained"), [(None, 2), (1, 10**8), (10**8, 2), (4 * 10**8, 1)])
 def test_the_number_of_explained_examples_follows_the_cost(macs, explained):
-    chosen = effort.choose_effort(macs)
-    assert min(chosen.explained, 10**8) == explained and chosen.is_full == (macs != 4 * 10**8)
+    choice = effort.choose_effort(macs)
+    assert min(choice.explained, 10**8) == explained and choice.is_full == (macs != 4 * 10**8)
 
 
 def trees():

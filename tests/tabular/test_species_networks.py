@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import zoo
-from tests.golden.drawn import drawn
+from tests.golden.seeded_arrays import seeded_array
 from tests.tolerance import assert_close
 from zoo.layers import LassoDense, LocationEncoding, MaxentFeatures
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "maxent.npz")
-X = (2 + drawn("environment", (40, 3))).astype("float32")
+X = (2 + seeded_array("environment", (40, 3))).astype("float32")
 PRESENCES = np.arange(40) < 12
 
 
@@ -55,9 +55,9 @@ def test_categories_pass_through():
 def test_lasso_adds_the_penalties_of_its_weights_to_the_loss():
     layer = LassoDense(2)
     layer.build((None, 3))
-    layer.set_weights([drawn("w", (3, 2)), np.zeros(2), np.array([1.0, 0.5, 0.0])])
+    layer.set_weights([seeded_array("w", (3, 2)), np.zeros(2), np.array([1.0, 0.5, 0.0])])
     layer(X)
-    assert_close(layer.losses[0], (np.abs(drawn("w", (3, 2))).sum(1) * [1.0, 0.5, 0.0]).sum())
+    assert_close(layer.losses[0], (np.abs(seeded_array("w", (3, 2))).sum(1) * [1.0, 0.5, 0.0]).sum())
 
 
 def relu(x):
@@ -66,7 +66,7 @@ def relu(x):
 
 def test_deepmaxent_adds_each_layer_to_its_input():
     model = zoo.deepmaxent((3,), 2, width=5, depth=2, activation="linear")
-    weights = [drawn(w.path, w.shape) for w in model.weights]
+    weights = [seeded_array(w.path, w.shape) for w in model.weights]
     model.set_weights(weights)
     x = relu(X @ weights[0] + weights[1])
     for kernel, bias in (weights[2:4], weights[4:6]):
@@ -78,7 +78,7 @@ def test_sinr_encodes_coordinates_only():
     model = zoo.sinr((3,), 2, environment=1, width=5, depth=1)
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     for layer in layers:
-        layer.set_weights([drawn(w.path, w.shape) for w in layer.weights])
+        layer.set_weights([seeded_array(w.path, w.shape) for w in layer.weights])
     first, second, third, head = ([np.asarray(w) for w in layer.get_weights()] for layer in layers)
     angle = np.pi * X[:, :2]
     x = relu(np.concatenate([np.sin(angle), np.cos(angle), X[:, 2:]], axis=1) @ first[0] + first[1])

@@ -10,7 +10,7 @@ import pytest
 
 import recipes
 import zoo
-from tests.golden.drawn import drawn
+from tests.golden.seeded_arrays import seeded_array
 from tests.tolerance import assert_close
 from zoo.layers import BatchEnsembleDense, PiecewiseLinear
 
@@ -22,14 +22,14 @@ EDGES = [[-2.0, -0.5, 0.25, 1.5], [-1.0, 0.0, 1.0], [-1.5, 2.0]]
 def inputs():
     """Returns the inputs of golden/make_tabular.py: numbers, then one-hot categories."""
     one_hot = [np.eye(levels)[np.arange(ROWS) % levels] for levels in LEVELS]
-    return np.concatenate([3 * drawn("numbers", (ROWS, 3)), *one_hot], axis=1).astype("float32")
+    return np.concatenate([3 * seeded_array("numbers", (ROWS, 3)), *one_hot], axis=1).astype("float32")
 
 
 def set_batch_ensemble(layer, name, size):
     """Sets the weights of a `BatchEnsembleDense` to those drawn for the authors' layer of a name."""
-    kernel = drawn(f"{name}.weight", (layer.units, size)).T
-    others = [drawn(f"{name}.{part}", (layer.members, n)) for part, n in (("r", size), ("s", layer.units))]
-    layer.set_weights([kernel, *others, drawn(f"{name}.bias", (layer.members, layer.units))])
+    kernel = seeded_array(f"{name}.weight", (layer.units, size)).T
+    others = [seeded_array(f"{name}.{part}", (layer.members, n)) for part, n in (("r", size), ("s", layer.units))]
+    layer.set_weights([kernel, *others, seeded_array(f"{name}.bias", (layer.members, layer.units))])
 
 
 def small_tabm(**changes):
@@ -38,7 +38,9 @@ def small_tabm(**changes):
     size = model.get_layer("hidden0").kernel.shape[0]
     set_batch_ensemble(model.get_layer("hidden0"), "backbone.blocks.0.0", size)
     set_batch_ensemble(model.get_layer("hidden1"), "backbone.blocks.1.0", 8)
-    model.get_layer("head").set_weights([drawn("output.weight", (3, 8, CLASSES)), drawn("output.bias", (3, CLASSES))])
+    model.get_layer("head").set_weights(
+        [seeded_array("output.weight", (3, 8, CLASSES)), seeded_array("output.bias", (3, CLASSES))]
+    )
     return model
 
 
@@ -57,11 +59,11 @@ def test_tabm_predicts_the_mean_of_the_members_of_the_authors_model():
 def test_embeddings_are_those_of_the_authors():
     model = small_tabm(bins=3, embedding=4)
     edges = np.stack([np.r_[e, np.full(4 - len(e), e[-1])] for e in map(np.array, EDGES)])
-    theirs = drawn("num_module.linear.weight", (3, 3, 4))
+    theirs = seeded_array("num_module.linear.weight", (3, 3, 4))
     pieces = np.zeros((3, 3, 4))
     for i, e in enumerate(EDGES):  # their last piece is in the last place
         pieces[i, : len(e) - 2], pieces[i, len(e) - 2] = theirs[i, : len(e) - 2], theirs[i, -1]
-    linear = [drawn(f"num_module.linear0.{part}", (3, 4)) for part in ("weight", "bias")]
+    linear = [seeded_array(f"num_module.linear0.{part}", (3, 4)) for part in ("weight", "bias")]
     layer = model.get_layer("embedding")
     for weight, value in ((layer.edges, edges), (layer.kernel, linear[0]), (layer.bias, linear[1])):
         weight.assign(value)
@@ -71,16 +73,18 @@ def test_embeddings_are_those_of_the_authors():
 
 def test_ft_transformer_predicts_as_the_authors_model():
     model = zoo.ft_transformer((8,), CLASSES, levels=LEVELS, width=12, units=16, heads=3)
-    embeddings = [drawn(f"cat_embeddings.embeddings.{i}.weight", (n, 12)) for i, n in enumerate(LEVELS)]
-    biases = [drawn("cont_embeddings.bias", (3, 12)), drawn("cat_embeddings.bias", (2, 12))]
-    kernel = np.concatenate([drawn("cont_embeddings.weight", (3, 12)), *embeddings])
-    model.get_layer("tokens").set_weights([drawn("cls_embedding.weight", (12,))[None], kernel, np.concatenate(biases)])
+    embeddings = [seeded_array(f"cat_embeddings.embeddings.{i}.weight", (n, 12)) for i, n in enumerate(LEVELS)]
+    biases = [seeded_array("cont_embeddings.bias", (3, 12)), seeded_array("cat_embeddings.bias", (2, 12))]
+    kernel = np.concatenate([seeded_array("cont_embeddings.weight", (3, 12)), *embeddings])
+    model.get_layer("tokens").set_weights(
+        [seeded_array("cls_embedding.weight", (12,))[None], kernel, np.concatenate(biases)]
+    )
 
     def dense(name, units, size):
-        return drawn(f"{name}.weight", (units, size)).T, drawn(f"{name}.bias", (units,))
+        return seeded_array(f"{name}.weight", (units, size)).T, seeded_array(f"{name}.bias", (units,))
 
     def norm(name):
-        return [drawn(f"{name}.{part}", (12,)) for part in ("weight", "bias")]
+        return [seeded_array(f"{name}.{part}", (12,)) for part in ("weight", "bias")]
 
     for i in range(3):
         block, attention = f"backbone.blocks.{i}", []
@@ -117,11 +121,11 @@ def test_the_training_loss_is_the_mean_of_the_members_losses(activation):
         loss = keras.losses.SparseCategoricalCrossentropy()
         each = [loss(y, softmax(members[:, k])) for k in range(3)]
     elif activation == "sigmoid":
-        y = (drawn("labels", (ROWS, CLASSES)) > 0).astype("float32")
+        y = (seeded_array("labels", (ROWS, CLASSES)) > 0).astype("float32")
         loss = keras.losses.BinaryCrossentropy()
         each = [loss(y, 1 / (1 + np.exp(-members[:, k]))) for k in range(3)]
     else:
-        y = drawn("targets", (ROWS, CLASSES)).astype("float32")
+        y = seeded_array("targets", (ROWS, CLASSES)).astype("float32")
         loss = keras.losses.MeanSquaredError()
         each = [loss(y, members[:, k]) for k in range(3)]
     outputs = model(x, training=True)

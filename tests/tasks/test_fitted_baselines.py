@@ -161,6 +161,20 @@ def test_series_are_flattened():
     assert all(method["metrics"]["accuracy"] > 0.8 for method in run.record["baselines"]["methods"].values())
 
 
+@pytest.mark.parametrize("weights", [None, [1.0, 1.0, 0.0]])
+def test_a_feature_without_a_value_is_constant(weights):
+    calls = []
+
+    def fit(x, y, w):
+        calls.append(x)
+        return lambda x: x
+
+    x = np.array([[1, np.nan], [np.nan, np.nan], [2, np.nan if weights is None else 5]], np.float32)
+    predict = fitted_baselines.with_empty_columns(fit)(x, None, None if weights is None else np.array(weights))
+    np.testing.assert_array_equal(calls[0], [[1, 0], [np.nan, 0], [2, 0]])
+    np.testing.assert_array_equal(predict(np.float32([[np.nan, 7]])), [[np.nan, 0]])
+
+
 def test_images_have_none():
     x, y = np.random.default_rng(0).integers(0, 255, (40, 8, 8, 1), dtype=np.uint8), np.arange(40) % 2
     assert "baselines" not in train((x, y), report_examples=0).record

@@ -146,9 +146,9 @@ def test_a_diffusion_model_interpolates_between_images():
 def test_a_grid_has_its_images_row_by_row_with_white_gaps():
     images = np.zeros((3, 2, 2, 1))
     images[2] = 1
-    page = grid(1 - images, columns=2, gap=1)
-    assert page.shape == (5, 5, 1)
-    assert page[3:, :2].max() == 0 and page[:2, :2].min() == 255
+    page = grid(1 - images, columns=2)
+    assert page.shape == (6, 6, 1)
+    assert page[4:, :2].max() == 0 and page[:2, :2].min() == 255
 
 
 @pytest.mark.parametrize(

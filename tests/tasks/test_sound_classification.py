@@ -16,6 +16,7 @@ from recipes.reports.sound_figures import audio_uri
 from recipes.runs.load import load_run
 from recipes.runs.predict_files import evaluate_run
 from recipes.tasks.sound_features import mfcc_means
+from tests.tolerance import assert_close
 from tests.training.test_resume import assert_same_run, train, train_killed
 from zoo.introspect.spectrogram import split_at_spectrogram
 
@@ -134,7 +135,7 @@ def test_the_batch_figure_has_hertz_and_seconds(folder):
 def test_mfcc_means_are_the_cosine_transform_of_the_mel_bands():
     x = RNG.normal(size=(3, RATE, 1)).astype("float32") * 0.1
     bands = np.asarray(zoo.layers.Spectrogram(RATE, bands=40)(x))[..., 0]
-    np.testing.assert_allclose(mfcc_means(x, RATE), dct(bands, norm="ortho", axis=1)[:, :13].mean(-1), atol=1e-5)
+    assert_close(mfcc_means(x, RATE), dct(bands, norm="ortho", axis=1)[:, :13].mean(-1))
 
 
 def test_noise_has_the_stated_ratio_and_shifts_fill_with_zeros():

@@ -18,6 +18,7 @@ import recipes
 from recipes.training.accelerate import choose_acceleration
 from recipes.training.distribute import CheckCompiled, Distribution, _description_error, distribution
 from recipes.training.sharded_batches import ShardedBatches
+from tests.tolerance import assert_close
 
 ROOT = Path(__file__).parents[2]
 
@@ -71,8 +72,8 @@ def free_addresses(count):
 def assert_same_training(one, other):
     assert one["history"].keys() == other["history"].keys()
     for metric, values in one["history"].items():
-        np.testing.assert_allclose(values, other["history"][metric], rtol=1e-5, err_msg=metric)
-    np.testing.assert_allclose(one["weights"], other["weights"], rtol=1e-5)
+        assert_close(values, other["history"][metric], rtol=1e-5, err_msg=metric)
+    assert_close(one["weights"], other["weights"], rtol=1e-5)
 
 
 def test_two_devices_equal_one(start):

@@ -23,11 +23,11 @@ def table():
 
 
 def test_inner_folds_have_no_test_example_of_their_fold(monkeypatch):
-    seen = []
+    calls = []
 
     class Subject(nested.Subject):
         def train(self, values, **options):
-            seen.append((self.data, values))
+            calls.append((self.data, values))
             return values
 
     def score_of(run, split):
@@ -40,10 +40,10 @@ def test_inner_folds_have_no_test_example_of_their_fold(monkeypatch):
     result = recipes.nested_cross_validate(
         task, "dnn", table(), space=SPACE, trials=3, sampler="random", folds=2, inner_folds=2, verbose=False, units=(4,)
     )
-    assert len(seen) == 2 * (3 + 1) * 2  # folds x (trials and the defaults) x inner folds
+    assert len(calls) == 2 * (3 + 1) * 2  # folds x (trials and the defaults) x inner folds
     for number, run in enumerate(result.runs):
         tested = set(run.data.test.names)
-        for inner, _ in seen[8 * number : 8 * number + 8]:
+        for inner, _ in calls[8 * number : 8 * number + 8]:
             parts = [set(getattr(inner, split).names) for split in ("train", "validation", "test")]
             assert not tested & set.union(*parts) and tested | set.union(*parts) == set(range(120))
             assert not set(inner.train.units) & set(inner.test.units)

@@ -169,17 +169,17 @@ def _select_bands(published, bands, statistics, sensor, input_shape):
         raise ValueError(
             f"adapt_bands: `bands` must be different bands of {published.name}: {', '.join(published.bands)}; {what}."
         )
-    chosen = [published.bands.index(name) for name in names.values()]
+    band_indices = [published.bands.index(name) for name in names.values()]
     size = (*input_shape[:2], len(published.bands)) if input_shape else None
     model, _ = load_backbone("adapt_bands", published.architecture, published.name, size)
     stem = model.get_layer("stem")
     scaling = BackboneInput(
-        mean=tuple(published.mean[i] for i in chosen),
-        deviation=tuple(published.deviation[i] for i in chosen),
+        mean=tuple(published.mean[i] for i in band_indices),
+        deviation=tuple(published.deviation[i] for i in band_indices),
         bands=tuple(names),
         name="backbone_input",
     )
-    kernel = np.asarray(stem.get_weights()[0])[:, :, chosen]
+    kernel = np.asarray(stem.get_weights()[0])[:, :, band_indices]
     return copy_model(model, preprocessing=scaling, bands=len(names), kernels={stem.name: kernel})
 
 

@@ -6,16 +6,15 @@ from keras import ops
 ASPECT_RATIOS = (0.5, 1.0, 2.0)  # height divided by width
 
 
-def cell_anchors(sizes, aspect_ratios=ASPECT_RATIOS):
-    """Returns the anchors around the origin, rounded to whole pixels: (ratios * sizes, 4) float32, ratio by ratio.
+def cell_anchors(sizes):
+    """Returns the anchors around the origin, rounded to whole pixels: (3 ratios * sizes, 4) float32, ratio by ratio.
 
     Args:
         sizes: square root of each anchor's area [pixels].
-        aspect_ratios: height divided by width.
 
     Source: torchvision's `AnchorGenerator`.
     """
-    root = np.sqrt(np.asarray(aspect_ratios, np.float32))[:, None]
+    root = np.sqrt(np.asarray(ASPECT_RATIOS, np.float32))[:, None]
     sizes = np.asarray(sizes, np.float32)
     width, height = np.ravel(sizes / root), np.ravel(sizes * root)
     return np.round(np.stack([-width, -height, width, height], axis=1) / 2)

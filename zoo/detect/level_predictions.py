@@ -51,6 +51,6 @@ def split_predictions(predictions):
     return predictions[..., :4], predictions[..., 4:8], predictions[..., 8:]
 
 
-def octave_sizes(size, count=3):
-    """Returns `count` sizes from `size` to below twice that, with equal ratios, as whole pixels [pixels]."""
-    return tuple(int(size * np.float64(2) ** (i / count)) for i in range(count))
+def octave_sizes(size):
+    """Returns three sizes from `size` to below twice that, with equal ratios, as whole pixels [pixels]."""
+    return tuple(int(size * np.float64(2) ** (i / 3)) for i in range(3))

@@ -58,10 +58,10 @@ def _windows(maps, axis, levels):
     """Returns the largest values of the 2 ** level cells from each cell on, along an axis, for each level."""
     windows, low = [maps], float("-inf")
     for level in range(levels - 1):
-        reach = 2**level
-        padding = [(0, reach) if i == axis else (0, 0) for i in range(4)]
+        stride = 2**level
+        padding = [(0, stride) if i == axis else (0, 0) for i in range(4)]
         padded = ops.pad(windows[-1], padding, constant_values=low)
-        following = padded[:, reach:] if axis == 1 else padded[:, :, reach:]
+        following = padded[:, stride:] if axis == 1 else padded[:, :, stride:]
         windows.append(ops.maximum(windows[-1], following))
     return windows
 

@@ -174,9 +174,9 @@ class TwoStageDetector(keras.Model):
         kind = ops.where(area(regions) > 0, kind, IGNORED)
         is_drawn = sample(kind, self.regions_per_image, REGION_FRACTION, self.seed_generator)
         order = ops.cast(is_drawn, "float32") * (1.0 + ops.cast(kind == OBJECT, "float32"))
-        order, drawn = top_k(order, self.regions_per_image)
-        regions = ops.take_along_axis(regions, drawn[..., None], axis=1)
-        index = ops.take_along_axis(index, drawn, axis=1)
+        order, sampled_indices = top_k(order, self.regions_per_image)
+        regions = ops.take_along_axis(regions, sampled_indices[..., None], axis=1)
+        index = ops.take_along_axis(index, sampled_indices, axis=1)
         matched_class = ops.where(order > 1, ops.take_along_axis(classes, index, axis=1) + 1, 0)
         return regions, ops.cast(order > 0, "float32"), index, boxes, matched_class
 

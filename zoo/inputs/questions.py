@@ -47,36 +47,33 @@ def image_question_columns(schema, inputs, caller="predict"):
     return [image for image, _ in pairs], [question for _, question in pairs]
 
 
-def match_questions(schema, inputs, caller="predict", *, tokens=None, row_name=None):
+def match_questions(schema, inputs, *, tokens=None):
     """Matches questions about arrays of images to the schema.
 
     Args:
         schema: `InputSchema` of kind question.
         inputs: as `image_question_columns` takes them, with images as arrays (H, W, C).
-        caller: the call that an error names.
         tokens: `zoo.introspect.text_tokens.TextTokens` of the model, for notes on questions that are cut or have no
             word of its vocabulary; None for no notes.
-        row_name: function from a row, from 0, to its name; None for "row 1", ...
     Returns:
         `Match`, whose batch is {"image": list of arrays, "question": (N,) array of strings}.
     Raises:
         ValueError: if a column is absent, an image is no array as in training, or a question is empty.
     """
-    images, questions = image_question_columns(schema, inputs, caller)
-    questions = text_batch(questions, caller, row_name=row_name)
+    images, questions = image_question_columns(schema, inputs)
+    questions = text_batch(questions, "predict")
     of_images = dataclasses.replace(schema, kind="image", columns=())
     arrays, notes = [], []
     for i, image in enumerate(images):
         if not isinstance(image, np.ndarray | list):
-            name = row_name(i) if row_name else f"row {i + 1}"
             raise ValueError(
-                f"{caller}: every image must be an array of pixels (H, W, {schema.shape[-1]}), got "
-                f"{type(image).__name__} in {name}."
+                f"predict: every image must be an array of pixels (H, W, {schema.shape[-1]}), got "
+                f"{type(image).__name__} in row {i + 1}."
             )
-        matched = match(of_images, np.asarray(image)[None], caller=caller)
+        matched = match(of_images, np.asarray(image)[None], caller="predict")
         arrays.append(matched.batch[0])
         notes += [note for note in matched.notes if note not in notes]
-    notes += [] if tokens is None else tokens.notes(questions, row_name)
+    notes += [] if tokens is None else tokens.notes(questions)
     return Match({"image": arrays, "question": questions}, notes)
 
 

@@ -64,7 +64,7 @@ class TextTokens:
         row_name = row_name or (lambda row: f"row {row + 1}")
         texts = list(texts)
         counts = [self._count(texts[i : i + BATCH]) for i in range(0, len(texts), BATCH)]
-        tokens, known = (np.concatenate(arrays) for arrays in zip(*counts, strict=True))
+        tokens, in_vocabulary = (np.concatenate(arrays) for arrays in zip(*counts, strict=True))
         notes, unit = [], self.unit
         if self.length is not None and (tokens > self.length).any():
             is_cut = tokens > self.length
@@ -72,10 +72,10 @@ class TextTokens:
                 f"texts that are longer than the model's {self.length} {unit}s: {is_cut.sum():,} of {len(texts):,} are "
                 f"cut after {self.length} {unit}s, as in training, the first in {row_name(int(np.argmax(is_cut)))}"
             )
-        if not known.all():
+        if not in_vocabulary.all():
             notes.append(
-                f"texts without a {unit} that training had: {(known == 0).sum():,} of {len(texts):,}, whose "
-                f"predictions do not depend on them, the first in {row_name(int(np.argmax(known == 0)))}"
+                f"texts without a {unit} that training had: {(in_vocabulary == 0).sum():,} of {len(texts):,}, whose "
+                f"predictions do not depend on them, the first in {row_name(int(np.argmax(in_vocabulary == 0)))}"
             )
         return notes
 

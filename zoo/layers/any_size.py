@@ -5,6 +5,8 @@ from keras import layers, ops
 
 from zoo.arguments import Count, convert
 
+MAX_MULTIPLE = 128  # the largest multiple that `size_multiple` tries [pixels]
+
 
 @keras.saving.register_keras_serializable("zoo")
 class PadToMultiple(layers.Layer):
@@ -103,14 +105,14 @@ class TracedModel(layers.Layer):
         return self.model(x, training=False)
 
 
-def size_multiple(model, max_multiple=128):
+def size_multiple(model):
     """Returns the number that both sides of an image must be multiples of, by tracing the model with 1, 2, 4, ...
 
     Raises:
-        ValueError: if no multiple up to `max_multiple` gives an output of the image's size.
+        ValueError: if no multiple up to 128 gives an output of the image's size.
     """
     multiple, traced = 1, TracedModel(model)
-    while multiple <= max_multiple:
+    while multiple <= MAX_MULTIPLE:
         sides = (3 * multiple, 5 * multiple)
         try:
             output = traced(keras.KerasTensor((1, *sides, model.input_shape[-1]), dtype=model.inputs[0].dtype))
@@ -121,5 +123,5 @@ def size_multiple(model, max_multiple=128):
         multiple *= 2
     raise ValueError(
         f"`model` must have an output of the size of the image, got {model.name}, whose output has another size for "
-        f"sides that are multiples of 1 to {max_multiple} pixels. Use padding='same' for a U-Net."
+        f"sides that are multiples of 1 to {MAX_MULTIPLE} pixels. Use padding='same' for a U-Net."
     )

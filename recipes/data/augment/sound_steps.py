@@ -106,6 +106,6 @@ def _overlay(sounds, targets, seed, amount):
     seeds = tf.unstack(tf.random.split(seed, 2))
     batch = tf.shape(sounds)[0]
     partner = tf.random.experimental.stateless_shuffle(tf.range(batch), seeds[0])
-    chosen = tf.random.stateless_uniform([batch], seeds[1]) < amount
-    sounds = sounds + tf.where(chosen[:, None, None], tf.gather(sounds, partner), 0.0)
-    return sounds, tf.where(chosen[:, None], tf.maximum(targets, tf.gather(targets, partner)), targets)
+    is_changed = tf.random.stateless_uniform([batch], seeds[1]) < amount
+    sounds = sounds + tf.where(is_changed[:, None, None], tf.gather(sounds, partner), 0.0)
+    return sounds, tf.where(is_changed[:, None], tf.maximum(targets, tf.gather(targets, partner)), targets)

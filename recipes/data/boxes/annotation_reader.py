@@ -76,6 +76,8 @@ def annotation_reader(function):
             notes=read_set.notes, verify=read_set.verify, name=read_set.name, source=str(source),
         )  # fmt: skip
         resolved = {"images": absolute_path(read_set.root), "classes": data.classes}
+        resolved |= {name: absolute_path(arguments[name]) for name in ("labels",) if name in arguments}
+        resolved = {name: value for name, value in resolved.items() if name in arguments}
         reader = function.__name__.removeprefix("read_")
         return with_source_spec(data, reader, {"path": path, **arguments}, **resolved)
 

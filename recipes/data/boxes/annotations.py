@@ -168,11 +168,11 @@ def _split(annotations, present, keys, groups, split_options):
         strata = (present[rest] > 0).astype(np.uint8)
         if not strata.any() or strata.all():
             strata = np.zeros((len(rest), 1), np.float32)
-        drawn = split(
+        rest_indices = split(
             strata, keys[rest], split_options.fractions, split_options.seed, None if groups is None else groups[rest]
         )
-        indices = [np.concatenate([i, rest[d]]) for i, d in zip(indices, drawn, strict=True)]
-        sizes = ", ".join(f"{len(d):,} {s}" for s, d in zip(SPLITS, drawn, strict=True))
+        indices = [np.concatenate([i, rest[d]]) for i, d in zip(indices, rest_indices, strict=True)]
+        sizes = ", ".join(f"{len(d):,} {s}" for s, d in zip(SPLITS, rest_indices, strict=True))
         description.append(
             f"{sizes}; seed {split_options.seed}, stratified by the classes that each image has, identical images in "
             f"one split{'' if groups is None else ', groups kept whole'}"

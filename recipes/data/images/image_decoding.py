@@ -56,7 +56,7 @@ def read_image(source):
     register_heif()
     head = b""
     try:
-        with _opened(source) as file:
+        with _file_object(source) as file:
             head = file.read(32)
             file.seek(0)
             return _decode(source, file, head)
@@ -96,7 +96,7 @@ def is_image_content(path):
     return head.startswith(MAGICS) or is_webp or head[8:12] in HEIF_BRANDS + AVIF_BRANDS
 
 
-def _opened(source):
+def _file_object(source):
     if isinstance(source, str | os.PathLike):
         return open(source, "rb")
     return contextlib.closing(io.BytesIO(source))

@@ -61,7 +61,6 @@ def moving_mnist(
     side: Count = 32,
     counts: tuple[Whole, ...] = (2000, 200, 400),
     seed: Whole = 0,
-    name: str = "moving-mnist",
 ) -> Data:
     """Returns moving digits with some frames as inputs and the next ones as targets; each split has its own digits.
 
@@ -74,7 +73,6 @@ def moving_mnist(
         side: of a frame [pixels]: 16, 32 or 64.
         counts: sequences of the training, validation and test split.
         seed: of the sequences.
-        name: of the data set.
     Returns:
         `Data` of the task next_frame.
     Raises:
@@ -94,7 +92,7 @@ def moving_mnist(
         splits[split] = Examples(frames[:, :past], frames[:, past:], np.arange(count))
     sizes = ", ".join(f"{n:,} {s}" for n, s in zip(counts, SPLITS, strict=True))
     return Data(
-        name=name,
+        name="moving-mnist",
         task="next_frame",
         kind="video",
         shape=(past, side, side, 1),

@@ -8,7 +8,7 @@ import warnings
 from recipes.data.rasters.geotiff import WARNINGS_LOCK
 
 EXIF_IFD, GPS_IFD = 0x8769, 0x8825
-TAKEN, CHANGED = 0x9003, 0x0132  # DateTimeOriginal, DateTime
+ORIGINAL_TIME, CHANGE_TIME = 0x9003, 0x0132  # DateTimeOriginal, DateTime
 LATITUDE, LONGITUDE = (1, 2), (3, 4)  # tags of the hemisphere and of degrees, minutes, seconds
 TIME_FORMAT = "%Y:%m:%d %H:%M:%S"
 
@@ -37,7 +37,9 @@ def read_exif(path):
                 exif = Image.Image.getexif(image)  # that of PNG files would decode the pixels
                 main, details, gps = dict(exif), exif.get_ifd(EXIF_IFD), exif.get_ifd(GPS_IFD)
         place = _degrees(gps, *LATITUDE, 90), _degrees(gps, *LONGITUDE, 180)
-        return PhotoExif(_time(details.get(TAKEN) or main.get(CHANGED)), *(place if None not in place else ()))
+        return PhotoExif(
+            _time(details.get(ORIGINAL_TIME) or main.get(CHANGE_TIME)), *(place if None not in place else ())
+        )
     return PhotoExif()
 
 

@@ -13,7 +13,7 @@ from recipes.data.images.image_scan import scan_images
 from recipes.data.questions.assemble_questions import QuestionPool, from_questions
 from recipes.data.questions.image_questions import ImageQuestions
 from recipes.data.questions.rsvqa_files import QuestionRows, read_rsvqa
-from recipes.data.source_spec import with_source_spec
+from recipes.data.source_spec import absolute_path, with_source_spec
 from recipes.data.split import SplitOptions
 from recipes.data.tables.columns import existing_columns
 from recipes.data.tables.table_files import read_frame
@@ -88,6 +88,8 @@ def read_questions(
         pools, SplitOptions(validation, test, seed), shape=shape, dtype=dtype, name=source.stem, classes=classes,
         missing=missing, notes=notes, source=str(source), bands=bands,
     )  # fmt: skip
+    if images is not None:
+        resolved = {**resolved, "images": absolute_path(images)}
     return with_source_spec(data, "questions", arguments, detected=detected, **resolved)
 
 

@@ -27,7 +27,7 @@ class FutureWindows(NamedTuple):
     times: np.ndarray
 
 
-def future_windows(frame, options, columns=None, step=None, notes=None):
+def future_windows(frame, options, notes=None):
     """Returns the last window of each series of a new table, made as the windows of the training data were.
 
     Columns are matched by name: their order is irrelevant, others are left out with a note. A column of targets is
@@ -36,8 +36,6 @@ def future_windows(frame, options, columns=None, step=None, notes=None):
     Args:
         frame: data frame.
         options: `series_options` of the training data.
-        columns: names of the input columns in order; None is those of the options.
-        step: text of the step; None is that of the options.
         notes: list that notes are added to, or None.
     Returns:
         `FutureWindows`.
@@ -46,7 +44,7 @@ def future_windows(frame, options, columns=None, step=None, notes=None):
             rows than the window, or its last window has gaps and `missing` is not impute.
     """
     notes = [] if notes is None else notes
-    columns, step = list(columns or options["columns"]), step or options["step"]
+    columns, step = list(options["columns"]), options["step"]
     time, group, window = options["time"], options["group"], options["window"]
     frame = with_time_column(frame, time)
     for name in (time, *([group] if group else []), *columns):

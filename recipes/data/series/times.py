@@ -234,9 +234,9 @@ class TimeReader:
         if wrong is not None or not interpretations:
             self._fail(texts, int(np.argmax(codes == (wrong or 0))))
         if self.day_first is not None:
-            wanted = [i for i in interpretations if i.time_format == ("dmy" if self.day_first else "mdy")]
+            stated_order = [i for i in interpretations if i.time_format == ("dmy" if self.day_first else "mdy")]
             others = [i for i in interpretations if i.time_format not in ("dmy", "mdy")]
-            interpretations = wanted or others
+            interpretations = stated_order or others
             if not interpretations:
                 self._fail(texts, 0)
         valid = [i for i in interpretations if not np.isnat(i.times).any()]
@@ -255,24 +255,25 @@ class TimeReader:
                 "day and month are ambiguous; day_first=True reads day, month, year, day_first=False month, day, year; "
                 'in R as.Date(x, "%d.%m.%Y").'
             )
-        chosen = self._one(distinct, texts, codes)
-        short = "two-digit" in chosen.description
-        if short and chosen.time_format == "my" and not _runs_by_month(chosen.times):
+        interpretation = self._one(distinct, texts, codes)
+        short = "two-digit" in interpretation.description
+        if short and interpretation.time_format == "my" and not _runs_by_month(interpretation.times):
             self._fail(texts, 0)  # Jan-20 may be a day without its year
-        is_iso_order = chosen.time_format in ("ymd", "ym") and not short
+        is_iso_order = interpretation.time_format in ("ymd", "ym") and not short
         has_names = dates.str.contains(r"[^\W\d]", regex=True).any()
-        if chosen.time_format in ("dmy", "mdy") and (short or not has_names):
-            self.day_first = chosen.time_format == "dmy"
-        if (short or chosen.time_format == "yj") and not has_names:
-            self.time_format = time_format_of(chosen, dates.iloc[0])
+        if interpretation.time_format in ("dmy", "mdy") and (short or not has_names):
+            self.day_first = interpretation.time_format == "dmy"
+        if (short or interpretation.time_format == "yj") and not has_names:
+            self.time_format = time_format_of(interpretation, dates.iloc[0])
         if short:
-            future = chosen.times >= np.datetime64(f"{datetime.date.today().year + 1}", "us")
+            future = interpretation.times >= np.datetime64(f"{datetime.date.today().year + 1}", "us")
             if future.any():
-                problem = f"must have years of four digits, or years that are not in the future ({chosen.description})"
+                form = interpretation.description
+                problem = f"must have years of four digits, or years that are not in the future ({form})"
                 self._fail(texts, int(np.argmax(future[codes])), problem)
         if not is_iso_order or has_names:
-            self._note(chosen.description, texts, chosen.times[codes])
-        return chosen.times
+            self._note(interpretation.description, texts, interpretation.times[codes])
+        return interpretation.times
 
     def _choose(self, interpretations, values):
         """Returns the times of the only interpretation of numbers, with a note."""
@@ -284,11 +285,11 @@ class TimeReader:
             best = min(interpretations, key=lambda i: np.isnat(i.times).sum())
             row = int(np.argmax(np.isnat(best.times)))
             self._fail(values, row, f"must be dates (as most rows: {best.description})")
-        chosen = self._one(valid, values, codes)
-        self._note(chosen.description, values, chosen.times)
-        if chosen.time_format not in ("%Y", "%Y%m%d"):
-            self.time_format = chosen.time_format
-        return chosen.times
+        interpretation = self._one(valid, values, codes)
+        self._note(interpretation.description, values, interpretation.times)
+        if interpretation.time_format not in ("%Y", "%Y%m%d"):
+            self.time_format = interpretation.time_format
+        return interpretation.times
 
     def _one(self, valid, values, codes):
         """Returns the only interpretation, or the only one with equal steps."""

@@ -25,6 +25,7 @@ MOSTLY = 0.5  # fraction of values that are numbers from which a text among them
 FEW_MARKS = 3  # distinct texts that are an error among more distinct numbers, however often they are there
 SHOWN = 5
 EXAMPLES = 3
+MAX_NAMES = 10  # columns that a note lists
 MISSING_NOTE = "texts read as missing: "  # how the note on them begins
 
 
@@ -394,5 +395,6 @@ def _summary(columns):
     return notes + [c.note for c in columns if c.note]
 
 
-def _listed(names, shown=10):
-    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
+def _listed(names):
+    more = len(names) - MAX_NAMES
+    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")

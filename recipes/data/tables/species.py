@@ -211,11 +211,12 @@ def _with_environment(
         notes.append(f"{repeated:,} of {presence.sum():,} presences lie in a cell that another has too")
     count = background if background is not None else 0 if not presence.all() else BACKGROUND
     if count:
-        rows, cells, drawn = stack.sample(count, seed)
-        notes.append(f"{len(drawn):,} background points drawn from the cells without nodata, seed {seed}")
+        rows, cells, sampled = stack.sample(count, seed)
+        notes.append(f"{len(sampled):,} background points drawn from the cells without nodata, seed {seed}")
         at_x, at_y = stack.centers(rows, cells)
         x, y = np.concatenate([x, at_x]), np.concatenate([y, at_y])
-        values, presence = np.concatenate([values, drawn]), np.concatenate([presence, np.zeros(len(drawn), bool)])
+        values = np.concatenate([values, sampled])
+        presence = np.concatenate([presence, np.zeros(len(sampled), bool)])
     variables = {
         name: values[:, i].astype(np.int64) if name in categorical else values[:, i]
         for i, name in enumerate(stack.names)

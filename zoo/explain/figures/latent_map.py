@@ -50,8 +50,8 @@ class LatentMap(typing.NamedTuple):
                 axes.scatter(*self.points[labels == index].T, s=12, alpha=0.75, color=color, label=name)
             axes.legend(fontsize=8, frameon=False, bbox_to_anchor=(1.0, 1.0), loc="upper left", markerscale=1.5)
         else:
-            drawn = axes.scatter(*self.points.T, s=12, alpha=0.75, c=labels, cmap="viridis")
-            figure.colorbar(drawn, ax=axes)
+            points = axes.scatter(*self.points.T, s=12, alpha=0.75, c=labels, cmap="viridis")
+            figure.colorbar(points, ax=axes)
         ratios = self.explained_variance_ratio
         notes = ("", "") if ratios is None else [f" ({ratio:.0%} of the variance)" for ratio in ratios]
         axes.set(xlabel=f"axis 1{notes[0]}", ylabel=f"axis 2{notes[1]}")

@@ -70,12 +70,12 @@ def _draw_row(figure, row, image, values, title):
     opacity = np.abs(2 * scaled - 1) if low < 0 else scaled
     picture = stretch_contrast(image)
     row[0].imshow(picture, cmap="gray", vmin=0, vmax=1)
-    drawn = row[1].imshow(values, cmap=colormap, vmin=low, vmax=high)
+    artist = row[1].imshow(values, cmap=colormap, vmin=low, vmax=high)
     row[2].imshow(picture if picture.ndim == 2 else picture.mean(axis=-1), cmap="gray", vmin=0, vmax=1)
     # In signed maps, pale red and blue would hide the image: only two colors are used, at different opacity.
     colors = colormap(0.12 + 0.76 * (scaled > 0.5)) if low < 0 else colormap(scaled)
     row[2].imshow(np.dstack([colors[..., :3], 0.85 * opacity]))
-    bar = figure.colorbar(drawn, cax=row[1].inset_axes([1.03, 0, 0.05, 1]))
+    bar = figure.colorbar(artist, cax=row[1].inset_axes([1.03, 0, 0.05, 1]))
     bar.ax.tick_params(labelsize=7)
     bar.ax.yaxis.get_offset_text().set_fontsize(7)
     for axes, label in zip(row, (title or "image", "map", "overlay"), strict=True):

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 
 
-def drawn(name, shape):
+def seeded_array(name, shape):
     """float32 array that depends on the name and the shape alone: weights of unit gain, statistics near 1 and 0."""
     count = int(np.prod(shape))
     spread = np.frombuffer(hashlib.shake_256(name.encode()).digest(count), "int8").reshape(shape) / np.float32(128)
@@ -29,10 +29,10 @@ def images(name, shape):
     return fine / np.float32(128)
 
 
-def drawn_detector(name, shape):
+def seeded_detector_array(name, shape):
     """The same for detectors, whose last layers get smaller weights: probabilities between 0 and 1, boxes in images."""
     scales = {"cls_logits.weight": 1 / 16, "bbox_reg.weight": 1 / 64, "bn3.weight": 1 / 8}
     scales |= {"rpn.head.bbox_pred.weight": 1 / 64, "cls_score.weight": 1 / 16, "box_predictor.bbox_pred.weight": 1 / 4}
     scales |= {"mask_fcn_logits.weight": 1 / 2}
     scale = next((scale for ending, scale in scales.items() if name.endswith(ending)), 1)
-    return drawn(name, shape) * np.float32(scale)
+    return seeded_array(name, shape) * np.float32(scale)
