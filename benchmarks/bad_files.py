@@ -124,25 +124,23 @@ def row_of(fault, paths, trained, predicted, export, record):
     answered, differences = {}, []
     for path, row in of_predict.items():
         try:
-            probabilities = np.asarray(
-                next(v for k, v in outputs.items() if v.shape[-1:] == (2,) and v.dtype != tf.string)
-            )
+            probabilities = export(tf.constant([path.read_bytes()]))["probabilities"].numpy()
             answered[path] = True
             if pd.isna(row["error"]):
                 differences.append(np.abs(probabilities[0] - row[classes].to_numpy(float)).max())
         except tf.errors.OpError:
             answered[path] = False
     failed = {p: not pd.isna(row["error"]) for p, row in of_predict.items()}
-    seen = {p: str(p) in trained for p in paths}
+    was_read = {p: str(p) in trained for p in paths}
     return {
         "fault": fault,
         "files": len(paths),
-        "trained": sum(seen.values()),
+        "trained": sum(was_read.values()),
         "predicted": len(paths) - sum(failed.values()),
         "failed": sum(failed.values()),
         "served": sum(answered.values()),
         "refused": len(paths) - sum(answered.values()),
-        "agree": int(all(seen[p] == answered[p] == (not failed[p]) for p in paths)),
+        "agree": int(all(was_read[p] == answered[p] == (not failed[p]) for p in paths)),
         "largest_difference": f"{max(differences):.1e}" if differences else "",
         "message": next((row["error"] for row in of_predict.values() if not pd.isna(row["error"])), ""),
         "cpu": cpu(),

@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 
 COLUMNS = ["command", "kill", "moment", "ended", "phase", "half_written", "resumes", "equal", "exit", "cpu"]
-RESUMED = ("resumes", "resume", "continues", "already", "skipped")
+RESUMED = ("resumes", "is continued")
 
 
 def zoo(*arguments):
@@ -159,8 +159,8 @@ def searched(folder):
     import pandas as pd
 
     table = pd.read_csv(next((folder / "out").glob("trials.csv")))
-    kept = [c for c in table.columns if not any(word in c for word in ("second", "time", "kwh", "date"))]
-    return {"trials": table[kept].to_csv(index=False)}
+    columns = [c for c in table.columns if not any(word in c for word in ("second", "time", "kwh", "date"))]
+    return {"trials": table[columns].to_csv(index=False)}
 
 
 def commands(data):

@@ -14,9 +14,11 @@ from recipes.data.new_image import read_image_for
 from recipes.data.questions.new_questions import new_questions
 from recipes.data.sound.new_sounds import sound_batches
 from recipes.data.tables.table_files import TABLE_SUFFIXES, read_frame, table_chunks
+from recipes.data.tables.text_encoding import kind_of_file
 from recipes.data.text.text_rows import missing_advice, row_namer
 from zoo.inputs import band_range_notes, match_frame, match_texts
 
+SIGNATURE_BYTES = 64  # of a file, which say what it is
 TABLE_ROWS = 8192  # rows of a table per batch
 QUESTION_ROWS = 32  # rows of questions per batch, whose images are in memory
 CHUNK_ROWS = 16 * TABLE_ROWS  # rows of a table in memory
@@ -114,7 +116,7 @@ def _row_batches(schema, files, skip, shard, tokens):
                     skip -= 1
                 else:
                     matched = match_texts(schema, _read_text(file), tokens=tokens, row_name=lambda _, file=file: file)
-                    notes = _new_notes(matched.notes, shown_on_texts)
+                    notes = _new_notes([*matched.notes, *_line_notes(matched.batch[0], file)], shown_on_texts)
                     yield InputBatch([str(file)], matched.batch, {}, notes, unit)
             continue
         prefix, shown = f"{file} " if len(files) > 1 else "", set()
@@ -211,10 +213,23 @@ def is_table_name(file):
 
 
 def _read_text(file):
+    content = Path(file).read_bytes()
+    kind = kind_of_file(content[:SIGNATURE_BYTES])
+    if kind:
+        raise ValueError(f"predict: a file must be a text or a table of texts, got {file}, which is {kind}.")
     try:
-        return Path(file).read_text("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"predict: the text must be UTF-8, got {file}: {error}.") from None
+
+
+def _line_notes(text, file):
+    """Returns a note on a file of several lines, which may be meant as several texts."""
+    lines = sum(bool(line.strip()) for line in text.splitlines())
+    name = Path(file).name
+    return [f"files of several lines are one text each: {name} has {lines:,}; for a text per line write a table"][
+        : lines > 1
+    ]
 
 
 def _new_notes(notes, shown):

@@ -33,7 +33,11 @@ def predict_inputs(run, inputs):
         warn(notes)
         return predict_batch(run, questions)
     if schema.series and (files or is_table(inputs)):
-        frame, notes = read_new_table(schema, inputs[0] if isinstance(inputs, list | tuple) else inputs)
+        if isinstance(inputs, list | tuple):
+            if len(inputs) != 1:
+                raise ValueError(f"predict: `inputs` must be one table of series, got {len(inputs)} files.")
+            (inputs,) = inputs
+        frame, notes = read_new_table(schema, inputs)
         warn(notes)
         return forecast(run, frame)
     if files:

@@ -1,6 +1,7 @@
 """Predicts the class of every pixel of a raster of any size."""
 
 import contextlib
+import sys
 import time
 import typing
 import warnings
@@ -99,6 +100,8 @@ def predict_raster(
     start = time.perf_counter()
     source = as_segmentation_model(run, preprocessing, classes)
     raster = raster_info(path, bands or _trained_bands(source, path), caller="predict_raster")
+    if bands and source.schema is not None:
+        raster = _named_bands(source.schema, raster, bands)
     verify(source, raster, out)
     if source.schema is not None:
         _note_ranges(source.schema, raster)
@@ -125,6 +128,8 @@ def write_map(blender, output, out, verbose, start):
         start: `time.perf_counter()` at the begin.
     """
     resumed_rows = output.rows_written
+    if resumed_rows and verbose:
+        print(f"{output.partial_path} is continued after {resumed_rows} rows of blocks", file=sys.stderr, flush=True)
     try:
         with progress(Path(out).name, blender.total_rows, verbose) as report_progress:
             blender.run(output, report_progress)
@@ -171,6 +176,20 @@ def _trained_bands(source, path):
     for note in notes:
         warnings.warn(note, stacklevel=3)
     return numbers
+
+
+def _named_bands(schema, raster, bands):
+    """Returns the raster with the bands that `bands` names in the order of the training; of numbers a note is made."""
+    trained = [band.name for band in schema.bands]
+    if sorted(trained) != sorted(raster.descriptions) or trained == list(raster.descriptions) or "" in trained:
+        return raster
+    if all(band in raster.descriptions for band in bands):
+        return raster_info(raster.path, tuple(trained), caller="predict_raster")
+    pairs = ", ".join(
+        f"{new!r} for {old!r}" for old, new in zip(trained, raster.descriptions, strict=True) if new != old
+    )
+    warnings.warn(f"`bands` takes other bands than the names in {raster.path} say: {pairs}", stacklevel=3)
+    return raster
 
 
 def _note_ranges(schema, raster):

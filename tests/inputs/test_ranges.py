@@ -9,6 +9,7 @@ import pytest
 import recipes
 from recipes.data.input_schema import input_schema
 from zoo.inputs import band_range_notes, match, match_texts
+from zoo.inputs.ranges import Range, feature_range_notes
 from zoo.inputs.schema import Band, InputSchema
 
 RNG = np.random.default_rng(0)
@@ -122,3 +123,14 @@ def test_a_single_row_a_little_outside_is_not_noted(run):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         run.predict(pd.DataFrame({"height": [31.0, 5.0], "birds": [16, 2]}))
+
+
+def test_windows_that_lie_outside_of_the_training_range_with_all_values_are_noted():
+    columns = [Range("flow", 10.0, 30.0), Range("rain", 0.0, 9.0)]
+    windows = np.full((3, 14, 2), [20.0, 1.0], "float32")
+    assert feature_range_notes(columns, windows) == []
+    windows[1, :, 0] = 5.0  # within half of the range below it, as of another station
+    windows[2, :13, 0] = 5.0  # but one value
+    (note,) = feature_range_notes(columns, windows)
+    assert note == ("`flow`: all values of 1 of 3 windows are outside of the training range, 10 to 30, the first is 5")
+    assert feature_range_notes(columns, windows[1:2, :4]) == []  # a few values are often a little outside

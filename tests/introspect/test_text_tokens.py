@@ -33,7 +33,7 @@ def test_texts_that_are_cut_are_counted():
 def test_texts_without_a_word_of_the_vocabulary_among_those_used_are_counted():
     notes = text_tokens(preprocessing()).notes(["oak", "???", "дуб ель", "a b c d oak"])
     assert notes[1] == (
-        "texts without a word that training had: 3 of 4, whose predictions do not depend on them, the first in row 2"
+        "texts without a word that training had: 3 of 4, whose predictions mean nothing, the first in row 2"
     )
     assert notes[0].startswith("texts that are longer")
     assert len(notes) == 2
@@ -53,3 +53,11 @@ def test_other_layers_give_no_notes():
     layer = keras.layers.TextVectorization(standardize=lambda x: x, vocabulary=WORDS)
     for output in (NormalizeText()(texts), layer(texts)):
         assert text_tokens(keras.Model(texts, output)) is None
+
+
+def test_texts_of_which_training_had_few_words_are_counted():
+    notes = text_tokens(preprocessing(length=None)).notes(["the oak", "der Fuchs bellt laut im oak", "a b c oak"])
+    assert notes == [
+        "texts of which training had few words: 1 of 3, whose predictions rest on those alone, the first in row 2 with "
+        "1 of 6 words"
+    ]

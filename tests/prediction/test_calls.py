@@ -196,6 +196,11 @@ def test_zoo_explain_draws_the_clips_of_a_recording(folder, tmp_path):
 
 ODD_SOUNDS = {
     "silent": (np.zeros(2 * RATE), RATE, "is silent"),
+    "quiet": (
+        0.002 * np.sin(2 * np.pi * 500 * np.arange(2 * RATE) / RATE),
+        RATE,
+        "is very quiet: its largest value is",
+    ),
     "constant": (np.full(2 * RATE, 0.4), RATE, "is silent"),
     "cancelling": (np.stack([tone(800, 2), -tone(800, 2)], axis=1), RATE, "its channels cancel each other"),
     "unscaled": (tone(800, 2) * 32768, RATE, "has samples of up to 9,"),

@@ -190,6 +190,14 @@ def test_a_run_its_folder_and_the_command_line_predict_the_same(tmp_path, capsys
     assert expected.shape == (*TRUTH.shape, 2)
     with pytest.raises(ValueError, match=r"must be uint16, as in training, got float32 in .*other.tif"):
         predict(run, save(tmp_path / "other.tif", PIXELS), tmp_path / "d.tif")
+    options = {"tile": 32, "overlap": 8, "probabilities": True}
+    predict(run, raster, tmp_path / "e.tif", bands=("red", "NIR"), **options)  # by name, in any order
+    assert_close(read(tmp_path / "e.tif"), read(tmp_path / "a.tif"))
+    with (
+        pytest.warns(UserWarning, match=r"other bands than the names in .*scene.tif say: 'red' for 'NIR', 'NIR' for"),
+        pytest.warns(UserWarning, match="far outside of the training range"),
+    ):
+        predict(run, raster, tmp_path / "f.tif", bands=(1, 2), **options)
     labels = source.partition("labels=")[2].partition("&")[0]
     expected = evaluate_run(tmp_path / "run", f"raster:{raster}?labels={labels}")["mean_iou"]
     files = [save(tmp_path / "reordered.tif", SCENE[::-1], names=("NIR", "red")), save(tmp_path / "unnamed.tif", SCENE)]

@@ -68,7 +68,7 @@ def caught_notes(function):
     ("text", "note"),
     [
         ("heron " * (LENGTH + 1), f"1 of 2 are cut after {LENGTH} words, as in training, the first in row 2"),
-        ("дуб ель", "texts without a word that training had: 1 of 2, whose predictions do not depend on them, the "),
+        ("дуб ель", "texts without a word that training had: 1 of 2, whose predictions mean nothing, the "),
     ],
 )
 def test_every_path_notes_texts_of_which_little_is_used(paths, text, note, tmp_path):
@@ -87,6 +87,30 @@ def test_text_files_are_named_in_the_notes(run, tmp_path):
         (tmp_path / f"{name}.txt").write_text("xyzzy")
     with pytest.warns(UserWarning, match=r"1 of 1, .*the first in .*a\.txt$") as caught:
         run.predict([tmp_path / "a.txt", tmp_path / "b.txt"])
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("a.json", '[{"note": "heron"}]', "JSON"),
+        ("a.jsonl", '{"note": "heron"}\n{"note": "trout"}\n', "JSON"),
+        ("a.pdf", "%PDF-1.4 heron", "a PDF document"),
+        ("a.html", "<!DOCTYPE html><p>heron", "a web page"),
+    ],
+)
+def test_a_file_that_is_no_text_is_refused(run, tmp_path, name, content, kind):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=f"must be a text or a table of texts, got .*{name}, which is {kind}"):
+        run.predict(tmp_path / name)
+
+
+def test_a_file_of_several_lines_is_noted_as_one_text(run, tmp_path):
+    (tmp_path / "a.txt").write_text("the heron\nA trout, gills!\n")
+    with pytest.warns(
+        UserWarning, match=r"several lines are one text each: a\.txt has 2; for a text per line"
+    ) as caught:
+        assert len(run.predict(tmp_path / "a.txt")) == 1
     assert len(caught) == 1
 
 

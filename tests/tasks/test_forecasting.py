@@ -95,6 +95,11 @@ def test_a_saved_run_predicts_and_evaluates_another_file(run, tmp_path, capsys):
         evaluate_run(tmp_path / "run", str(file))
 
 
+def test_several_tables_of_series_are_refused(run, tmp_path):
+    with pytest.raises(ValueError, match="must be one table of series, got 2 files"):
+        run.predict([tmp_path / "a.csv", tmp_path / "b.csv"])
+
+
 @pytest.mark.parametrize("name", [None, "out.csv"])
 def test_the_command_line_forecasts_the_steps_after_a_table(run, tmp_path, capsys, name):
     run.save(tmp_path / "run")

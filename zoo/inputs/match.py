@@ -365,9 +365,15 @@ def _match_array(schema, x, shape, caller):
         limits = np.iinfo(dtype)
         invalid = ~((x == np.round(x)) & (x >= limits.min) & (x <= limits.max))
         if invalid.any():
+            if np.isnan(x[invalid]).all():
+                advice = "fill the gaps, or leave those images out"
+            elif limits.max == 255:
+                advice = "multiply images from 0 to 1 by 255 and round them"
+            else:
+                advice = "multiply by the scale that was divided by (10,000 for reflectance), and round them"
             raise ValueError(
                 f"{caller}: `inputs` must be whole numbers from {limits.min} to {limits.max}, as in training, got "
-                f"{x[invalid][0]:g}; multiply images from 0 to 1 by {limits.max} and round them."
+                f"{x[invalid][0]:g}; {advice}."
             )
     if x.dtype.kind == "f":
         infinite = np.isinf(x).reshape(len(x), -1).any(1)

@@ -6,6 +6,8 @@ import numpy as np
 
 RANGE_MARGIN = 0.5  # fraction of the training range beyond which a number is noted: rows of other splits are near it
 
+WINDOW_STEPS = 5  # of a window, from which it is noted that all its values are outside of the training range
+
 
 def unit_notes(columns, sources, units, caller="predict"):
     """Returns notes on columns of which either the training or the new table had a unit.
@@ -57,7 +59,8 @@ def feature_range_notes(columns, array):
 
     Args:
         columns: `Column`s of the features.
-        array: (..., F) numbers; NaN where there is a gap.
+        array: (..., F) numbers; NaN where there is a gap. Of windows, (N, T, F) with five steps or more, those that lie
+            outside of the training range with all their values are noted, too, as of a sensor that is dead.
     """
     notes = []
     for i, column in enumerate(columns):
@@ -71,4 +74,13 @@ def feature_range_notes(columns, array):
                 f"`{column.source}`: {outside.sum():,} of {outside.size:,} values are far outside of the training "
                 f"range, {column.minimum:g} to {column.maximum:g}, the first is {values[outside][0]:g}"
             )
+        elif values.ndim > 1 and values.shape[-1] >= WINDOW_STEPS:
+            low, high = np.float32(column.minimum), np.float32(column.maximum)
+            beyond = ((values < low) | (values > high) | np.isnan(values)).all(-1) & ~np.isnan(values).all(-1)
+            if beyond.any():
+                first = values[beyond][0][~np.isnan(values[beyond][0])][0]
+                notes.append(
+                    f"`{column.source}`: all values of {beyond.sum():,} of {beyond.size:,} windows are outside of the "
+                    f"training range, {column.minimum:g} to {column.maximum:g}, the first is {first:g}"
+                )
     return notes

@@ -11,6 +11,7 @@ from zoo.layers.normalize_text import NormalizeText
 from zoo.layers.preset_tokens import find_preset_tokens
 
 UNKNOWN = 1  # TextVectorization's id of all tokens that are not in its vocabulary; 0 is padding
+FEW_KNOWN = 0.25  # fraction of the words of a text below which it is noted that training had few of them
 BATCH = 1024  # texts in a call of the layer
 FILE = "text_tokens.json"  # beside an exported SavedModel, in its folder assets.extra
 
@@ -75,7 +76,15 @@ class TextTokens:
         if not in_vocabulary.all():
             notes.append(
                 f"texts without a {unit} that training had: {(in_vocabulary == 0).sum():,} of {len(texts):,}, whose "
-                f"predictions do not depend on them, the first in {row_name(int(np.argmax(in_vocabulary == 0)))}"
+                f"predictions mean nothing, the first in {row_name(int(np.argmax(in_vocabulary == 0)))}"
+            )
+        used = tokens if self.length is None else np.minimum(tokens, self.length)
+        few = (in_vocabulary > 0) & (in_vocabulary < FEW_KNOWN * used)
+        if few.any():
+            row = int(np.argmax(few))
+            notes.append(
+                f"texts of which training had few {unit}s: {few.sum():,} of {len(texts):,}, whose predictions rest on "
+                f"those alone, the first in {row_name(row)} with {in_vocabulary[row]} of {used[row]} {unit}s"
             )
         return notes
 

@@ -7,6 +7,7 @@ from recipes.data.sound.sound_files import clipped_fraction
 CLIPPED = 1e-3  # fraction of clipped samples from which a recording is noted
 SILENT = 1e-5  # range of the samples below which a recording is silent: less than one level of 16 bits
 UNSCALED = 2.0  # largest value from which numbers are not on the scale from -1 to 1; codecs go a little beyond 1
+QUIET = 0.005  # largest value of a recording, of 1, below which hardly anything but noise is left
 SHORT = 0.1  # of a window, below which a recording is hardly more than its padding
 
 
@@ -50,6 +51,8 @@ class SampleChecks:
             notes.append(f"{path}: its channels cancel each other, so that their average is silent")
         elif self.is_silent:
             notes.append(f"{path} is silent")
+        elif self.peak < QUIET:
+            notes.append(f"{path} is very quiet: its largest value is {self.peak:.2g} of 1")
         if self.peak > UNSCALED:
             notes.append(
                 f"{path} has samples of up to {self.peak:,.4g}, expected -1 to 1: divide them by their full scale"

@@ -22,8 +22,15 @@ SIGNATURES = (  # first bytes of files that are no text
     (b"<!DOCTYPE", "a web page; download the file that it links to"),
     (b"<html", "a web page; download the file that it links to"),
     (b"<?xml", "an XML document; save it as CSV"), (b"{", "JSON; save it as CSV"),
-    (b"[{", "JSON; save it as CSV"), (b"[\n", "JSON; save it as CSV"),
+    (b"[{", "JSON; save it as CSV"), (b'["', "JSON; save it as CSV"), (b'[\r', "JSON; save it as CSV"),
+    (b"[ {", "JSON; save it as CSV"), (b"[\n", "JSON; save it as CSV"),
 )  # fmt: skip
+
+
+def kind_of_file(head):
+    """Returns what a file is by its first bytes, where it is no text, such as "a PNG image"; else None."""
+    head = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    return next((kind for signature, kind in SIGNATURES if head.startswith(signature)), None)
 
 
 def open_bytes(path):
@@ -51,9 +58,9 @@ def detect_encoding(path, encoding=None):
         head = file.read(SAMPLE)
     if not head.strip(b"\x00\r\n\t \xef\xbb\xbf\xff\xfe"):
         raise ValueError(f"{path} is empty: a table must have a line with the names of its columns, and rows.")
-    for signature, kind in SIGNATURES:
-        if head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(signature):
-            raise ValueError(f"{path} cannot be read as a table: it is {kind}.")
+    kind = kind_of_file(head)
+    if kind:
+        raise ValueError(f"{path} cannot be read as a table: it is {kind}.")
     if encoding:
         _verify(path, encoding)
         return encoding, []
