@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import keras
 import numpy as np
 
 from recipes.training.run_record import write_json
+from zoo.atomic_write import UNFINISHED, replaced
 
 PROGRESS = "progress.json"
 SPENT = ("seconds", "kWh", "kg_CO2eq")
@@ -125,10 +125,9 @@ class Backup(keras.callbacks.Callback):
             arrays |= {f"stopping_{i}": w for i, w in enumerate(self.early_stopping.best_weights or ())}
         if self.best is not None:
             arrays |= {f"best_{i}": w for i, w in enumerate(self.best.weights)}
-        path, temporary = self.folder / f"state_{self.epochs:06d}.npz", self.folder / "state_unfinished.npz"
-        with open(temporary, "wb") as file:
+        path = self.folder / f"state_{self.epochs:06d}.npz"
+        with replaced(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, **arrays)
-        os.replace(temporary, path)
         progress = {
             "state": path.name,
             "phase": self.phase,
@@ -141,7 +140,7 @@ class Backup(keras.callbacks.Callback):
             "sessions": self.sessions + 1,
         }
         write_json(self.folder / PROGRESS, progress)
-        for old in self.folder.glob("state_*.npz"):
+        for old in [*self.folder.glob("state_*.npz"), *self.folder.glob(UNFINISHED)]:
             if old != path:
                 old.unlink()
 

@@ -11,6 +11,7 @@ from recipes.training.folder_lock import lock_folder
 from recipes.training.identity import differences, same_training
 from recipes.training.run_record import write_json
 from recipes.training.tracking import ID as TRACKING
+from zoo.atomic_write import UNFINISHED
 
 RUN = "run.json"
 FILES = ("model.keras", "preprocessing.keras", "history.json", "metrics.json", "report.html", "card.md")
@@ -23,7 +24,6 @@ PATTERNS = (
     "samples/epoch_*.png",
     "saved_model/[0-9]*",
 )
-UNFINISHED = ".*" + "[0-9a-f]" * 32  # the name under which a file or an export is written
 DIVERGED, DIVERGED_BATCH = "diverged", "batch.npz"  # the last good weights of a training that diverged, as a run
 RECIPE = "recipe.json"  # in the backup: what is trained
 KERAS_BACKUP = ("latest.weights.h5", "latest.weights.h5.bkp", "training_metadata.json", "training_metadata.json.bkp")
@@ -159,7 +159,7 @@ class RunFolder:
         # progress.json first: without it, nothing that is left counts as a backup
         for name in (PROGRESS, RECIPE, TRACKING, *KERAS_BACKUP):
             (self.backup / name).unlink(missing_ok=True)
-        for path in self.backup.glob("state_*.npz"):
+        for path in [*self.backup.glob("state_*.npz"), *self.backup.glob(UNFINISHED)]:
             path.unlink()
         shutil.rmtree(self.backup / EXAMPLES, ignore_errors=True)
         with contextlib.suppress(OSError):

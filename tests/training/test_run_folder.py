@@ -382,3 +382,19 @@ def test_variables_of_16_bits_and_random_states_are_restored(tmp_path):
     for i, variable in enumerate(again.variables()):
         assert (np.asarray(variable, "float32") == i + 1).all()
     assert len(again.variables()) == len(other.weights) + 1 + len(other.optimizer.variables)
+
+
+def test_what_killed_processes_left_half_written_is_removed(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.begin({"task": "a"})
+    unfinished = "0123456789abcdef" * 2
+    left = [tmp_path / f".run.json.{unfinished}", tmp_path / "backup" / f".state_000001.npz.{unfinished}"]
+    left.append(tmp_path / "saved_model" / f".{unfinished}" / "saved_model.pb")
+    mine = [tmp_path / ".notes", tmp_path / "saved_model" / ".notes"]
+    for path in (*left, *mine):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    folder.remove_exports()
+    folder.finish()
+    assert not any(path.exists() for path in left) and all(path.exists() for path in mine)
+    assert not (tmp_path / "backup").exists() and not left[-1].parent.exists()
