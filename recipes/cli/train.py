@@ -26,11 +26,12 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="Folder for model, metrics, SavedModel, report.html; default runs/RECIPE.")
     ] = None,
-    epochs: Annotated[float | None, typer.Option(help="Passes over the training split.")] = None,
-    batch_size: Annotated[float | None, typer.Option(help="Examples per step.")] = None,
+    epochs: Annotated[float | None, typer.Option(metavar="<int>", help="Passes over the training split.")] = None,
+    batch_size: Annotated[float | None, typer.Option(metavar="<int>", help="Examples per step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     seed: Annotated[
-        float | None, typer.Option(help="Seed of the split, the weights, the order and the augmentation.")
+        float | None,
+        typer.Option(metavar="<int>", help="Seed of the split, the weights, the order and the augmentation."),
     ] = None,
     size: Annotated[str | None, typer.Option(help="HEIGHTxWIDTH to resize images to, such as 64x64.")] = None,
     settings: Annotated[
