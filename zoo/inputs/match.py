@@ -259,7 +259,7 @@ def _match_numbers(schema, column, values, rows, notes):
                 notes.append(
                     f"`{column.source}`: {of_rows} outside of the training range, {column.minimum:g} to "
                     f"{column.maximum:g}, the first is {array[np.argmax(outside)]:g}; "
-                    + ("training had no negative number" if is_negative else "is it in another unit?")
+                    + (f"training had no negative number, got {low:g}" if is_negative else "is it in another unit?")
                 )
     return array
 
