@@ -1,5 +1,6 @@
 """The conversion of a user's inputs to named arrays, for exports, clients and predictors."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -46,6 +47,7 @@ def test_bytes_keep_their_trailing_zeros():
     assert to_named_arrays(np.array([b"GIF\0\0"], object), specs)["image_bytes"].tolist() == [b"GIF\0\0"]
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     ("inputs", "specs", "message"),
     [
@@ -54,6 +56,25 @@ def test_bytes_keep_their_trailing_zeros():
         ({"height": [1.0]}, SPECS, "`inputs` lacks 'soil'; the model takes 'height', 'soil'"),
         ({"height": [1.0], "sol": ["a"]}, SPECS, "`inputs` has 'sol', which the model does not take.*`soil`"),
         (np.full((1, 4, 4, 3), 0.5), IMAGE, "`inputs`: photo must be uint8, got float64 with other values"),
+        (np.full((1, 4, 4, 3), 1e6), IMAGE, "`inputs`: photo must be uint8, got float64 with other values"),
+        (
+            np.full((1, 4, 4, 3), np.nan),
+            IMAGE,
+            r"`inputs`: photo must be whole numbers \(uint8\), got NaN or an infinite",
+        ),
+        (Path("a.tif"), IMAGE, "`inputs`: photo must be an array, got the path 'a.tif'; read the file, or call"),
+        ([Path("a.tif")], IMAGE, "`inputs`: photo must be an array, got the path 'a.tif'; read the file, or call"),
+        (
+            [np.zeros((4, 4, 3)), np.zeros((4, 6, 3))],
+            IMAGE,
+            r"`inputs`: photo must be examples of one shape, got \(4, 4, 3\) and \(4, 6, 3\); give the examples",
+        ),
+        (
+            {"height": np.array([1, "yes"], object), "soil": ["a", "b"]},
+            SPECS,
+            r"`inputs`: height must be numbers \(float32\), got 'yes' in row 2; write numbers, for yes and no 1 and 0",
+        ),
+        ({"height": [1.0, {}], "soil": ["a", "b"]}, SPECS, r"height must be numbers \(float32\), got {} in row 2"),
     ],
 )
 def test_an_error_names_the_input_and_what_is_expected(inputs, specs, message):

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pandas
 import pytest
 from keras import layers
 
@@ -9,7 +10,9 @@ import zoo
 from tests.exported_models import photos, run_in_process
 from tests.tolerance import assert_close
 from zoo.export import parity_check
+from zoo.inputs.schema import Column, InputSchema
 from zoo.serving import predictor as predictor_module
+from zoo.serving.client import TensorInfo
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
@@ -101,3 +104,20 @@ def test_masked_values_are_refused_as_by_a_run():
         predictor.predict(np.ma.masked_array(np.zeros((1, 2)), [[True, False]]))
     with pytest.raises(ValueError, match="without a mask, got 2 gaps"):
         predictor.predict({"x": np.ma.masked_array(np.zeros(2), [True, True])})
+
+
+@pytest.mark.parametrize("kind", [dict, pandas.DataFrame])
+def test_tables_are_refused_by_a_model_of_series_with_the_shape_of_its_windows(kind):
+    schema = InputSchema(
+        "series", (14, 2), "float32", columns=(Column("flow", "flow", "number"), Column("temp", "temp", "number"))
+    )
+    inputs = {"series": TensorInfo("float32", (None, 14, 2))}
+    predictor = predictor_module.Predictor("tensorflow", "", lambda arrays: arrays, inputs, schema)
+    table = kind({"day": ["2020-01-01"] * 20, "flow": [1.0] * 20, "temp": [2.0] * 20})
+    sentence = (
+        r"`inputs` must be windows of shape \(N, 14, 2\), whose last axis has flow, temp, got a table with the columns "
+        r"day, flow, temp; cut it into windows by table\[\['flow', 'temp'\]\].to_numpy\(\)\[-14:\]\[None\]"
+    )
+    with pytest.raises(ValueError, match=sentence):
+        predictor(table)
+    assert predictor({"series": np.ones((1, 14, 2))})["series"].shape == (1, 14, 2)

@@ -1,6 +1,8 @@
 """Converts a user's inputs (array, dict, DataFrame) to arrays with the names, types and shapes that a model takes."""
 
+import contextlib
 import re
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -82,7 +84,7 @@ def to_named_arrays(inputs, specs, names=None, prefix=""):
             expected = ", ".join(map(repr, sorted(names)))
             raise ValueError(f"{prefix}`inputs` lacks {name!r}; the model takes {expected}.")
     try:
-        arrays = {names[n]: _convert(names[n], np.asarray(a), specs[names[n]]) for n, a in inputs.items()}
+        arrays = {names[n]: _convert(names[n], _to_array(names[n], a), specs[names[n]]) for n, a in inputs.items()}
     except ValueError as error:
         raise ValueError(f"{prefix}`inputs`: {error}") from None
     return {name: arrays[name] for name in specs}
@@ -131,6 +133,47 @@ def _make_batch(inputs, specs, names):
     return {name: array.astype("S") if array.dtype == object else array for name, array in batch.items()}
 
 
+def _to_array(name, values):
+    """The values as an array; a ValueError if they are examples of several shapes, or paths."""
+    first = values[0] if isinstance(values, list | tuple) and values else values
+    if isinstance(first, Path):
+        raise ValueError(
+            f"{name} must be an array, got the path {str(first)!r}; read the file, or call the `predict` of the run, "
+            "which takes paths."
+        )
+    try:
+        return np.asarray(values)
+    except ValueError:
+        shapes = {}
+        with contextlib.suppress(ValueError):
+            shapes = dict.fromkeys(np.shape(value) for value in values)
+        if len(shapes) < 2:
+            raise
+        listed = " and ".join(map(str, list(shapes)[:2]))
+        raise ValueError(
+            f"{name} must be examples of one shape, got {listed}; give the examples of each shape in a call of their "
+            "own, or resize them to one."
+        ) from None
+
+
+def _convert_objects(name, array, dtype):
+    """An array of Python objects in a type of numbers; a ValueError that names the first that is no number."""
+    try:
+        return array.astype(dtype)
+    except (TypeError, ValueError):
+        rows = np.atleast_1d(array)
+        for row in range(len(rows)):
+            for value in rows[row : row + 1].ravel():
+                try:
+                    np.asarray(value, object).astype(dtype)
+                except (TypeError, ValueError):
+                    raise ValueError(
+                        f"{name} must be numbers ({dtype}), got {value!r} in row {row + 1}; write numbers, for yes and "
+                        "no 1 and 0."
+                    ) from None
+        raise
+
+
 def _convert(name, array, spec):
     """The array in the spec's type; a ValueError if its shape is another one."""
     if spec.dtype == "string":
@@ -145,7 +188,14 @@ def _convert(name, array, spec):
     elif array.dtype.kind == "b" and "int" in spec.dtype:
         raise ValueError(f"{name} must be {spec.dtype}, got True and False; write numbers, such as 0 and 255.")
     elif str(array.dtype) != spec.dtype:
-        converted = array.astype(spec.dtype)
+        if array.dtype.kind == "f" and "int" in spec.dtype and not np.isfinite(array).all():
+            raise ValueError(
+                f"{name} must be whole numbers ({spec.dtype}), got NaN or an infinite number; replace such values by "
+                "the number that means missing in the training data, or leave out their examples."
+            )
+        with np.errstate(invalid="ignore"):  # a number outside of the type is refused below
+            is_object = array.dtype == object
+            converted = _convert_objects(name, array, spec.dtype) if is_object else array.astype(spec.dtype)
         if "float" not in spec.dtype and not np.array_equal(converted, array):
             raise ValueError(f"{name} must be {spec.dtype}, got {array.dtype} with other values.")
         array = converted

@@ -5,7 +5,7 @@ import numpy as np
 
 from zoo.detect.detections import Detections
 from zoo.detect.masks import DetectionMasks
-from zoo.export import gap_refusal, image_decoding, input_adapter, wav_decoding
+from zoo.export import gap_refusal, image_decoding, input_adapter, input_refusal, wav_decoding
 from zoo.introspect import last_spatial
 from zoo.introspect.output_activation import output_activation, to_probabilities
 
@@ -175,22 +175,26 @@ class Signatures:
         """Returns {"skew": (B, 3)} of raw tensors by name, or {} without training statistics."""
         return {} if self.training_statistics is None else {"skew": self.training_statistics.skew(tensors)}
 
-    def _refuse_gaps(self, tensors):
-        names = self.inputs_without_gaps
+    def read_valid_columns(self, tensors):
+        """Returns what `read_columns` does, behind assertions on the shapes, the scale of sound, and gaps."""
+        shapes = {name: tuple(raw.shape) for name, raw in self.inputs.items()}
+        tensors = input_refusal.refuse_shapes(dict(zip(self.inputs, tensors, strict=True)), shapes)
+        if self.sample_rate is not None:
+            input_refusal.refuse_whole_numbers(tensors, self.sample_rate)
+        tensors, names = self.read_columns(tensors.values()), self.inputs_without_gaps
         gap_refusal.refuse_gaps(tensors, names, [name for name in self.inputs_of_words if name in names])
+        return tensors
 
     def predict_values(self, *tensors):
         """The graph of `serving_default`."""
-        tensors = self.read_columns(tensors)
-        self._refuse_gaps(tensors)
+        tensors = self.read_valid_columns(tensors)
         return {**self.predict_preprocessed(self.preprocess(tensors)), **self.skew(tensors)}
 
     def predict_features(self, *tensors):
         """The graph of `features`."""
         import tensorflow as tf
 
-        tensors = self.read_columns(tensors)
-        self._refuse_gaps(tensors)
+        tensors = self.read_valid_columns(tensors)
         inputs = self.preprocess(tensors)
         return {"features": tf.cast(self.backbone(inputs, training=False), "float32")}
 
@@ -209,7 +213,9 @@ class Signatures:
         """The graph of `serving_bytes`."""
         import tensorflow as tf
 
-        (name, raw), texts = self.image_input(), dict(zip(self.file_inputs()[1:], texts, strict=True))
+        (name, raw), tensors = self.image_input(), dict(zip(self.file_inputs(), (image_bytes, *texts), strict=True))
+        texts = input_refusal.refuse_shapes(tensors, dict.fromkeys(tensors, (None,)))
+        image_bytes = texts.pop("image_bytes")
         if texts:
             gap_refusal.refuse_gaps(texts, list(texts), self.inputs_of_words)
         if self.has_fixed_size() or self.preprocessing is None:
@@ -238,6 +244,7 @@ class Signatures:
         import tensorflow as tf
 
         ((name, raw),) = self.inputs.items()
+        wav_bytes = input_refusal.refuse_shapes({"wav_bytes": wav_bytes}, {"wav_bytes": (None,)})["wav_bytes"]
 
         def decode(data):
             return wav_decoding.decode_wav(data, raw.shape[1], self.sample_rate)

@@ -69,6 +69,8 @@ class Predictor:
             is_named = isinstance(inputs, dict) and set(inputs) == {name}
             texts, notes = match_texts(self.schema, inputs[name] if is_named else inputs, tokens=self.tokens)
             inputs = {name: texts}
+        elif kind == "series":
+            self._refuse_columns(inputs)
         for values in inputs.values() if isinstance(inputs, dict) else (inputs,):
             if np.ma.is_masked(values):
                 raise ValueError(
@@ -89,6 +91,19 @@ class Predictor:
         return {n: decode_text(n, np.asarray(a)) for n, a in outputs.items()}
 
     __call__ = predict
+
+    def _refuse_columns(self, inputs):
+        """Raises a ValueError where inputs of a model of series are a table in place of windows."""
+        features = [column.source for column in self.schema.columns]
+        columns = list(inputs) if isinstance(inputs, dict) or hasattr(inputs, "columns") else []
+        if hasattr(inputs, "columns") or not set(columns).isdisjoint({*features} - {*self.inputs}):
+            sizes = ", ".join(map(str, self.schema.shape))
+            raise ValueError(
+                f"predict: `inputs` must be windows of shape (N, {sizes}), whose last axis has {', '.join(features)}, "
+                f"got a table with the columns {', '.join(map(str, columns))}; cut it into windows by "
+                f"table[{features}].to_numpy()[-{self.schema.shape[0]}:][None], or call the run's `predict`, which "
+                "takes tables."
+            )
 
 
 @checked
