@@ -129,7 +129,7 @@ def write_map(blender, output, out, verbose, start):
     """
     resumed_rows = output.rows_written
     if resumed_rows and verbose:
-        print(f"{output.partial_path} is continued after {resumed_rows} rows of blocks", file=sys.stderr, flush=True)
+        print(f"{output.partial_path} is continued after block row {resumed_rows}", file=sys.stderr, flush=True)
     try:
         with progress(Path(out).name, blender.total_rows, verbose) as report_progress:
             blender.run(output, report_progress)

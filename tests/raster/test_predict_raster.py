@@ -296,13 +296,15 @@ recipes.predict_raster(keras.models.load_model(model), raster, out, tile=128, ov
 
 
 @pytest.mark.slow
-def test_the_next_call_resumes_after_a_killed_process(raster, tmp_path):
+def test_the_next_call_resumes_after_a_killed_process(raster, tmp_path, capsys):
     model, out = network(), tmp_path / "out.tif"
     model.save(tmp_path / "model.keras")
     predict(model, raster, tmp_path / "whole.tif")
     process = subprocess.run([sys.executable, "-c", KILLED_SCRIPT, tmp_path / "model.keras", raster, out], check=False)
     assert process.returncode == -9 and not out.exists() and (tmp_path / "out.tif.part").exists()
-    assert predict(keras.models.load_model(tmp_path / "model.keras"), raster, out).resumed_rows == 1
+    model = keras.models.load_model(tmp_path / "model.keras")
+    assert recipes.predict_raster(model, raster, out, tile=128, overlap=32).resumed_rows == 1
+    assert "out.tif.part is continued after block row 1" in capsys.readouterr().err
     assert_close(read(out), read(tmp_path / "whole.tif"))
 
 
