@@ -20,6 +20,7 @@ import csv
 import json
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -91,7 +92,8 @@ def phase_of(folder):
     lines = [line for line in said(folder).splitlines() if line.strip()]
     parts = sorted(p.name for p in folder.iterdir() if p.name != "stderr.txt")
     inside = sorted(p.name for p in (folder / "out").iterdir()) if (folder / "out").is_dir() else []
-    return f"{' '.join(inside or parts)} | {lines[-1][:60] if lines else ''}"
+    last = re.sub(r"/\S+/", "", lines[-1])[:60] if lines else ""  # without folders
+    return f"{' '.join(inside or parts)} | {last}"
 
 
 def unreadable(folder):
