@@ -33,7 +33,8 @@ def explain_divergence(run, folder, backup, training_batches):
     """
     epoch, loss = diverged_epoch(run.history)
     sentences = [f"training diverged: the loss became {loss} in epoch {epoch}."]
-    if folder is not None:
+    progress = folder and read_progress(folder.backup)
+    if folder is not None and (not progress or progress["phase"] == backup.phase):  # else of another optimizer
         out = folder.path / DIVERGED
         epochs = restore_last_epoch(run.model, folder, backup)
         if epochs:
@@ -94,7 +95,7 @@ def find_bad_step(run, batches):
         x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
         weights = {"class_weight": class_weight} if weight is None else {"sample_weight": weight}
         model.reset_metrics()
-        loss = float(model.train_on_batch(x, y, **weights, return_dict=True)["loss"])
+        loss = float(model.train_on_batch(x, y, **weights, return_dict=True).get("loss", math.nan))
         if not math.isfinite(loss):
             return {"step": step, "steps": steps, "losses": losses[-SHOWN:], "arrays": arrays, "ranges": ranges}
         losses.append(loss)
