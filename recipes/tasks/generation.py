@@ -115,7 +115,12 @@ class Generation(Task):
         model.compile(**settings)
         for optimizer in (model.optimizer, getattr(model, "discriminator_optimizer", None)):
             if optimizer is not None and self.learning_rate is not None:
-                optimizer.learning_rate = self.learning_rate
+                schedule = optimizer.get_config()["learning_rate"]
+                is_schedule = isinstance(schedule, dict)
+                if is_schedule:  # of the paper: it begins with this rate
+                    schedule["config"]["initial_learning_rate"] = self.learning_rate
+                    schedule = keras.optimizers.schedules.deserialize(schedule)
+                optimizer.learning_rate = schedule if is_schedule else self.learning_rate
             if optimizer is not None and self.global_clipnorm is not None:
                 optimizer.global_clipnorm = self.global_clipnorm
         return model

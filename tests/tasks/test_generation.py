@@ -181,3 +181,10 @@ def test_the_diagnosis_names_the_problem(history, changes, expected):
 def test_arguments_models_and_data_that_do_not_fit_are_refused(data, call, message):
     with pytest.raises(ValueError, match=message):
         call(data)
+
+
+def test_the_learning_rate_is_where_the_schedule_of_a_gan_begins():
+    model = zoo.gan((8, 8, 1), latent=4, units=(8, 8), maxout=(8, 8), maxout_pieces=2)
+    recipes.Generation(epochs=1, learning_rate=0.5).compile(model)
+    for optimizer in (model.optimizer, model.discriminator_optimizer):
+        assert float(optimizer.learning_rate) == 0.5
